@@ -1,0 +1,197 @@
+"""From a typed frame to tensors: schema, groups, encoding, splits.
+
+Whatever is learned from data (categories, means, scales) is learned from training rows only.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from torch import Tensor
+
+from fairrun.check import InputError, is_integer, is_number, require
+from fairrun.data.sources import write_frame
+from fairrun.data.split import stratified
+
+
+class Table(NamedTuple):
+    """The rows of one split.  N rows, D features."""
+
+    x: Tensor  # [N, D] features
+    y: Tensor  # [N] labels, 0.0 or 1.0
+    s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
+
+    def to(self, device: str, dtype: torch.dtype) -> "Table":
+        """The same rows elsewhere, features and labels in ``dtype``."""
+        return Table(self.x.to(device, dtype), self.y.to(device, dtype), self.s.to(device))
+
+
+class Data(NamedTuple):
+    """A data set, ready to train on."""
+
+    train: Table
+    val: Table
+    test: Table
+    features: list[str]  # D names of encoded features
+    groups: list[str]  # S names: the values of the sensitive attribute, "sex=Female" or "sex=Female, race=Black"
+    sha256: str  # of the frame that the tables were made from
+
+    def to(self, device: str, dtype: torch.dtype) -> "Data":
+        """The same data elsewhere."""
+        tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}
+        return self._replace(**tables)
+
+
+class Rows(Protocol):
+    """What a module of ``fairrun.datasets`` provides."""
+
+    def frame(self, path: str | None) -> pd.DataFrame:
+        """Raw rows; an optional column ``split`` (train/test) is the official split."""
+        ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are divided into train, validation and test, stratified by label and sensitive attribute."""
+
+    test: str | float  # "official", or the fraction of all rows in (0, 1)
+    val: float  # fraction of the rows that are not test rows, in (0, 1)
+    seed: int  # of the split; apart from the training seed, so that runs of all seeds share their rows
+
+    def __post_init__(self) -> None:
+        fractions = {"val": self.val} if self.test == "official" else {"test": self.test, "val": self.val}
+        for name, value in fractions.items():
+            allowed = "a fraction between 0 and 1" + (", or official" if name == "test" else "")
+            require(is_number(value) and 0 < float(value) < 1, f"dataset.split.{name}", value, allowed)
+        require(is_integer(self.seed) and self.seed >= 0, "dataset.split.seed", self.seed, "an integer >= 0")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set's schema; ``load`` makes tensors of it."""
+
+    rows: Rows
+    label: str  # column to predict, with two values
+    positive: str | int | float  # the value of ``label`` that is class 1
+    sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
+    include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
+    states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
+    numeric: list[str] | None  # null: every column of numbers that has no other role
+    categorical: list[str] | None  # null: every other column that has no other role
+    split: Split
+    path: str | None  # a file, or a folder with the files, that the user already has
+
+    def load(self) -> Data:
+        """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
+        frame = self.rows.frame(self.path)
+        numeric, categorical = self._features(frame)
+        _refuse_missing_values(frame, [*numeric, *categorical, self.label, *self.sensitive])
+        y = self._labels(frame)
+        s, groups = self._groups(frame)
+        split = self._split(frame, y, s)
+        train = frame[split == "train"]
+        _refuse_groups_without_positives(y[split == "train"], s[split == "train"], groups, self.sensitive)
+        encoder = ColumnTransformer(
+            [
+                ("numeric", StandardScaler(), numeric),
+                ("categorical", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical),
+            ],
+            verbose_feature_names_out=False,
+        ).fit(train)
+        tables = {}
+        for name in ("train", "val", "test"):
+            rows = split == name
+            x = np.asarray(encoder.transform(frame[rows]), dtype=np.float64)
+            tables[name] = Table(torch.tensor(x), torch.tensor(y[rows]), torch.tensor(s[rows]))
+        digest = hashlib.sha256(write_frame(frame)).hexdigest()
+        return Data(**tables, features=list(encoder.get_feature_names_out()), groups=groups, sha256=digest)
+
+    def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+        for key, columns in (("label", [self.label]), ("sensitive", self.sensitive)):
+            require(len(columns) > 0, f"dataset.{key}", columns, "at least one column")
+            _refuse_unknown_columns(frame, key, columns)
+        taken = {self.label, "split"}
+        if not self.include_sensitive:
+            taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
+        numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
+        numeric = numbers if self.numeric is None else list(self.numeric)
+        named = set(numeric)
+        categorical = [c for c in frame.columns if c not in named | set(numbers)] if self.categorical is None else self.categorical
+        _refuse_unknown_columns(frame, "numeric", numeric)
+        _refuse_unknown_columns(frame, "categorical", categorical)
+        for column in numeric:
+            if column not in numbers:
+                raise InputError(f"dataset.numeric must hold columns of numbers, got {column!r} of {frame[column].dtype}")
+        numeric = [column for column in numeric if column not in taken]
+        categorical = [column for column in categorical if column not in taken]
+        require(len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature")
+        return numeric, categorical
+
+    def _labels(self, frame: pd.DataFrame) -> np.ndarray:
+        values = sorted(frame[self.label].unique(), key=str)
+        if len(values) != 2:
+            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+            raise InputError(f"dataset.label={self.label} must have two values, got {len(values)}: {shown}")
+        if self.positive not in values:
+            raise InputError(f"dataset.positive must be one of {', '.join(map(str, values))}, got {self.positive!r}")
+        return (frame[self.label] == self.positive).to_numpy(dtype=np.float64)
+
+    def _groups(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        for column in self.sensitive:
+            if frame[column].nunique() < 2:
+                raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
+        keys = frame[self.sensitive].drop_duplicates().sort_values(self.sensitive).reset_index(drop=True)
+        s = frame[self.sensitive].merge(keys.assign(_s=keys.index), on=self.sensitive, how="left")["_s"].to_numpy()
+        names = [", ".join(f"{c}={v}" for c, v in zip(self.sensitive, key, strict=True)) for key in keys.itertuples(index=False)]
+        return s.astype(np.int64), names
+
+    def _split(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng(self.split.seed)
+        cells = 2 * s + y.astype(np.int64)
+        if self.split.test == "official":
+            if "split" not in frame or set(frame["split"]) != {"train", "test"}:
+                raise InputError("dataset.split.test=official needs a column split with train and test; give a fraction instead")
+            test = frame["split"].to_numpy() == "test"
+        else:
+            test = stratified(cells, float(self.split.test), rng)
+        split = np.where(test, "test", "train").astype("<U5")
+        rest = np.flatnonzero(~test)
+        split[rest[stratified(cells[rest], self.split.val, rng)]] = "val"
+        for name in ("train", "val", "test"):
+            if not (split == name).any():
+                raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self.split}")
+        return split
+
+
+def _refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
+    for column in columns:
+        if column not in frame.columns:
+            raise InputError(f"dataset.{key} must hold columns of the data ({', '.join(frame.columns)}), got {column!r}")
+
+
+def _refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
+    for column in columns:
+        values = frame[column]
+        missing = values.isna()
+        if pd.api.types.is_numeric_dtype(values):
+            missing |= ~np.isfinite(values.astype(np.float64))
+        if missing.any():
+            raise InputError(
+                f"column {column!r} must have no missing or infinite value, got {int(missing.sum())} (first in row "
+                f"{int(missing.to_numpy().argmax())}); fill them or drop their rows"
+            )
+
+
+def _refuse_groups_without_positives(y: np.ndarray, s: np.ndarray, groups: list[str], sensitive: list[str]) -> None:
+    for g, name in enumerate(groups):
+        if not (y[s == g] == 1).any():
+            raise InputError(
+                f"dataset.sensitive={sensitive}: every group must have a positive row in train, got none in {name!r} "
+                f"({int((s == g).sum())} train rows); merge or drop the group"
+            )
