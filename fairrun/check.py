@@ -13,7 +13,7 @@ class InputError(ValueError):
     """Something that the user gave cannot be used; the message says what and what is allowed."""
 
 
-def require(condition: bool, key: str, value: object, allowed: str) -> None:
+def require(condition: object, key: str, value: object, allowed: str) -> None:
     """Raise ``InputError`` "key must be allowed, got value" unless ``condition``."""
     if not condition:
         raise InputError(f"{key} must be {allowed}, got {value!r}")
@@ -39,16 +39,17 @@ _SCALARS = {
     float: (is_number, "a number"),
     int: (is_integer, "an integer"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
-    str: (lambda value: isinstance(value, str), "a string"),
 }
 
 
 def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
-    """Check that every scalar field of dataclass ``cls`` got a value of its type in ``values``, the config node ``key``.
+    """Check that every scalar field of dataclass ``cls`` got a value of its type in ``values``, the config node
+    ``key``.
 
-    A field that holds one value per run (``PerRun``) takes a number.  Fields of other types are left to the class.
+    A field that holds one value per run (``PerRun``) takes a number.  Fields of other types, strings too, are left to
+    the class.
     """
     for field in dataclasses.fields(cls):
         if field.type in _SCALARS and field.name in values:
-            accepts, allowed = _SCALARS[field.type]  # type: ignore[index]
+            accepts, allowed = _SCALARS[field.type]
             require(accepts(values[field.name]), f"{key}.{field.name}", values[field.name], allowed)

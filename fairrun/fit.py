@@ -1,0 +1,171 @@
+"""The loop: runs side by side, each with its own seed, shuffling and hyper-parameters.
+
+A run is the same run alone and in any stack: its random numbers come from its own generators, its rows are reduced
+along their own axis, and every batch has the same padded number of rows, a multiple of 16 (elementwise functions round
+by position in a vector).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor
+
+from fairrun.data.table import Data, Table
+from fairrun.method import Batch, Theta, bind
+from fairrun.metrics import evaluate, outcome
+from fairrun.models.functional import BinaryClassifier, Network
+
+ROWS_MULTIPLE = 16
+EVALUATION_ROWS = 2048  # rows of a split that are evaluated at once
+STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
+Progress = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
+
+
+@dataclass
+class Run:
+    """One trained run."""
+
+    history: pd.DataFrame  # a row an epoch: epoch, train/..., val/..., test/...
+    theta: Theta  # parameters after the last epoch, without the run axis
+    failure: str | None = None  # why training stopped making sense: the first step with a loss that is not finite
+
+
+def fit(
+    network: Network,
+    methods: Sequence[Any],
+    seeds: Sequence[int],
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
+
+    Methods may differ in their ``PerRun`` fields only.  Denormal numbers are flushed to zero: Adam makes them by the
+    thousand on one-hot columns, and each costs a hundred times an ordinary product.
+    """
+    torch.set_flush_denormal(True)
+    data = data.to(device, dtype)
+    num_runs, num_groups = len(seeds), len(data.groups)
+    model, method = BinaryClassifier(network), bind(methods, dtype, device)
+    streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
+    theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
+    state = method.init(model, theta, _whole(data.train, num_runs, num_groups, "s" in method.needs))
+    batches = _Batches(data.train, network, streams, batch_size, num_groups, "s" in method.needs)
+    records: list[dict[str, np.ndarray]] = []
+    first_bad_step = np.full(num_runs, -1)
+    for epoch in range(epochs):
+        logs: list[dict[str, Tensor]] = []
+        for batch in batches.epoch(epoch):
+            state, log = method.update(model, state, batch)
+            logs.append(log)
+        steps = {
+            name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]
+        }  # each [steps, R]
+        bad = ~np.isfinite(steps["loss"])
+        newly_bad = bad.any(0) & (first_bad_step < 0)
+        first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
+        record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
+        for split in ("val", "test"):
+            for name, value in _evaluate(network, state.theta, getattr(data, split), num_groups).items():
+                record[f"{split}/{name}"] = value.cpu().numpy()
+        records.append(record)
+        alive = first_bad_step < 0
+        if progress is not None:
+            progress(epoch + 1, float(record["train/loss"][alive].mean()) if alive.any() else float("nan"))
+        if not alive.any():
+            break
+    return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+
+
+class _Batches:
+    """The training rows in each run's own order, as padded batches."""
+
+    def __init__(
+        self,
+        table: Table,
+        network: Network,
+        streams: dict[str, list[Generator]],
+        batch_size: int,
+        num_groups: int,
+        sees_s: bool,
+    ) -> None:
+        self.table, self.network, self.streams, self.num_groups, self.sees_s = (
+            table,
+            network,
+            streams,
+            num_groups,
+            sees_s,
+        )
+        self.size = min(batch_size, len(table.y))
+        self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
+        self.num_runs = len(streams["shuffle"])
+        self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """All rows once.  ``x`` is one buffer, filled anew for every batch."""
+        table, num_rows, device = self.table, len(self.table.y), self.table.y.device
+        order = torch.stack([torch.randperm(num_rows, generator=g) for g in self.streams["shuffle"]]).to(
+            device
+        )  # [R, N]
+        for start in range(0, num_rows, self.size):
+            real = min(self.size, num_rows - start)
+            i = order.new_zeros(self.num_runs, self.padded)
+            i[:, :real] = order[:, start : start + real]
+            w = table.y.new_zeros(self.num_runs, self.padded)
+            w[:, :real] = 1
+            rows = i.flatten()
+            torch.index_select(table.x, 0, rows, out=self.x)
+            yield Batch(
+                x=self.x.view(self.num_runs, self.padded, -1),
+                y=table.y.index_select(0, rows).view_as(i),
+                i=i,
+                w=w,
+                s=table.s.index_select(0, rows).view_as(i) if self.sees_s else None,
+                num_groups=self.num_groups,
+                epoch=epoch,
+                masks=tuple(mask.to(table.x) for mask in self.network.masks(self.streams["dropout"], self.padded)),
+            )
+
+
+def _generator(seed: int, stream: int) -> Generator:
+    """A generator of its own for every (seed, stream)."""
+    return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+
+
+def _whole(table: Table, num_runs: int, num_groups: int, sees_s: bool) -> Batch:
+    """The training set as one batch; every run sees the same rows."""
+    rows = len(table.y)
+
+    def stacked(v: Tensor) -> Tensor:
+        return v.expand(num_runs, *v.shape)
+
+    i = stacked(torch.arange(rows, device=table.y.device))
+    s = stacked(table.s) if sees_s else None
+    return Batch(stacked(table.x), stacked(table.y), i, stacked(torch.ones_like(table.y)), s, num_groups)
+
+
+@torch.no_grad()
+def _evaluate(network: Network, theta: Theta, table: Table, num_groups: int) -> dict[str, Tensor]:
+    """Every metric on a split, [R].  Rows are padded to a multiple of 16."""
+    num_runs = next(iter(theta.values())).shape[0]
+    padding = -len(table.y) % ROWS_MULTIPLE
+    x = torch.cat([table.x, table.x.new_zeros(padding, table.x.shape[1])])
+    logits = torch.cat(
+        [network.logits(theta, part.expand(num_runs, *part.shape)) for part in x.split(EVALUATION_ROWS)], dim=1
+    )
+    return evaluate(outcome(logits, table, num_groups))
+
+
+def _finish(records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Any, seed: int) -> Run:
+    frame = pd.DataFrame({name: [float(record[name][r]) for record in records] for name in records[0]})
+    frame.insert(0, "epoch", np.arange(1, len(records) + 1))
+    failure = f"the loss was not finite at step {bad_step} with seed={seed}, {method}" if bad_step >= 0 else None
+    return Run(frame, {name: p[r].detach().cpu() for name, p in theta.items()}, failure)

@@ -1,0 +1,114 @@
+"""Differentiable fairness losses.  Each takes scores and a batch and gives one value per run, 0 under parity.
+
+``p`` [R, B] are scores in [0, 1]; the result is [R].  Any number of groups; rows of weight 0 count for nothing, so a
+loss on some of the rows is the loss on a batch that weighs only them.  A group that is absent from the batch is left
+out; with fewer than two groups present the loss and its gradient are 0.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from fairrun.method import Batch, group_mask, group_mean
+
+FairnessLoss = Callable[[Tensor, Batch], Tensor]
+KERNEL_WIDTH = 0.1  # of the MMD's Gaussian kernel, in units of probability
+
+
+def positives(batch: Batch) -> Batch:
+    """The batch with only the rows of class 1 weighed."""
+    return batch._replace(w=batch.w * batch.y)
+
+
+def negatives(batch: Batch) -> Batch:
+    """The batch with only the rows of class 0 weighed."""
+    return batch._replace(w=batch.w * (1 - batch.y))
+
+
+def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
+    """max_s E[p | s] - min_s E[p | s], in [0, 1]: the demographic parity difference of scores."""
+    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
+    present = _present(batch)
+    highest = rates.masked_fill(~present, -torch.inf).amax(-1)
+    lowest = rates.masked_fill(~present, torch.inf).amin(-1)
+    return torch.where(present.sum(-1) >= 2, highest - lowest, 0.0)
+
+
+def equal_opportunity(p: Tensor, batch: Batch) -> Tensor:
+    """max_s E[p | s, y = 1] - min_s E[p | s, y = 1], in [0, 1]: the spread of soft true positive rates."""
+    return demographic_parity(p, positives(batch))
+
+
+def false_positive_rate(p: Tensor, batch: Batch) -> Tensor:
+    """max_s E[p | s, y = 0] - min_s E[p | s, y = 0], in [0, 1]: the spread of soft false positive rates."""
+    return demographic_parity(p, negatives(batch))
+
+
+def equalized_odds(p: Tensor, batch: Batch) -> Tensor:
+    """The larger of the spreads of soft true and false positive rates, in [0, 1]."""
+    return torch.maximum(equal_opportunity(p, batch), false_positive_rate(p, batch))
+
+
+def average_equalized_odds(p: Tensor, batch: Batch) -> Tensor:
+    """The mean of the spreads of soft true and false positive rates, in [0, 1]."""
+    return (equal_opportunity(p, batch) + false_positive_rate(p, batch)) / 2
+
+
+def correlation(p: Tensor, batch: Batch) -> Tensor:
+    """max_g |corr(p, 1[s = g])|, in [0, 1]: the absolute Pearson correlation of the score and membership of a group.
+
+    With two groups this is |corr(p, s)|.  Deviations are population ones; 1e-7 under each root keeps the gradient
+    finite where all scores are equal.
+    """
+    member = group_mask(_s(batch), batch.num_groups).to(p.dtype)  # [R, S, B]
+    w = (batch.w / batch.w.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(1)  # [R, 1, B], sums to 1
+    p_centred = p.unsqueeze(1) - (w * p.unsqueeze(1)).sum(-1, keepdim=True)
+    share = (w * member).sum(-1)  # [R, S]
+    covariance = (w * p_centred * (member - share.unsqueeze(-1))).sum(-1)
+    deviations = ((w * p_centred.square()).sum(-1) + 1e-7).sqrt() * (share * (1 - share) + 1e-7).sqrt()
+    present = _present(batch)
+    value = (covariance.abs() / deviations).masked_fill(~present, 0).amax(-1)
+    return torch.where(present.sum(-1) >= 2, value, 0.0)
+
+
+def mmd(p: Tensor, batch: Batch) -> Tensor:
+    """The squared maximum mean discrepancy of the groups' scores, averaged over pairs of groups, in [0, 2].
+
+    MMD^2 = E k(p, p') + E k(q, q') - 2 E k(p, q) for scores p, p' of one group and q, q' of another (Gretton et al.
+    2012, biased estimate, diagonal included), with k(p, q) = exp(-(p - q)^2 / 0.1^2).  Memory: R B^2 numbers.
+    """
+    mask = group_mask(_s(batch), batch.num_groups) * batch.w.unsqueeze(1)  # [R, S, B]
+    share = mask / mask.sum(-1, keepdim=True).clamp(min=1)  # each group's rows sum to 1
+    kernel = torch.exp(-((p.unsqueeze(2) - p.unsqueeze(1)) / KERNEL_WIDTH).square())  # [R, B, B]
+    between = share @ kernel @ share.mT  # [R, S, S] mean kernel of two groups
+    within = between.diagonal(dim1=1, dim2=2)
+    distance = within.unsqueeze(2) + within.unsqueeze(1) - 2 * between
+    present = _present(batch)
+    pairs = (present.unsqueeze(2) & present.unsqueeze(1)).triu(1)  # [R, S, S]
+    return (distance * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+
+
+LOSSES: dict[str, FairnessLoss] = {
+    loss.__name__: loss
+    for loss in (
+        demographic_parity,
+        equal_opportunity,
+        false_positive_rate,
+        equalized_odds,
+        average_equalized_odds,
+        correlation,
+        mmd,
+    )
+}
+
+
+def _present(batch: Batch) -> Tensor:
+    """Which groups have a row of positive weight, bool [R, S]."""
+    return (group_mask(_s(batch), batch.num_groups) & (batch.w > 0).unsqueeze(1)).any(-1)
+
+
+def _s(batch: Batch) -> Tensor:
+    if batch.s is None:
+        raise ValueError('a fairness loss reads the sensitive attribute: the method must have "s" in its needs')
+    return batch.s

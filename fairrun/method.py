@@ -1,0 +1,151 @@
+"""The interface of a method, and the helpers that carry the papers' boxes.
+
+Every tensor in a method has a leading run axis R: one run is R = 1, a sweep trains R runs side by side.  A method
+reduces over the last axis only, so runs cannot touch each other, and the gradient of the summed loss is every run's own
+gradient.
+
+Letters: R runs, N rows of a split, B rows of a batch, D features, S values of the sensitive attribute, G groups.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from fairrun.check import InputError
+
+PerRun = Tensor  # a float in the config; in training a tensor [R, 1], one value per run: it broadcasts against [R, ...]
+Theta = dict[str, Tensor]  # parameters by name, each [R, ...]
+
+
+class Batch(NamedTuple):
+    """Rows of a data set.  A row with ``w`` 0 is padding: it weighs nothing."""
+
+    x: Tensor  # [R, B, D] features
+    y: Tensor  # [R, B] labels, 0.0 or 1.0
+    i: Tensor  # [R, B] row numbers in the training set
+    w: Tensor  # [R, B] 1.0 for a real row, 0.0 for padding of the last batch
+    s: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}; None where it is withheld
+    num_groups: int = 2  # S
+    epoch: int = 0
+    masks: tuple[Tensor, ...] = ()  # drop-out masks, from each run's own generator; the model's business
+
+
+class Model(Protocol):
+    """What a method sees of a network: pure functions of the parameters."""
+
+    def losses(self, theta: Theta, batch: Batch) -> Tensor:
+        """Every row's loss, [R, B]."""
+        ...
+
+    def scores(self, theta: Theta, batch: Batch) -> Tensor:
+        """Every row's probability of class 1, [R, B]."""
+        ...
+
+
+class Optimizer(Protocol):
+    """A first-order optimizer as pure functions (``fairrun.optim``)."""
+
+    def init(self, theta: Theta) -> Any:
+        """The state before the first step."""
+        ...
+
+    def step(self, theta: Theta, grads: Theta, state: Any) -> tuple[Theta, Any]:
+        """The parameters and the state after one step."""
+        ...
+
+
+class State(NamedTuple):
+    """What a method carries from step to step; one with more to carry defines its own, with ``theta`` first."""
+
+    theta: Theta
+    opt: Any
+
+
+class Method(Protocol):
+    """A frozen dataclass of hyper-parameters with two pure functions."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What training may see beyond x, y and i: any of {"s"}.  A class attribute."""
+        ...
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> Any:
+        """The state before the first step.  ``theta`` is drawn from each run's seed; ``train`` is the whole training
+        set.
+        """
+        ...
+
+    def update(self, model: Model, state: Any, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
+        """One step: the next state, and what to log, each [R]; ``loss`` among it."""
+        ...
+
+
+def descend(loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Optimizer) -> tuple[Theta, Any, Any]:
+    """One step of every run on its own loss: theta <- theta - lr grad loss(theta).
+
+    ``loss(theta)`` is a loss [R], or a tuple that starts with one.  Returns the parameters, the optimizer's state, and
+    what ``loss`` returned, detached.  Raises ``ValueError`` for a loss that is not [R]: [R, 1] times [R] is [R, R].
+    """
+    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    result = loss(leaves)
+    grads = _gradient(result[0] if isinstance(result, tuple) else result, leaves)
+    with torch.no_grad():
+        theta, opt = optimizer.step(theta, grads, opt)
+    return theta, opt, tuple(v.detach() for v in result) if isinstance(result, tuple) else result.detach()
+
+
+def gradient(loss: Callable[[Theta], Tensor], theta: Theta) -> Theta:
+    """The gradient of every run's loss [R] at its parameters."""
+    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    return _gradient(loss(leaves), leaves)
+
+
+def _gradient(loss: Tensor, leaves: Theta) -> Theta:
+    num_runs = next(iter(leaves.values())).shape[0]
+    if loss.shape != (num_runs,):
+        raise ValueError(f"a loss must have shape [R] = [{num_runs}], one value per run, got {list(loss.shape)}")
+    return dict(zip(leaves, torch.autograd.grad(loss.sum(), list(leaves.values())), strict=True))
+
+
+def mean(v: Tensor, w: Tensor) -> Tensor:
+    """Mean of ``v`` [R, B] over the real rows of a batch, those with ``w`` [R, B] 1 -> [R]."""
+    return (w * v).sum(-1) / w.sum(-1)
+
+
+def group_mask(g: Tensor, num_groups: int) -> Tensor:
+    """Which rows are in which group: ``g`` [R, B] in {0..G-1} -> bool [R, G, B]."""
+    return g.unsqueeze(1) == torch.arange(num_groups, device=g.device).unsqueeze(-1)
+
+
+def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
+    """Mean of ``v`` [R, B] over each group of ``g`` [R, B], rows weighted by ``w`` [R, B] -> [R, G].  An empty group
+    has mean 0.
+    """
+    weights = group_mask(g, num_groups) * w.unsqueeze(1)
+    total = weights.sum(-1)
+    return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0)
+
+
+def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any:
+    """R methods that differ in ``PerRun`` fields only -> one method that holds the runs' values as tensors [R, 1].
+
+    The fields of nested dataclasses, such as optimizers, are bound too.  The result is a copy: values were checked as
+    numbers when the methods were made.  Raises ``InputError`` where another field differs.
+    """
+    bound = copy.copy(methods[0])
+    for field in dataclasses.fields(bound):
+        values = [getattr(method, field.name) for method in methods]
+        if field.type in (PerRun, float):
+            value = torch.tensor(values, dtype=torch.float64).to(dtype).to(device).unsqueeze(-1)
+        elif dataclasses.is_dataclass(values[0]):
+            value = bind(values, dtype, device)
+        elif all(value == values[0] for value in values):
+            value = values[0]
+        else:
+            raise InputError(f"runs side by side must agree in {type(bound).__name__}.{field.name}, got {values}")
+        object.__setattr__(bound, field.name, value)
+    return bound

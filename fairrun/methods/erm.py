@@ -1,0 +1,36 @@
+"""Empirical risk minimisation: the baseline that looks at no group.
+
+minimise over theta  mean_i l_i(theta)
+
+    1  theta <- theta - lr grad mean_i l_i
+
+Differs from the paper: none.  Differs from the authors' code: there is none.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, mean
+
+
+@dataclass(frozen=True)
+class ERM:
+    """min over theta of the mean loss."""
+
+    optimizer: Optimizer
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the mean loss of the batch."""
+
+        def risk(theta: Theta) -> Tensor:
+            return mean(model.losses(theta, batch), batch.w)  # [R]
+
+        theta, opt, loss = descend(risk, state.theta, state.opt, self.optimizer)  # 1
+        return State(theta, opt), {"loss": loss}

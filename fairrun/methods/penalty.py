@@ -1,0 +1,48 @@
+"""ERM with a fairness penalty: the plainest way to trade accuracy for fairness.
+
+minimise over theta  mean_i l_i(theta) + lam F(theta)
+
+    1  theta <- theta - lr grad (mean_i l_i + lam F)      F: a fairness loss of the batch's scores
+
+Letters: ``lam`` is lambda, the weight of the fairness loss.  Used under many names (regularised, Lagrangian, "gap
+regularisation"); with F the demographic parity gap it is the DiffDP of the FFB benchmark (Han et al., ICLR 2024).
+Differs from the paper: F is any of ``fairrun.losses``.  Differs from the authors' code: not compared.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.losses import LOSSES
+from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, mean
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """min over theta of the mean loss plus lam times a fairness loss."""
+
+    optimizer: Optimizer
+    lam: PerRun  # weight of the fairness loss, >= 0; 0 is ERM
+    fairness_loss: str  # a function of fairrun.losses
+    needs: ClassVar[frozenset[str]] = frozenset({"s"})
+
+    def __post_init__(self) -> None:
+        require(self.lam >= 0, "lam", self.lam, ">= 0")
+        one_of("fairness_loss", self.fairness_loss, LOSSES)
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the penalised loss of the batch."""
+
+        def penalised_risk(theta: Theta) -> tuple[Tensor, Tensor]:
+            risk = mean(model.losses(theta, batch), batch.w)  # [R]
+            unfairness = LOSSES[self.fairness_loss](model.scores(theta, batch), batch)  # [R]
+            return risk + self.lam[:, 0] * unfairness, unfairness
+
+        theta, opt, (loss, unfairness) = descend(penalised_risk, state.theta, state.opt, self.optimizer)  # 1
+        return State(theta, opt), {"loss": loss, "unfairness": unfairness}

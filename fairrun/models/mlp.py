@@ -1,0 +1,65 @@
+"""A multi-layer perceptron, and with depth 0 the linear model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from fairrun.check import require
+from fairrun.method import Theta
+
+
+@dataclass(frozen=True)
+class MLP:
+    """ReLU layers and a linear classifier, for R runs at once.
+
+    Parameter groups, by the first part of the name: ``base``, then ``fairness`` (the last hidden layers), then
+    ``classifier``. Weights are [R, in, out], biases [R, 1, out], both uniform in +-1/sqrt(in), as torch.nn.Linear draws
+    them.
+    """
+
+    num_features: int  # D
+    width: int  # of every hidden layer
+    depth: int  # hidden layers; 0 is the linear model
+    fairness_layers: int  # how many of the hidden layers, counted from the last, are the group "fairness"
+    dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
+
+    def __post_init__(self) -> None:
+        require(self.width >= 1, "width", self.width, ">= 1")
+        require(self.depth >= 0, "depth", self.depth, ">= 0")
+        allowed = f"between 0 and model.depth={self.depth}"
+        require(0 <= self.fairness_layers <= self.depth, "fairness_layers", self.fairness_layers, allowed)
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+
+    def _hidden(self) -> list[str]:
+        num_base = self.depth - self.fairness_layers
+        return [f"base.{k}" for k in range(num_base)] + [f"fairness.{k}" for k in range(self.fairness_layers)]
+
+    def init(self, generators: Sequence[Generator]) -> Theta:
+        """Parameters in float64, each run's from its own generator."""
+        sizes = [self.num_features, *[self.width] * self.depth, 1]
+        theta = {}
+        for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
+            for part, rows in (("weight", num_in), ("bias", 1)):
+                u = torch.stack([torch.rand(rows, num_out, generator=g, dtype=torch.float64) for g in generators])
+                theta[f"{name}.{part}"] = (2 * u - 1) / num_in**0.5
+        return theta
+
+    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
+        """One mask [R, B, width] a hidden layer, 0 or 1 / (1 - dropout)."""
+        if self.dropout == 0:
+            return ()
+        keep = 1 - self.dropout
+        size = (self.depth, num_rows, self.width)
+        kept = torch.stack([torch.rand(size, generator=g) < keep for g in generators], dim=1)
+        return tuple(kept / keep)
+
+    def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """[R, B, D] -> [R, B]."""
+        for k, name in enumerate(self._hidden()):
+            x = torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()
+            if masks:
+                x = x * masks[k]
+        # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
+        return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"][:, 0]

@@ -1,0 +1,135 @@
+"""Optimizers as pure functions, with every hyper-parameter per run.
+
+The parameters of a run are handled as one row of a matrix [R, P], so a hyper-parameter [R, 1] broadcasts against it.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.check import require
+from fairrun.method import PerRun, Theta
+
+
+def flatten(tensors: Theta) -> Tensor:
+    """All tensors [R, ...] side by side -> [R, P]."""
+    return torch.cat([t.flatten(1) for t in tensors.values()], dim=1)
+
+
+def add(theta: Theta, update: Tensor) -> Theta:
+    """``theta`` plus ``update`` [R, P], laid out as ``flatten`` does."""
+    parts = update.split([p[0].numel() for p in theta.values()], dim=1)
+    return {name: p + part.view_as(p) for (name, p), part in zip(theta.items(), parts, strict=True)}
+
+
+class SGDState(NamedTuple):
+    """The running sum of gradients, [R, P]."""
+
+    velocity: Tensor
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent with momentum: v <- momentum v + g + weight_decay theta;  theta <- theta - lr v.  As
+    torch.optim.SGD.
+    """
+
+    lr: PerRun  # step size, > 0
+    momentum: PerRun  # in [0, 1)
+    weight_decay: PerRun  # >= 0, added to the gradient (L2)
+
+    def __post_init__(self) -> None:
+        _require_rate(self.lr)
+        require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
+
+    def init(self, theta: Theta) -> SGDState:
+        """No velocity."""
+        return SGDState(torch.zeros_like(flatten(theta)))
+
+    def step(self, theta: Theta, grads: Theta, state: SGDState) -> tuple[Theta, SGDState]:
+        """One step."""
+        g = flatten(grads) + self.weight_decay * flatten(theta)
+        v = self.momentum * state.velocity + g
+        return add(theta, -self.lr * v), SGDState(v)
+
+
+class AdamState(NamedTuple):
+    """Running means of the gradient and its square [R, P], and the number of gradients that each is worth [R, 1]."""
+
+    m: Tensor
+    v: Tensor
+    n1: Tensor
+    n2: Tensor
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, ICLR 2015, Algorithm 1).  As torch.optim.Adam.
+
+    theta <- theta - lr m / (sqrt(v) + eps), where m and v are the bias-corrected running means of g and g^2.  The
+    corrected mean m_t / (1 - b1^t) is the mean whose t-th gradient has weight 1 / n_t, n_t = 1 + b1 n_{t-1}: no
+    separate correction is needed.
+    """
+
+    lr: PerRun  # step size, > 0
+    b1: PerRun  # decay of the mean of the gradient, in [0, 1)
+    b2: PerRun  # decay of the mean of its square, in [0, 1)
+    eps: PerRun  # > 0
+
+    def __post_init__(self) -> None:
+        _require_rate(self.lr)
+        require(0 <= self.b1 < 1, "b1", self.b1, "in [0, 1)")
+        require(0 <= self.b2 < 1, "b2", self.b2, "in [0, 1)")
+        require(self.eps > 0, "eps", self.eps, "> 0")
+
+    def init(self, theta: Theta) -> AdamState:
+        """No gradient seen."""
+        zero = torch.zeros_like(flatten(theta))
+        return AdamState(zero, zero, zero[:, :1], zero[:, :1])
+
+    def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
+        """One step."""
+        g = flatten(grads)
+        n1, n2 = 1 + self.b1 * state.n1, 1 + self.b2 * state.n2
+        m = torch.lerp(state.m, g, 1 / n1)
+        v = torch.lerp(state.v, g.square_(), 1 / n2)
+        return add(theta, (m * -self.lr).div_(v.sqrt().add_(self.eps))), AdamState(m, v, n1, n2)
+
+
+class AdagradState(NamedTuple):
+    """The sum of squared gradients, [R, P]."""
+
+    total: Tensor
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (Duchi et al., JMLR 2011): theta <- theta - lr g / (sqrt(sum g^2) + eps).  As torch.optim.Adagrad."""
+
+    lr: PerRun  # step size, > 0
+    initial_accumulator_value: PerRun  # start of the sum, >= 0
+    eps: PerRun  # >= 0
+
+    def __post_init__(self) -> None:
+        _require_rate(self.lr)
+        start = self.initial_accumulator_value
+        require(start >= 0, "initial_accumulator_value", start, ">= 0")
+        require(self.eps >= 0, "eps", self.eps, ">= 0")
+        require(self.eps > 0 or start > 0, "eps", self.eps, "> 0 where initial_accumulator_value is 0")
+
+    def init(self, theta: Theta) -> AdagradState:
+        """Every sum at its start."""
+        return AdagradState(torch.zeros_like(flatten(theta)) + self.initial_accumulator_value)
+
+    def step(self, theta: Theta, grads: Theta, state: AdagradState) -> tuple[Theta, AdagradState]:
+        """One step."""
+        g = flatten(grads)
+        total = torch.addcmul(state.total, g, g)
+        return add(theta, (g * -self.lr).div_(total.sqrt().add_(self.eps))), AdagradState(total)
+
+
+def _require_rate(lr: PerRun) -> None:
+    require(lr > 0, "lr", lr, "> 0")
