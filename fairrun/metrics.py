@@ -199,10 +199,10 @@ def _spread(rates: Tensor) -> Tensor:
 
 
 def _calibration_error(p: Tensor, y: Tensor) -> Tensor:
-    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score -> [R]; NaN over no rows."""
+    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score -> [R]; NaN over no rows, and where a score is NaN."""
     num_runs, num_rows = p.shape
     if num_rows == 0:
         return torch.full((num_runs,), torch.nan, dtype=p.dtype, device=p.device)
-    bins = (p * NUM_BINS).long().clamp(max=NUM_BINS - 1)
+    bins = (p * NUM_BINS).long().clamp(0, NUM_BINS - 1)
     gaps = torch.zeros(num_runs, NUM_BINS, dtype=p.dtype, device=p.device).scatter_add_(1, bins, y - p)
     return gaps.abs().sum(-1) / num_rows

@@ -1,0 +1,227 @@
+"""What every method must do.  Methods are found in conf/method, never named."""
+
+import ast
+import copy
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+import fairrun
+from fairrun.fit import fit
+from fairrun.method import Batch, PerRun, bind
+from fairrun.models.functional import BinaryClassifier
+from fairrun.models.mlp import MLP
+from fairrun.train import CONF
+from tests.synthetic import METHODS, data, method
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, dropout=0.0)
+DROPPING = dataclasses.replace(NETWORK, dropout=0.3)
+pytestmark = pytest.mark.parametrize("name", METHODS)
+
+
+def variant(value, k):
+    """``value`` with every per-run float, nested ones too, changed a little for run ``k``."""
+    changes = {}
+    for field in dataclasses.fields(value):
+        old = getattr(value, field.name)
+        if field.type is PerRun:
+            changes[field.name] = old * (1 - 0.05 * k)
+        elif dataclasses.is_dataclass(old):
+            changes[field.name] = variant(old, k)
+    return dataclasses.replace(value, **changes)
+
+
+def train(methods, seeds, rows=None, network=DROPPING, dtype=torch.float64, epochs=3):
+    return fit(network, methods, seeds, rows or data(), epochs=epochs, batch_size=32, dtype=dtype)
+
+
+def start(name, num_runs=3):
+    """A bound method, a model, the state before the first step, and a batch with two rows of padding."""
+    rows = data().train
+    bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
+    generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
+    model, theta = BinaryClassifier(NETWORK), NETWORK.init(generators)
+    whole = batch_of(rows, torch.arange(len(rows.y)).expand(num_runs, -1))
+    state = bound.init(model, theta, visible(bound, whole))
+    i = torch.stack([torch.randperm(len(rows.y), generator=g)[:32] for g in generators])
+    w = torch.ones(num_runs, 32, dtype=torch.float64)
+    w[:, 30:] = 0
+    return bound, model, state, visible(bound, batch_of(rows, i)._replace(w=w))
+
+
+def batch_of(rows, i):
+    return Batch(rows.x[i], rows.y[i], i, torch.ones_like(rows.y[i]), rows.s[i], num_groups=3)
+
+
+def visible(bound, batch):
+    return batch if "s" in bound.needs else batch._replace(s=None)
+
+
+def tensors(state):
+    return [leaf for leaf in tree_flatten(state)[0] if isinstance(leaf, Tensor)]
+
+
+def assert_same_runs(actual, expected, tolerance=0.0):
+    for ours, theirs in zip(actual, expected, strict=True):
+        for name in theirs.theta:
+            torch.testing.assert_close(ours.theta[name], theirs.theta[name], rtol=tolerance, atol=tolerance)
+        for column in theirs.history:
+            a, b = (torch.tensor(run.history[column].to_numpy(dtype=float)) for run in (ours, theirs))
+            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def test_state_and_logs_are_finite_and_one_a_run(name):
+    bound, model, state, batch = start(name)
+    state, logs = bound.update(model, state, batch)
+    assert all(torch.isfinite(leaf).all() for leaf in tensors(state))
+    assert all(log.shape == (3,) and torch.isfinite(log).all() for log in logs.values())
+    assert "loss" in logs
+
+
+def test_update_changes_nothing_that_came_in_and_repeats_itself(name):
+    bound, model, state, batch = start(name)
+    before = copy.deepcopy((state, batch))
+    first, second = (bound.update(model, state, batch) for _ in range(2))
+    for a, b in zip(tensors((state, batch)), tensors(before), strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(tensors(first), tensors(second), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_run_in_a_stack_is_the_run_alone_in_float64(name):
+    methods, seeds = [variant(method(name), k) for k in range(4)], [7, 0, 3, 3]
+    stacked = train(methods, seeds)
+    alone = [train([m], [seed])[0] for m, seed in zip(methods, seeds, strict=True)]
+    assert_same_runs(stacked, alone, tolerance=1e-12)
+
+
+def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name):
+    methods, seeds = [variant(method(name), k) for k in range(5)], [4, 3, 2, 1, 0]
+    stacked = train(methods, seeds, dtype=torch.float32)
+    for order in ([0], [3, 1], [4, 2, 0]):
+        others = train([methods[r] for r in order], [seeds[r] for r in order], dtype=torch.float32)
+        assert_same_runs(others, [stacked[r] for r in order])
+
+
+def test_every_float_field_makes_a_difference_of_its_own(name):
+    """A swept field equals the same value given to a run alone, and is not ignored."""
+    base = method(name)
+    fields = [field.name for field in dataclasses.fields(base) if field.type is PerRun]
+    for field in fields:
+        changed = dataclasses.replace(base, **{field: getattr(base, field) * 0.5})
+        together = train([base, changed], [0, 0])
+        assert_same_runs([together[1]], train([changed], [0]), tolerance=1e-12)
+        assert any(not torch.equal(together[0].theta[p], together[1].theta[p]) for p in together[0].theta), field
+
+
+def test_seeds_matter(name):
+    first, second = train([method(name)] * 2, [0, 1])
+    assert not torch.equal(first.theta["classifier.weight"], second.theta["classifier.weight"])
+
+
+def test_the_sensitive_attribute_is_unseen_where_it_is_not_needed(name):
+    if "s" in method(name).needs:
+        pytest.skip("this method needs s")
+    poisoned = data()
+    poisoned = poisoned._replace(train=poisoned.train._replace(s=torch.full_like(poisoned.train.s, 99)))
+    assert_same_runs(train([method(name)], [0], poisoned), train([method(name)], [0]))
+
+
+def test_renaming_groups_changes_nothing(name):
+    rename = torch.tensor([2, 0, 1])
+    rows = data()
+    renamed = rows._replace(
+        **{split: getattr(rows, split)._replace(s=rename[getattr(rows, split).s]) for split in ("train", "val", "test")}
+    )
+    (ours,), (theirs,) = train([method(name)], [0], renamed), train([method(name)], [0], rows)
+    for column in ("train/loss", "test/accuracy", "test/demographic_parity_difference", "test/worst_group_accuracy"):
+        assert ours.history[column].to_numpy() == pytest.approx(theirs.history[column].to_numpy(), abs=1e-10)
+
+
+def test_the_order_of_rows_in_a_batch_changes_nothing(name):
+    bound, model, state, batch = start(name)
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
+    shuffled = tree_map(lambda v: v[:, order] if isinstance(v, Tensor) else v, batch)
+    for a, b in zip(
+        tensors(bound.update(model, state, shuffled)), tensors(bound.update(model, state, batch)), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
+
+
+def test_padding_weighs_nothing(name):
+    bound, model, state, batch = start(name)
+    other = batch._replace(x=batch.x.clone(), y=batch.y.clone())
+    other.x[:, 30:] = 5.0
+    other.y[:, 30:] = 1 - other.y[:, 30:]
+    if batch.s is not None:
+        other = other._replace(s=batch.s.clone())
+        other.s[:, 30:] = 2
+    for a, b in zip(
+        tensors(bound.update(model, state, other)), tensors(bound.update(model, state, batch)), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_a_batch_without_a_group_gives_a_finite_step(name):
+    bound, model, state, batch = start(name)
+    if batch.s is not None:
+        batch = batch._replace(s=torch.zeros_like(batch.s), y=torch.zeros_like(batch.y))
+    assert all(torch.isfinite(leaf).all() for leaf in tensors(bound.update(model, state, batch)))
+
+
+def test_the_state_survives_saving_and_safe_loading(name):
+    bound, model, state, batch = start(name)
+    state, _ = bound.update(model, state, batch)
+    leaves, structure = tree_flatten(state)
+    file = io.BytesIO()
+    torch.save(leaves, file)
+    file.seek(0)
+    loaded = tree_unflatten(torch.load(file, weights_only=True), structure)
+    for a, b in zip(
+        tensors(bound.update(model, loaded, batch)), tensors(bound.update(model, state, batch)), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_the_loss_falls_and_the_runs_learn(name):
+    run = train([method(name)], [0], network=NETWORK, epochs=30)[0]
+    assert run.failure is None
+    assert run.history["train/loss"].iloc[-1] < run.history["train/loss"].iloc[0]
+    assert run.history["test/accuracy"].iloc[-1] > 0.75
+
+
+def test_yaml_keys_are_the_fields(name):
+    yaml = OmegaConf.load(CONF / "method" / f"{name}.yaml")
+    optimizers = {next(iter(entry)).split("@")[1] for entry in yaml.pop("defaults") if not isinstance(entry, str)}
+    fields = {field.name for field in dataclasses.fields(type(method(name)))}
+    assert {*yaml.keys(), *optimizers} - {"_target_"} == fields
+
+
+def test_the_module_imports_only_what_a_method_may(name):
+    """No Hydra, no tracking, no data loading, no other method."""
+    allowed = {"fairrun.check", "fairrun.losses", "fairrun.method", "fairrun.bargaining"}
+    allowed |= {"torch", "torch.nn.functional", "dataclasses", "typing", "collections.abc"}
+    module = Path(fairrun.__file__).parent / "methods" / f"{type(method(name)).__module__.rpartition('.')[2]}.py"
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= allowed
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module in allowed
+
+
+def test_losses_are_the_golden_ones(name, request):
+    """20 losses from a fixed seed.  ``pytest --golden`` rewrites them: the commit must say why."""
+    history = train([method(name)], [0], network=NETWORK, epochs=20)[0].history
+    losses = history["train/loss"].tolist()
+    path = GOLDEN / f"{name}.json"
+    if request.config.getoption("--golden"):
+        path.write_text(json.dumps(losses, indent=1) + "\n")
+    assert losses == pytest.approx(json.loads(path.read_text()), rel=1e-9)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairrun.data.split import stratified
+
+ROUNDING = 1e-9
+cell_sizes = st.lists(st.integers(1, 60), min_size=1, max_size=30)
+fractions = st.floats(0.01, 0.99)
+seeds = st.integers(0, 2**32 - 1)
+examples = settings(deadline=None, max_examples=200)
+
+
+def cells_of(sizes, seed):
+    """Rows of cells 0, 1, ... of these sizes, in a random order."""
+    return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+
+
+@examples
+@given(cell_sizes, fractions, seeds)
+def test_the_number_of_chosen_rows_is_exact_to_a_row(sizes, fraction, seed):
+    cells = cells_of(sizes, seed)
+    chosen = stratified(cells, fraction, np.random.default_rng(seed))
+    assert chosen.shape == cells.shape and chosen.dtype == bool
+    assert abs(chosen.sum() - fraction * len(cells)) <= 0.5 + ROUNDING
+
+
+@examples
+@given(cell_sizes, fractions, seeds)
+def test_every_cell_gives_its_share_to_less_than_a_row(sizes, fraction, seed):
+    cells = cells_of(sizes, seed)
+    chosen = stratified(cells, fraction, np.random.default_rng(seed))
+    counts = np.bincount(cells[chosen], minlength=len(sizes))
+    assert np.all(np.abs(counts - fraction * np.array(sizes)) < 1 + ROUNDING)
+
+
+@examples
+@given(st.integers(1, 300), fractions, seeds)
+def test_cells_of_one_row_together_give_their_share(number, fraction, seed):
+    cells = cells_of([1] * number, seed)
+    chosen = stratified(cells, fraction, np.random.default_rng(seed))
+    assert abs(chosen.sum() - fraction * number) <= 0.5 + ROUNDING
+
+
+@examples
+@given(cell_sizes, fractions, seeds)
+def test_the_same_seed_chooses_the_same_rows(sizes, fraction, seed):
+    cells = cells_of(sizes, seed)
+    first, second = (stratified(cells, fraction, np.random.default_rng(seed)) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_another_seed_chooses_other_rows():
+    cells = np.repeat([0, 1], 50)
+    first, second = (stratified(cells, 0.3, np.random.default_rng(seed)) for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_every_row_of_a_cell_is_as_likely_to_be_chosen():
+    cells = np.repeat([0, 1, 2], [10, 20, 30])
+    frequency = np.mean([stratified(cells, 0.3, np.random.default_rng(seed)) for seed in range(4000)], axis=0)
+    assert frequency == pytest.approx(0.3, abs=0.04)  # 5 standard errors
+
+
+def test_shares_that_are_whole_rows_are_met_exactly():
+    cells = cells_of([10, 20, 70], 0)
+    chosen = stratified(cells, 0.3, np.random.default_rng(0))
+    assert np.bincount(cells[chosen]).tolist() == [3, 6, 21]
+
+
+def test_no_row_of_no_rows_is_chosen():
+    assert stratified(np.array([], dtype=np.int64), 0.3, np.random.default_rng(0)).shape == (0,)

@@ -1,0 +1,40 @@
+"""Small data sets and methods that tests train on."""
+
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from fairrun.data.table import Data, Table
+from fairrun.train import CONF, build
+
+METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
+
+
+def config(*overrides: str) -> DictConfig:
+    """The composed configuration, as ``python -m fairrun.train OVERRIDES`` composes it."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def method(name: str, *overrides: str) -> object:
+    """The method of ``conf/method/NAME.yaml``."""
+    return build(config(f"method={name}", *overrides).method, "method")
+
+
+def table(num_rows: int, seed: int, num_groups: int = 3, num_features: int = 6) -> Table:
+    """Rows of ``num_groups`` groups of unequal size, with labels that depend on features and group."""
+    g = torch.Generator().manual_seed(seed)
+    share = torch.arange(1, num_groups + 1, dtype=torch.float64)
+    s = torch.multinomial(share, num_rows, replacement=True, generator=g)
+    x = torch.randn(num_rows, num_features, generator=g, dtype=torch.float64)
+    x[:, 0] += s
+    y = (x[:, 0] + x[:, 1] + 0.5 * torch.randn(num_rows, generator=g, dtype=torch.float64) > 1.5).double()
+    return Table(x, y, s)
+
+
+def data(num_groups: int = 3) -> Data:
+    """150 train rows, which 32 do not divide, and odd numbers of validation and test rows."""
+    train, val, test = (table(n, seed, num_groups) for seed, n in enumerate((150, 61, 83)))
+    return Data(train, val, test, [f"x{k}" for k in range(6)], [f"s={g}" for g in range(num_groups)], "synthetic")
