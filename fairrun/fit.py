@@ -1,8 +1,8 @@
 """The loop: runs side by side, each with its own seed, shuffling and hyper-parameters.
 
 A run is the same run alone and in any stack, bit for bit where torch uses one thread: its random numbers come from its
-own generators, its rows are reduced along their own axis, and every batch has the same padded number of rows, a multiple
-of 16 (elementwise functions round by position in a vector).
+own generators, its rows are reduced along their own axis, and every batch has the same padded number of rows, a
+multiple of 16 (elementwise functions round by position in a vector).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -199,7 +199,7 @@ def _spread(rates: Tensor) -> Tensor:
 
 
 def _calibration_error(p: Tensor, y: Tensor) -> Tensor:
-    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score -> [R]; NaN over no rows, and where a score is NaN."""
+    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score -> [R]; NaN over no rows or with a score of NaN."""
     num_runs, num_rows = p.shape
     if num_rows == 0:
         return torch.full((num_runs,), torch.nan, dtype=p.dtype, device=p.device)

@@ -56,7 +56,9 @@ def test_random_streams_of_a_run_and_of_neighbouring_seeds_differ():
 
 
 def test_full_batch_descent_is_the_same_as_with_a_torch_module():
-    """ERM with SGD on the whole training set equals torch.nn and torch.optim from the same parameters, 200 steps, float64."""
+    """200 steps of SGD on the whole training set, in float64, against torch.nn and torch.optim from the same
+    parameters.
+    """
     rows = data()
     method = ERM(SGD(lr=0.1, momentum=0.9, weight_decay=1e-3))
     run = fit(NETWORK, [method], [5], rows, epochs=200, batch_size=150, dtype=torch.float64)[0]

@@ -70,7 +70,7 @@ def test_a_larger_penalty_leaves_less_of_its_fairness_loss(loss):
 def test_reweighing_weighs_by_expected_over_observed_share():
     """Group 0 has 4 rows with 1 positive, group 1 has 4 with 3: P(s) = 1/2, P(y) = 1/2.
 
-    w(0, 1) = .25 / (1/8) = 2, w(0, 0) = .25 / (3/8) = 2/3, w(1, 1) = 2/3, w(1, 0) = 2; a row's share of the step is w / 8.
+    w(0, 1) = .25 / (1/8) = 2, w(0, 0) = .25 / (3/8) = 2/3, w(1, 1) = 2/3, w(1, 0) = 2; a row weighs w / 8.
     """
     batch = rows_of([0, 0, 0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 1, 1, 1, 0])
     w, _, _ = weights(Reweighing(PLAIN), [1.0] * 8, batch)

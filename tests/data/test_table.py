@@ -1,0 +1,460 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fairrun.check import InputError
+from fairrun.data.table import Dataset, Split
+from fairrun.datasets.csv import Csv
+
+SPLITS = ("train", "val", "test")
+
+
+def people(num_rows=500):
+    """Rows with a unique number; sex has 2 values and race 3, of unequal size; cells have odd numbers of rows."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "id": rng.permutation(num_rows),
+            "age": rng.normal(40, 12, num_rows),
+            "job": rng.choice(["clerk", "cook", "?"], num_rows),
+            "sex": rng.choice(["F", "M"], num_rows, p=[0.3, 0.7]),
+            "race": rng.choice(["A", "B", "C"], num_rows, p=[0.2, 0.3, 0.5]),
+            "hired": rng.choice([0, 1], num_rows, p=[0.6, 0.4]),
+        }
+    )
+
+
+def with_official_split(frame, num_test=200):
+    return frame.assign(split=["train"] * (len(frame) - num_test) + ["test"] * num_test)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Builds a ``Dataset`` of a frame, by way of a CSV file."""
+
+    def build(frame, **changes):
+        path = tmp_path / "table.csv"
+        frame.to_csv(path, index=False)
+        options = {
+            "rows": Csv(),
+            "label": "hired",
+            "positive": 1,
+            "sensitive": ["sex"],
+            "include_sensitive": False,
+            "states": {},
+            "numeric": None,
+            "categorical": None,
+            "split": Split(test=0.3, val=0.2, seed=0),
+            "path": str(path),
+        }
+        return Dataset(**{**options, **changes})
+
+    return build
+
+
+def column(data, split, name):
+    return getattr(data, split).x[:, data.features.index(name)]
+
+
+def rows_of(data):
+    """Split -> the ids of its rows in order.  Ids are 0, 1, ..., so an id is the rank of its scaled value."""
+    ranks = torch.cat([column(data, split, "id") for split in SPLITS]).unique(return_inverse=True)[1]
+    parts = ranks.split([len(table.y) for table in data[:3]])
+    return {split: part.numpy() for split, part in zip(SPLITS, parts, strict=True)}
+
+
+def test_a_split_has_features_labels_and_groups_of_the_right_shapes_and_types(dataset):
+    data = dataset(people(500)).load()
+    for split, num_rows in {"train": 280, "val": 70, "test": 150}.items():
+        x, y, s = getattr(data, split)
+        assert (x.shape, y.shape, s.shape) == ((num_rows, len(data.features)), (num_rows,), (num_rows,))
+        assert (x.dtype, y.dtype, s.dtype) == (torch.float64, torch.float64, torch.int64)
+
+
+def test_tables_move_to_another_type_and_leave_groups_whole_numbers(dataset):
+    data = dataset(people()).load().to("cpu", torch.float32)
+    for split in SPLITS:
+        x, y, s = getattr(data, split)
+        assert (x.dtype, y.dtype, s.dtype) == (torch.float32, torch.float32, torch.int64)
+
+
+# Splits
+
+
+@pytest.mark.parametrize("test", [0.3, "official"])
+def test_splits_are_disjoint_and_hold_every_row(test, dataset):
+    frame = with_official_split(people())
+    data = dataset(frame, split=Split(test, 0.2, 0)).load()
+    scaled = torch.cat([column(data, split, "id") for split in SPLITS])
+    assert len(scaled) == len(scaled.unique()) == len(frame)
+
+
+def test_every_row_keeps_its_label_and_its_group(dataset):
+    frame = people()
+    data = dataset(frame).load()
+    by_id = frame.set_index("id")
+    for split, ids in rows_of(data).items():
+        assert getattr(data, split).y.tolist() == by_id["hired"].loc[ids].tolist()
+        assert [data.groups[g] for g in getattr(data, split).s] == [f"sex={sex}" for sex in by_id["sex"].loc[ids]]
+
+
+@pytest.mark.parametrize("sensitive", [["sex"], ["sex", "race"]])
+def test_a_split_is_stratified_by_label_and_group(sensitive, dataset):
+    frame = people()
+    data = dataset(frame, sensitive=sensitive).load()
+    number = {
+        split: torch.bincount(2 * table.s + table.y.long(), minlength=2 * len(data.groups))
+        for split, table in zip(SPLITS, data[:3], strict=True)
+    }
+    rest = number["train"] + number["val"]
+    assert len(rest) == 2 * len(data.groups) and number["test"].sum() + rest.sum() == len(frame)
+    assert torch.all((number["test"] - 0.3 * (rest + number["test"])).abs() < 1)
+    assert torch.all((number["val"] - 0.2 * rest).abs() < 1)
+
+
+def test_the_official_test_rows_are_the_test_rows(dataset):
+    frame = with_official_split(people())
+    rows = rows_of(dataset(frame, split=Split("official", 0.2, 0)).load())
+    assert rows["test"].tolist() == frame["id"][frame["split"] == "test"].tolist()
+    assert len(rows["val"]) == 0.2 * 300
+
+
+def test_the_official_split_is_not_used_where_a_fraction_is_given(dataset):
+    frame = with_official_split(people())
+    rows = rows_of(dataset(frame, split=Split(0.3, 0.2, 0)).load())
+    assert set(frame["split"][frame["id"].isin(rows["test"])]) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"include_sensitive": True},
+        {"states": {"sex": ["job"]}},
+        {"numeric": ["id"]},
+        {"numeric": ["id"], "categorical": ["job"]},
+    ],
+    ids=lambda changes: "+".join(changes),
+)
+def test_the_features_do_not_change_the_split(changes, dataset):
+    before, after = (rows_of(dataset(people(), **options).load()) for options in ({}, changes))
+    for split in SPLITS:
+        assert before[split].tolist() == after[split].tolist()
+
+
+def test_the_global_seeds_do_not_change_the_split(dataset):
+    rows = []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        rows.append(rows_of(dataset(people()).load()))
+    for split in SPLITS:
+        assert rows[0][split].tolist() == rows[1][split].tolist()
+
+
+@pytest.mark.parametrize("test", [0.3, "official"])
+def test_the_seed_of_the_split_changes_the_split(test, dataset):
+    frame = with_official_split(people())
+    before, after = (rows_of(dataset(frame, split=Split(test, 0.2, seed)).load()) for seed in (0, 1))
+    assert set(before["val"]) != set(after["val"])
+    assert (set(before["test"]) == set(after["test"])) == (test == "official")
+
+
+# Encoding
+
+
+def test_numeric_features_have_mean_0_and_deviation_1_on_train_rows(dataset):
+    data = dataset(people()).load()
+    for name in ("id", "age"):
+        values = column(data, "train", name)
+        assert values.mean().abs() < 1e-12
+        assert (values.std(correction=0) - 1).abs() < 1e-12
+
+
+def test_scales_are_learned_from_train_rows_only(dataset):
+    frame = with_official_split(people())
+    shifted = frame.assign(age=frame["age"].where(frame["split"] == "train", frame["age"] + 1e6))
+    official = Split("official", 0.2, 0)
+    before, after = (dataset(rows, split=official).load() for rows in (frame, shifted))
+    assert torch.equal(column(before, "train", "age"), column(after, "train", "age"))
+    assert column(after, "test", "age").min() > 1e3
+
+
+def test_a_numeric_feature_that_is_constant_is_zero(dataset):
+    data = dataset(people().assign(age=40)).load()
+    for split in SPLITS:
+        assert torch.all(column(data, split, "age") == 0)
+
+
+def test_a_categorical_feature_is_one_column_a_category_with_a_single_one(dataset):
+    data = dataset(people(), numeric=["id"], categorical=["job"]).load()
+    assert data.features == ["id", "job_?", "job_clerk", "job_cook"]
+    codes = torch.cat([getattr(data, split).x[:, 1:] for split in SPLITS])
+    assert set(codes.unique().tolist()) == {0.0, 1.0}
+    assert torch.all(codes.sum(1) == 1)
+
+
+def test_a_category_is_encoded_in_the_rows_that_hold_it(dataset):
+    frame = people()
+    data = dataset(frame).load()
+    by_id = frame.set_index("id")
+    for split, ids in rows_of(data).items():
+        assert column(data, split, "job_cook").tolist() == (by_id["job"].loc[ids] == "cook").tolist()
+
+
+def test_a_category_of_test_rows_only_is_all_zeros(dataset):
+    frame = with_official_split(people())
+    pilot = (frame["split"] == "test") & (frame["id"] % 2 == 0)
+    frame["job"] = frame["job"].mask(pilot, "pilot")
+    data = dataset(frame, split=Split("official", 0.2, 0)).load()
+    jobs = [name for name in data.features if name.startswith("job_")]
+    assert jobs == ["job_?", "job_clerk", "job_cook"]
+    known = torch.stack([column(data, "test", name) for name in jobs]).sum(0)
+    assert known.tolist() == (~pilot[frame["split"] == "test"]).astype(float).tolist()
+
+
+# Columns
+
+
+def test_without_the_sensitive_attribute_no_feature_states_it(dataset):
+    data = dataset(people(), include_sensitive=False).load()
+    assert data.features == ["id", "age", "job_?", "job_clerk", "job_cook", "race_A", "race_B", "race_C"]
+
+
+def test_with_the_sensitive_attribute_its_columns_are_features(dataset):
+    data = dataset(people(), include_sensitive=True).load()
+    assert {"sex_F", "sex_M"} < set(data.features)
+    assert [f"sex={'M' if male else 'F'}" for male in column(data, "test", "sex_M")] == [
+        data.groups[g] for g in data.test.s
+    ]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_columns_that_state_the_sensitive_attribute_are_left_out_with_it(listed, dataset):
+    frame = people()
+    frame = frame.assign(title=frame["sex"].map({"F": "Ms", "M": "Mr"}), is_male=frame["sex"] == "M")
+    columns = {"numeric": ["id", "is_male"], "categorical": ["job", "title", "sex"]} if listed else {}
+    states = {"sex": ["title", "is_male"], "race": ["job"]}
+    features = dataset(frame, states=states, **columns).load().features
+    assert not [name for name in features if name.startswith(("title", "is_male", "sex"))]
+    assert "job_cook" in features  # race is not the sensitive attribute
+
+
+def test_columns_that_state_the_sensitive_attribute_stay_where_it_stays(dataset):
+    frame = people().assign(title=lambda rows: rows["sex"].map({"F": "Ms", "M": "Mr"}))
+    features = dataset(frame, states={"sex": ["title"]}, include_sensitive=True).load().features
+    assert {"title_Mr", "title_Ms", "sex_F", "sex_M"} < set(features)
+
+
+def test_columns_that_are_not_given_are_inferred(dataset):
+    features = dataset(with_official_split(people()), numeric=None, categorical=None, include_sensitive=True).load()[3]
+    given = {"numeric": ["id", "age"], "categorical": ["job", "sex", "race"]}
+    assert features == dataset(people(), **given, include_sensitive=True).load().features
+
+
+def test_a_column_that_is_neither_numeric_nor_categorical_is_no_feature(dataset):
+    assert dataset(people(), numeric=["age"], categorical=[]).load().features == ["age"]
+
+
+def test_a_column_of_numbers_may_be_categorical(dataset):
+    frame = people().assign(floor=lambda rows: rows["id"] % 3)
+    features = dataset(frame, numeric=["age"], categorical=["floor"]).load().features
+    assert features == ["age", "floor_0", "floor_1", "floor_2"]
+
+
+def test_an_unused_column_may_have_missing_values(dataset):
+    frame = people().assign(note=np.nan)
+    assert dataset(frame, numeric=["id", "age"], categorical=["job"]).load().features[:2] == ["id", "age"]
+
+
+# Labels and groups
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_the_positive_value_is_class_one(positive, dataset):
+    frame = people()
+    data = dataset(frame, positive=positive).load()
+    assert sum(getattr(data, split).y.sum() for split in SPLITS) == (frame["hired"] == positive).sum()
+
+
+def test_labels_may_be_text(dataset):
+    frame = people().assign(hired=lambda rows: rows["hired"].map({0: "<=50K", 1: ">50K"}))
+    data = dataset(frame, positive=">50K").load()
+    assert sum(getattr(data, split).y.sum() for split in SPLITS) == (frame["hired"] == ">50K").sum()
+
+
+def test_groups_are_the_values_of_the_sensitive_column_in_order(dataset):
+    assert dataset(people(), sensitive=["race"]).load().groups == ["race=A", "race=B", "race=C"]
+
+
+def test_several_sensitive_columns_mean_their_intersection(dataset):
+    frame = people()
+    data = dataset(frame, sensitive=["sex", "race"]).load()
+    assert data.groups == [f"sex={sex}, race={race}" for sex in "FM" for race in "ABC"]
+    by_id = frame.set_index("id")
+    for split, ids in rows_of(data).items():
+        truth = [f"sex={row.sex}, race={row.race}" for row in by_id.loc[ids].itertuples()]
+        assert [data.groups[g] for g in getattr(data, split).s] == truth
+
+
+def test_an_intersection_without_rows_is_no_group(dataset):
+    frame = people()
+    data = dataset(frame[(frame["sex"] != "F") | (frame["race"] != "B")], sensitive=["sex", "race"]).load()
+    assert data.groups == ["sex=F, race=A", "sex=F, race=C", "sex=M, race=A", "sex=M, race=B", "sex=M, race=C"]
+
+
+# The hash of the rows
+
+
+def test_the_hash_of_the_rows_is_the_same_for_the_same_rows(dataset):
+    assert dataset(people()).load().sha256 == dataset(people(), split=Split(0.5, 0.5, 7)).load().sha256
+
+
+def test_the_hash_of_the_rows_changes_with_one_value(dataset):
+    changed = people()
+    changed.loc[17, "job"] = "pilot"
+    assert dataset(people()).load().sha256 != dataset(changed).load().sha256
+
+
+# Tables that cannot be trained on
+
+
+REFUSED = {
+    "sensitive column missing": (None, {"sensitive": ["gender"]}, ["dataset.sensitive", "'gender'", "sex, race"]),
+    "sensitive column constant": (
+        lambda frame: frame.assign(sex="F"),
+        {},
+        ["dataset.sensitive", "two values or more", "sex with one"],
+    ),
+    "sensitive as a string": (
+        None,
+        {"sensitive": "sex"},
+        ["sensitive must be", "'sex'", "a list of columns: [column]"],
+    ),
+    "no sensitive column": (None, {"sensitive": []}, ["sensitive must be", "got []", "a list of columns: [column]"]),
+    "a group without positives": (
+        lambda frame: frame.assign(hired=frame["hired"].mask(frame["race"] == "B", 0)),
+        {"sensitive": ["race"]},
+        ["dataset.sensitive=['race']", "every group must have a positive row in train", "'race=B'", "merge or drop"],
+    ),
+    "a small intersection without positives": (
+        lambda frame: frame.assign(hired=frame["hired"].mask((frame["sex"] == "F") & (frame["race"] == "A"), 0)),
+        {"sensitive": ["sex", "race"]},
+        ["dataset.sensitive=['sex', 'race']", "every group must have a positive row in train", "'sex=F, race=A'"],
+    ),
+    "label missing": (None, {"label": "salary"}, ["dataset.label", "'salary'", "id, age, job, sex, race, hired"]),
+    "label with three values": (
+        lambda frame: frame.assign(hired=frame["id"] % 3),
+        {},
+        ["dataset.label=hired", "must have two values", "got 3: 0, 1, 2"],
+    ),
+    "label with many values": (
+        None,
+        {"label": "id"},
+        ["dataset.label=id", "must have two values", "got 500: 0, 1, 10, 100, 101, ..."],
+    ),
+    "label with one value": (
+        lambda frame: frame.assign(hired=1),
+        {},
+        ["dataset.label=hired", "must have two values", "got 1: 1"],
+    ),
+    "positive is not a value": (None, {"positive": 2}, ["dataset.positive", "one of 0, 1", "got 2"]),
+    "positive is of another type": (None, {"positive": "1"}, ["dataset.positive", "one of 0, 1", "got '1'"]),
+    "a number missing": (
+        lambda frame: frame.assign(age=frame["age"].mask(frame.index == 3)),
+        {},
+        ["column 'age'", "no missing or infinite value", "got 1", "row 3"],
+    ),
+    "a number infinite": (
+        lambda frame: frame.assign(age=frame["age"].mask(frame.index >= 498, -np.inf)),
+        {},
+        ["column 'age'", "no missing or infinite value", "got 2", "row 498"],
+    ),
+    "a category missing": (
+        lambda frame: frame.assign(job=frame["job"].mask(frame.index == 5)),
+        {},
+        ["column 'job'", "no missing or infinite value", "got 1", "row 5"],
+    ),
+    "a label missing in a row": (
+        lambda frame: frame.assign(hired=frame["hired"].mask(frame.index == 7)),
+        {},
+        ["column 'hired'", "no missing or infinite value", "got 1", "row 7"],
+    ),
+    "a sensitive value missing": (
+        lambda frame: frame.assign(sex=frame["sex"].mask(frame.index == 9)),
+        {},
+        ["column 'sex'", "no missing or infinite value", "got 1", "row 9"],
+    ),
+    "numeric column unknown": (None, {"numeric": ["wage"]}, ["dataset.numeric", "'wage'", "id, age, job"]),
+    "categorical column unknown": (None, {"categorical": ["town"]}, ["dataset.categorical", "'town'", "id, age, job"]),
+    "numeric as a string": (None, {"numeric": "age"}, ["numeric must be", "'age'", "a list of columns, or null"]),
+    "categorical as a string": (None, {"categorical": "job"}, ["categorical must be", "'job'", "a list of columns"]),
+    "text as numeric": (None, {"numeric": ["age", "job"]}, ["dataset.numeric", "'job'", "columns of numbers"]),
+    "no feature": (
+        None,
+        {"numeric": [], "categorical": ["sex"]},
+        ["dataset.numeric and dataset.categorical", "at least one feature", "got []"],
+    ),
+    "no official split": (
+        None,
+        {"split": ("official", 0.2, 0)},
+        ["dataset.split.test=official", "a column split with train and test", "give a fraction"],
+    ),
+    "an official split with other names": (
+        lambda frame: frame.assign(split=["train"] * 300 + ["valid"] * 200),
+        {"split": ("official", 0.2, 0)},
+        ["dataset.split.test=official", "a column split with train and test"],
+    ),
+    "an official split without test rows": (
+        lambda frame: frame.assign(split="train"),
+        {"split": ("official", 0.2, 0)},
+        ["dataset.split.test=official", "a column split with train and test"],
+    ),
+    "no row left for val": (
+        lambda frame: frame.iloc[:40],
+        {"split": (0.3, 0.001, 0)},
+        ["dataset.split", "no row for val", "40 rows", "val=0.001"],
+    ),
+    "test fraction of 0": (None, {"split": (0, 0.2, 0)}, ["test must be", "between 0 and 1, or official", "got 0"]),
+    "test fraction of 1": (None, {"split": (1.0, 0.2, 0)}, ["test must be", "between 0 and 1, or official", "got 1.0"]),
+    "test fraction negative": (None, {"split": (-0.1, 0.2, 0)}, ["test must be", "between 0 and 1", "got -0.1"]),
+    "test fraction not a number": (None, {"split": (float("nan"), 0.2, 0)}, ["test must be", "a fraction", "got nan"]),
+    "test is another word": (None, {"split": ("oficial", 0.2, 0)}, ["test must be", "or official", "got 'oficial'"]),
+    "val fraction of 0": (None, {"split": (0.3, 0, 0)}, ["val must be", "between 0 and 1", "got 0"]),
+    "val fraction above 1": (None, {"split": ("official", 20, 0)}, ["val must be", "between 0 and 1", "got 20"]),
+    "seed negative": (None, {"split": (0.3, 0.2, -1)}, ["seed must be", "an integer >= 0", "got -1"]),
+    "seed fractional": (None, {"split": (0.3, 0.2, 0.5)}, ["seed must be", "an integer >= 0", "got 0.5"]),
+}
+
+
+@pytest.mark.parametrize(("change", "options", "parts"), REFUSED.values(), ids=REFUSED)
+def test_a_table_that_cannot_be_trained_on_is_an_error_that_says_what_is_allowed(change, options, parts, dataset):
+    frame = change(people()) if change else people()
+    with pytest.raises(InputError) as error:
+        dataset(frame, **{key: Split(*value) if key == "split" else value for key, value in options.items()}).load()
+    for part in parts:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("path", [None, "/does/not/exist.csv", "/"])
+def test_a_table_that_is_not_there_is_an_error(path, dataset):
+    with pytest.raises(InputError) as error:
+        dataset(people(), path=path).load()
+    assert f"dataset.path must be a CSV or Parquet file that exists, got {path!r}" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_a_file_that_is_no_table_is_an_error(name, tmp_path):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=r"dataset\.path=.* cannot be read as a table"):
+        Csv().frame(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".pq"])
+def test_a_parquet_file_gives_the_same_tables_as_a_csv_file(suffix, tmp_path, dataset):
+    people().to_parquet(tmp_path / f"table{suffix}")
+    csv, parquet = (dataset(people(), **options).load() for options in ({}, {"path": str(tmp_path / f"table{suffix}")}))
+    assert csv.features == parquet.features and csv.groups == parquet.groups and csv.sha256 == parquet.sha256
+    for split in SPLITS:
+        for a, b in zip(getattr(csv, split), getattr(parquet, split), strict=True):
+            assert torch.equal(a, b)

@@ -1,0 +1,383 @@
+"""Metrics against fairlearn and scikit-learn, by hand, and in general."""
+
+import numpy as np
+import pytest
+import torch
+from fairlearn import metrics as fairlearn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn
+
+from fairrun.data.table import Table
+from fairrun.fit import ROWS_MULTIPLE
+from fairrun.metrics import GROUP_METRICS, METRICS, evaluate, outcome
+
+NAMES = {
+    "accuracy",
+    "balanced_accuracy",
+    "roc_auc",
+    "log_loss",
+    "selection_rate",
+    "expected_calibration_error",
+    "demographic_parity_difference",
+    "soft_demographic_parity_difference",
+    "equal_opportunity_difference",
+    "false_positive_rate_difference",
+    "equalized_odds_difference",
+    "average_equalized_odds_difference",
+    "accuracy_difference",
+    "worst_group_accuracy",
+}
+GROUP_NAMES = {
+    "accuracy",
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "expected_calibration_error",
+}
+DIFFERENCES = sorted(name for name in NAMES if name.endswith("_difference"))
+CASES = [(num_groups, seed) for num_groups in (2, 3, 4, 5) for seed in (0, 1)]
+
+
+def evaluated(logits, y, s, num_groups):
+    """Every metric of ``logits`` [R, M], as arrays [R]."""
+    y, s = torch.tensor(y, dtype=torch.float64), torch.tensor(s, dtype=torch.int64)
+    table = Table(torch.zeros(len(y), 1), y, s)
+    return {name: v.numpy() for name, v in evaluate(outcome(torch.as_tensor(logits), table, num_groups)).items()}
+
+
+def of_one_run(logits, y, s, num_groups):
+    """Every metric of one run's ``logits`` [N], as numbers."""
+    logits = torch.tensor([logits], dtype=torch.float64)
+    return {name: v.item() for name, v in evaluated(logits, y, s, num_groups).items()}
+
+
+def of_scores(p, y, s, num_groups):
+    return of_one_run(torch.logit(torch.tensor(p, dtype=torch.float64)).tolist(), y, s, num_groups)
+
+
+def random_case(num_groups, seed, num_rows=250, num_runs=3):
+    """Logits [R, N] with many ties, labels and groups; every group has both classes."""
+    rng = np.random.default_rng([num_groups, seed])
+    s = rng.choice(num_groups, num_rows, p=np.arange(1, num_groups + 1) / sum(range(1, num_groups + 1)))
+    y = (rng.random(num_rows) < 0.3 + 0.4 * s / num_groups).astype(float)
+    s[: 2 * num_groups], y[: 2 * num_groups] = np.repeat(np.arange(num_groups), 2), np.tile([0.0, 1.0], num_groups)
+    return np.round(rng.normal(y + 0.3 * s - 0.8, 1.5, (num_runs, num_rows)), 1), y, s
+
+
+@st.composite
+def cases(draw, max_groups=4):
+    """(logits [1, N], y, s, number of groups), degenerate ones too."""
+    num_groups = draw(st.integers(1, max_groups))
+    logit = st.one_of(st.sampled_from([-40.0, -1.0, 0.0, 0.5, 40.0]), st.floats(-60, 60))
+    row = st.tuples(logit, st.sampled_from([0.0, 1.0]), st.integers(0, num_groups - 1))
+    logits, y, s = zip(*draw(st.lists(row, min_size=1, max_size=25)), strict=True)
+    return np.array([logits]), np.array(y), np.array(s), num_groups
+
+
+# Oracles
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("accuracy", lambda y, z: sklearn.accuracy_score(y, z > 0)),
+        ("balanced_accuracy", lambda y, z: sklearn.balanced_accuracy_score(y, z > 0)),
+        ("roc_auc", sklearn.roc_auc_score),
+        ("log_loss", lambda y, z: sklearn.log_loss(y, 1 / (1 + np.exp(-z)))),
+        ("selection_rate", lambda y, z: fairlearn.selection_rate(y, z > 0)),
+    ],
+)
+def test_a_metric_of_accuracy_is_that_of_scikit_learn(name, of, num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    expected = [of(y, z) for z in logits]
+    np.testing.assert_allclose(evaluated(logits, y, s, num_groups)[name], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+@pytest.mark.parametrize(
+    ("name", "of", "options"),
+    [
+        ("demographic_parity_difference", fairlearn.demographic_parity_difference, {}),
+        ("equal_opportunity_difference", fairlearn.equal_opportunity_difference, {}),
+        ("equalized_odds_difference", fairlearn.equalized_odds_difference, {"agg": "worst_case"}),
+        ("average_equalized_odds_difference", fairlearn.equalized_odds_difference, {"agg": "mean"}),
+    ],
+)
+def test_a_difference_is_that_of_fairlearn(name, of, options, num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    expected = [of(y, (z > 0).astype(float), sensitive_features=s, **options) for z in logits]
+    np.testing.assert_allclose(evaluated(logits, y, s, num_groups)[name], expected, rtol=0, atol=1e-12)
+
+
+def frames(logits, y, s, metric):
+    """fairlearn's MetricFrame of every run."""
+    decisions = (logits > 0).astype(float)
+    return [fairlearn.MetricFrame(metrics=metric, y_true=y, y_pred=d, sensitive_features=s) for d in decisions]
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("accuracy", sklearn.accuracy_score),
+        ("selection_rate", fairlearn.selection_rate),
+        ("true_positive_rate", fairlearn.true_positive_rate),
+        ("false_positive_rate", fairlearn.false_positive_rate),
+    ],
+)
+def test_a_metric_by_group_is_that_of_a_metric_frame(name, metric, num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    values = evaluated(logits, y, s, num_groups)
+    ours = np.stack([values[f"{name}/s={g}"] for g in range(num_groups)], axis=1)
+    expected = [frame.by_group.sort_index().to_numpy() for frame in frames(logits, y, s, metric)]
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("accuracy_difference", sklearn.accuracy_score),
+        ("false_positive_rate_difference", fairlearn.false_positive_rate),
+    ],
+)
+def test_a_difference_without_a_function_in_fairlearn_is_that_of_a_metric_frame(name, metric, num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    expected = [frame.difference(method="between_groups") for frame in frames(logits, y, s, metric)]
+    np.testing.assert_allclose(evaluated(logits, y, s, num_groups)[name], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+def test_worst_group_accuracy_is_the_minimum_of_a_metric_frame(num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    expected = [frame.group_min() for frame in frames(logits, y, s, sklearn.accuracy_score)]
+    ours = evaluated(logits, y, s, num_groups)["worst_group_accuracy"]
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.sampled_from([0.0, 1.0])), min_size=2, max_size=20
+    ).filter(lambda rows: len({y for _, y in rows}) == 2)
+)
+def test_the_area_under_the_curve_counts_ties_as_half(rows):
+    logits, y = zip(*rows, strict=True)
+    ours = of_one_run(logits, y, [0] * len(y), 1)["roc_auc"]
+    assert ours == pytest.approx(sklearn.roc_auc_score(y, logits), abs=1e-12)
+
+
+# By hand
+
+
+def test_the_area_under_the_curve_of_four_rows():
+    """Positive scores 1, 2; negative scores 1, 0: of four pairs three are in order and one is tied, 3.5 / 4."""
+    assert of_one_run([1.0, 2.0, 1.0, 0.0], [1, 1, 0, 0], [0, 0, 1, 1], 2)["roc_auc"] == 0.875
+
+
+def test_soft_demographic_parity_is_the_spread_of_mean_scores():
+    """Mean scores: group 0 (.2 + .4) / 2 = .3, group 1 .9, group 2 (.5 + .6 + .1) / 3 = .4; spread .6."""
+    values = of_scores([0.2, 0.9, 0.5, 0.4, 0.6, 0.1], [0, 1, 0, 1, 0, 1], [0, 1, 2, 0, 2, 2], 3)
+    assert values["soft_demographic_parity_difference"] == pytest.approx(0.6, abs=1e-12)
+
+
+CALIBRATION = ([0.05, 0.5, 0.06, 0.95], [0, 1, 1, 1], [0, 1, 0, 1])  # p, y, s
+
+
+def test_the_expected_calibration_error_of_four_rows():
+    """Bins of width 1/15: .05 and .06 share the first, |0 + 1 - .05 - .06| = .89; .5 is alone, |1 - .5| = .5; .95 is in
+    the last, .05.  (.89 + .5 + .05) / 4 = .36.
+    """
+    assert of_scores(*CALIBRATION, 2)["expected_calibration_error"] == pytest.approx(0.36, abs=1e-12)
+
+
+def test_the_expected_calibration_error_of_a_group_is_of_its_rows_only():
+    """As above: group 0 has the rows of the first bin, .89 / 2 = .445; group 1 the others, (.5 + .05) / 2 = .275."""
+    values = of_scores(*CALIBRATION, 2)
+    assert values["expected_calibration_error/s=0"] == pytest.approx(0.445, abs=1e-12)
+    assert values["expected_calibration_error/s=1"] == pytest.approx(0.275, abs=1e-12)
+
+
+def test_groups_can_be_miscalibrated_where_all_rows_together_are_not():
+    """Scores are .5, labels 0 and 1: the bin's mean label is its mean score, each group's is off by .5."""
+    values = of_scores([0.5, 0.5], [0, 1], [0, 1], 2)
+    assert values["expected_calibration_error"] == 0
+    assert values["expected_calibration_error/s=0"] == values["expected_calibration_error/s=1"] == 0.5
+
+
+def test_a_score_of_one_is_in_the_last_bin():
+    """Scores 1 (label 0) and .95 (label 1) share a bin, |-1 + .05| / 2 = .475; in two bins it would be .525."""
+    logits = [40.0, torch.logit(torch.tensor(0.95, dtype=torch.float64)).item()]
+    assert of_one_run(logits, [0, 1], [0, 0], 1)["expected_calibration_error"] == pytest.approx(0.475, abs=1e-12)
+
+
+def test_a_score_of_one_half_is_decided_0():
+    assert of_one_run([0.0, 1e-9], [1, 1], [0, 0], 1)["selection_rate"] == 0.5
+
+
+def test_log_loss_stays_finite_where_the_score_is_certain_and_wrong():
+    """-ln sigmoid(-1000) = 1000; the other row's loss is 0."""
+    assert of_one_run([1000.0, 1000.0], [0, 1], [0, 0], 1)["log_loss"] == 500
+
+
+def test_balanced_accuracy_weighs_the_classes_alike():
+    """Of three positives one is found, 1/3; the one negative is found, 1; the mean is 2/3."""
+    values = of_one_run([1.0, -1.0, -1.0, -1.0], [1, 1, 1, 0], [0, 0, 0, 0], 1)
+    assert values["balanced_accuracy"] == pytest.approx(2 / 3, abs=1e-12)
+
+
+# Degenerate splits
+
+
+def test_a_group_absent_from_the_split_is_left_out():
+    logits, y, s = random_case(3, 0)
+    kept = s != 1
+    logits, y, s = logits[:, kept], y[kept], s[kept]
+    with_absent = evaluated(logits, y, s, 3)
+    without = evaluated(logits, y, (s == 2).astype(int), 2)
+    for name in NAMES:
+        np.testing.assert_array_equal(with_absent[name], without[name], err_msg=name)
+
+
+@pytest.mark.parametrize("name", sorted(GROUP_NAMES))
+def test_a_metric_of_an_absent_group_is_nan(name):
+    logits, y, s = random_case(2, 0)
+    assert np.isnan(evaluated(logits, y, 2 * s, 3)[f"{name}/s=1"]).all()
+
+
+def test_a_group_without_positives_is_left_out_of_the_spread_of_true_positive_rates():
+    """Of groups 0, 1, 2 the true positive rates are 1/2, 1 and none, the false positive rates 0, 0 and 1."""
+    y, s = [1, 1, 0, 1, 0, 0], [0, 0, 0, 1, 1, 2]
+    values = of_one_run([1.0, -1.0, -1.0, 1.0, -1.0, 1.0], y, s, 3)
+    assert np.isnan(values["true_positive_rate/s=2"])
+    assert values["equal_opportunity_difference"] == 0.5
+    assert values["false_positive_rate_difference"] == 1
+
+
+def test_a_group_without_negatives_is_left_out_of_the_spread_of_false_positive_rates():
+    """Of groups 0, 1, 2 the false positive rates are 0, 1/2 and none: spread 1/2."""
+    values = of_one_run([-1.0, 1.0, 1.0, -1.0, 1.0], [0, 1, 0, 0, 1], [0, 0, 1, 1, 2], 3)
+    assert np.isnan(values["false_positive_rate/s=2"])
+    assert values["false_positive_rate_difference"] == 0.5
+
+
+def test_differences_are_nan_where_no_group_has_a_row_to_count():
+    values = of_one_run([1.0, -1.0], [0, 0], [0, 1], 2)
+    nan = {name for name in NAMES if np.isnan(values[name])}
+    assert nan == {
+        "balanced_accuracy",
+        "roc_auc",
+        "equal_opportunity_difference",
+        "equalized_odds_difference",
+        "average_equalized_odds_difference",
+    }
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_the_area_under_the_curve_is_nan_with_one_class(label):
+    assert np.isnan(of_one_run([1.0, -1.0, 0.0], [label] * 3, [0, 1, 1], 2)["roc_auc"])
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_is_0_with_one_group(name):
+    logits, y, s = random_case(3, 0)
+    np.testing.assert_array_equal(evaluated(logits, y, np.zeros_like(s), 1)[name], 0)
+
+
+# In general
+
+
+@settings(deadline=None, max_examples=100)
+@given(cases())
+def test_every_value_is_in_its_range_or_nan(case):
+    for name, (value,) in evaluated(*case).items():
+        highest = np.inf if name == "log_loss" else 1 + 1e-12
+        assert np.isnan(value) or 0 <= value <= highest, name
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(), st.randoms(use_true_random=False))
+def test_metrics_do_not_depend_on_how_groups_are_numbered(case, random):
+    logits, y, s, num_groups = case
+    number = random.sample(range(num_groups), num_groups)
+    before, after = evaluated(*case), evaluated(logits, y, np.array(number)[s], num_groups)
+    for name in NAMES:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    for name in GROUP_NAMES:
+        for g in range(num_groups):
+            np.testing.assert_array_equal(after[f"{name}/s={number[g]}"], before[f"{name}/s={g}"], err_msg=name)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(), st.randoms(use_true_random=False))
+def test_metrics_do_not_depend_on_the_order_of_rows(case, random):
+    logits, y, s, num_groups = case
+    order = random.sample(range(len(y)), len(y))
+    before, after = evaluated(*case), evaluated(logits[:, order], y[order], s[order], num_groups)
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(max_groups=1), st.integers(2, 5))
+def test_differences_are_0_under_parity(case, num_groups):
+    """Every group has the same rows, among them one of each class."""
+    logits, y, _, _ = case
+    logits, y = np.append(logits, [[-1.0, 2.0]], axis=1), np.append(y, [0.0, 1.0])
+    s = np.repeat(np.arange(num_groups), len(y))
+    values = evaluated(np.tile(logits, num_groups), np.tile(y, num_groups), s, num_groups)
+    for name in DIFFERENCES:
+        assert values[name] == 0, name
+
+
+def padded_case(dtype, seed=0, num_rows=53):
+    """Logits [3, M] as the loop gives them: 53 rows, padded."""
+    logits, y, s = random_case(3, seed, num_rows)
+    noise = np.random.default_rng(seed).normal(0, 1, (3, num_rows + -num_rows % ROWS_MULTIPLE))
+    noise[:, :num_rows] += logits
+    return torch.tensor(noise, dtype=dtype), y, s
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("runs", [[0], [1], [2], [2, 0], [2, 0, 1], [1, 1, 1, 1, 1]])
+def test_a_run_has_bitwise_the_same_metrics_in_any_stack(runs, dtype):
+    logits, y, s = padded_case(dtype)
+    stack, others = evaluated(logits, y, s, 3), evaluated(logits[runs].clone(), y, s, 3)
+    for name, value in stack.items():
+        np.testing.assert_array_equal(others[name], value[runs], err_msg=name)
+
+
+def test_padding_columns_have_no_effect():
+    logits, y, s = padded_case(torch.float64)
+    other = logits.clone()
+    other[:, len(y) :] = torch.tensor([torch.nan, torch.inf, -1e9]).repeat(logits.shape[1])[: logits.shape[1] - len(y)]
+    before, after = evaluated(logits, y, s, 3), evaluated(other, y, s, 3)
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
+def test_metrics_are_the_same_without_padding():
+    logits, y, s = padded_case(torch.float64)
+    before, after = evaluated(logits, y, s, 3), evaluated(logits[:, : len(y)].contiguous(), y, s, 3)
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("num_groups", [2, 5])
+def test_evaluation_names_every_metric_and_every_metric_of_a_group(num_groups):
+    logits, y, s = random_case(num_groups, 0)
+    assert {metric.__name__ for metric in METRICS} == NAMES
+    assert {metric.__name__ for metric in GROUP_METRICS} == {f"group_{name}" for name in GROUP_NAMES}
+    by_group = {f"{name}/s={g}" for name in GROUP_NAMES for g in range(num_groups)}
+    assert set(evaluated(logits, y, s, num_groups)) == NAMES | by_group
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_value_is_one_float64_a_run(dtype):
+    logits, y, s = padded_case(dtype)
+    table = Table(torch.zeros(len(y), 1), torch.tensor(y), torch.tensor(s))
+    for name, value in evaluate(outcome(logits, table, 3)).items():
+        assert value.shape == (3,), name
+        assert value.dtype == torch.float64, name
