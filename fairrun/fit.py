@@ -2,9 +2,10 @@
 
 A run is the same run alone and in any stack, bit for bit where torch uses one thread: its random numbers come from its
 own generators, its rows are reduced along their own axis, and every batch has the same padded number of rows, a
-multiple of 16 (elementwise functions round by position in a vector).
+multiple of 32.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.data.table import Data, Table
@@ -19,7 +21,7 @@ from fairrun.method import Batch, Theta, bind
 from fairrun.metrics import evaluate, outcome
 from fairrun.models.functional import BinaryClassifier, Network
 
-ROWS_MULTIPLE = 16
+ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 EVALUATION_ROWS = 2048  # rows of a split that are evaluated at once
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
 Progress = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
@@ -34,6 +36,17 @@ class Run:
     failure: str | None = None  # why training stopped making sense: the first step with a loss that is not finite
 
 
+@contextlib.contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Denormal numbers count as zero: Adam makes many on one-hot columns, and each costs as much as many products."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@_denormals_flushed()
 def fit(
     network: Network,
     methods: Sequence[Any],
@@ -48,10 +61,9 @@ def fit(
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
-    Methods may differ in their ``PerRun`` fields only.  Denormal numbers are flushed to zero: Adam makes them by the
-    thousand on one-hot columns, and each costs a hundred times an ordinary product.
+    Methods may differ in their ``PerRun`` fields only.  A run whose loss stops being finite is marked; the others go
+    on.
     """
-    torch.set_flush_denormal(True)
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
     model, method = BinaryClassifier(network), bind(methods, dtype, device)
@@ -112,27 +124,29 @@ class _Batches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """All rows once.  ``x`` is one buffer, filled anew for every batch."""
         table, num_rows, device = self.table, len(self.table.y), self.table.y.device
-        order = torch.stack([torch.randperm(num_rows, generator=g) for g in self.streams["shuffle"]]).to(
-            device
-        )  # [R, N]
-        for start in range(0, num_rows, self.size):
-            real = min(self.size, num_rows - start)
-            i = order.new_zeros(self.num_runs, self.padded)
-            i[:, :real] = order[:, start : start + real]
-            w = table.y.new_zeros(self.num_runs, self.padded)
-            w[:, :real] = 1
-            rows = i.flatten()
-            torch.index_select(table.x, 0, rows, out=self.x)
+        order = torch.stack([torch.randperm(num_rows, generator=g) for g in self.streams["shuffle"]])  # [R, N]
+        rows = self._padded(order).to(device)  # [steps, R, B]
+        real = self._padded(torch.ones_like(order)).to(table.y)
+        y = table.y[rows]
+        s = table.s[rows] if self.sees_s else None
+        for step, i in enumerate(rows):
+            torch.index_select(table.x, 0, i.view(-1), out=self.x)
             yield Batch(
                 x=self.x.view(self.num_runs, self.padded, -1),
-                y=table.y.index_select(0, rows).view_as(i),
+                y=y[step],
                 i=i,
-                w=w,
-                s=table.s.index_select(0, rows).view_as(i) if self.sees_s else None,
+                w=real[step],
+                s=None if s is None else s[step],
                 num_groups=self.num_groups,
                 epoch=epoch,
                 masks=tuple(mask.to(table.x) for mask in self.network.masks(self.streams["dropout"], self.padded)),
             )
+
+    def _padded(self, rows: Tensor) -> Tensor:
+        """[R, N] -> [steps, R, B], with zeros behind the rows of each batch."""
+        num_steps = -(-rows.shape[1] // self.size)
+        rows = F.pad(rows, (0, num_steps * self.size - rows.shape[1])).unflatten(1, (num_steps, self.size))
+        return F.pad(rows, (0, self.padded - self.size)).transpose(0, 1).contiguous()
 
 
 def _generator(seed: int, stream: int) -> Generator:
@@ -154,7 +168,7 @@ def _whole(table: Table, num_runs: int, num_groups: int, sees_s: bool) -> Batch:
 
 @torch.no_grad()
 def _evaluate(network: Network, theta: Theta, table: Table, num_groups: int) -> dict[str, Tensor]:
-    """Every metric on a split, [R].  Rows are padded to a multiple of 16."""
+    """Every metric on a split, [R].  Rows are padded as those of a batch are."""
     num_runs = next(iter(theta.values())).shape[0]
     padding = -len(table.y) % ROWS_MULTIPLE
     x = torch.cat([table.x, table.x.new_zeros(padding, table.x.shape[1])])

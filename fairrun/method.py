@@ -134,9 +134,14 @@ def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any
     """R methods that differ in ``PerRun`` fields only -> one method that holds the runs' values as tensors [R, 1].
 
     The fields of nested dataclasses, such as optimizers, are bound too.  The result is a copy: values were checked as
-    numbers when the methods were made.  Raises ``InputError`` where another field differs.
+    numbers when the methods were made.  Raises ``InputError`` where a class or another field differs.
     """
     bound = copy.copy(methods[0])
+    for method in methods:
+        if type(method) is not type(bound):
+            raise InputError(
+                f"runs side by side must be of one class, got {type(bound).__name__}, {type(method).__name__}"
+            )
     for field in dataclasses.fields(bound):
         values = [getattr(method, field.name) for method in methods]
         if field.type in (PerRun, float):

@@ -18,10 +18,12 @@ def flatten(tensors: Theta) -> Tensor:
     return torch.cat([t.flatten(1) for t in tensors.values()], dim=1)
 
 
-def add(theta: Theta, update: Tensor) -> Theta:
-    """``theta`` plus ``update`` [R, P], laid out as ``flatten`` does."""
-    parts = update.split([p[0].numel() for p in theta.values()], dim=1)
-    return {name: p + part.view_as(p) for (name, p), part in zip(theta.items(), parts, strict=True)}
+def subtract(theta: Theta, update: Tensor) -> Theta:
+    """``theta`` minus ``update`` [R, P], laid out as ``flatten`` does."""
+    old = list(theta.values())
+    parts = torch.split_with_sizes(update, [p.numel() // len(p) for p in old], dim=1)
+    new = torch._foreach_sub(old, [part.view_as(p) for part, p in zip(parts, old, strict=True)])
+    return dict(zip(theta, new, strict=True))
 
 
 class SGDState(NamedTuple):
@@ -53,7 +55,7 @@ class SGD:
         """One step."""
         g = flatten(grads) + self.weight_decay * flatten(theta)
         v = self.momentum * state.velocity + g
-        return add(theta, -self.lr * v), SGDState(v)
+        return subtract(theta, self.lr * v), SGDState(v)
 
 
 class AdamState(NamedTuple):
@@ -93,10 +95,10 @@ class Adam:
     def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
         """One step."""
         g = flatten(grads)
-        n1, n2 = 1 + self.b1 * state.n1, 1 + self.b2 * state.n2
-        m = torch.lerp(state.m, g, 1 / n1)
-        v = torch.lerp(state.v, g.square_(), 1 / n2)
-        return add(theta, (m * -self.lr).div_(v.sqrt().add_(self.eps))), AdamState(m, v, n1, n2)
+        n1, n2 = self.b1 * state.n1 + 1, self.b2 * state.n2 + 1
+        m = torch.lerp(state.m, g, n1.reciprocal())
+        v = torch.lerp(state.v, g.mul_(g), n2.reciprocal())
+        return subtract(theta, (self.lr * m).div_(v.sqrt().add_(self.eps))), AdamState(m, v, n1, n2)
 
 
 class AdagradState(NamedTuple):
@@ -128,7 +130,7 @@ class Adagrad:
         """One step."""
         g = flatten(grads)
         total = torch.addcmul(state.total, g, g)
-        return add(theta, (g * -self.lr).div_(total.sqrt().add_(self.eps))), AdagradState(total)
+        return subtract(theta, (self.lr * g).div_(total.sqrt().add_(self.eps))), AdagradState(total)
 
 
 def _require_rate(lr: PerRun) -> None:

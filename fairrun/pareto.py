@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from fairrun.check import InputError
+
 
 def settings(frame: pd.DataFrame) -> list[str]:
     """The columns that tell the settings of a sweep apart: method, and all else that varies but the seed and the
@@ -12,7 +14,7 @@ def settings(frame: pd.DataFrame) -> list[str]:
     """
     results = ("val/", "test/", "train/")
     keys = [c for c in frame.columns if c not in ("folder", "status", "seed", "method") and not c.startswith(results)]
-    return ["method", *(c for c in keys if "_target_" not in c and frame[c].astype(str).nunique() > 1)]
+    return ["method", *(c for c in keys if "_target_" not in c and frame[c].astype(str).nunique(dropna=False) > 1)]
 
 
 def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:
@@ -20,9 +22,12 @@ def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = Fal
 
     Columns: the settings; ``seeds``; ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>`` and for
     the test ones ``.low`` and ``.high`` (NaN with one seed); ``front``, true where no other setting of the frame is at
-    least as good in both validation means and better in one.  Failed runs are left out.
+    least as good in both validation means and better in one.  Failed runs are left out.  Raises ``InputError`` if there
+    is no other.
     """
     finished = frame[frame["status"] == "finished"]
+    if finished.empty:
+        raise InputError(f"a summary needs a finished run, got {len(frame)} failed ones")
     by = settings(finished)
     rows = []
     for key, runs in finished.astype({c: str for c in by if finished[c].dtype == object}).groupby(
@@ -32,19 +37,23 @@ def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = Fal
         for split in ("val", "test"):
             for name in ("accuracy", metric):
                 column = f"{split}/{name}"
-                row[column] = runs[column].mean()
+                row[column] = runs[column].mean(skipna=False)
                 if split == "test":
                     row[f"{column}.low"], row[f"{column}.high"] = interval(runs[column].to_numpy())
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(by, ignore_index=True)
     points = table[["val/accuracy", f"val/{metric}"]].to_numpy(dtype=float)
-    table["front"] = moocore.is_nondominated(points, maximise=[True, greater_is_better], keep_weakly=True)
+    known = np.isfinite(points).all(axis=1)
+    table["front"] = False
+    if known.any():
+        best = moocore.is_nondominated(points[known], maximise=[True, greater_is_better], keep_weakly=True)
+        table.loc[known, "front"] = best
     return table
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95% percentile bootstrap interval of the mean, from a fixed seed; (NaN, NaN) with fewer than two values."""
-    if len(values) < 2:
+    """95% percentile bootstrap interval of the mean, from a fixed seed; (NaN, NaN) with fewer than two, or a NaN."""
+    if len(values) < 2 or not np.isfinite(values).all():
         return (float("nan"), float("nan"))
     if np.ptp(values) == 0:
         return (float(values[0]), float(values[0]))

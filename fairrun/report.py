@@ -24,9 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         frame = load(folder)
         metric, greater_is_better = _metric(frame)
+        table = summarise(frame, metric, greater_is_better=greater_is_better)
     except InputError as error:
         sys.exit(str(error))
-    table = summarise(frame, metric, greater_is_better=greater_is_better)
     Console().print(as_text(table, frame, metric))
     path = folder / "front.png"
     draw(table, frame, metric, greater_is_better=greater_is_better).savefig(path, dpi=150)

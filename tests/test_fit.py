@@ -25,7 +25,7 @@ def batches(batch_size, num_runs=2, network=NETWORK):
 def test_every_row_is_seen_once_an_epoch_in_padded_batches(batch_size):
     seen = []
     for batch in batches(batch_size).epoch(0):
-        assert batch.x.shape[1] % 16 == 0
+        assert batch.x.shape[1] % 32 == 0
         assert batch.w.sum(-1).max() <= batch_size
         seen.append(batch.i[0][batch.w[0] == 1].clone())
     assert sorted(torch.cat(seen).tolist()) == list(range(150))
@@ -102,6 +102,18 @@ def test_training_stops_when_no_run_is_left():
     method = ERM(SGD(lr=1e30, momentum=0.0, weight_decay=0.0))
     (run,) = fit(dataclasses.replace(NETWORK, depth=2), [method], [0], data(), epochs=50, batch_size=32)
     assert len(run.history) < 50
+
+
+@pytest.mark.parametrize("batch_size", [7, 16, 48, 100])
+def test_any_batch_size_rounds_alike_alone_and_in_a_stack(batch_size):
+    together = fit(NETWORK, [ERM(ADAM)] * 3, [0, 1, 2], data(), epochs=3, batch_size=batch_size)
+    for seed, run in enumerate(together):
+        assert fit(NETWORK, [ERM(ADAM)], [seed], data(), epochs=3, batch_size=batch_size)[0].history.equals(run.history)
+
+
+def test_flushing_of_denormals_ends_with_training():
+    fit(NETWORK, [ERM(ADAM)], [0], data(), epochs=1, batch_size=32)
+    assert (torch.tensor(1e-30) * 1e-10).item() > 0
 
 
 def test_progress_hears_of_every_epoch():

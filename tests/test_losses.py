@@ -114,18 +114,18 @@ Z = torch.tensor([[-1, 0.5, 1.2, -0.3, 2, 0.1]], dtype=torch.float64)
 FIXTURE = negatives(batch_of([[0, 0, 1, 0, 0, 1]], [[1, 0, 1, 1, 0, 0]], 2))
 
 
-def test_the_mmd_of_the_negatives_of_six_rows_has_the_published_value():
+def test_the_mmd_of_the_negatives_of_six_rows_has_the_reference_value():
     assert mmd(torch.sigmoid(Z), FIXTURE).item() == pytest.approx(1.0332975, abs=1e-6)
 
 
-def test_the_mmd_of_the_negatives_of_six_rows_has_the_published_gradient():
+def test_the_mmd_of_the_negatives_of_six_rows_has_the_reference_gradient():
     z = Z.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(4 * mmd(torch.sigmoid(z), FIXTURE).sum(), z)
     expected = [1.0597435, 0.4141706, 0, -1.7165517, -0.01370877, 0]
     np.testing.assert_allclose(gradient[0], expected, rtol=0, atol=1e-6)
 
 
-def test_the_correlation_of_the_negatives_of_six_rows_has_the_published_value():
+def test_the_correlation_of_the_negatives_of_six_rows_has_the_reference_value():
     assert correlation(torch.sigmoid(Z), FIXTURE).item() == pytest.approx(0.8841984, abs=1e-4)
 
 
@@ -136,18 +136,25 @@ def test_the_correlation_of_the_negatives_of_six_rows_has_the_published_value():
 def cases(draw):
     """Scores [1, B] and a batch, degenerate ones too."""
     num_groups = draw(st.integers(1, 4))
-    score = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
+    score = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 1000).map(lambda k: k / 1000))
     row = st.tuples(score, st.sampled_from([0, 1]), st.integers(0, num_groups - 1), st.sampled_from([0, 1, 1]))
     p, y, s, w = zip(*draw(st.lists(row, min_size=1, max_size=16)), strict=True)
     return torch.tensor([p], dtype=torch.float64), batch_of([y], [s], num_groups, [w])
 
 
 @every_loss
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(case=cases())
-def test_a_loss_is_in_its_range_with_a_finite_gradient(name, case):
-    value, gradient = value_and_gradient(name, *case)
-    assert -1e-12 <= value.item() <= RANGES[name] + 1e-12
+def test_a_loss_is_in_its_range(name, case):
+    value = LOSSES[name](*case).item()
+    assert -1e-12 <= value <= RANGES[name] + 1e-12
+
+
+@every_loss
+@settings(deadline=None, max_examples=30)
+@given(case=cases())
+def test_a_loss_has_a_finite_gradient(name, case):
+    _, gradient = value_and_gradient(name, *case)
     assert gradient.isfinite().all()
 
 
@@ -305,7 +312,7 @@ def four_groups():
 @pytest.mark.parametrize("group", range(4))
 def test_the_mmd_changes_with_the_scores_of_any_of_four_groups(group):
     p, batch = four_groups()
-    moved = p + 0.05 * (batch.s == group)
+    moved = p + 0.05 * (batch.s == group).double()
     assert abs(mmd(moved, batch) - mmd(p, batch)).item() > 1e-3
 
 
@@ -319,7 +326,7 @@ def test_the_gradient_of_the_mmd_reaches_every_one_of_four_groups(group):
 @pytest.mark.parametrize(("group", "change"), [(0, -0.05), (1, 0), (2, 0), (3, 0.05)])
 def test_demographic_parity_follows_the_groups_of_extreme_rates(group, change):
     p, batch = four_groups()
-    moved = p + 0.05 * (batch.s == group)
+    moved = p + 0.05 * (batch.s == group).double()
     difference = demographic_parity(moved, batch) - demographic_parity(p, batch)
     assert difference.item() == pytest.approx(change, abs=1e-12)
 
@@ -328,7 +335,7 @@ def test_demographic_parity_follows_the_groups_of_extreme_rates(group, change):
 def test_any_of_four_groups_can_be_the_one_most_correlated_with_the_score(group):
     """Scores of one group are near 1, the others' near 0: the correlation is near 1."""
     _, batch = four_groups()
-    p = 0.01 * torch.arange(12, dtype=torch.float64).unsqueeze(0) / 12 + 0.9 * (batch.s == group)
+    p = 0.01 * torch.arange(12, dtype=torch.float64).unsqueeze(0) / 12 + 0.9 * (batch.s == group).double()
     assert correlation(p, batch).item() > 0.99
 
 

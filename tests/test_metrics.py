@@ -69,7 +69,7 @@ def random_case(num_groups, seed, num_rows=250, num_runs=3):
 def cases(draw, max_groups=4):
     """(logits [1, N], y, s, number of groups), degenerate ones too."""
     num_groups = draw(st.integers(1, max_groups))
-    logit = st.one_of(st.sampled_from([-40.0, -1.0, 0.0, 0.5, 40.0]), st.floats(-60, 60))
+    logit = st.one_of(st.sampled_from([-40.0, -1.0, 0.0, 0.5, 40.0]), st.integers(-6000, 6000).map(lambda k: k / 100))
     row = st.tuples(logit, st.sampled_from([0.0, 1.0]), st.integers(0, num_groups - 1))
     logits, y, s = zip(*draw(st.lists(row, min_size=1, max_size=25)), strict=True)
     return np.array([logits]), np.array(y), np.array(s), num_groups
@@ -183,21 +183,27 @@ def test_soft_demographic_parity_is_the_spread_of_mean_scores():
     assert values["soft_demographic_parity_difference"] == pytest.approx(0.6, abs=1e-12)
 
 
-CALIBRATION = ([0.05, 0.5, 0.06, 0.95], [0, 1, 1, 1], [0, 1, 0, 1])  # p, y, s
+CALIBRATION = ([0.05, 0.5, 0.06, 0.95], [0, 1, 1, 0], [0, 1, 0, 1])  # p, y, s
 
 
 def test_the_expected_calibration_error_of_four_rows():
     """Bins of width 1/15: .05 and .06 share the first, |0 + 1 - .05 - .06| = .89; .5 is alone, |1 - .5| = .5; .95 is in
-    the last, .05.  (.89 + .5 + .05) / 4 = .36.
+    the last, |0 - .95| = .95.  (.89 + .5 + .95) / 4 = .585.
     """
-    assert of_scores(*CALIBRATION, 2)["expected_calibration_error"] == pytest.approx(0.36, abs=1e-12)
+    assert of_scores(*CALIBRATION, 2)["expected_calibration_error"] == pytest.approx(0.585, abs=1e-12)
 
 
 def test_the_expected_calibration_error_of_a_group_is_of_its_rows_only():
-    """As above: group 0 has the rows of the first bin, .89 / 2 = .445; group 1 the others, (.5 + .05) / 2 = .275."""
+    """As above: group 0 has the rows of the first bin, .89 / 2 = .445; group 1 the others, (.5 + .95) / 2 = .725."""
     values = of_scores(*CALIBRATION, 2)
     assert values["expected_calibration_error/s=0"] == pytest.approx(0.445, abs=1e-12)
-    assert values["expected_calibration_error/s=1"] == pytest.approx(0.275, abs=1e-12)
+    assert values["expected_calibration_error/s=1"] == pytest.approx(0.725, abs=1e-12)
+
+
+def test_the_bins_of_the_calibration_error_have_width_one_fifteenth():
+    """.065 and .068 lie on either side of 1/15 = .0667, so in two bins: (|0 - .065| + |1 - .068|) / 2 = .4985."""
+    value = of_scores([0.065, 0.068], [0, 1], [0, 0], 1)["expected_calibration_error"]
+    assert value == pytest.approx(0.4985, abs=1e-12)
 
 
 def test_groups_can_be_miscalibrated_where_all_rows_together_are_not():

@@ -1,6 +1,7 @@
 """W&B against the real package, offline; what was written is read back."""
 
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -15,8 +16,17 @@ HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accurac
 
 
 def read_back(folder):
-    """The protobuf records of the one offline run below ``folder``: 32 KiB blocks of chunks (checksum, length, type)."""
+    """The records of the one offline run below ``folder``, once W&B's own process has written the last of them."""
     (path,) = folder.rglob("run-*.wandb")
+    deadline = time.monotonic() + 30
+    while not any(record.WhichOneof("record_type") == "exit" for record in parse(path)):
+        assert time.monotonic() < deadline, "W&B did not finish its file"
+        time.sleep(0.05)
+    return parse(path)
+
+
+def parse(path):
+    """Protobuf records in blocks of 32 KiB, each of chunks (checksum, length, type)."""
     content, position, records, pending = path.read_bytes(), 7, [], b""
     while position + 7 <= len(content):
         if 32768 - position % 32768 < 7:

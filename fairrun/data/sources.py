@@ -7,6 +7,7 @@ sources are provably the same rows, and the cache holds a file whose hash is kno
 
 import contextlib
 import hashlib
+import http.client
 import io
 import logging
 import os
@@ -98,8 +99,8 @@ class Web(NamedTuple):
             try:
                 with urllib.request.urlopen(self.url.rstrip("/") + "/" + name, timeout=CONNECT_TIMEOUT) as answer:
                     files[name] = answer.read()
-            except OSError as error:
-                raise Unavailable(f"{name}: {error}") from None
+            except (OSError, http.client.HTTPException) as error:
+                raise Unavailable(f"{name}: {error!r}") from None
         return files
 
 
@@ -120,7 +121,10 @@ def load(name: str, sources: Sequence[Source], frame_sha256: str, path: str | No
     """
     cached = cache_folder() / f"{name}-{frame_sha256[:12]}.csv"
     if cached.exists():
-        content = cached.read_bytes()
+        try:
+            content = cached.read_bytes()
+        except OSError as error:
+            raise InputError(f"the cached file {cached} cannot be read: {error}") from None
         if sha256(content) != frame_sha256:
             raise InputError(
                 f"the cached file {cached} is corrupt: its SHA-256 must be {frame_sha256}, got {sha256(content)}; "
@@ -136,7 +140,7 @@ def load(name: str, sources: Sequence[Source], frame_sha256: str, path: str | No
 
 def cache_folder() -> Path:
     """Where fetched data is kept: ``FAIRRUN_CACHE``, or ``~/.cache/fairrun``."""
-    return Path(os.environ.get("FAIRRUN_CACHE") or Path.home() / ".cache" / "fairrun")
+    return Path(os.environ.get("FAIRRUN_CACHE") or "~/.cache/fairrun").expanduser()
 
 
 def sha256(content: bytes) -> str:
@@ -151,7 +155,7 @@ def write_frame(frame: pd.DataFrame) -> bytes:
 
 def read_frame(content: bytes) -> pd.DataFrame:
     """The frame of ``write_frame``.  Only an empty field is a missing value: '?', 'NA' and 'None' are categories."""
-    return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+    return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""], low_memory=False)
 
 
 def _from_sources(name: str, sources: Sequence[Source]) -> bytes:

@@ -111,7 +111,7 @@ class Dataset:
         encoder = ColumnTransformer(
             [
                 ("numeric", StandardScaler(), numeric),
-                ("categorical", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical),
+                ("categorical", _one_hot(), categorical),
             ],
             verbose_feature_names_out=False,
         ).fit(train)
@@ -125,27 +125,29 @@ class Dataset:
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         _refuse_unknown_columns(frame, "label", [self.label])
-        _refuse_unknown_columns(frame, "sensitive", self.sensitive)
+        for key, columns in (
+            ("sensitive", self.sensitive),
+            ("numeric", self.numeric),
+            ("categorical", self.categorical),
+        ):
+            _refuse_unknown_columns(frame, key, columns or [])
+        for key, columns in self.states.items():
+            _refuse_unknown_columns(frame, "states", [key, *columns])
+        both = set(self.numeric or []) & set(self.categorical or [])
+        require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         taken = {self.label, "split"}
         if not self.include_sensitive:
             taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
-        numeric = numbers if self.numeric is None else list(self.numeric)
-        named = set(numeric)
-        categorical = (
-            [c for c in frame.columns if c not in named | set(numbers)]
-            if self.categorical is None
-            else self.categorical
-        )
-        _refuse_unknown_columns(frame, "numeric", numeric)
-        _refuse_unknown_columns(frame, "categorical", categorical)
-        for column in numeric:
+        for column in self.numeric or []:
             if column not in numbers:
                 raise InputError(
                     f"dataset.numeric must hold columns of numbers, got {column!r} of {frame[column].dtype}"
                 )
+        numeric = [c for c in numbers if c not in (self.categorical or [])] if self.numeric is None else self.numeric
         numeric = [column for column in numeric if column not in taken]
-        categorical = [column for column in categorical if column not in taken]
+        rest = [column for column in frame.columns if column not in numeric]
+        categorical = [c for c in (rest if self.categorical is None else self.categorical) if c not in taken]
         require(
             len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
         )
@@ -192,8 +194,19 @@ class Dataset:
         return split
 
 
+def _one_hot() -> OneHotEncoder:
+    """A category unknown in training rows is encoded as none; features are named "column=category"."""
+    return OneHotEncoder(
+        handle_unknown="ignore",
+        sparse_output=False,
+        feature_name_combiner=lambda column, category: f"{column}={category}",
+    )
+
+
 def _refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
     for column in columns:
+        if columns.count(column) > 1 and key != "states":
+            raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
         if column not in frame.columns:
             raise InputError(
                 f"dataset.{key} must hold columns of the data ({', '.join(frame.columns)}), got {column!r}"

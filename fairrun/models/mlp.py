@@ -62,4 +62,4 @@ class MLP:
             if masks:
                 x = x * masks[k]
         # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
-        return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"][:, 0]
+        return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +48,10 @@ def read_two_halves(files):
     return read_frame(HEADER + first + second)
 
 
+class PatientServer(http.server.ThreadingHTTPServer):
+    request_queue_size = 64  # connections that wait to be accepted; more than that wait for seconds
+
+
 class Server:
     """A web server on this machine; it holds back its answers until ``together`` requests are open."""
 
@@ -68,7 +72,7 @@ class Server:
             def log_message(handler, *_):
                 pass
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = PatientServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
@@ -159,6 +163,11 @@ def load_things_from(url):
     return load_things(one_file(Web(url)))
 
 
+def wait_for_the_other(barrier):
+    """A process takes seconds to start, and a request waits for an answer no longer than that."""
+    barrier.wait(timeout=120)
+
+
 def load_error(*sources, path=None):
     """The message of the ``InputError``."""
     with pytest.raises(InputError) as error:
@@ -234,9 +243,21 @@ def test_the_cache_folder_is_in_the_home_folder_where_the_environment_has_none(v
 
 def test_two_processes_that_fetch_at_once_both_get_the_frame_and_leave_one_whole_file(serve, cache):
     server = serve({"things.csv": CONTENT}, together=2)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, spawn, initializer=wait_for_the_other, initargs=(spawn.Barrier(2),)) as processes:
         frames = list(processes.map(load_things_from, [server.url, server.url]))
     assert len(server.requests) == 2  # neither took it from the cache
+    for frame in frames:
+        pd.testing.assert_frame_equal(frame, FRAME)
+    assert names_in(cache) == [CACHE_FILE]
+    assert (cache / CACHE_FILE).read_bytes() == CONTENT
+
+
+def test_many_threads_that_fetch_at_once_all_get_the_frame_and_leave_one_whole_file(serve, cache):
+    number = 24
+    server = serve({"things.csv": CONTENT}, together=number)
+    with ThreadPoolExecutor(number) as threads:
+        frames = list(threads.map(load_things_from, [server.url] * number))
     for frame in frames:
         pd.testing.assert_frame_equal(frame, FRAME)
     assert names_in(cache) == [CACHE_FILE]
@@ -285,9 +306,9 @@ def test_a_wrong_hash_of_one_of_two_files_is_an_error_that_names_it(serve, cache
 
 
 def test_a_slash_at_the_end_of_the_address_is_no_part_of_it(serve):
-    server = serve({"things.csv": CONTENT})
-    load_things(one_file(Web(server.url + "/")))
-    assert server.requests == ["/things.csv"]
+    server = serve({"folder/things.csv": CONTENT})
+    load_things(one_file(Web(server.url + "/folder/")))
+    assert server.requests == ["/folder/things.csv"]
 
 
 def test_a_file_that_the_web_does_not_have_is_unavailable(serve):
@@ -471,3 +492,30 @@ def test_a_folder_without_the_files_is_an_error_that_lists_their_names_and_hashe
     for name, content in {"things.csv": CONTENT, **HALVES}.items():
         assert f"{name} (SHA-256 {sha256(content)})" in message
     assert server.requests == [] and names_in(cache) == []
+
+
+def test_a_connection_that_breaks_off_is_unavailable_and_the_next_source_is_tried(serve, monkeypatch):
+    """The server promises more bytes than it sends."""
+    broken, whole = serve({"things.csv": CONTENT}), serve({"things.csv": CONTENT})
+    send = http.server.BaseHTTPRequestHandler.send_header
+
+    def promise(handler, name, value):
+        first = handler.server is broken.http
+        send(handler, name, str(int(value) + 10) if first and name == "Content-Length" else value)
+
+    monkeypatch.setattr(http.server.BaseHTTPRequestHandler, "send_header", promise)
+    pd.testing.assert_frame_equal(load_things(one_file(Web(broken.url)), one_file(Web(whole.url))), FRAME)
+    assert broken.requests
+    assert whole.requests
+
+
+def test_a_cache_file_that_cannot_be_read_is_an_error_that_names_it(cache):
+    (cache / CACHE_FILE).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"the cached file .*{CACHE_FILE} cannot be read"):
+        load_things()
+
+
+def test_the_cache_folder_may_start_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FAIRRUN_CACHE", "~/data")
+    assert cache_folder() == tmp_path / "data"

@@ -188,7 +188,7 @@ def test_a_numeric_feature_that_is_constant_is_zero(dataset):
 
 def test_a_categorical_feature_is_one_column_a_category_with_a_single_one(dataset):
     data = dataset(people(), numeric=["id"], categorical=["job"]).load()
-    assert data.features == ["id", "job_?", "job_clerk", "job_cook"]
+    assert data.features == ["id", "job=?", "job=clerk", "job=cook"]
     codes = torch.cat([getattr(data, split).x[:, 1:] for split in SPLITS])
     assert set(codes.unique().tolist()) == {0.0, 1.0}
     assert torch.all(codes.sum(1) == 1)
@@ -199,7 +199,7 @@ def test_a_category_is_encoded_in_the_rows_that_hold_it(dataset):
     data = dataset(frame).load()
     by_id = frame.set_index("id")
     for split, ids in rows_of(data).items():
-        assert column(data, split, "job_cook").tolist() == (by_id["job"].loc[ids] == "cook").tolist()
+        assert column(data, split, "job=cook").tolist() == (by_id["job"].loc[ids] == "cook").tolist()
 
 
 def test_a_category_of_test_rows_only_is_all_zeros(dataset):
@@ -207,8 +207,8 @@ def test_a_category_of_test_rows_only_is_all_zeros(dataset):
     pilot = (frame["split"] == "test") & (frame["id"] % 2 == 0)
     frame["job"] = frame["job"].mask(pilot, "pilot")
     data = dataset(frame, split=Split("official", 0.2, 0)).load()
-    jobs = [name for name in data.features if name.startswith("job_")]
-    assert jobs == ["job_?", "job_clerk", "job_cook"]
+    jobs = [name for name in data.features if name.startswith("job=")]
+    assert jobs == ["job=?", "job=clerk", "job=cook"]
     known = torch.stack([column(data, "test", name) for name in jobs]).sum(0)
     assert known.tolist() == (~pilot[frame["split"] == "test"]).astype(float).tolist()
 
@@ -218,13 +218,13 @@ def test_a_category_of_test_rows_only_is_all_zeros(dataset):
 
 def test_without_the_sensitive_attribute_no_feature_states_it(dataset):
     data = dataset(people(), include_sensitive=False).load()
-    assert data.features == ["id", "age", "job_?", "job_clerk", "job_cook", "race_A", "race_B", "race_C"]
+    assert data.features == ["id", "age", "job=?", "job=clerk", "job=cook", "race=A", "race=B", "race=C"]
 
 
 def test_with_the_sensitive_attribute_its_columns_are_features(dataset):
     data = dataset(people(), include_sensitive=True).load()
-    assert {"sex_F", "sex_M"} < set(data.features)
-    assert [f"sex={'M' if male else 'F'}" for male in column(data, "test", "sex_M")] == [
+    assert {"sex=F", "sex=M"} < set(data.features)
+    assert [f"sex={'M' if male else 'F'}" for male in column(data, "test", "sex=M")] == [
         data.groups[g] for g in data.test.s
     ]
 
@@ -237,13 +237,13 @@ def test_columns_that_state_the_sensitive_attribute_are_left_out_with_it(listed,
     states = {"sex": ["title", "is_male"], "race": ["job"]}
     features = dataset(frame, states=states, **columns).load().features
     assert not [name for name in features if name.startswith(("title", "is_male", "sex"))]
-    assert "job_cook" in features  # race is not the sensitive attribute
+    assert "job=cook" in features  # race is not the sensitive attribute
 
 
 def test_columns_that_state_the_sensitive_attribute_stay_where_it_stays(dataset):
     frame = people().assign(title=lambda rows: rows["sex"].map({"F": "Ms", "M": "Mr"}))
     features = dataset(frame, states={"sex": ["title"]}, include_sensitive=True).load().features
-    assert {"title_Mr", "title_Ms", "sex_F", "sex_M"} < set(features)
+    assert {"title=Mr", "title=Ms", "sex=F", "sex=M"} < set(features)
 
 
 def test_columns_that_are_not_given_are_inferred(dataset):
@@ -259,7 +259,7 @@ def test_a_column_that_is_neither_numeric_nor_categorical_is_no_feature(dataset)
 def test_a_column_of_numbers_may_be_categorical(dataset):
     frame = people().assign(floor=lambda rows: rows["id"] % 3)
     features = dataset(frame, numeric=["age"], categorical=["floor"]).load().features
-    assert features == ["age", "floor_0", "floor_1", "floor_2"]
+    assert features == ["age", "floor=0", "floor=1", "floor=2"]
 
 
 def test_an_unused_column_may_have_missing_values(dataset):
@@ -341,6 +341,13 @@ REFUSED = {
         lambda frame: frame.assign(hired=frame["hired"].mask((frame["sex"] == "F") & (frame["race"] == "A"), 0)),
         {"sensitive": ["sex", "race"]},
         ["dataset.sensitive=['sex', 'race']", "every group must have a positive row in train", "'sex=F, race=A'"],
+    ),
+    "a group without positives in train": (
+        lambda frame: with_official_split(
+            frame.assign(hired=frame["hired"].mask((frame["sex"] == "F") & (frame.index < 300), 0))
+        ),
+        {"split": ("official", 0.2, 0)},
+        ["dataset.sensitive=['sex']", "every group must have a positive row in train", "'sex=F'"],
     ),
     "label missing": (None, {"label": "salary"}, ["dataset.label", "'salary'", "id, age, job, sex, race, hired"]),
     "label with three values": (
@@ -458,3 +465,44 @@ def test_a_parquet_file_gives_the_same_tables_as_a_csv_file(suffix, tmp_path, da
     for split in SPLITS:
         for a, b in zip(getattr(csv, split), getattr(parquet, split), strict=True):
             assert torch.equal(a, b)
+
+
+def test_a_column_of_numbers_that_is_categorical_is_not_inferred_as_numeric_too(dataset):
+    frame = people().assign(floor=lambda rows: rows["id"] % 3)
+    features = dataset(frame, numeric=None, categorical=["floor"]).load().features
+    assert features == ["id", "age", "floor=0", "floor=1", "floor=2"]
+
+
+def test_a_column_of_numbers_that_is_not_numeric_is_inferred_as_categorical(dataset):
+    frame = people().assign(floor=lambda rows: rows["id"] % 3).drop(columns=["id", "job", "race"])
+    features = dataset(frame, numeric=["age"], categorical=None).load().features
+    assert features == ["age", "floor=0", "floor=1", "floor=2"]
+
+
+def test_a_column_may_be_named_as_a_category_of_another(dataset):
+    frame = people().assign(job_cook=1.5)
+    assert {"job_cook", "job=cook"} < set(dataset(frame).load().features)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"numeric": ["age"], "categorical": ["age"]},
+            "dataset.categorical must be columns that are not in dataset.numeric",
+        ),
+        ({"numeric": ["age", "age"]}, "dataset.numeric must hold a column once, got 'age' twice"),
+        ({"sensitive": ["sex", "sex"]}, "dataset.sensitive must hold a column once, got 'sex' twice"),
+        ({"states": {"sex": ["titel"]}}, "dataset.states must hold columns of the data .*, got 'titel'"),
+        ({"states": {"Sex": ["job"]}}, "dataset.states must hold columns of the data .*, got 'Sex'"),
+    ],
+)
+def test_a_schema_that_contradicts_itself_or_the_data_is_refused(options, message, dataset):
+    with pytest.raises(InputError, match=message):
+        dataset(people(), **options).load()
+
+
+def test_a_long_column_of_codes_with_one_of_text_is_categorical(dataset):
+    frame = people(300_000).assign(code=[*range(10)] * 29_999 + ["x"] * 10)
+    features = dataset(frame, numeric=["age"], categorical=["code"]).load().features
+    assert features == ["age", *(f"code={k}" for k in range(10)), "code=x"]

@@ -282,3 +282,9 @@ def test_the_hash_of_the_whole_of_german_is_the_pinned_hash():
 
 def test_adult_has_its_official_test_rows_as_test_rows():
     assert [len(table.y) for table in preset("adult").load()[:3]] == [24130, 6032, 15060]
+
+
+def test_compas_compares_two_races():
+    data = preset("compas").load()
+    assert data.groups == ["race=African-American", "race=Caucasian"]
+    assert sum(len(table.y) for table in data[:3]) == 5278

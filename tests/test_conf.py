@@ -1,0 +1,70 @@
+"""Every YAML composes and builds what it describes."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from fairrun.losses import LOSSES
+from fairrun.metrics import METRICS
+from fairrun.selection import Metric
+from fairrun.train import CONF, build, check_settings
+from tests.synthetic import config
+
+CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/*.yaml"))
+EXPERIMENTS = sorted(
+    str(path.relative_to(CONF / "experiment").with_suffix("")) for path in CONF.glob("experiment/**/*.yaml")
+)
+CSV = ["dataset.path=x.csv", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
+
+
+def overrides_of(group, name):
+    if group == "optimizer":
+        return [f"optimizer@method.optimizer={name}"]
+    return [f"{group}={name}", *(CSV if name == "csv" else [])]
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_composes_and_builds(group, name):
+    cfg = config(*overrides_of(group, name))
+    check_settings(OmegaConf.to_container(cfg, resolve=True))
+    for part in ("method", "dataset", "tracker"):
+        build(cfg[part], part)
+    build(cfg.model, "model", num_features=3)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_builds(name):
+    cfg = config(f"experiment={name}")
+    check_settings(OmegaConf.to_container(cfg, resolve=True))
+    for part in ("method", "dataset", "tracker"):
+        build(cfg[part], part)
+
+
+@pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] not in ("metric", "experiment")])
+def test_keys_are_the_fields_of_the_class(group, name):
+    node = config(*overrides_of(group, name))
+    node = node.method.optimizer if group == "optimizer" else node[group]
+    given = {"num_features"} if group == "model" else set()  # known from the data
+    fields = {field.name for field in dataclasses.fields(get_class(node["_target_"]))}
+    assert set(node) - {"_target_"} == fields - given
+
+
+@pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "metric"])
+def test_a_metric_names_a_column_and_a_loss_that_exist(name):
+    metric = Metric(**config(f"metric={name}").metric)
+    assert metric.name == name
+    assert metric.name in {function.__name__ for function in METRICS}
+    assert metric.surrogate is None or metric.surrogate in LOSSES
+
+
+def test_every_value_has_no_default_in_python():
+    """The YAML is where values stand: a dataclass built by a config has no hidden default."""
+    for group, name in CHOICES:
+        if group not in ("metric", "experiment"):
+            node = config(*overrides_of(group, name))
+            node = node.method.optimizer if group == "optimizer" else node[group]
+            for field in dataclasses.fields(get_class(node["_target_"])):
+                assert field.default is dataclasses.MISSING, (group, name, field.name)
