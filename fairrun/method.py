@@ -113,7 +113,7 @@ def _gradient(loss: Tensor, leaves: Theta) -> Theta:
 
 def mean(v: Tensor, w: Tensor) -> Tensor:
     """Mean of ``v`` [R, B] over the real rows of a batch, those with ``w`` [R, B] 1 -> [R]."""
-    return (w * v).sum(-1) / w.sum(-1)
+    return (w / w.sum(-1, keepdim=True) * v).sum(-1)
 
 
 def group_mask(g: Tensor, num_groups: int) -> Tensor:

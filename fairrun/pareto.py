@@ -9,12 +9,15 @@ from fairrun.check import InputError
 
 
 def settings(frame: pd.DataFrame) -> list[str]:
-    """The columns that tell the settings of a sweep apart: method, and all else that varies but the seed and the
-    results.
+    """The columns that tell the settings of a sweep apart: method, and what varies among a method's runs.
+
+    The seed and the results do not count, nor do keys that only some methods have.
     """
     results = ("val/", "test/", "train/")
     keys = [c for c in frame.columns if c not in ("folder", "status", "seed", "method") and not c.startswith(results)]
-    return ["method", *(c for c in keys if "_target_" not in c and frame[c].astype(str).nunique(dropna=False) > 1)]
+    methods = [runs for _, runs in frame.groupby("method")]
+    varies = [c for c in keys if any(runs[c].astype(str).nunique(dropna=False) > 1 for runs in methods)]
+    return ["method", *(c for c in varies if "_target_" not in c)]
 
 
 def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:

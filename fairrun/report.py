@@ -43,12 +43,14 @@ def as_text(table: pd.DataFrame, frame: pd.DataFrame, metric: str) -> Table:
     )
     by = settings(frame[frame["status"] == "finished"])
     for name in (*by, "seeds", "accuracy", metric.replace("_", " "), "front"):
-        text.add_column(name, justify="left" if name in ("method", "dataset") else "right", no_wrap=" " not in name)
+        text.add_column(
+            name.removeprefix("method."),
+            justify="left" if name in ("method", "dataset") else "right",
+            no_wrap=" " not in name,
+        )
     for _, row in table.iterrows():
         cells = ["" if pd.isna(row[c]) else str(row[c]) for c in by] + [str(row["seeds"])]
-        cells += [
-            f"{row[c]:.3f} [{row[f'{c}.low']:.3f}, {row[f'{c}.high']:.3f}]" for c in ("test/accuracy", f"test/{metric}")
-        ]
+        cells += [_interval(row, column) for column in ("test/accuracy", f"test/{metric}")]
         text.add_row(*cells, "*" if row["front"] else "")
     return text
 
@@ -74,6 +76,13 @@ def draw(table: pd.DataFrame, frame: pd.DataFrame, metric: str, *, greater_is_be
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
+
+
+def _interval(row: pd.Series, column: str) -> str:
+    """The mean and its interval, in one piece that is not broken over lines."""
+    return f"{row[column]:.3f} [{row[f'{column}.low']:.3f}, {row[f'{column}.high']:.3f}]".replace(
+        " ", "\N{NO-BREAK SPACE}"
+    )
 
 
 def _metric(frame: pd.DataFrame) -> tuple[str, bool]:
