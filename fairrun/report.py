@@ -42,12 +42,12 @@ def as_text(table: pd.DataFrame, frame: pd.DataFrame, metric: str) -> Table:
         box=SIMPLE_HEAD,
     )
     by = settings(frame[frame["status"] == "finished"])
-    for name in (*by, "seeds", "accuracy", metric.replace("_", " "), "front"):
-        text.add_column(
-            name.removeprefix("method."),
-            justify="left" if name in ("method", "dataset") else "right",
-            no_wrap=" " not in name,
-        )
+    for name in by:
+        text.add_column(name.removeprefix("method."), justify="left" if name == "method" else "right")
+    text.add_column("seeds", justify="right")
+    for name in ("accuracy", metric):
+        text.add_column(name.replace("_", " "), justify="right", min_width=len("0.000 [0.000, 0.000]"))
+    text.add_column("front", justify="right")
     for _, row in table.iterrows():
         cells = ["" if pd.isna(row[c]) else str(row[c]) for c in by] + [str(row["seeds"])]
         cells += [_interval(row, column) for column in ("test/accuracy", f"test/{metric}")]
@@ -79,10 +79,7 @@ def draw(table: pd.DataFrame, frame: pd.DataFrame, metric: str, *, greater_is_be
 
 
 def _interval(row: pd.Series, column: str) -> str:
-    """The mean and its interval, in one piece that is not broken over lines."""
-    return f"{row[column]:.3f} [{row[f'{column}.low']:.3f}, {row[f'{column}.high']:.3f}]".replace(
-        " ", "\N{NO-BREAK SPACE}"
-    )
+    return f"{row[column]:.3f} [{row[f'{column}.low']:.3f}, {row[f'{column}.high']:.3f}]"
 
 
 def _metric(frame: pd.DataFrame) -> tuple[str, bool]:
