@@ -78,10 +78,8 @@ def fit(
         for batch in batches.epoch(epoch):
             state, log = method.update(model, state, batch)
             logs.append(log)
-        steps = {
-            name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]
-        }  # each [steps, R]
-        bad = ~np.isfinite(steps["loss"])
+        steps = {name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]}
+        bad = ~np.isfinite(steps["loss"])  # [steps, R]
         newly_bad = bad.any(0) & (first_bad_step < 0)
         first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
@@ -109,13 +107,8 @@ class _Batches:
         num_groups: int,
         sees_s: bool,
     ) -> None:
-        self.table, self.network, self.streams, self.num_groups, self.sees_s = (
-            table,
-            network,
-            streams,
-            num_groups,
-            sees_s,
-        )
+        self.table, self.network, self.streams = table, network, streams
+        self.num_groups, self.sees_s = num_groups, sees_s
         self.size = min(batch_size, len(table.y))
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs = len(streams["shuffle"])

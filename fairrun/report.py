@@ -17,27 +17,29 @@ from fairrun.results import load
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table of settings and write ``front.png`` beside the runs."""
+    """Print the table of settings and write ``front.png`` beside the runs; with several data sets, one each."""
     parser = argparse.ArgumentParser(prog="python -m fairrun.report", description=__doc__)
     parser.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
     folder = parser.parse_args(arguments).folder
     try:
         frame = load(folder)
         metric, greater_is_better = _metric(frame)
-        table = summarise(frame, metric, greater_is_better=greater_is_better)
+        for dataset, runs in frame.groupby("dataset"):
+            table = summarise(runs, metric, greater_is_better=greater_is_better)
+            Console().print(as_text(table, runs, metric))
+            path = folder / ("front.png" if frame["dataset"].nunique() == 1 else f"front_{dataset}.png")
+            draw(table, runs, metric, greater_is_better=greater_is_better).savefig(path, dpi=150)
+            print(f"picture: {path}")
     except InputError as error:
         sys.exit(str(error))
-    Console().print(as_text(table, frame, metric))
-    path = folder / "front.png"
-    draw(table, frame, metric, greater_is_better=greater_is_better).savefig(path, dpi=150)
-    print(f"picture: {path}")
 
 
 def as_text(table: pd.DataFrame, frame: pd.DataFrame, metric: str) -> Table:
     """The settings as a table for the terminal; a star marks the front."""
     failed = int((frame["status"] != "finished").sum())
     text = Table(
-        title=f"test rows, mean over seeds [95% interval]{f'; {failed} failed runs left out' if failed else ''}",
+        title=f"{frame['dataset'].iloc[0]}: test rows, mean over seeds [95% interval]"
+        + (f"; {failed} failed runs left out" if failed else ""),
         caption="* front: chosen on validation rows",
         box=SIMPLE_HEAD,
     )

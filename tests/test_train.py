@@ -90,6 +90,24 @@ def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
     assert (tmp_path / "sweep" / "front.png").stat().st_size > 10_000
 
 
+def test_a_sweep_over_data_sets_has_a_front_for_each(tmp_path):
+    sweep = ["-m", "dataset=german,compas", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
+    done = run(tmp_path, *sweep)
+    assert done.returncode == 0, done.stderr
+    report = run(tmp_path, "sweep", module="fairrun.report")
+    assert report.returncode == 0, report.stderr
+    for dataset in ("german", "compas"):
+        assert f"{dataset}: test rows" in report.stdout
+        assert (tmp_path / "sweep" / f"front_{dataset}.png").stat().st_size > 10_000
+
+
+def test_a_report_on_a_folder_without_runs_says_so(tmp_path):
+    done = run(tmp_path, ".", module="fairrun.report")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "must hold results of runs" in done.stderr
+
+
 def test_best_epoch_is_recorded_with_its_score(tmp_path, csv):
     done = run(tmp_path, *DESCRIPTION, "selection=best", "epochs=6", "fairness_bound=0.9", "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
