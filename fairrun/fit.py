@@ -87,6 +87,8 @@ def fit(
             for name, value in _evaluate(network, state.theta, getattr(data, split), num_groups).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
+        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
+        first_bad_step[lost] = (epoch + 1) * len(logs) - 1
         alive = first_bad_step < 0
         if progress is not None:
             progress(epoch + 1, float(record["train/loss"][alive].mean()) if alive.any() else float("nan"))

@@ -10,7 +10,7 @@ Letters: R runs, N rows of a split, B rows of a batch, D features, S values of t
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import torch
 from torch import Tensor
@@ -43,6 +43,10 @@ class Model(Protocol):
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
         """Every row's probability of class 1, [R, B]."""
+        ...
+
+    def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Both, for the price of one."""
         ...
 
 
@@ -142,9 +146,10 @@ def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any
             raise InputError(
                 f"runs side by side must be of one class, got {type(bound).__name__}, {type(method).__name__}"
             )
+    hints = get_type_hints(type(bound))
     for field in dataclasses.fields(bound):
         values = [getattr(method, field.name) for method in methods]
-        if field.type in (PerRun, float):
+        if hints[field.name] in (PerRun, float):
             value = torch.tensor(values, dtype=torch.float64).to(dtype).to(device).unsqueeze(-1)
         elif dataclasses.is_dataclass(values[0]):
             value = bind(values, dtype, device)

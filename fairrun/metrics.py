@@ -169,12 +169,13 @@ GROUP_METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
 
 
 def evaluate(o: Outcome) -> dict[str, Tensor]:
-    """Every metric by name, [R], and every group metric by "name/s=g"."""
+    """Every metric by name, [R], every group metric by "name/s=g"; NaN for a run with a logit that is not finite."""
     values = {metric.__name__: metric(o) for metric in METRICS}
     for metric in GROUP_METRICS:
         for g, value in enumerate(metric(o).unbind(-1)):
             values[f"{metric.__name__.removeprefix('group_')}/s={g}"] = value
-    return values
+    known = o.logits.isfinite().all(-1)
+    return {name: torch.where(known, value, torch.nan) for name, value in values.items()}
 
 
 def _rate(v: Tensor, where: Tensor | None = None) -> Tensor:

@@ -3,39 +3,45 @@
 import moocore
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from scipy import stats
 
 from fairrun.check import InputError
 
+WITHOUT_EFFECT = ("folder", "status", "seed", "device", "num_threads", "dataset.path")  # on what a setting gives
+
 
 def settings(frame: pd.DataFrame) -> list[str]:
-    """The columns that tell the settings of a sweep apart: method, and what varies among a method's runs.
+    """The columns that tell the settings of a sweep apart: method, and the config keys that vary.
 
-    The seed and the results do not count, nor do keys that only some methods have.
+    A key of the method counts where it varies among the runs of one method: another method may not have it.
     """
-    results = ("val/", "test/", "train/")
-    keys = [c for c in frame.columns if c not in ("folder", "status", "seed", "method") and not c.startswith(results)]
+    others = ("val/", "test/", "train/", "tracker.", "method.")
+    keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *WITHOUT_EFFECT)]
+    varying = [c for c in keys if _varies(frame[c])]
     methods = [runs for _, runs in frame.groupby("method")]
-    varies = [c for c in keys if any(runs[c].astype(str).nunique(dropna=False) > 1 for runs in methods)]
-    return ["method", *(c for c in varies if "_target_" not in c)]
+    own = [c for c in frame.columns if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]
+    return ["method", *(c for c in [*own, *varying] if "_target_" not in c)]
+
+
+def _varies(column: pd.Series) -> bool:
+    return column.astype(str).nunique(dropna=False) > 1
 
 
 def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:
-    """A row a setting: means over seeds with 95% bootstrap intervals, and whether it is on the front.
+    """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
 
     Columns: the settings; ``seeds``; ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>`` and for
     the test ones ``.low`` and ``.high`` (NaN with one seed); ``front``, true where no other setting of the frame is at
-    least as good in both validation means and better in one.  Failed runs are left out.  Raises ``InputError`` if there
-    is no other.
+    least as good in both validation means and better in one.  Failed runs are left out, and runs that repeat a setting
+    and seed.  Raises ``InputError`` if there is no other.
     """
     finished = frame[frame["status"] == "finished"]
     if finished.empty:
         raise InputError(f"a summary needs a finished run, got {len(frame)} failed ones")
     by = settings(finished)
     rows = []
-    for key, runs in finished.astype({c: str for c in by if finished[c].dtype == object}).groupby(
-        by, dropna=False, sort=False
-    ):
+    finished = finished.astype({c: str for c in by if finished[c].dtype == object}).drop_duplicates([*by, "seed"])
+    for key, runs in finished.groupby(by, dropna=False, sort=False):
         row = dict(zip(by, key, strict=True)) | {"seeds": len(runs)}
         for split in ("val", "test"):
             for name in ("accuracy", metric):
@@ -55,10 +61,8 @@ def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = Fal
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95% percentile bootstrap interval of the mean, from a fixed seed; (NaN, NaN) with fewer than two, or a NaN."""
+    """95% interval of the mean, by Student's t; (NaN, NaN) with fewer than two values, or a NaN among them."""
     if len(values) < 2 or not np.isfinite(values).all():
         return (float("nan"), float("nan"))
-    if np.ptp(values) == 0:
-        return (float(values[0]), float(values[0]))
-    result = bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
-    return (float(result.low), float(result.high))
+    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    return (float(values.mean()) - half, float(values.mean()) + half)

@@ -24,14 +24,21 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         frame = load(folder)
         metric, greater_is_better = _metric(frame)
-        for dataset, runs in frame.groupby("dataset"):
-            table = summarise(runs, metric, greater_is_better=greater_is_better)
-            Console().print(as_text(table, runs, metric))
-            path = folder / ("front.png" if frame["dataset"].nunique() == 1 else f"front_{dataset}.png")
-            draw(table, runs, metric, greater_is_better=greater_is_better).savefig(path, dpi=150)
-            print(f"picture: {path}")
     except InputError as error:
         sys.exit(str(error))
+    errors = []
+    for dataset, runs in frame.groupby("dataset"):
+        try:
+            table = summarise(runs, metric, greater_is_better=greater_is_better)
+        except InputError as error:
+            errors.append(f"{dataset}: {error}")
+            continue
+        Console().print(as_text(table, runs, metric))
+        path = folder / ("front.png" if frame["dataset"].nunique() == 1 else f"front_{dataset}.png")
+        draw(table, runs, metric, greater_is_better=greater_is_better).savefig(path, dpi=150)
+        print(f"picture: {path}")
+    if errors:
+        sys.exit("\n".join(errors))
 
 
 def as_text(table: pd.DataFrame, frame: pd.DataFrame, metric: str) -> Table:
@@ -48,7 +55,7 @@ def as_text(table: pd.DataFrame, frame: pd.DataFrame, metric: str) -> Table:
         text.add_column(name.removeprefix("method."), justify="left" if name == "method" else "right")
     text.add_column("seeds", justify="right")
     for name in ("accuracy", metric):
-        text.add_column(name.replace("_", " "), justify="right", min_width=len("0.000 [0.000, 0.000]"))
+        text.add_column(name.replace("_", " "), justify="right", min_width=len("0.000 [-0.000, 0.000]"))
     text.add_column("front", justify="right")
     for _, row in table.iterrows():
         cells = ["" if pd.isna(row[c]) else str(row[c]) for c in by] + [str(row["seeds"])]

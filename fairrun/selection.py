@@ -15,7 +15,7 @@ class Metric(NamedTuple):
 
     name: str  # a column of fairrun.metrics
     greater_is_better: bool
-    surrogate: str | None  # a differentiable stand-in, of fairrun.losses
+    surrogate: str  # a differentiable stand-in, of fairrun.losses; or none
 
 
 def score(history: pd.DataFrame, metric: Metric, bound: float | None) -> np.ndarray:

@@ -113,7 +113,7 @@ def run(cfg: DictConfig) -> float:
     tracker.log(folder, _sweep_name(), record, trained.history)
     _show(record, metric, folder)
     if trained.failure is not None:
-        raise InputError(f"the run failed: {trained.failure}; a smaller learning rate may help")
+        raise InputError(f"the run failed: {trained.failure}")
     return score
 
 
@@ -122,6 +122,7 @@ def check_settings(config: dict[str, Any]) -> None:
     import torch
 
     from fairrun.check import is_integer, is_number, one_of, require
+    from fairrun.metrics import METRICS
     from fairrun.selection import RULES
 
     for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 1), ("num_threads", 1)):
@@ -129,6 +130,13 @@ def check_settings(config: dict[str, Any]) -> None:
     one_of("selection", config["selection"], RULES)
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
+    one_of("metric.name", config["metric"]["name"], [metric.__name__ for metric in METRICS])
+    greater = config["metric"]["greater_is_better"]
+    require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
+    cores = os.cpu_count() or 1
+    require(
+        config["num_threads"] <= cores, "num_threads", config["num_threads"], f"at most {cores}, this machine's cores"
+    )
     one_of("dtype", config["dtype"], ("float32", "float64"))
     one_of("device", config["device"], ("cpu", "cuda"))
     require(
@@ -149,7 +157,13 @@ def build(node: DictConfig, key: str, **extra: Any) -> Any:
         if isinstance(child, DictConfig) and "_target_" in child:
             build(child, f"{key}.{name!s}")  # for its own message: a parent's error would not name the child's key
     values: Any = OmegaConf.to_container(node, resolve=True)
-    check_fields(get_class(node["_target_"]), values, key)
+    try:
+        cls = get_class(node["_target_"])
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"{key}._target_ must be a class that can be imported, got {node['_target_']!r}: {error}"
+        ) from None
+    check_fields(cls, values, key)
     try:
         return instantiate(node, _convert_="all", **extra)
     except InstantiationException as error:

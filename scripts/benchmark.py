@@ -109,7 +109,7 @@ def main() -> None:
     benchmarks = {function.__name__: function for function in (train, start, memory)}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=7)
     arguments = parser.parse_args()
     for name in arguments.names or benchmarks:
         if name not in benchmarks:

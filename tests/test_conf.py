@@ -57,7 +57,7 @@ def test_a_metric_names_a_column_and_a_loss_that_exist(name):
     metric = Metric(**config(f"metric={name}").metric)
     assert metric.name == name
     assert metric.name in {function.__name__ for function in METRICS}
-    assert metric.surrogate is None or metric.surrogate in LOSSES
+    assert metric.surrogate == "none" or metric.surrogate in LOSSES
 
 
 def test_every_value_has_no_default_in_python():

@@ -98,6 +98,14 @@ def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
     assert good.history.equals(alone.history)
 
 
+def test_a_run_that_its_last_step_broke_is_marked_too():
+    """One step an epoch and one epoch: the loss is taken before the step that breaks the parameters."""
+    method = ERM(SGD(lr=1e38, momentum=0.0, weight_decay=0.0))
+    (run,) = fit(dataclasses.replace(NETWORK, depth=2), [method], [0], data(), epochs=1, batch_size=150)
+    assert "not finite at step 0" in run.failure
+    assert run.history[["test/accuracy", "test/roc_auc", "test/demographic_parity_difference"]].isna().all(axis=None)
+
+
 def test_training_stops_when_no_run_is_left():
     method = ERM(SGD(lr=1e30, momentum=0.0, weight_decay=0.0))
     (run,) = fit(dataclasses.replace(NETWORK, depth=2), [method], [0], data(), epochs=50, batch_size=32)

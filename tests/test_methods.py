@@ -115,6 +115,11 @@ def test_group_dro_keeps_the_weight_of_an_absent_group_up_to_normalisation():
     assert (state.q[0, 1] / state.q[0, 0]).item() == pytest.approx(np.exp(-2.0))
 
 
+def test_group_dro_does_not_overflow():
+    _, state, _ = weights(GroupDRO(PLAIN, 1e4, "s"), [1.0, 3.0], rows_of([0, 1], [0, 1]))
+    assert state.q[0].tolist() == [0.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

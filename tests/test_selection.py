@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from fairrun.check import InputError
 from fairrun.selection import Metric, score, select
 
-GAP = Metric("gap", greater_is_better=False, surrogate=None)
-WORST = Metric("worst", greater_is_better=True, surrogate=None)
+GAP = Metric("gap", greater_is_better=False, surrogate="none")
+WORST = Metric("worst", greater_is_better=True, surrogate="none")
 NAN = float("nan")
 
 
@@ -97,7 +97,7 @@ def test_a_run_of_nan_has_the_lowest_score():
 @pytest.mark.parametrize("rule", ["last", "best"])
 def test_an_unknown_metric_is_refused_with_the_choices(rule):
     with pytest.raises(InputError, match=r"^metric.name must be one of accuracy, gap, worst, got 'unfairness'$"):
-        select(history([0.5]), rule, Metric("unfairness", greater_is_better=False, surrogate=None), None)
+        select(history([0.5]), rule, Metric("unfairness", greater_is_better=False, surrogate="none"), None)
 
 
 @pytest.mark.parametrize("rule", ["last", "best"])

@@ -119,6 +119,8 @@ def load(name: str, sources: Sequence[Source], frame_sha256: str, path: str | No
     given; the sources.  Raises ``InputError`` on a corrupt cache file, on a file with a wrong hash, and when nothing
     worked.
     """
+    if path and not Path(path).expanduser().exists():
+        raise InputError(f"dataset.path must be a file or a folder that exists, got {path!r}")
     cached = cache_folder() / f"{name}-{frame_sha256[:12]}.csv"
     if cached.exists():
         try:
@@ -185,8 +187,6 @@ def _from_sources(name: str, sources: Sequence[Source]) -> bytes:
 
 def _from_path(name: str, sources: Sequence[Source], path: str) -> bytes:
     where = Path(path).expanduser()
-    if not where.exists():
-        raise InputError(f"dataset.path must be a file or a folder that exists, got {path!r}")
     candidates = [where] if where.is_file() else sorted(file for file in where.iterdir() if file.is_file())
     found = {sha256(content): content for content in (file.read_bytes() for file in candidates)}
     for source in sources:

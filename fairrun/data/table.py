@@ -136,6 +136,9 @@ class Dataset:
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         taken = {self.label, "split"}
+        for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):
+            for column in taken & set(columns or []):
+                raise InputError(f"dataset.{key} must hold no label and no split, got {column!r}")
         if not self.include_sensitive:
             taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
@@ -148,6 +151,8 @@ class Dataset:
         numeric = [column for column in numeric if column not in taken]
         rest = [column for column in frame.columns if column not in numeric]
         categorical = [c for c in (rest if self.categorical is None else self.categorical) if c not in taken]
+        if self.include_sensitive:
+            categorical += [column for column in self.sensitive if column not in numeric + categorical]
         require(
             len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
         )

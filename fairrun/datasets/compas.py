@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairrun.check import InputError, one_of
+from fairrun.check import InputError, one_of, require
 from fairrun.data.sources import Files, Source, Web, Wheel, load
 
 KEPT = (
@@ -58,6 +58,7 @@ class Compas:
 
     def __post_init__(self) -> None:
         one_of("variant", self.variant, ("filtered", "all"))
+        require(self.races != [], "races", self.races, "a list of one race or more, or null")
 
     def frame(self, path: str | None) -> pd.DataFrame:
         """One row a defendant."""

@@ -54,8 +54,7 @@ class GroupDRO:
 
         def robust_risk(theta: Theta) -> tuple[Tensor, Tensor]:
             l_g = group_mean(model.losses(theta, batch), g, num_groups, batch.w)  # [R, G]
-            q = state.q * torch.exp(self.eta_q * l_g.detach())  # 1
-            q = q / q.sum(-1, keepdim=True)
+            q = torch.softmax(state.q.log() + self.eta_q * l_g.detach(), dim=-1)  # 1, and it cannot overflow
             return (q * l_g).sum(-1), q
 
         theta, opt, (loss, q) = descend(robust_risk, state.theta, state.opt, self.optimizer)  # 2

@@ -40,9 +40,9 @@ class Penalty:
         """One step on the penalised loss of the batch."""
 
         def penalised_risk(theta: Theta) -> tuple[Tensor, Tensor]:
-            risk = mean(model.losses(theta, batch), batch.w)  # [R]
-            unfairness = LOSSES[self.fairness_loss](model.scores(theta, batch), batch)  # [R]
-            return risk + self.lam[:, 0] * unfairness, unfairness
+            losses, p = model.losses_and_scores(theta, batch)  # [R, B]
+            unfairness = LOSSES[self.fairness_loss](p, batch)  # [R]
+            return mean(losses, batch.w) + self.lam[:, 0] * unfairness, unfairness
 
         theta, opt, (loss, unfairness) = descend(penalised_risk, state.theta, state.opt, self.optimizer)  # 1
         return State(theta, opt), {"loss": loss, "unfairness": unfairness}

@@ -43,3 +43,8 @@ class BinaryClassifier:
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
         """Every row's probability of class 1, [R, B]."""
         return torch.sigmoid(self.network.logits(theta, batch.x, batch.masks))
+
+    def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Both, from one pass through the network."""
+        logits = self.network.logits(theta, batch.x, batch.masks)
+        return F.binary_cross_entropy_with_logits(logits, batch.y, reduction="none"), torch.sigmoid(logits)

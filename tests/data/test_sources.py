@@ -205,10 +205,17 @@ def test_a_cached_frame_is_read_without_asking_a_source(serve):
     assert server.requests == ["/things.csv"]
 
 
-def test_a_cached_frame_is_read_without_looking_at_the_path(cache):
+def test_a_cached_frame_is_read_without_looking_into_the_path(cache, tmp_path):
     cache.mkdir()
     (cache / CACHE_FILE).write_bytes(CONTENT)
-    pd.testing.assert_frame_equal(load_things(path="/does/not/exist"), FRAME)
+    pd.testing.assert_frame_equal(load_things(path=str(tmp_path)), FRAME)
+
+
+def test_a_path_that_does_not_exist_is_an_error_though_the_frame_is_cached(cache):
+    cache.mkdir()
+    (cache / CACHE_FILE).write_bytes(CONTENT)
+    with pytest.raises(InputError, match="must be a file or a folder that exists, got '/does/not/exist'"):
+        load_things(path="/does/not/exist")
 
 
 def test_a_corrupt_cache_file_is_an_error_with_the_file_and_both_hashes(serve, cache):

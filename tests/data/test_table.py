@@ -506,3 +506,14 @@ def test_a_long_column_of_codes_with_one_of_text_is_categorical(dataset):
     frame = people(300_000).assign(code=[*range(10)] * 29_999 + ["x"] * 10)
     features = dataset(frame, numeric=["age"], categorical=["code"]).load().features
     assert features == ["age", *(f"code={k}" for k in range(10)), "code=x"]
+
+
+def test_the_sensitive_attribute_is_a_feature_where_asked_though_no_list_names_it(dataset):
+    features = dataset(people(), numeric=["age"], categorical=[], include_sensitive=True).load().features
+    assert features == ["age", "sex=F", "sex=M"]
+
+
+@pytest.mark.parametrize("column", ["hired", "split"])
+def test_neither_label_nor_split_can_be_named_a_feature(column, dataset):
+    with pytest.raises(InputError, match=f"must hold no label and no split, got '{column}'"):
+        dataset(with_official_split(people()), categorical=[column]).load()
