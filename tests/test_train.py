@@ -173,7 +173,7 @@ REFUSED = [
     (["metric.name=foo"], ["metric.name must be one of accuracy", "'foo'"]),
     (["metric.greater_is_better=maybe"], ["metric.greater_is_better must be true or false, got 'maybe'"]),
     (["tracker=wandb", "tracker.project=null"], ["tracker.project must be a string, got None"]),
-    (["dataset.states={group:x1}"], ["dataset.states must be a mapping to a list", "'x1'"]),
+    (["+dataset.states.group=x1"], ["dataset.states must be a mapping to a list", "'x1'"]),
     (["+method.foo=1"], ["method must hold keys among optimizer, got 'foo'"]),
     (["method._target_=fairrun.methods.erm.Foo"], ["method._target_ must be a class that can be imported"]),
     (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
