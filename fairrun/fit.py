@@ -69,8 +69,9 @@ def fit(
     model, method = BinaryClassifier(network), bind(methods, dtype, device)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
-    state = method.init(model, theta, _whole(data.train, num_runs, num_groups, "s" in method.needs))
-    batches = _Batches(data.train, network, streams, batch_size, num_groups, "s" in method.needs)
+    sees_s = "s" in method.needs
+    state = method.init(model, theta, _whole(data.train, num_runs, num_groups, sees_s))
+    batches = _Batches(data.train, network, streams, batch_size, num_groups, sees_s)
     records: list[dict[str, np.ndarray]] = []
     first_bad_step = np.full(num_runs, -1)
     for epoch in range(epochs):

@@ -134,6 +134,12 @@ def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
     return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0)
 
 
+def label_cells(batch: Batch) -> Tensor:
+    """The cell of sensitive attribute and label that each row is in, 2 s + y in {0..2S-1}, [R, B]."""
+    assert batch.s is not None
+    return 2 * batch.s + batch.y.long()
+
+
 def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any:
     """R methods that differ in ``PerRun`` fields only -> one method that holds the runs' values as tensors [R, 1].
 

@@ -175,7 +175,9 @@ def build(node: DictConfig, key: str, **extra: Any) -> Any:
 @functools.lru_cache(maxsize=1)
 def _load(dataset: str) -> "Data":
     """The data of a data set's config, as YAML; jobs in one process that share it load it once."""
-    return build(OmegaConf.create({"dataset": OmegaConf.create(dataset)}).dataset, "dataset").load()
+    node = OmegaConf.create(dataset)
+    assert isinstance(node, DictConfig)
+    return build(node, "dataset").load()
 
 
 def _fit(network: Any, method: Any, data: "Data", config: dict[str, Any]) -> Any:

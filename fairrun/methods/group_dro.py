@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, group_mean
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, group_mean, label_cells
 
 
 class State(NamedTuple):
@@ -61,7 +61,7 @@ class GroupDRO:
         return State(theta, opt, q), {"loss": loss, "largest_group_weight": q.amax(-1)}
 
     def _groups(self, batch: Batch) -> tuple[Tensor, int]:
+        if self.group_by == "sy":
+            return label_cells(batch), 2 * batch.num_groups
         assert batch.s is not None
-        if self.group_by == "s":
-            return batch.s, batch.num_groups
-        return 2 * batch.s + batch.y.long(), 2 * batch.num_groups
+        return batch.s, batch.num_groups

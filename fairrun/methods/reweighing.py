@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, mean
+from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, label_cells, mean
 
 
 class State(NamedTuple):
@@ -37,7 +37,7 @@ class Reweighing:
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Count the cells of the training rows; an empty cell has weight 0."""
-        joint = group_mask(_cell(train), 2 * train.num_groups).to(train.x.dtype).mean(-1)  # [R, 2S] P(s, y)
+        joint = group_mask(label_cells(train), 2 * train.num_groups).to(train.x.dtype).mean(-1)  # [R, 2S] P(s, y)
         table = joint.unflatten(-1, (train.num_groups, 2))  # [R, S, 2]
         independent = (table.sum(2, keepdim=True) * table.sum(1, keepdim=True)).flatten(1)  # P(s) P(y)
         weights = torch.where(joint > 0, independent / torch.where(joint > 0, joint, 1.0), 0.0)  # 1
@@ -45,15 +45,10 @@ class Reweighing:
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the weighted loss of the batch."""
-        w = state.cell_weights.gather(-1, _cell(batch))  # [R, B]
+        w = state.cell_weights.gather(-1, label_cells(batch))  # [R, B]
 
         def weighted_risk(theta: Theta) -> Tensor:
             return mean(w * model.losses(theta, batch), batch.w)  # [R]
 
         theta, opt, loss = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 2
         return state._replace(theta=theta, opt=opt), {"loss": loss}
-
-
-def _cell(batch: Batch) -> Tensor:
-    assert batch.s is not None
-    return 2 * batch.s + batch.y.long()
