@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from fairrun.checkpoint import Checkpoint, Progress
 from fairrun.data.table import Data, Table
 from fairrun.method import Batch, Theta, bind
 from fairrun.metrics import evaluate, outcome
@@ -24,7 +25,7 @@ from fairrun.models.functional import BinaryClassifier, Network
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 EVALUATION_ROWS = 2048  # rows of a split that are evaluated at once
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
-Progress = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
+Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
 
 
 @dataclass
@@ -57,12 +58,13 @@ def fit(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Listener | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
     Methods may differ in their ``PerRun`` fields only.  A run whose loss stops being finite is marked; the others go
-    on.
+    on.  A ``checkpoint`` that holds these runs' progress is continued.
     """
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
@@ -72,9 +74,11 @@ def fit(
     sees_s = "s" in method.needs
     state = method.init(model, theta, _whole(data.train, num_runs, num_groups, sees_s))
     batches = _Batches(data.train, network, streams, batch_size, num_groups, sees_s)
-    records: list[dict[str, np.ndarray]] = []
-    first_bad_step = np.full(num_runs, -1)
-    for epoch in range(epochs):
+    done = Progress(0, state, [], np.full(num_runs, -1))
+    if checkpoint is not None:
+        done = checkpoint.load(done, streams)
+    first_epoch, state, records, first_bad_step = done
+    for epoch in range(first_epoch, epochs):
         logs: list[dict[str, Tensor]] = []
         for batch in batches.epoch(epoch):
             state, log = method.update(model, state, batch)
@@ -95,6 +99,8 @@ def fit(
             progress(epoch + 1, float(record["train/loss"][alive].mean()) if alive.any() else float("nan"))
         if not alive.any():
             break
+        if checkpoint is not None:
+            checkpoint.save(Progress(epoch + 1, state, records, first_bad_step), streams)
     return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
 
 

@@ -16,6 +16,10 @@ from fairrun.pareto import settings, summarise
 from fairrun.results import load
 
 
+def report(folder, metric=None, test_oracle=False):
+    main([str(folder)])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print the table of settings and write ``front.png`` beside the runs; with several data sets, one each."""
     parser = argparse.ArgumentParser(prog="python -m fairrun.report", description=__doc__)

@@ -19,30 +19,55 @@ import fairrun
 from fairrun.check import InputError
 
 RECORD, HISTORY = "record.json", "history.parquet"
+FIELDS = {"status", "failure", "seed", "config", "choices", "metrics", "data_sha256"}  # that every record has
 
 
-def write(folder: Path, record: dict[str, Any], history: pd.DataFrame) -> None:
-    """Write a run's files; each appears whole or not at all, the record last."""
-    _replace(folder / HISTORY, history.to_parquet(index=False))
+def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> None:
+    """Write a run's files; each appears whole or not at all, the record last.  No history: the run has none."""
+    if history is not None:
+        _replace(folder / HISTORY, history.to_parquet(index=False))
     _replace(folder / RECORD, json.dumps(_plain(record), indent=2, allow_nan=False).encode() + b"\n")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The record in ``folder``.  Raises ``InputError`` for one that is not whole, ``FileNotFoundError`` for none."""
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_bytes())
+        if missing := FIELDS - record.keys():
+            raise ValueError(f"it has no {', '.join(sorted(missing))}")
+    except (ValueError, AttributeError) as error:  # not JSON, or JSON of another kind
+        raise InputError(f"{path} is not the record of a run: {error}") from None
+    return record
 
 
 def load(folder: Path | str) -> pd.DataFrame:
     """Every record below ``folder``, a tidy frame: a row a run, sorted by folder.
 
-    Columns: ``folder``, ``status``, the chosen groups (``method``, ``dataset``, ``model``, ``metric``), the config by
-    dotted key (``method.lam``, ``seed``) and the metrics of the chosen epoch by split (``test/accuracy``).  Raises
-    ``InputError`` where there is no record.
+    Columns: ``folder``, ``status`` (finished, failed, or corrupt: a file that cannot be read, whose other columns are
+    empty), ``failure`` (why, or None), the chosen groups (``method``, ``dataset``, ``model``, ``metric``), the config
+    by dotted key (``method.lam``, ``seed``), ``base_rates.<split>`` (rows, and rows of class 1, of each group) and the
+    metrics of the chosen epoch by split (``test/accuracy``).  Raises ``InputError`` where there is no record.
     """
-    paths = sorted(Path(folder).rglob(RECORD))
+    paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
     if not paths:
         raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}")
-    rows = []
-    for path in paths:
-        record = json.loads(path.read_text())
-        fields = {"folder": str(path.parent), "status": record["status"], **record["choices"]}
-        rows.append(fields | _dotted(record["config"]) | record["metrics"])
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row(path.parent) for path in paths])
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    try:
+        record = read(folder)
+    except InputError as error:
+        return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
+    fields = {"folder": str(folder), "status": record["status"], "failure": record["failure"], **record["choices"]}
+    rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
+    return fields | dotted(record["config"]) | rates | record["metrics"]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Orders job 2 before job 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.parts]
 
 
 def versions() -> dict[str, str | None]:
@@ -84,12 +109,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"method": {"lam": 1}} -> {"method.lam": 1}; lists stay as they are."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
-            flat |= _dotted(value, f"{prefix}{key}.")
+            flat |= dotted(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat

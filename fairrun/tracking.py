@@ -32,6 +32,9 @@ class NoTracker:
     def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
         """Nothing to do: the run's files are written already."""
 
+    def finish(self, folder: Path, sweep: str | None) -> None:
+        """Nothing to do."""
+
 
 @dataclass(frozen=True)
 class Wandb:

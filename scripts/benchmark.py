@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader, TensorDataset
 
+from fairrun.build import build
 from fairrun.data.table import Data
 from fairrun.fit import fit
-from fairrun.train import CONF, build
+from fairrun.train import CONF
 
 BATCH, WIDTH, LR = 256, 64, 1e-3
 
@@ -54,8 +56,9 @@ def train(pairs: int) -> None:
     torch.set_num_threads(1)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", ["dataset=adult", "method=erm", f"method.optimizer.lr={LR}", f"model.width={WIDTH}"])
-    data, method = build(cfg.dataset, "dataset").load(), build(cfg.method, "method")
-    network = build(cfg.model, "model", num_features=len(data.features))
+    config = OmegaConf.to_container(cfg, resolve=True)
+    data, method = build(config["dataset"], "dataset").load(), build(config["method"], "method")
+    network = build(config["model"], "model", num_features=len(data.features))
     few = data.test._replace(**{name: value[:16] for name, value in data.test._asdict().items()})
     training_only = data._replace(val=few, test=few)  # the DataLoader loop does not evaluate, so neither do we
     contenders = {

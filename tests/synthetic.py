@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from fairrun.build import build
 from fairrun.data.table import Data, Table
-from fairrun.train import CONF, build
+from fairrun.train import CONF
 
 METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
 
@@ -20,7 +21,12 @@ def config(*overrides: str) -> DictConfig:
 
 def method(name: str, *overrides: str) -> object:
     """The method of ``conf/method/NAME.yaml``."""
-    return build(config(f"method={name}", *overrides).method, "method")
+    return built(config(f"method={name}", *overrides), "method")
+
+
+def built(cfg: DictConfig, key: str, **extra: object) -> object:
+    """The object of a node of a composed configuration."""
+    return build(OmegaConf.to_container(cfg[key], resolve=True), key, **extra)
 
 
 def table(num_rows: int, seed: int, num_groups: int = 3, num_features: int = 6) -> Table:

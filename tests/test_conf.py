@@ -7,11 +7,12 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from fairrun.job import check
 from fairrun.losses import LOSSES
 from fairrun.metrics import METRICS
 from fairrun.selection import Metric
-from fairrun.train import CONF, build, check_settings
-from tests.synthetic import config
+from fairrun.train import CONF
+from tests.synthetic import built, config
 
 CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/*.yaml"))
 EXPERIMENTS = sorted(
@@ -29,18 +30,15 @@ def overrides_of(group, name):
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_composes_and_builds(group, name):
     cfg = config(*overrides_of(group, name))
-    check_settings(OmegaConf.to_container(cfg, resolve=True))
-    for part in ("method", "dataset", "tracker"):
-        build(cfg[part], part)
-    build(cfg.model, "model", num_features=3)
+    check(OmegaConf.to_container(cfg, resolve=True))
+    built(cfg, "dataset")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_composes_and_builds(name):
     cfg = config(f"experiment={name}")
-    check_settings(OmegaConf.to_container(cfg, resolve=True))
-    for part in ("method", "dataset", "tracker"):
-        build(cfg[part], part)
+    check(OmegaConf.to_container(cfg, resolve=True))
+    built(cfg, "dataset")
 
 
 @pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] not in ("metric", "experiment")])

@@ -15,13 +15,15 @@ PACKAGE = Path(fairrun.__file__).parent
 ROOT = PACKAGE.parent
 LAYERS = [  # a module imports from its own layer and those before it
     {"check"},
+    {"build", "checkpoint", "executors", "progress"},
     {"data", "datasets"},
     {"method"},
     {"losses", "optim", "models", "metrics"},
     {"methods"},
     {"fit"},
     {"results", "selection", "pareto", "tracking"},
-    {"report"},
+    {"report", "job"},
+    {"stacking"},
     {"train"},
 ]
 LAYER = {name: k for k, names in enumerate(LAYERS) for name in names}

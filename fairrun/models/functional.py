@@ -14,6 +14,11 @@ from fairrun.method import Batch, Theta
 class Network(Protocol):
     """What a module of ``fairrun.models`` provides."""
 
+    @property
+    def width(self) -> int:
+        """Units of the widest hidden layer."""
+        ...
+
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters [R, ...] in float64, each run's drawn from its own generator."""
         ...

@@ -1,0 +1,95 @@
+"""A stack's state on disk: a long training that was stopped goes on from there, bit for bit."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+log = logging.getLogger(__name__)
+Streams = dict[str, list[Generator]]
+
+
+class Progress(NamedTuple):
+    """What a stack has after some epochs."""
+
+    epoch: int  # epochs done
+    state: Any  # of the method: tensors in tuples and dicts
+    records: list[dict[str, np.ndarray]]  # of each epoch, every metric [R]
+    first_bad_step: np.ndarray  # [R] first step with a loss that is not finite, or -1
+
+
+@dataclass
+class Checkpoint:
+    """A file that holds a stack's progress; written when ``every_s`` seconds have passed since the last time.
+
+    Safe to load: tensors and plain values only (``weights_only``).
+    """
+
+    path: Path  # named after the stack: whatever it holds is continued
+    every_s: float
+    _written: float = field(default_factory=time.monotonic)
+
+    def save(self, progress: Progress, streams: Streams) -> None:
+        """Write the file, whole or not at all, if it is time.  A file that cannot be written is a warning."""
+        if time.monotonic() - self._written < self.every_s:
+            return
+        content = {
+            "epoch": progress.epoch,
+            "state": [t.detach().cpu() for t in _tensors(progress.state)],
+            "streams": {name: [g.get_state() for g in generators] for name, generators in streams.items()},
+            "records": [{name: torch.as_tensor(v) for name, v in record.items()} for record in progress.records],
+            "first_bad_step": torch.as_tensor(progress.first_bad_step),
+        }
+        part = self.path.with_name(self.path.name + ".part")
+        try:
+            torch.save(content, part)
+            os.replace(part, self.path)
+        except (OSError, RuntimeError) as error:  # torch says RuntimeError for a full disk
+            log.warning("the checkpoint %s could not be written (%s); training goes on", self.path, error)
+        self._written = time.monotonic()
+
+    def load(self, start: Progress, streams: Streams) -> Progress:
+        """The progress in the file, with ``streams`` set to where they were; ``start`` where there is none."""
+        if not self.path.exists():
+            return start
+        try:
+            content = torch.load(self.path, weights_only=True)
+            saved = iter(content["state"])
+            state = _map(start.state, lambda t: next(saved).to(t))
+        except Exception as error:  # a damaged file raises many kinds
+            log.warning("the checkpoint %s cannot be read (%s); training starts anew", self.path, error)
+            return start
+        for name, generators in streams.items():
+            for generator, position in zip(generators, content["streams"][name], strict=True):
+                generator.set_state(position)
+        records = [{name: v.numpy() for name, v in record.items()} for record in content["records"]]
+        log.info("continuing %s after epoch %d", self.path.stem, content["epoch"])
+        return Progress(content["epoch"], state, records, content["first_bad_step"].numpy())
+
+
+def _map(tree: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """The same tree with ``function`` of every tensor."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: _map(item, function) for key, item in tree.items()}
+    if isinstance(tree, tuple):
+        items = [_map(item, function) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    return tree
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """The tensors of a tree, in the order in which ``_map`` meets them."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, dict | tuple):
+        for item in tree.values() if isinstance(tree, dict) else tree:
+            yield from _tensors(item)

@@ -1,0 +1,219 @@
+"""Where tasks run: in this process, in processes of this machine, on a Ray or Dask cluster, or through SLURM.
+
+An executor maps a function over named tasks and yields ``(name, result)`` as results come.  The functions catch their
+own exceptions, so whatever an executor raises, or yields as ``Lost``, means that a worker died.
+"""
+
+import contextlib
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import joblib
+
+from fairrun.check import InputError, is_integer, one_of, require
+
+Function = Callable[[Any], Any]
+Results = Iterator[tuple[str, Any]]
+PACKAGES = {"inline": None, "loky": None, "ray": "ray", "dask": "distributed", "slurm": "submitit"}  # what each needs
+POLL_S = 0.5  # between two looks at SLURM's queue
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The result of a task whose worker died."""
+
+    reason: str
+
+
+class Executor(Protocol):
+    """See the module."""
+
+    @property
+    def workers(self) -> int:
+        """Tasks at a time."""
+        ...
+
+    def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
+        """``function`` of every task, in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Inline:
+    """In this process, one after another."""
+
+    workers: int = 1
+
+    def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
+        """In the order of ``tasks``."""
+        for name, task in tasks.items():
+            yield name, function(task)
+
+
+@dataclass(frozen=True)
+class Loky:
+    """In processes of this machine."""
+
+    workers: int
+    num_threads: int  # of each
+
+    def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
+        """As they end.  Raises where a worker dies; results that were not taken yet are lost with it."""
+        with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads):
+            # Joblib would run a single worker's tasks in this process; one at a time is for pre_dispatch to see to.
+            yield from _parallel(function, tasks, max(2, self.workers), self.workers)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """On a Ray cluster."""
+
+    workers: int
+    address: str | None  # null: a cluster of its own on this machine
+
+    def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
+        """As they end.  Raises where a worker dies."""
+        import ray
+        from ray.util.joblib import register_ray
+
+        with ray.init(address=self.address, log_to_driver=False):
+            register_ray()
+            with joblib.parallel_config("ray"):
+                yield from _parallel(function, tasks, max(2, self.workers), self.workers)
+
+
+@dataclass(frozen=True)
+class Dask:
+    """On a Dask cluster."""
+
+    workers: int
+    address: str  # of its scheduler
+
+    def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
+        """As they end.  Raises where a worker dies several times (Dask's own setting)."""
+        from distributed import Client
+
+        with Client(self.address), joblib.parallel_config("dask"):
+            yield from _parallel(function, tasks, max(2, self.workers), self.workers)
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """As SLURM jobs, by submitit."""
+
+    workers: int
+    cluster: str  # slurm; local: processes of this machine, to try it out
+    options: Mapping[str, Any]  # of submitit: slurm_partition, timeout_min, mem_gb, ...
+    folder: Path  # for submitit's files, which every node sees
+
+    def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
+        """As they end; ``Lost`` for one that ended without a result."""
+        import submitit
+
+        executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
+        executor.update_parameters(**self.options)
+        with executor.batch():
+            waiting = {name: executor.submit(function, task) for name, task in tasks.items()}
+        while waiting:
+            for name in [name for name, job in waiting.items() if job.done()]:
+                job = waiting.pop(name)
+                try:
+                    result = job.result()
+                except Exception as error:  # of many kinds: the job died, was cancelled, ran out of time
+                    result = Lost(_line(error))
+                yield name, result
+            time.sleep(POLL_S)
+
+
+def make(
+    executor: str,
+    workers: Any,
+    *,
+    num_threads: int,
+    address: Any,
+    cluster: Any,
+    options: Mapping[str, Any],
+    folder: Path,
+) -> Executor:
+    """The executor of that name, one of ``PACKAGES``.  ``workers`` "auto": this machine's cores, shared out to threads.
+
+    Raises ``InputError`` for a value that cannot be used, or a package that is not installed.
+    """
+    one_of("hydra.launcher.executor", executor, PACKAGES)
+    package = PACKAGES[executor]
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise InputError(
+            f"hydra.launcher.executor={executor} needs the package {package}: pip install 'fairrun[{executor}]'"
+        )
+    count = max(1, joblib.cpu_count() // num_threads) if workers == "auto" else workers
+    require(is_integer(count) and count >= 1, "hydra.launcher.workers", workers, "auto or an integer >= 1")
+    require(address is None or isinstance(address, str), "hydra.launcher.address", address, "null or an address")
+    if executor == "inline":
+        return Inline()
+    if executor == "loky":
+        return Loky(count, num_threads)
+    if executor == "ray":
+        return Ray(count, address)
+    if executor == "dask":
+        require(address is not None, "hydra.launcher.address", address, "the address of a Dask scheduler")
+        return Dask(count, address)
+    one_of("hydra.launcher.cluster", cluster, ("slurm", "local"))
+    return Slurm(count, cluster, options, folder)
+
+
+def completed(
+    executor: Executor, function: Function, tasks: Mapping[str, Any], started: Callable[[str], bool]
+) -> Results:
+    """As ``executor.map``; a task whose worker died is tried once more, alone, and is ``Lost`` if it dies again.
+
+    ``started(name)`` tells whether a worker took the task up: only such a one can have killed it.
+    """
+    waiting = dict(tasks)
+    while waiting:
+        died: list[str] = []
+        with contextlib.suppress(_Broken):
+            for name, result in _guarded(executor, function, waiting):
+                if isinstance(result, Lost):
+                    died.append(name)
+                else:
+                    del waiting[name]
+                    yield name, result
+        died += [name for name in waiting if name not in died and started(name)]
+        for name in died or list(waiting):
+            yield name, _again(executor, function, name, waiting.pop(name))
+
+
+class _Broken(Exception):
+    """An executor cannot go on."""
+
+
+def _guarded(executor: Executor, function: Function, tasks: Mapping[str, Any]) -> Results:
+    try:
+        yield from executor.map(function, dict(tasks))
+    except Exception as error:
+        raise _Broken(_line(error)) from error
+
+
+def _again(executor: Executor, function: Function, name: str, task: Any) -> Any:
+    try:
+        ((_, result),) = _guarded(executor, function, {name: task})
+    except _Broken as error:
+        result = Lost(str(error))
+    return Lost(f"its worker died twice: {result.reason}") if isinstance(result, Lost) else result
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _parallel(function: Function, tasks: Mapping[str, Any], processes: int, at_a_time: int) -> Results:
+    pool = joblib.Parallel(processes, batch_size=1, pre_dispatch=at_a_time, return_as="generator_unordered")
+    yield from pool(joblib.delayed(_named)(function, name, task) for name, task in tasks.items())
+
+
+def _named(function: Function, name: str, task: Any) -> tuple[str, Any]:
+    return name, function(task)

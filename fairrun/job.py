@@ -1,0 +1,176 @@
+"""One run as data: its configuration, whether it can be trained, its identity, and the record that it leaves."""
+
+import functools
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fairrun
+from fairrun.build import build
+from fairrun.check import InputError, is_integer, is_number, one_of, require
+from fairrun.data.table import Data
+from fairrun.fit import Run
+from fairrun.metrics import METRICS
+from fairrun.results import dotted, versions
+from fairrun.selection import RULES, Metric, select
+
+GROUPS = ("method", "dataset", "model", "metric")
+NO_EFFECT = ("tracker", "resume", "checkpoint_minutes")  # top-level keys that change nothing in what is computed
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be trained."""
+
+    config: dict[str, Any]  # resolved
+    choices: dict[str, str]  # the chosen file of each of GROUPS
+    folder: Path  # for its record
+
+    @property
+    def name(self) -> str:
+        """For people: method, data set and seed."""
+        return f"{self.choices['method']} on {self.choices['dataset']}, seed {self.config['seed']}"
+
+    def key(self, data_sha256: str) -> str:
+        """What makes two runs the same run: the configuration without paths and tracker, the version, the data."""
+        config = {name: value for name, value in self.config.items() if name not in NO_EFFECT}
+        config["dataset"] = {name: value for name, value in config["dataset"].items() if name != "path"}
+        return digest([config, fairrun.__version__, data_sha256])
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of ``value`` as JSON; 1 and 1.0 are the same."""
+    return hashlib.sha256(json.dumps(_canonical(value), sort_keys=True).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def check(config: dict[str, Any]) -> None:
+    """Check all that can be known without the data.  Raises ``InputError``."""
+    for key, value in dotted(config).items():
+        if value == "???":
+            raise InputError(f"{key} must be given: {key}=VALUE")
+    for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 1), ("num_threads", 1)):
+        require(is_integer(config[key]) and config[key] >= least, key, config[key], f"an integer >= {least}")
+    one_of("selection", config["selection"], RULES)
+    bound = config["fairness_bound"]
+    require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
+    one_of("metric.name", config["metric"]["name"], [metric.__name__ for metric in METRICS])
+    greater = config["metric"]["greater_is_better"]
+    require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
+    cores = os.cpu_count() or 1
+    threads = config["num_threads"]
+    require(threads <= cores, "num_threads", threads, f"at most {cores}, this machine's cores")
+    one_of("dtype", config["dtype"], ("float32", "float64"))
+    one_of("device", config["device"], ("cpu", "cuda"))
+    gpu = config["device"] == "cpu" or torch.cuda.is_available()
+    require(gpu, "device", config["device"], "cpu: this machine has no GPU")
+    require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
+    minutes = config["checkpoint_minutes"]
+    require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
+    build(config["method"], "method")
+    build(config["model"], "model", num_features=1)  # the data says how many features there are
+    _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+@functools.cache
+def _check_tracker(node: str) -> None:
+    build(json.loads(node), "tracker").check()
+
+
+@functools.lru_cache(maxsize=1)
+def _load(node: str) -> Data:
+    return build(json.loads(node), "dataset").load()
+
+
+def load(config: dict[str, Any]) -> Data:
+    """The data set of a configuration; runs in one process that share it load it once.  Raises ``InputError``."""
+    return _load(json.dumps(config["dataset"]))
+
+
+def facts(data: Data) -> dict[str, Any]:
+    """What a record says of its data."""
+    splits = {split: getattr(data, split) for split in ("train", "val", "test")}
+    cells = {
+        split: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
+        for split, t in splits.items()
+    }
+    return {
+        "groups": data.groups,
+        "rows": {split: len(table.y) for split, table in splits.items()},
+        "base_rates": cells,  # [rows, rows of class 1] of each group
+        "data_sha256": data.sha256,
+    }
+
+
+def record(job: Job, trained: Run, data: dict[str, Any], *, side_by_side: int, seconds: float) -> dict[str, Any]:
+    """What a trained run leaves.  ``data``: its facts; ``seconds``: that it and the runs beside it took together."""
+    metric = Metric(**job.config["metric"])
+    epoch, score = select(trained.history, job.config["selection"], metric, job.config["fairness_bound"])
+    chosen = trained.history.iloc[epoch].to_dict()
+    return {
+        "status": "finished" if trained.failure is None else "failed",
+        "failure": trained.failure,
+        "seed": job.config["seed"],
+        "epoch": int(chosen.pop("epoch")),
+        "score": score,
+        "metrics": chosen,
+        **_origin(job, data),
+        "side_by_side": side_by_side,
+        "wall_time_s": round(seconds, 3),
+    }
+
+
+def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run that could not be trained to its end."""
+    nothing: dict[str, Any] = {"epoch": None, "score": None, "metrics": {}}
+    seed = job.config["seed"]
+    return {"status": "failed", "failure": reason, "seed": seed, **nothing, **_origin(job, data)}
+
+
+def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "choices": job.choices,
+        "config": job.config,
+        **data,
+        "key": job.key(data["data_sha256"]),
+        "versions": _versions(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+_versions = functools.cache(versions)
+
+
+def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
+    """Whether ``record``, found in the job's folder, is of this very run and complete.
+
+    Raises ``InputError`` where it is of another run, which must not be overwritten.
+    """
+    if record.get("key") == job.key(data_sha256):
+        return bool(record["status"] == "finished")
+    theirs, ours = (_flat(d) for d in (record["config"], job.config))
+    differ = [f"{k}={theirs.get(k)}" for k in sorted(theirs.keys() | ours.keys()) if theirs.get(k) != ours.get(k)]
+    by = f"fairrun {record['versions']['fairrun']}"
+    raise InputError(
+        f"{job.folder} must be new or hold this run's own results, got those of another run by {by}"
+        f" ({', '.join(differ[:4]) or 'same configuration'}); take another folder, or resume=false to replace them"
+    )
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in dotted(config).items() if key.split(".")[0] not in NO_EFFECT}

@@ -1,0 +1,285 @@
+"""A sweep's jobs as stacks: what trains side by side, what is done already, and the writing of what comes out.
+
+A stack is jobs that differ only in seed and in the ``PerRun`` fields of the method and its optimizers.  No Hydra here.
+"""
+
+import functools
+import itertools
+import json
+import logging
+import math
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import torch
+
+from fairrun.build import build, class_of
+from fairrun.check import InputError
+from fairrun.checkpoint import Checkpoint
+from fairrun.data.table import Data, Table
+from fairrun.executors import Executor, Inline, Lost, completed
+from fairrun.fit import Run, fit
+from fairrun.job import NO_EFFECT, Job, check, digest, facts, failed, is_finished, load, record
+from fairrun.method import PerRun
+from fairrun.progress import Display, is_published, publish, unpublish
+from fairrun.results import RECORD, read, write
+
+log = logging.getLogger(__name__)
+WORK = ".work"  # the folder for what workers share while a sweep lasts
+CACHE_BYTES = 2**20  # of the second-level cache, for the activations of one layer
+MOST_RUNS = {"cpu": 64, "cuda": 512}  # in a stack: more gain nothing on a CPU; on a GPU not tuned
+
+
+class Outcome(NamedTuple):
+    """What became of a job."""
+
+    status: str  # finished; failed in training; refused before it
+    failure: str | None = None
+    record: dict[str, Any] | None = None
+    trained: bool = False  # by this command, not by an earlier one
+
+
+class Task(NamedTuple):
+    """A stack, as a worker gets it."""
+
+    name: str
+    configs: list[dict[str, Any]]
+    data: Path | None  # the file with its data; None: to be loaded
+    work: Path  # the folder for progress and checkpoint
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the worker keeps the stack's state."""
+        return self.work / f"{self.name}.pt"
+
+
+class Trained(NamedTuple):
+    """What a worker gives back."""
+
+    runs: list[Run]  # without their parameters
+    seconds: float
+
+
+class Failure(NamedTuple):
+    """Why a worker could not train a stack."""
+
+    reason: str
+    trace: str
+
+
+def plan(jobs: Sequence[Job], stack_size: int | None, workers: int) -> list[list[Job]]:
+    """The stacks, largest first.  ``stack_size`` None: what the cache holds, and work for every worker."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(_shape(job.config), []).append(job)
+    stacks = []
+    for group in groups.values():
+        size = stack_size or min(_fitting(group[0].config), max(2, math.ceil(len(jobs) / workers)))
+        count = math.ceil(len(group) / size)
+        if stack_size is None and count > 1:
+            count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
+        cuts = [k * len(group) // count for k in range(count + 1)]
+        stacks += [group[a:b] for a, b in itertools.pairwise(cuts)]
+    return sorted(stacks, key=len, reverse=True)
+
+
+def _shape(config: dict[str, Any]) -> str:
+    """Equal for configurations that can train side by side."""
+    kept = {key: value for key, value in config.items() if key not in ("seed", *NO_EFFECT)}
+    return digest(kept | {"method": _static(config["method"])})
+
+
+def _static(node: dict[str, Any]) -> dict[str, Any]:
+    """The node of a method or an optimizer without the fields that hold one value per run."""
+    hints = get_type_hints(class_of(node["_target_"], "method"))
+    kept = {key: value for key, value in node.items() if hints.get(key) not in (PerRun, float)}
+    return {key: _static(v) if isinstance(v, dict) and "_target_" in v else v for key, v in kept.items()}
+
+
+def _fitting(config: dict[str, Any]) -> int:
+    """How many runs' activations of one layer the cache holds."""
+    most = MOST_RUNS[config["device"]]
+    if config["device"] != "cpu":
+        return most
+    width = build(config["model"], "model", num_features=1).width
+    return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * width)))
+
+
+def train(task: Task) -> Trained | Failure:
+    """Train a stack, in whatever process; never raises."""
+    try:
+        started = time.perf_counter()
+        config = task.configs[0]
+        torch.set_num_threads(config["num_threads"])
+        data = load(config) if task.data is None else _open(task.data)
+        parent = os.getppid()
+
+        def progress(epoch: int, loss: float) -> None:
+            if os.getppid() != parent:
+                os._exit(1)  # whoever waited for this stack is dead
+            publish(task.work, task.name, epoch, loss)
+
+        publish(task.work, task.name, 0, math.nan)
+        runs = fit(
+            build(config["model"], "model", num_features=len(data.features)),
+            [build(config["method"], "method") for config in task.configs],
+            [config["seed"] for config in task.configs],
+            data,
+            epochs=config["epochs"],
+            batch_size=config["batch_size"],
+            dtype=getattr(torch, config["dtype"]),
+            device=config["device"],
+            progress=progress,
+            checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
+        )
+        return Trained([Run(run.history, {}, run.failure) for run in runs], time.perf_counter() - started)
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
+    """Write the tables to a file that workers map into their memory."""
+    tables = {split: dict(getattr(data, split).to("cpu", dtype)._asdict()) for split in ("train", "val", "test")}
+    part = path.with_name(path.name + ".part")
+    torch.save(tables | {"features": data.features, "groups": data.groups, "sha256": data.sha256}, part)
+    os.replace(part, path)
+
+
+def _open(path: Path) -> Data:
+    content = torch.load(path, weights_only=True, mmap=True)
+    return Data(**content | {split: Table(**content[split]) for split in ("train", "val", "test")})
+
+
+class Sweep:
+    """Jobs on their way through an executor; ``folder`` holds what is shared with workers meanwhile."""
+
+    def __init__(
+        self, folder: Path, name: str | None = None, executor: Executor | None = None, stack_size: int | None = None
+    ) -> None:
+        self.folder, self.name, self.work = folder, name, folder / WORK  # name: for trackers; None for a single run
+        self.executor = executor or Inline()
+        self.stack_size = stack_size
+        self._data: dict[str, dict[str, Any] | InputError] = {}  # facts of each data set, or what is wrong with it
+        self._trackers: dict[str, Any] = {}
+
+    def known(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
+        """By folder, the outcome of jobs that cannot be trained and of those that need not be: they are finished.
+
+        Raises ``InputError`` where a folder holds another run's results.
+        """
+        found = ((job, self._known(job)) for job in jobs)
+        return {job.folder: outcome for job, outcome in found if outcome is not None}
+
+    def run(self, jobs: Sequence[Job], known: Mapping[Path, Outcome]) -> Iterator[tuple[Path, Outcome]]:
+        """Train what is not ``known``; every job's folder and outcome as it comes, those that are known first.
+
+        Folders must differ.  Results are written here, in this process, as stacks come back from workers.
+        """
+        yield from ((job.folder, known[job.folder]) for job in jobs if job.folder in known)
+        # Planned with the jobs that are done, so that the others keep their stacks, and with them their checkpoints.
+        sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
+        planned = plan(sound, self.stack_size, self.executor.workers)
+        stacks = [[job for job in stack if job.folder not in known] for stack in planned]
+        self.work.mkdir(parents=True, exist_ok=True)
+        yield from self._train({self._name(stack): stack for stack in stacks if stack})
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def finish(self) -> None:
+        """After the last job of the sweep."""
+        for tracker in self._trackers.values():
+            tracker.finish(self.folder, self.name)
+
+    def _known(self, job: Job) -> Outcome | None:
+        """The outcome of a job that cannot be trained, or need not be."""
+        try:
+            check(job.config)
+            data = self._facts(job.config)
+        except InputError as error:
+            return Outcome("refused", str(error))
+        found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
+        if found is None or not is_finished(job, found, data["data_sha256"]):
+            return None
+        return Outcome("finished", record=found)
+
+    def _facts(self, config: dict[str, Any]) -> dict[str, Any]:
+        node = json.dumps(config["dataset"])
+        if node not in self._data:
+            try:
+                self._data[node] = facts(load(config))
+            except InputError as error:
+                self._data[node] = error
+        found = self._data[node]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _name(self, stack: list[Job]) -> str:
+        return digest([job.key(self._facts(job.config)["data_sha256"]) for job in stack])[:16]
+
+    def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
+        for name in stacks:
+            unpublish(self.work, name)
+        tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
+        sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
+        started = functools.partial(is_published, self.work)
+        with Display(self.work, sizes, {name: _label(stack) for name, stack in stacks.items()}) as display:
+            for name, result in completed(self.executor, train, tasks, started):
+                yield from self._written(stacks[name], result)
+                display.finished(name)
+
+    def _task(self, name: str, stack: list[Job]) -> Task:
+        config = stack[0].config
+        task = Task(name, [job.config for job in stack], None, self.work)
+        if not config["resume"]:
+            task.checkpoint.unlink(missing_ok=True)
+        if isinstance(self.executor, Inline):
+            return task
+        path = self.work / f"data-{digest([config['dataset'], config['dtype']])[:16]}.pt"
+        if not path.exists():
+            _store(load(config), getattr(torch, config["dtype"]), path)
+        return task._replace(data=path)
+
+    def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
+        """Write what a worker gave back."""
+        for k, job in enumerate(stack):
+            data, history = self._facts(job.config), None
+            if isinstance(result, Trained):
+                run = result.runs[k]
+                history = run.history
+                entry = record(job, run, data, side_by_side=len(stack), seconds=result.seconds)
+            else:
+                entry = failed(job, result.reason, data)
+            try:
+                job.folder.mkdir(parents=True, exist_ok=True)
+                write(job.folder, entry, history)
+            except OSError as error:
+                yield job.folder, Outcome("failed", f"its results could not be written: {error}")
+                continue
+            self._tracker(job).log(job.folder, self.name, entry, history)
+            trace = result.trace if isinstance(result, Failure) else None
+            yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
+
+    def _tracker(self, job: Job) -> Any:
+        node = json.dumps(job.config["tracker"])
+        if node not in self._trackers:
+            self._trackers[node] = build(job.config["tracker"], "tracker")
+        return self._trackers[node]
+
+
+def _found(job: Job) -> dict[str, Any] | None:
+    """The record in the job's folder; None, with a warning, if it cannot be read."""
+    try:
+        return read(job.folder)
+    except InputError as error:
+        log.warning("%s; the run is trained again", error)
+        return None
+
+
+def _label(stack: list[Job]) -> str:
+    choices = stack[0].choices
+    return f"{len(stack)} runs of {choices['method']} on {choices['dataset']}"

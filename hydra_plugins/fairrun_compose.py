@@ -1,0 +1,123 @@
+"""A multirun's configurations, composed once for all jobs that differ in plain values only.
+
+Hydra's own composition takes tens of milliseconds a job, setting a value in a composed configuration microseconds.
+"""
+
+import copy
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+
+class Composed(NamedTuple):
+    """A job's configuration."""
+
+    task: dict[str, Any]  # without the node hydra, interpolations as they are
+    resolved: dict[str, Any]  # the same with their values
+    hydra: dict[str, Any]  # the node hydra
+    folder: Path
+
+    def save(self) -> None:
+        """Write what Hydra's own launchers write into the job's folder before it starts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{self.hydra['job']['name']}.log").touch()
+        if self.hydra["output_subdir"] is not None:
+            folder = self.folder / self.hydra["output_subdir"]
+            folder.mkdir(exist_ok=True)
+            overrides = self.hydra["overrides"]["task"]
+            for name, content in (("config", self.task), ("hydra", {"hydra": self.hydra}), ("overrides", overrides)):
+                text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+                (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+class Composer:
+    """Composes the jobs of the multirun ``master``."""
+
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        self.loader, self.master = loader, master
+        self.parser = OverridesParser.create(config_loader=loader)
+        self.parsed: dict[str, Override] = {}
+        self.bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig, dict[str, Any]]] = {}
+        self.groups: set[str] = set()  # that any composition has had
+
+    def all(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Composed]:
+        """The jobs, numbered from ``first``."""
+        return (self._job(list(overrides), first + k) for k, overrides in enumerate(job_overrides))
+
+    def _job(self, overrides: list[str], number: int) -> Composed:
+        parsed = [self._parse(override) for override in overrides]
+        if not self.bases:
+            self._compose((), overrides)  # to know the groups
+        shape = tuple(o if not self._is_value(p) else p.key_or_group for o, p in zip(overrides, parsed, strict=True))
+        full, task, hydra = self.bases.get(shape) or self._compose(shape, overrides)
+        for p in parsed:
+            if self._is_value(p):
+                OmegaConf.update(full, p.key_or_group, p.value())
+                OmegaConf.update(task, p.key_or_group, p.value())
+        job = full.hydra.job
+        with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
+            job.id = job.num = number
+            job.override_dirname = self._dirname(parsed, job.config.override_dirname)
+            full.hydra.overrides.task = overrides
+            subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
+            folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
+            full.hydra.runtime.output_dir = str(folder)
+        HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
+        node = hydra | {"job": hydra["job"] | {"id": number, "num": number, "override_dirname": job.override_dirname}}
+        node["overrides"] = hydra["overrides"] | {"task": overrides}
+        node["runtime"] = hydra["runtime"] | {"output_dir": str(folder)}
+        plain: Any = OmegaConf.to_container(task, enum_to_str=True)
+        resolved: Any = OmegaConf.to_container(task, resolve=True)
+        return Composed(plain, resolved, node, folder)
+
+    def _compose(self, shape: tuple[str, ...], overrides: list[str]) -> tuple[DictConfig, DictConfig, dict[str, Any]]:
+        full = self.loader.load_sweep_config(self.master, overrides)
+        task = copy.deepcopy(full)
+        with flag_override(task, ["struct", "readonly"], [False, False]):
+            del task["hydra"]
+        hydra = OmegaConf.to_container(full.hydra, enum_to_str=True)
+        assert isinstance(hydra, dict)
+        self.groups |= full.hydra.runtime.choices.keys()
+        self.bases[shape] = full, task, hydra  # type: ignore[assignment]
+        return self.bases[shape]
+
+    def _parse(self, override: str) -> Override:
+        if override not in self.parsed:
+            self.parsed[override] = self.parser.parse_override(override)
+        return self.parsed[override]
+
+    def _is_value(self, override: Override) -> bool:
+        """Whether the override sets a plain value, and chooses nothing that is composed."""
+        key = override.key_or_group
+        plain = override.type == OverrideType.CHANGE and override.package is None and "/" not in key
+        value = override.value()
+        return plain and key not in self.groups and (value is None or isinstance(value, int | float | str))
+
+    def _dirname(self, overrides: list[Override], config: DictConfig) -> str:
+        """As Hydra names a folder after its overrides."""
+        lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in config.exclude_keys)
+        return str(config.item_sep.join(lines).replace("=", config.kv_sep))
+
+
+class _Dumper(yaml.CSafeDumper):  # type: ignore[misc] # no types in yaml
+    """Writes YAML that OmegaConf reads back as it was: it takes "1e-3" for a number, other readers for a string."""
+
+
+def _string(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    try:
+        float(value)
+        style = "'"
+    except ValueError:
+        style = None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _string)

@@ -1,0 +1,137 @@
+"""Hydra launcher ``stacked``: a multirun's jobs, to ``fairrun.stacking``.
+
+Hydra imports this file at every start, so what is heavy is imported where it is used.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from hydra_plugins.fairrun_compose import Composed, Composer
+
+if TYPE_CHECKING:
+    from fairrun.executors import Executor
+    from fairrun.job import Job
+    from fairrun.stacking import Outcome
+
+log = logging.getLogger(__name__)
+FAILURES_SHOWN = 10
+
+
+class StackedLauncher(Launcher):
+    """The keys are explained in conf/hydra/launcher/stacked.yaml."""
+
+    def __init__(
+        self, stack_size: Any, executor: Any, workers: Any, address: Any, cluster: Any, options: Mapping[str, Any]
+    ) -> None:
+        self.stack_size, self.executor, self.workers = stack_size, executor, workers
+        self.address, self.cluster, self.options = address, cluster, options
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before ``launch``."""
+        self.loader, self.config = hydra_context.config_loader, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Train the jobs; one that fails does not keep the others from being trained."""
+        from fairrun.check import InputError
+        from fairrun.stacking import Sweep
+        from fairrun.train import Refused
+
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        folder = Path(self.config.hydra.sweep.dir)
+        try:
+            composed = self._compose(job_overrides, initial_job_idx)
+            jobs = [_job(path, c) for path, c in composed.items()]
+            sweep = Sweep(folder, folder.name, *self._settings(folder))
+            known = sweep.known(jobs)
+        except (InputError, OmegaConfBaseException) as error:
+            raise Refused(str(error)) from None
+        done = [path for path, outcome in known.items() if outcome.status == "finished"]
+        log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
+        for path in composed.keys() - set(done):
+            composed[path].save()
+        try:
+            outcomes = {}
+            for path, outcome in sweep.run(jobs, known):
+                outcomes[path] = outcome
+                self._log(path, outcome)
+            sweep.finish()
+        except KeyboardInterrupt:
+            sys.exit("interrupted; the same command does what is left")
+        _summarise(outcomes)
+        return [_return(list(o), outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
+
+    def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> dict[Path, Composed]:
+        """The jobs by folder.  Raises ``InputError`` where two share one."""
+        from fairrun.check import InputError
+
+        jobs: dict[Path, Composed] = {}
+        for composed in Composer(self.loader, self.config).all(job_overrides, first):
+            if composed.folder in jobs:
+                raise InputError(f"hydra.sweep.subdir must differ between jobs, got {str(composed.folder)!r} twice")
+            jobs[composed.folder] = composed
+        return jobs
+
+    def _settings(self, folder: Path) -> tuple["Executor", int | None]:
+        """The executor and the stack size.  Raises ``InputError``."""
+        from fairrun.check import is_integer, require
+        from fairrun.executors import make
+
+        size = self.stack_size
+        allowed = "auto or an integer >= 1"
+        require(size == "auto" or (is_integer(size) and size >= 1), "hydra.launcher.stack_size", size, allowed)
+        executor = make(
+            self.executor,
+            self.workers,
+            num_threads=self.config.num_threads,
+            address=self.address,
+            cluster=self.cluster,
+            options=self.options,
+            folder=folder / "slurm",
+        )
+        return executor, None if size == "auto" else size
+
+    def _log(self, folder: Path, outcome: "Outcome") -> None:
+        """What Hydra's own launchers leave in the job's log: nothing, or why it failed."""
+        if outcome.status != "finished":
+            when = time.strftime("%Y-%m-%d %H:%M:%S")
+            with (folder / f"{self.config.hydra.job.name}.log").open("a", encoding="utf-8") as file:
+                file.write(f"[{when}][fairrun.train][ERROR] - {outcome.failure}\n")
+
+
+def _job(folder: Path, composed: Composed) -> "Job":
+    from fairrun.job import GROUPS, Job
+
+    choices = composed.hydra["runtime"]["choices"]
+    return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder)
+
+
+def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
+    """Failures first."""
+    failed = {path: outcome for path, outcome in outcomes.items() if outcome.status != "finished"}
+    for path, outcome in list(failed.items())[:FAILURES_SHOWN]:
+        log.error("%s %s: %s", path, outcome.status, str(outcome.failure).splitlines()[-1])
+    if len(failed) > FAILURES_SHOWN:
+        log.error("and %d more; each has its reason in its own log", len(failed) - FAILURES_SHOWN)
+    trained = sum(outcome.trained for outcome in outcomes.values())
+    log.info("%d runs finished, %d failed; %d trained now", len(outcomes) - len(failed), len(failed), trained)
+
+
+def _return(overrides: list[str], outcome: "Outcome") -> JobReturn:
+    """For the sweeper: the validation score, or an error that is shown without a traceback."""
+    from fairrun.train import Refused
+
+    if outcome.status == "finished" and outcome.record is not None:
+        return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=outcome.record["score"])
+    error = Refused(str(outcome.failure).splitlines()[-1])
+    return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=error)

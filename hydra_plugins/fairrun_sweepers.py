@@ -1,0 +1,45 @@
+"""Hydra sweeper ``grid``: Hydra's own grid, without composing every job a second time, and with a report at its end."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+log = logging.getLogger(__name__)
+
+
+class GridSweeper(BasicSweeper):
+    """Every combination of the values given on the command line."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Launch them; then report on whatever is finished."""
+        self._refuse_nothing(arguments)
+        try:
+            return super().sweep(arguments)
+        finally:
+            assert self.config is not None
+            report(Path(self.config.hydra.sweep.dir))
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Hydra composes every job here to see whether it can; the launcher composes them all before it starts any."""
+
+    def _refuse_nothing(self, arguments: list[str]) -> None:
+        from fairrun.train import Refused
+
+        for override in OverridesParser.create().parse_overrides([*self._parse_config(), *arguments]):
+            if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
+                raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
+
+
+def report(folder: Path) -> None:
+    """Show and write the report of a sweep, if anything of it is finished."""
+    from fairrun.check import InputError
+    from fairrun.report import report as write
+
+    try:
+        write(folder)
+    except InputError as error:
+        log.warning("no report: %s", error)
