@@ -21,7 +21,7 @@ from fairrun.check import InputError, one_of
 from fairrun.results import HISTORY, RECORD, load
 
 MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
-# Git and machine would be those of the process that logs; to list the installed packages costs as much as all the rest.
+# Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
 LEAN: dict[str, Any] = {
     "silent": True,
     "console": "off",
@@ -74,7 +74,7 @@ class Wandb:
 
     project: str
     entity: str | None  # null: your default
-    mode: str  # offline: files in the run's folder, for `wandb sync`; online: needs a key
+    mode: str  # offline: files in the run's folder, for ``sync``; online: needs a key
 
     def __post_init__(self) -> None:
         one_of("mode", self.mode, ("offline", "online"))
