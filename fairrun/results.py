@@ -91,15 +91,18 @@ def main(arguments: list[str] | None = None) -> None:
     for _, run in frame[frame["status"] != "finished"].iterrows():
         reason = str(run["failure"]).splitlines()[-1]
         console.print(f"{run['status']}: {run['folder']}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    console.print(as_text(frame[frame["status"] != "corrupt"], folder))
+    readable = frame[frame["status"] != "corrupt"]
+    if not readable.empty:
+        console.print(as_text(readable, folder))
+    counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
+    console.print(f"{folder}: {counts}", soft_wrap=True, highlight=False, markup=False)
 
 
 def as_text(frame: pd.DataFrame, folder: Path) -> Text:
     """Runs as a table for the terminal: what tells them apart, and their metrics on test rows."""
     names = list(dict.fromkeys(["accuracy", *frame["metric.name"]]))
     apart = list(dict.fromkeys([*settings(frame), "dataset", "seed"]))
-    counts = frame["status"].value_counts()
-    text = Text(title=f"{folder}: " + ", ".join(f"{n} {status}" for status, n in counts.items()), box=SIMPLE_HEAD)
+    text = Text(box=SIMPLE_HEAD)
     for name in ("run", "status", *(c.removeprefix("method.") for c in apart), *(f"test {n}" for n in names)):
         text.add_column(name.replace("_", " "))
     for _, run in frame.iterrows():

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from fairrun.check import InputError, one_of
-from fairrun.results import HISTORY, RECORD, load
+from fairrun.results import HISTORY, RECORD, load, read
 
 MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
 # Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
@@ -98,10 +98,12 @@ class Wandb:
 
         Raises ``InputError`` if W&B cannot be reached: what was logged until then is not logged again.
         """
-        folders = sorted(path.parent for path in folder.rglob(RECORD))
+        frame = load(folder)
+        folders = [Path(run) for run in frame.loc[frame["status"] != "corrupt", "folder"]]
         new = [run for run in folders if not self._has(run)]
         for run in new:
-            self._log_run(run, sweep, json.loads((run / RECORD).read_text()), pd.read_parquet(run / HISTORY))
+            history = pd.read_parquet(run / HISTORY) if (run / HISTORY).exists() else pd.DataFrame()
+            self._log_run(run, sweep, read(run), history)
         if sweep is not None:
             self._log_summaries(folder, sweep)
         print(f"W&B, {self.mode}: {len(new)} runs logged, {len(folders) - len(new)} already were")
@@ -207,10 +209,8 @@ def _hypervolume(table: pd.DataFrame, metric: str, greater_is_better: bool) -> f
 
 def _stored(folder: Path) -> dict[str, Any]:
     """The tracker that the runs below ``folder`` were configured with, or the defaults for runs without W&B."""
-    paths = sorted(folder.rglob(RECORD))
-    if not paths:
-        raise InputError(f"FOLDER must hold results of runs ({RECORD}), got {str(folder)!r}")
-    trackers = (json.loads(path.read_text())["config"]["tracker"] for path in paths)
+    frame = load(folder)
+    trackers = (read(Path(run))["config"]["tracker"] for run in frame.loc[frame["status"] != "corrupt", "folder"])
     default = {"project": "fairrun", "entity": None}
     return next((tracker for tracker in trackers if tracker["_target_"] == "fairrun.tracking.Wandb"), default)
 

@@ -65,7 +65,6 @@ class StackedLauncher(Launcher):
             for path, outcome in sweep.run(jobs, known):
                 outcomes[path] = outcome
                 self._log(path, outcome)
-            sweep.finish()
         except KeyboardInterrupt:
             sys.exit("interrupted; the same command does what is left")
         _summarise(outcomes)

@@ -275,7 +275,7 @@ def test_sync_without_a_key_is_refused_and_changes_nothing(sweep):
 
 
 def test_sync_of_a_folder_without_runs_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"FOLDER must hold results of runs \(record.json\), got"):
+    with pytest.raises(SystemExit, match=r"the folder must hold results of runs \(record.json\), got"):
         main(["sync", str(tmp_path / "nowhere"), "--mode", "offline"])
 
 
