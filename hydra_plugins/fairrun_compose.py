@@ -62,16 +62,15 @@ class Composer:
             if self._is_value(p):
                 OmegaConf.update(full, p.key_or_group, p.value())
                 OmegaConf.update(task, p.key_or_group, p.value())
-        job = full.hydra.job
+        own = {"id": str(number), "num": number, "override_dirname": self._dirname(parsed, full.hydra.job.config)}
         with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
-            job.id = job.num = number
-            job.override_dirname = self._dirname(parsed, job.config.override_dirname)
+            full.hydra.job.update(own)
             full.hydra.overrides.task = overrides
             subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
             folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
             full.hydra.runtime.output_dir = str(folder)
         HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
-        node = hydra | {"job": hydra["job"] | {"id": number, "num": number, "override_dirname": job.override_dirname}}
+        node = hydra | {"job": hydra["job"] | own}
         node["overrides"] = hydra["overrides"] | {"task": overrides}
         node["runtime"] = hydra["runtime"] | {"output_dir": str(folder)}
         plain: Any = OmegaConf.to_container(task, enum_to_str=True)
@@ -103,8 +102,9 @@ class Composer:
 
     def _dirname(self, overrides: list[Override], config: DictConfig) -> str:
         """As Hydra names a folder after its overrides."""
-        lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in config.exclude_keys)
-        return str(config.item_sep.join(lines).replace("=", config.kv_sep))
+        rule = config.override_dirname
+        lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in rule.exclude_keys)
+        return str(rule.item_sep.join(lines).replace("=", rule.kv_sep))
 
 
 class _Dumper(yaml.CSafeDumper):  # type: ignore[misc] # no types in yaml
