@@ -22,7 +22,7 @@ def chart(trade: Tradeoff) -> dict[str, Any]:
     data: list[Trace] = []
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
         runs = trade.runs[trade.runs["method"] == method]
-        common = {"legendgroup": str(method), "name": str(method), "showlegend": False}
+        common = {"legendgroup": str(method), "name": _harmless(str(method)), "showlegend": False}
         traces = [_band(trade, rows, look(k)), _single(trade, runs, look(k)), *_points(trade, rows, look(k))]
         data += [common | {"meta": "means"} | trace for trace in traces]
         data += [common | {"meta": "attainment", "visible": False} | trace for trace in _surfaces(trade, runs, look(k))]
@@ -82,16 +82,23 @@ def _points(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> list[Trace]:
 
 
 def _surfaces(trade: Tradeoff, runs: pd.DataFrame, look: Look) -> list[Trace]:
-    """What half of the seeds attain, between what one and what every seed attains, as steps."""
+    """What half of the seeds attain, between what one and what every seed attains, as steps to the chart's edges."""
     surface = attainment(runs, trade.metric, greater_is_better=trade.greater_is_better)
+    edge, bottom = limits(trade, f"test/{trade.metric}")[not trade.greater_is_better], limits(trade, "test/accuracy")[0]
     traces = []
     for percent, width, dash in ((0, 1, "dot"), (50, 2.5, "solid"), (100, 1, "dash")):
-        own = surface[surface["percent"] == percent].sort_values([f"test/{trade.metric}", "test/accuracy"])
-        said = {0: "at least one seed", 50: "half of the seeds", 100: "every seed"}[percent]
-        line = {"color": look.colour, "width": width, "dash": dash, "shape": "vh" if trade.greater_is_better else "hv"}
-        text = [f"{runs['method'].iloc[0]}: {said} attained this or better"] * len(own)
-        traces.append(_xy(trade, own) | {"mode": "lines+markers", "line": line, "text": text, "hoverinfo": "text+x+y"})
-        traces[-1]["marker"] = {"size": 4, "color": look.colour}
+        own = surface[surface["percent"] == percent].sort_values("test/accuracy")
+        x, y = numbers(own[f"test/{trade.metric}"]), numbers(own["test/accuracy"])
+        traces.append(
+            {
+                "x": [*x[:1], *x, edge],
+                "y": [bottom, *y, *y[-1:]],
+                "mode": "lines",
+                "line": {"color": look.colour, "width": width, "dash": dash, "shape": "hv"},
+                "hoverinfo": "skip",
+                "showlegend": percent == 50,
+            }
+        )
     return traces
 
 
@@ -113,16 +120,16 @@ def _layout(trade: Tradeoff) -> dict[str, Any]:
     return {
         "xaxis": _axis(trade, f"test/{trade.metric}", trade.direction),
         "yaxis": _axis(trade, "test/accuracy", "higher is better"),
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 20, "t": 20, "b": 60},
+        "legend": {"orientation": "h", "x": 0, "y": -0.17, "yanchor": "top"},
+        "margin": {"l": 60, "r": 20, "t": 30, "b": 60},
         "hovermode": "closest",
-        "hoverlabel": {"align": "left"},
+        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1d2530"}},
         "font": {"size": 13},
     }
 
 
 def _axis(trade: Tradeoff, column: str, direction: str) -> dict[str, Any]:
-    title = f"{words(column.removeprefix('test/'))} on test rows<br>({direction})"
+    title = f"{words(column.removeprefix('test/'))} on test rows ({direction})"
     look = {"gridcolor": "#e6e6e6", "zeroline": False, "linecolor": "#444", "ticks": "outside", "automargin": True}
     return look | {"title": {"text": title}, "range": list(limits(trade, column))}
 
@@ -135,8 +142,11 @@ def _hover(row: pd.Series, trade: Tradeoff) -> str:
 
 
 def _name(row: pd.Series, trade: Tradeoff) -> str:
-    """Method and setting; what could be read as a tag is made harmless, for hover labels know some of HTML."""
-    text = f"{row['method']} {describe(row, trade.by)}".strip()
+    return _harmless(f"{row['method']} {describe(row, trade.by)}".strip())
+
+
+def _harmless(text: str) -> str:
+    """Labels of plotly.js know some tags of HTML; what could be read as one is escaped."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

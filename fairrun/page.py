@@ -63,7 +63,9 @@ def _facts(trade: Tradeoff) -> list[Cells]:
         groups[f"{split} rows"] = [f"{rows:,}" for rows, _ in counts]
         groups[f"{split} positive"] = [f"{positive / rows:.1%}" if rows else UNKNOWN for rows, positive in counts]
     tables.append(_cells(groups, "Groups, and the share of positive labels in each"))
-    details = _constants(trade.runs, "dataset.") | {"SHA-256 of the table": record.get("data_sha256", "unknown")}
+    details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {
+        "SHA-256 of the table": record.get("data_sha256", "unknown")
+    }
     tables.append(_pairs(details, "Data configuration"))
     return [table for table in tables if table["columns"]]
 

@@ -13,7 +13,7 @@ from fairrun import page, tables
 from fairrun.check import InputError
 from fairrun.figure import draw
 from fairrun.results import load
-from fairrun.tradeoff import Tradeoff, tradeoff, value
+from fairrun.tradeoff import Tradeoff, tradeoff, value, words
 
 LOWER_IS_BETTER = ("_difference", "_error", "_loss")  # endings of metrics; of all others greater values are better
 NOT_FAIRNESS = ("accuracy", "selection_rate")  # the other axis; and without a good end
@@ -80,7 +80,8 @@ def as_text(trade: Tradeoff) -> Table:
     """The settings as a table for the terminal; a star marks the front."""
     caption = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
     title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
-    return _rich(tables.settings_table(trade), title, caption)
+    table = tables.settings_table(trade)
+    return _rich(table, title, caption, min_width=table[["accuracy", words(trade.metric)]].map(len).max().max())
 
 
 def areas_as_text(trade: Tradeoff) -> Table:
@@ -91,10 +92,10 @@ def areas_as_text(trade: Tradeoff) -> Table:
     return _rich(table, title, f"hypervolume: reference (accuracy, metric) = ({reference})")
 
 
-def _rich(table: pd.DataFrame, title: str, caption: str) -> Table:
+def _rich(table: pd.DataFrame, title: str, caption: str, min_width: int | None = None) -> Table:
     text = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     for name in table:
-        width = table[name].str.len().max() if table[name].str.contains("[", regex=False).any() else None
+        width = min_width if table[name].str.contains("[", regex=False).any() else None
         text.add_column(name, justify="left" if name == "method" else "right", min_width=width)
     for row in table.to_numpy():
         text.add_row(*(cell.replace("[", r"\[") for cell in row))

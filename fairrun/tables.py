@@ -26,17 +26,17 @@ def settings_table(trade: Tradeoff) -> pd.DataFrame:
 
 
 def methods_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a method, all text: areas, and the two ends of its front."""
+    """A row a method, all text: areas, and the two ends of its front; with a test oracle a row more for each."""
     rows = []
-    for _, row in trade.methods.iterrows():
-        cells = {"method": row["method"], "seeds": str(row["seeds"])}
-        cells["settings on front"] = f"{row['chosen']} of {row['settings']}"
-        cells |= {"most accurate": row["most_accurate"] or UNKNOWN, "fairest": row["fairest"] or UNKNOWN}
-        for prefix, note in (("", ""), (ORACLE, " (test oracle)"))[: 1 + trade.test_oracle]:
-            for name in AREAS:
-                cells[AREA_WORDS[name] + note] = estimate(row, prefix + name, digits=4)
-        rows.append(cells)
-    return pd.DataFrame(rows)
+    for prefix, split in (("", "validation"), (ORACLE, "test (oracle)"))[: 1 + trade.test_oracle]:
+        for _, row in trade.methods.iterrows():
+            cells = {"method": row["method"], "chosen on": split, "seeds": str(row["seeds"])}
+            cells |= {AREA_WORDS[name]: estimate(row, prefix + name, digits=4) for name in AREAS}
+            if not prefix:
+                cells["settings on front"] = f"{row['chosen']} of {row['settings']}"
+                cells |= {"most accurate": row["most_accurate"] or UNKNOWN, "fairest": row["fairest"] or UNKNOWN}
+            rows.append(cells)
+    return pd.DataFrame(rows).fillna("")
 
 
 def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
@@ -58,10 +58,8 @@ def captions(trade: Tradeoff) -> tuple[str, str, str]:
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."
     anchors, worst = trade.anchors, trade.reference[1]
-    methods = (
-        f"{trade.dataset}: area under each method's front, {over}; every seed's front is chosen on its validation rows "
-        f"and valued on test rows; higher is better. "
-    )
+    methods = f"{trade.dataset}: area under each method's front, {over}; higher is better. "
+    methods += "Every seed's front is chosen on its own validation rows and valued on test rows. "
     if anchors.majority == anchors.majority:
         methods += (
             f"Hypervolume: accuracy and {metric}, reference point accuracy {anchors.majority:.4f} (the majority's) and "

@@ -63,7 +63,7 @@ def tradeoff(runs: pd.DataFrame, metric: str, *, greater_is_better: bool, test_o
         runs=runs,
         by=by,
         settings=table,
-        methods=by_method(table, values, by, metric, greater_is_better=greater_is_better),
+        methods=by_method(table, values, by),
         comparisons=compare(values),
         anchors=anchors(runs),
     )
@@ -81,7 +81,7 @@ def areas(
     labels = anchors(runs)
     reference = (labels.majority, 0.0 if greater_is_better else 1.0)
     rows = []
-    for (method, seed), own in runs.groupby(["method", "seed"], sort=False):
+    for (method, seed), own in runs.groupby(["method", "seed"]):
         row = {"method": method, "seed": seed}
         for prefix, split in (("", "val"), (ORACLE, "test"))[: 1 + test_oracle]:
             points = chosen(own, metric, greater_is_better=greater_is_better, split=split)
@@ -93,9 +93,7 @@ def areas(
     return pd.DataFrame(rows)
 
 
-def by_method(
-    table: pd.DataFrame, areas: pd.DataFrame, by: list[str], metric: str, *, greater_is_better: bool
-) -> pd.DataFrame:
+def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """A row a method: how many settings, how many of them on the method's validation front, how many seeds; the
     settings with the best validation means (``most_accurate``, ``fairest``); areas as means over seeds with interval.
     """

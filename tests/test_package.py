@@ -20,7 +20,12 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"losses", "optim", "models", "metrics"},
     {"methods"},
     {"fit"},
-    {"results", "selection", "pareto", "tracking"},
+    {"results", "selection", "interval", "tracking"},
+    {"pareto"},
+    {"tradeoff"},
+    {"figure", "tables"},
+    {"chart"},
+    {"page"},
     {"report"},
     {"train"},
 ]
