@@ -20,16 +20,18 @@ def chart(trade: Tradeoff) -> dict[str, Any]:
     settings, single runs, and hidden its attainment surfaces (``meta``: "attainment" or "means").
     """
     data: list[Trace] = []
+    targets: list[Trace] = []
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
         runs = trade.runs[trade.runs["method"] == method]
         common = {"legendgroup": str(method), "name": _harmless(str(method)), "showlegend": False}
         traces = [_band(trade, rows, look(k)), _single(trade, runs, look(k)), *_points(trade, rows, look(k))]
         data += [common | {"meta": "means"} | trace for trace in traces]
         data += [common | {"meta": "attainment", "visible": False} | trace for trace in _surfaces(trade, runs, look(k))]
+        targets.append(common | {"meta": "means"} | _targets(trade, rows, look(k)))
     data.append(_ring(trade))
     if trade.test_oracle:
         data.append(_oracle(trade))
-    return {"data": data, "layout": _layout(trade)}
+    return {"data": data + targets, "layout": _layout(trade)}
 
 
 def _xy(trade: Tradeoff, rows: pd.DataFrame) -> Trace:
@@ -74,11 +76,19 @@ def _points(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> list[Trace]:
             "marker": {"color": look.colour, "symbol": symbol, "size": 9},
             "error_x": _error(own, f"test/{trade.metric}", look),
             "error_y": _error(own, "test/accuracy", look),
-            "text": [_hover(row, trade) for _, row in own.iterrows()],
-            "hoverinfo": "text",
+            "hoverinfo": "skip",
         }
         traces.append(_xy(trade, own) | trace | ({"showlegend": True} if on_front else {}))
     return traces
+
+
+def _targets(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> Trace:
+    """What the pointer finds at a setting: unseen points, small and last, for plotly.js prefers small points, then late
+    ones; a setting so comes before the single runs around it.
+    """
+    marker = {"size": 6, "opacity": 0, "color": look.colour}
+    texts = [_hover(row, trade) for _, row in rows.iterrows()]
+    return _xy(trade, rows) | {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text"}
 
 
 def _surfaces(trade: Tradeoff, runs: pd.DataFrame, look: Look) -> list[Trace]:

@@ -16,6 +16,7 @@ from fairrun.results import RECORD
 from fairrun.tables import UNKNOWN, captions, comparisons_table, methods_table, settings_table
 from fairrun.tradeoff import Tradeoff, value
 
+TEMPLATE = Path(__file__).with_name("report.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
@@ -25,7 +26,7 @@ def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Pat
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     runs = frame[frame["status"] == "finished"]
     page = template.render(
         name=folder.resolve().name,
