@@ -130,7 +130,7 @@ def _layout(trade: Tradeoff) -> dict[str, Any]:
     return {
         "xaxis": _axis(trade, f"test/{trade.metric}", trade.direction),
         "yaxis": _axis(trade, "test/accuracy", "higher is better"),
-        "legend": {"orientation": "h", "x": 0, "y": -0.17, "yanchor": "top"},
+        "legend": {"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom"},
         "margin": {"l": 60, "r": 20, "t": 30, "b": 60},
         "hovermode": "closest",
         "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1d2530"}},

@@ -2,13 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fairrun import page, report, results, tables
+from fairrun import report, results, tables
 from fairrun.check import InputError
 from fairrun.figure import draw, limits, look
 
@@ -393,5 +395,7 @@ def test_a_metric_of_the_runs_own_keeps_its_direction(tmp_path):
     assert trade(tmp_path, [write_run(tmp_path, metric=own, **scores)]).greater_is_better
 
 
-def test_the_page_is_packaged_beside_its_code():
-    assert page.TEMPLATE.exists()
+def test_a_report_starts_without_torch():
+    code = "import sys, fairrun.report; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
