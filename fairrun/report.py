@@ -72,7 +72,11 @@ def main(arguments: list[str] | None = None) -> None:
         console.print(as_text(trade), areas_as_text(trade))
     for _, run in frame[frame["status"] != "finished"].iterrows():
         console.print(f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True)
-    for path in write(given.folder, frame, trades):
+    try:
+        paths = write(given.folder, frame, trades)
+    except OSError as error:
+        sys.exit(f"the report must be able to write into {str(given.folder)!r}: {error}")
+    for path in paths:
         console.print(f"written: {path}", soft_wrap=True, highlight=False)
 
 

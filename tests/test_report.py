@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
 from fairrun import report, results, tables
 from fairrun.check import InputError
 from fairrun.figure import draw, limits, look
+from fairrun.train import CONF
 
 HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
 WRITTEN = {"front.png", "front.pdf", "table.md", "table.tex", "table.csv", "methods.csv", "comparisons.csv"}
@@ -393,6 +395,20 @@ def test_a_metric_of_the_runs_own_keeps_its_direction(tmp_path):
     own = {"name": "parity_difference_upside_down", "greater_is_better": True, "surrogate": "none"}
     scores = {f"{split}/{own['name']}": 0.5 for split in ("val", "test")}
     assert trade(tmp_path, [write_run(tmp_path, metric=own, **scores)]).greater_is_better
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "metric").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_name_of_a_metric_says_its_direction(path):
+    """So that a report can show a metric that the runs were not made with."""
+    metric = OmegaConf.load(path)
+    assert metric.greater_is_better == (not metric.name.endswith(report.LOWER_IS_BETTER))
+
+
+def test_a_report_that_cannot_be_written_says_so(tmp_path):
+    sweep(tmp_path)
+    (tmp_path / "front.png").mkdir()
+    with pytest.raises(SystemExit, match=r"the report must be able to write into .*front\.png"):
+        report.main([str(tmp_path)])
 
 
 def test_a_report_starts_without_torch():
