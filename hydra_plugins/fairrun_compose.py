@@ -66,10 +66,7 @@ class Composer:
         with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
             full.hydra.job.update(own)
             full.hydra.overrides.task = overrides
-            subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
-            folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
-            full.hydra.runtime.output_dir = str(folder)
-        HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
+        folder = self._folder(full)
         node = hydra | {"job": hydra["job"] | own}
         node["overrides"] = hydra["overrides"] | {"task": overrides}
         node["runtime"] = hydra["runtime"] | {"output_dir": str(folder)}
@@ -87,6 +84,14 @@ class Composer:
         self.groups |= full.hydra.runtime.choices.keys()
         self.bases[shape] = full, task, hydra  # type: ignore[assignment]
         return self.bases[shape]
+
+    def _folder(self, full: DictConfig) -> Path:
+        HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
+        subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
+        folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
+        with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
+            full.hydra.runtime.output_dir = str(folder)
+        return folder
 
     def _parse(self, override: str) -> Override:
         if override not in self.parsed:
