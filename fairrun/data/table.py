@@ -6,13 +6,11 @@ Whatever is learned from data (categories, means, scales) is learned from traini
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import Tensor
 
 from fairrun.check import InputError, is_integer, is_number, require
@@ -108,13 +106,7 @@ class Dataset:
         split = self._split(frame, y, s)
         train = frame[split == "train"]
         _refuse_groups_without_positives(y[split == "train"], s[split == "train"], groups, self.sensitive)
-        encoder = ColumnTransformer(
-            [
-                ("numeric", StandardScaler(), numeric),
-                ("categorical", _one_hot(), categorical),
-            ],
-            verbose_feature_names_out=False,
-        ).fit(train)
+        encoder = _encoder(numeric, categorical).fit(train)
         tables = {}
         for name in ("train", "val", "test"):
             rows = split == name
@@ -199,13 +191,18 @@ class Dataset:
         return split
 
 
-def _one_hot() -> OneHotEncoder:
+def _encoder(numeric: list[str], categorical: list[str]) -> Any:
     """A category unknown in training rows is encoded as none; features are named "column=category"."""
-    return OneHotEncoder(
+    from sklearn.compose import ColumnTransformer  # slow to import, and of no use to workers, which get tensors
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    one_hot = OneHotEncoder(
         handle_unknown="ignore",
         sparse_output=False,
         feature_name_combiner=lambda column, category: f"{column}={category}",
     )
+    transformers = [("numeric", StandardScaler(), numeric), ("categorical", one_hot, categorical)]
+    return ColumnTransformer(transformers, verbose_feature_names_out=False)
 
 
 def _refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
