@@ -1,4 +1,4 @@
-"""Speed and memory, by pairs of things measured in turn: scripts/benchmark [train] [start] [memory] [tracker]."""
+"""Speed and memory, by pairs of things measured in turn: scripts/benchmark [train] [sweep] [start] [memory] [tracker]."""
 
 import argparse
 import os
@@ -16,35 +16,47 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from torch.utils.data import DataLoader, TensorDataset
 
 from fairrun.build import build
 from fairrun.data.table import Data
 from fairrun.fit import fit
+from fairrun.results import load
 from fairrun.train import CONF
+from scripts import loader_loop
 
-BATCH, WIDTH, LR = 256, 64, 1e-3
-
-
-def loader_loop(data: Data, epochs: int) -> int:
-    """What is customary: nn.Module, DataLoader, torch.optim.Adam.  Returns the number of steps."""
-    x, y = data.train.x.float(), data.train.y.float()
-    layers = (torch.nn.Linear(x.shape[1], WIDTH), torch.nn.Linear(WIDTH, WIDTH), torch.nn.Linear(WIDTH, 1))
-    net = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
-    optimizer = torch.optim.Adam(net.parameters(), lr=LR)
-    loader = DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=True)
-    for _ in range(epochs):
-        for rows, labels in loader:
-            optimizer.zero_grad()
-            torch.nn.functional.binary_cross_entropy_with_logits(net(rows)[:, 0], labels).backward()
-            optimizer.step()
-    return epochs * len(loader)
+SHAPES = {  # width and batch size; runs side by side; how often as fast as the DataLoader loop at least
+    "MLP 64-64, batch 256": (64, 256, 16, 9.0),
+    "MLP 64-64, batch 64": (64, 64, 64, 12.0),
+    "MLP 128-128, batch 256": (128, 256, 8, 4.5),
+}
+LR = 1e-3
 
 
-def stack(network: Any, method: Any, data: Data, epochs: int, num_runs: int) -> int:
-    """The same by ``fit``.  Returns the number of steps of all runs."""
-    fit(network, [method] * num_runs, list(range(num_runs)), data, epochs=epochs, batch_size=BATCH)
-    return num_runs * epochs * -(-len(data.train.y) // BATCH)
+def config_of(*overrides: str) -> dict[str, Any]:
+    """The composed configuration."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    return config  # type: ignore[no-any-return]
+
+
+def few_rows(data: Data) -> Data:
+    """The same training rows, and next to nothing to evaluate: the DataLoader loop does not evaluate either."""
+    few = data.test._replace(**{name: value[:32] for name, value in data.test._asdict().items()})
+    return data._replace(val=few, test=few)
+
+
+def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int) -> int:
+    """ERM by ``fit``.  Returns the number of steps of all runs."""
+    config = config_of("method=erm", f"method.optimizer.lr={LR}", f"model.width={width}")
+    network = build(config["model"], "model", num_features=len(data.features))
+    methods = [build(config["method"], "method")] * num_runs
+    fit(network, methods, range(num_runs), data, epochs=epochs, batch_size=batch)
+    return num_runs * epochs * -(-len(data.train.y) // batch)
+
+
+def loop(data: Data, width: int, batch: int, epochs: int) -> int:
+    """ERM by the DataLoader loop, without evaluation.  Returns the number of steps."""
+    return loader_loop.train(data, epochs=epochs, batch_size=batch, width=width, lr=LR, lam=None, evaluate=False)
 
 
 def rate(work: Callable[[], int]) -> float:
@@ -54,31 +66,99 @@ def rate(work: Callable[[], int]) -> float:
 
 
 def train(pairs: int) -> None:
-    """ERM on Adult, batch 256, MLP 64-64, one thread: training steps per CPU-second."""
+    """ERM on Adult, one thread: training steps per CPU-second, against the DataLoader loop."""
     torch.set_num_threads(1)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", ["dataset=adult", "method=erm", f"method.optimizer.lr={LR}", f"model.width={WIDTH}"])
-    config = OmegaConf.to_container(cfg, resolve=True)
-    data, method = build(config["dataset"], "dataset").load(), build(config["method"], "method")
-    network = build(config["model"], "model", num_features=len(data.features))
-    few = data.test._replace(**{name: value[:16] for name, value in data.test._asdict().items()})
-    training_only = data._replace(val=few, test=few)  # the DataLoader loop does not evaluate, so neither do we
-    contenders = {
-        "1 run": lambda: stack(network, method, training_only, 10, 1),
-        "16 runs": lambda: stack(network, method, training_only, 5, 16),
-        "16 runs, evaluated every epoch": lambda: stack(network, method, data, 5, 16),
-    }
-    stack(network, method, training_only, 1, 2)
-    loader_loop(data, 1)  # both warm
-    ratios: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(pairs):
-        for name, work in contenders.items():
-            baseline = rate(lambda: loader_loop(data, 5))
-            ours = rate(work)
-            ratios[name].append(ours / baseline)
-            print(f"  {name}: {ours:.0f} steps per CPU-second, DataLoader loop {baseline:.0f}", flush=True)
-    for name, values in ratios.items():
-        summary("training steps per CPU-second, fit / DataLoader loop, " + name, values)
+    data = build(config_of("dataset=adult")["dataset"], "dataset").load()
+    short = few_rows(data)
+    for name, (width, batch, runs, _) in SHAPES.items():
+        contenders: dict[str, Callable[[], int]] = {
+            "1 run": lambda: stack(short, width, batch, 5, 1),  # noqa: B023 - called within the loop
+            f"{runs} runs": lambda: stack(short, width, batch, 3, runs),  # noqa: B023
+            f"{runs} runs, evaluated every epoch": lambda: stack(data, width, batch, 3, runs),  # noqa: B023
+        }
+        ratios: dict[str, list[float]] = {contender: [] for contender in contenders}
+        for _ in range(pairs):
+            for contender, work in contenders.items():
+                ratios[contender].append(rate(work) / rate(lambda: loop(short, width, batch, 2)))  # noqa: B023
+        for contender, values in ratios.items():
+            summary(f"training steps per CPU-second, fit / DataLoader loop, {name}, {contender}", values)
+
+
+def sweep(pairs: int) -> None:
+    """Whole sweeps by the command line, imports and report included."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        throughput(pairs, Path(folder))
+        reference(pairs, Path(folder))
+        flat(Path(folder))
+
+
+def throughput(pairs: int, folder: Path) -> None:
+    """120 runs of 30 epochs, evaluated every epoch: training steps per CPU-second against the DataLoader loop."""
+    data = build(config_of("dataset=adult")["dataset"], "dataset").load()
+    for name, (width, batch, _, floor) in SHAPES.items():
+        ratios = []
+        for k in range(pairs):
+            baseline = rate(lambda: loop(data, width, batch, 3))  # noqa: B023 - called within the loop
+            sizes = [f"model.width={width}", f"batch_size={batch}", f"method.optimizer.lr={LR}", "epochs=30"]
+            before = children_cpu_seconds()
+            command(folder / f"{width}-{batch}-{k}", "-m", "method=erm", "seed=range(120)", "dataset=adult", *sizes)
+            steps = 120 * 30 * -(-len(data.train.y) // batch)
+            ratios.append(steps / (children_cpu_seconds() - before) / baseline)
+        summary(f"training steps per CPU-second, whole sweep / DataLoader loop, {name} (floor {floor})", ratios)
+
+
+def reference(pairs: int, folder: Path) -> None:
+    """12 weights x 10 seeds of penalty on Adult, 30 epochs, evaluated every epoch, MLP 64-64, batch 256, both cores."""
+    weights = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,1.2,1.5"
+    common = ["-m", "method=penalty", "dataset=adult", "epochs=30", "batch_size=256"]
+    ratios, overheads = [], []
+    for k in range(pairs):
+        jobs, alone = [], []
+        for seeds in (1, 6):  # one job, and five more
+            loops = [*common, "method.lam=0.5", f"seed=range({seeds})", "hydra/launcher=basic", "hydra/sweeper=basic"]
+            jobs.append(wall(lambda: command(folder / f"loop-{k}-{seeds}", *loops, module="scripts.loader_loop")))  # noqa: B023
+        alone = (jobs[1] - jobs[0]) / 5
+        ours = wall(lambda: command(folder / f"ref-{k}", *common, f"method.lam={weights}", "seed=range(10)"))  # noqa: B023
+        frame = load(folder / f"ref-{k}")
+        ratios.append((jobs[0] + 119 * alone) / ours)
+        overheads.append(ours - (frame["wall_time_s"] / frame["side_by_side"]).sum() / 2)
+        print(f"  {ours:.1f} s; a job of the DataLoader loop {alone:.1f} s", flush=True)
+    summary("wall time of the reference sweep, DataLoader loop in Hydra's basic launcher / fairrun", ratios)
+    summary("seconds of the reference sweep in which no stack trains on either core", overheads)
+
+
+def flat(folder: Path) -> None:
+    """What a run costs, and the memory, as a sweep grows: German Credit, 2 epochs."""
+    costs = {}
+    for runs in (16, 128, 512):
+        before = children_cpu_seconds()
+        command(folder / f"flat-{runs}", "-m", "dataset=german", "epochs=2", "batch_size=64", f"seed=range({runs})")
+        costs[runs] = children_cpu_seconds() - before
+        frame = load(folder / f"flat-{runs}")
+        training = (frame["wall_time_s"] / frame["side_by_side"]).sum()
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(
+            f"{runs} runs: {costs[runs]:.1f} CPU-seconds, {training:.1f} of them training; peak {peak:.0f} MiB a process"
+        )
+    for few, many in ((16, 128), (128, 512)):
+        print(
+            f"a run more, {few} to {many}: {1000 * (costs[many] - costs[few]) / (many - few):.1f} CPU-milliseconds in all"
+        )
+
+
+def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> None:
+    """Run a sweep into ``folder``, or a run."""
+    key = "hydra.sweep.dir" if "-m" in overrides else "hydra.run.dir"
+    done = [sys.executable, "-m", module, *overrides, f"{key}={folder}"]
+    subprocess.run(done, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wall(work: Callable[[], None]) -> float:
+    """Seconds."""
+    before = time.perf_counter()
+    work()
+    return time.perf_counter() - before
 
 
 def start(pairs: int) -> None:
@@ -86,9 +166,9 @@ def start(pairs: int) -> None:
     ratios = []
     for _ in range(pairs):
         seconds = []
-        for command in (["-m", "fairrun.train", "--help"], ["-c", "import hydra, torch"]):
+        for arguments in (["-m", "fairrun.train", "--help"], ["-c", "import hydra, torch"]):
             before = time.perf_counter()
-            subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - before)
         ratios.append(seconds[0] / seconds[1])
     summary("wall time, fairrun.train --help / import hydra, torch", ratios)
@@ -98,8 +178,7 @@ def memory(pairs: int) -> None:
     """Peak resident memory of one default run on Adult."""
     with tempfile.TemporaryDirectory() as folder:
         for k in range(pairs):
-            command = [sys.executable, "-m", "fairrun.train", "epochs=2", f"hydra.run.dir={Path(folder, str(k))}"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            command(Path(folder, str(k)), "epochs=2")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"peak resident memory of a run on Adult, largest of {pairs}: {peak:.0f} MiB")
 
@@ -110,8 +189,7 @@ def tracker(pairs: int) -> None:
     """
     trackers = ("NoTracker()", "Wandb('benchmark', None, 'offline')")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "fairrun.train", "dataset=german", "epochs=30", f"hydra.run.dir={folder}/run"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command(Path(folder, "run"), "dataset=german", "epochs=30")
         milliseconds = []
         for k in range(pairs):
             for run in range(100):
@@ -134,15 +212,16 @@ def children_cpu_seconds() -> float:
 
 def summary(what: str, ratios: list[float]) -> None:
     """Median and range of the pairs."""
-    print(f"{what}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)")
+    spread = f"({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)"
+    print(f"{what}: {statistics.median(ratios):.2f} {spread}", flush=True)
 
 
 def main() -> None:
     """Run the benchmarks that are named, or all."""
-    benchmarks = {function.__name__: function for function in (train, start, memory, tracker)}
+    benchmarks = {function.__name__: function for function in (train, sweep, start, memory, tracker)}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
-    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     for name in arguments.names or benchmarks:
         if name not in benchmarks:
