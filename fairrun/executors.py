@@ -70,20 +70,26 @@ class Loky:
 
 @dataclass(frozen=True)
 class Ray:
-    """On a Ray cluster."""
+    """On a Ray cluster; not by joblib, whose Ray backend keeps all results until the last one."""
 
     workers: int
+    num_threads: int  # CPUs that a task asks for
     address: str | None  # null: a cluster of its own on this machine
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """As they end.  Raises where a worker dies."""
+        """As they end; ``Lost`` for one whose worker died."""
         import ray
-        from ray.util.joblib import register_ray
 
-        with ray.init(address=self.address, log_to_driver=False):
-            register_ray()
-            with joblib.parallel_config("ray"):
-                yield from _parallel(function, tasks, max(2, self.workers), self.workers)
+        with ray.init(address=self.address, log_to_driver=False, logging_level="WARNING"):
+            remote = ray.remote(function).options(num_cpus=self.num_threads, max_retries=0)
+            waiting = {remote.remote(task): name for name, task in tasks.items()}
+            while waiting:
+                (done,), _ = ray.wait(list(waiting))
+                try:
+                    result = ray.get(done)
+                except ray.exceptions.RayError as error:
+                    result = Lost(_line(error))
+                yield waiting.pop(done), result
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ def make(
     if executor == "loky":
         return Loky(count, num_threads)
     if executor == "ray":
-        return Ray(count, address)
+        return Ray(count, num_threads, address)
     if executor == "dask":
         require(address is not None, "hydra.launcher.address", address, "the address of a Dask scheduler")
         return Dask(count, address)
@@ -203,7 +209,7 @@ def _again(executor: Executor, function: Function, name: str, task: Any) -> Any:
         ((_, result),) = _guarded(executor, function, {name: task})
     except _Broken as error:
         result = Lost(str(error))
-    return Lost(f"its worker died twice: {result.reason}") if isinstance(result, Lost) else result
+    return Lost(f"lost twice: {result.reason}") if isinstance(result, Lost) else result
 
 
 def _line(error: Exception) -> str:

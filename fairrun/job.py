@@ -39,9 +39,12 @@ class Job:
 
     def key(self, data_sha256: str) -> str:
         """What makes two runs the same run: the configuration without paths and tracker, the version, the data."""
-        config = {name: value for name, value in self.config.items() if name not in NO_EFFECT}
-        config["dataset"] = {name: value for name, value in config["dataset"].items() if name != "path"}
-        return digest([config, fairrun.__version__, data_sha256])
+        return digest([effective(self.config), fairrun.__version__, data_sha256])
+
+
+def effective(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration by dotted key, without what changes nothing in the results."""
+    return {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
 
 
 def digest(value: Any) -> str:
@@ -163,14 +166,10 @@ def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
     """
     if record.get("key") == job.key(data_sha256):
         return bool(record["status"] == "finished")
-    theirs, ours = (_flat(d) for d in (record["config"], job.config))
+    theirs, ours = effective(record["config"]), effective(job.config)
     differ = [f"{k}={theirs.get(k)}" for k in sorted(theirs.keys() | ours.keys()) if theirs.get(k) != ours.get(k)]
     by = f"fairrun {record['versions']['fairrun']}"
     raise InputError(
         f"{job.folder} must be new or hold this run's own results, got those of another run by {by}"
         f" ({', '.join(differ[:4]) or 'same configuration'}); take another folder, or resume=false to replace them"
     )
-
-
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in dotted(config).items() if key.split(".")[0] not in NO_EFFECT}

@@ -31,7 +31,7 @@ def is_published(folder: Path, name: str) -> bool:
 
 
 class Display:
-    """On a terminal a moving line for each stack in training and one for all runs; elsewhere a line a finished stack."""
+    """On a terminal a moving line for each stack in training and one for all runs; else a line a finished stack."""
 
     def __init__(self, folder: Path, sizes: dict[str, tuple[int, int]], labels: dict[str, str]) -> None:
         self.folder, self.sizes, self.labels = folder, sizes, labels  # sizes: runs and epochs of each stack

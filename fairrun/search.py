@@ -6,7 +6,7 @@ over by its command, which finds what is trained already.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,12 +22,9 @@ except ModuleNotFoundError as error:
     raise InputError("hydra/sweeper=search needs the package optuna: pip install 'fairrun[optuna]'") from None
 
 Setting = dict[str, Any]  # the value of each key that is searched
-Values = tuple[float, float]  # accuracy, and the fairness metric, on validation rows, mean over seeds
+Values = tuple[float, float]  # accuracy and the fairness metric on validation rows, means over seeds
 Space = dict[str, optuna.distributions.BaseDistribution]
-SAMPLERS: dict[str, Callable[[int, int], optuna.samplers.BaseSampler]] = {  # of the seed and the size of a batch
-    "tpe": lambda seed, batch: optuna.samplers.TPESampler(seed=seed),
-    "nsga2": lambda seed, batch: optuna.samplers.NSGAIISampler(seed=seed, population_size=max(2, batch)),
-}
+SAMPLERS = ("tpe", "nsga2")
 TOLD = "trials.json"
 
 
@@ -36,9 +33,11 @@ class Search:
 
     def __init__(self, space: Space, sampler: str, *, seed: int, batch: int, greater_is_better: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        directions = ["maximize", "maximize" if greater_is_better else "minimize"]
-        self.study = optuna.create_study(sampler=SAMPLERS[sampler](seed, batch), directions=directions)
         self.space = space
+        self.study = optuna.create_study(
+            sampler=_sampler(sampler, seed, batch),
+            directions=["maximize", "maximize" if greater_is_better else "minimize"],
+        )
         self.waiting: list[optuna.Trial] = []
 
     def ask(self, count: int) -> list[Setting]:
@@ -54,44 +53,61 @@ class Search:
 
     def front(self) -> list[tuple[Setting, Values]]:
         """The settings that no other is better than in both, with their values; the most accurate first."""
-        best = {json.dumps(trial.params): (trial.params, tuple(trial.values)) for trial in self.study.best_trials}
+        best = {json.dumps(t.params): (t.params, (t.values[0], t.values[1])) for t in self.study.best_trials}
         return sorted(best.values(), key=lambda found: found[1], reverse=True)
 
 
-def check(trials: Any, batch: Any, sampler: Any, seed: Any) -> None:
-    """Raise ``InputError`` for a key of the sweeper that cannot be used."""
-    for key, value, least in (("trials", trials, 1), ("batch", batch, 1), ("seed", seed, 0)):
-        require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
-    one_of("hydra.sweeper.sampler", sampler, SAMPLERS)
+def _sampler(name: str, seed: int, batch: int) -> optuna.samplers.BaseSampler:
+    one_of("hydra.sweeper.sampler", name, SAMPLERS)
+    if name == "tpe":
+        return optuna.samplers.TPESampler(seed=seed)
+    return optuna.samplers.NSGAIISampler(seed=seed, population_size=max(2, batch))
 
 
-def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The ranges and values in ``node`` by dotted key."""
+def divide(
+    headings: Mapping[str, Any], given: Collection[str], config: Mapping[str, Any]
+) -> tuple[Space, dict[str, Any]]:
+    """The ranges under the headings scientific and nuisance, and the values under fixed, without the keys ``given``.
+
+    ``config``, by dotted key, says which keys there are and which are integers.  Raises ``InputError``.
+    """
+    ranges: Space = {}
+    fixed: dict[str, Any] = {}
+    for heading, node in headings.items():
+        require(isinstance(node, dict), f"hydra.sweeper.{heading}", node, "a mapping of keys")
+        for key, value in _leaves(node).items():
+            if key not in given:
+                _check_key(heading, key, config)
+                if heading == "fixed":
+                    fixed[key] = value
+                else:
+                    ranges[key] = _range(f"hydra.sweeper.{heading}.{key}", value, config[key])
+    if both := sorted(ranges.keys() & fixed.keys()):
+        raise InputError(f"hydra.sweeper.fixed must hold no key that has a range, got {', '.join(both)}")
+    if not ranges:
+        raise InputError("a search needs a range that the command line leaves open, got none; sweep=NAME has some")
+    return ranges, fixed
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Ranges and values by dotted key."""
     leaves: dict[str, Any] = {}
     for key, value in node.items():
         if isinstance(value, dict) and value and not value.keys() & {"low", "high", "log"}:
-            leaves |= flat(value, f"{prefix}{key}.")
+            leaves |= _leaves(value, f"{prefix}{key}.")
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
 
 
-def check_keys(heading: str, keys: Sequence[str], config: Mapping[str, Any]) -> None:
-    """Raise ``InputError`` for a key that ``config``, by dotted key, does not have."""
+def _check_key(heading: str, key: str, config: Mapping[str, Any]) -> None:
     allowed = [key for key in config if not key.endswith("_target_")]
-    for key in keys:
-        if key not in allowed:
-            near = [k for k in allowed if k.split(".")[0] == key.split(".")[0]] or allowed
-            raise InputError(f"hydra.sweeper.{heading} must hold keys among {', '.join(near)}, got {key!r}")
+    near = [k for k in allowed if k.split(".")[0] == key.split(".")[0]] or allowed
+    if key not in allowed:
+        raise InputError(f"hydra.sweeper.{heading} must hold keys among {', '.join(near)}, got {key!r}")
 
 
-def space(heading: str, ranges: Mapping[str, Any], config: Mapping[str, Any]) -> Space:
-    """The ranges under ``heading``; ``config``, by dotted key, says which are of integers.  Raises ``InputError``."""
-    check_keys(heading, list(ranges), config)
-    return {key: _distribution(f"hydra.sweeper.{heading}.{key}", node, config[key]) for key, node in ranges.items()}
-
-
-def _distribution(key: str, node: Any, default: Any) -> optuna.distributions.BaseDistribution:
+def _range(key: str, node: Any, default: Any) -> optuna.distributions.BaseDistribution:
     if isinstance(node, list):
         plain = all(is_number(v) or v is None or isinstance(v, bool | str) for v in node)
         require(node and plain, key, node, "a list of numbers, strings, true, false or null, one at least")
@@ -106,18 +122,18 @@ def _distribution(key: str, node: Any, default: Any) -> optuna.distributions.Bas
     return optuna.distributions.FloatDistribution(low, high, log=log)
 
 
-def values(folders: Sequence[Path], metric: str) -> Values | None:
-    """Means over the finished runs in ``folders``, None if one of them has no value."""
-    metrics = [read(folder)["metrics"] for folder in folders]
-    columns = [[run[f"val/{name}"] for run in metrics] for name in ("accuracy", metric)]
-    return None if None in columns[0] + columns[1] else (fmean(columns[0]), fmean(columns[1]))
+def measured(folders: Sequence[Path], metric: str) -> Values | None:
+    """Means over the finished runs in ``folders``; None if one of them has no value."""
+    runs = [read(folder)["metrics"] for folder in folders]
+    accuracy, fairness = ([run[f"val/{name}"] for run in runs] for name in ("accuracy", metric))
+    return None if None in accuracy + fairness else (fmean(accuracy), fmean(fairness))
 
 
 class Told:
-    """What the search was told, in the sweep's folder.
+    """What the search was told of each trial, kept in the sweep's folder.
 
-    A run that failed may finish when it is tried again; the search goes on from what it was told, or it would ask for
-    other settings than those that are trained.
+    A run that failed may finish when it is tried again.  The search then goes on from what it was told before, or it
+    would ask for other settings than those that are trained.
     """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
@@ -128,14 +144,13 @@ class Told:
         """Raise ``InputError`` if the trials from number ``first`` on had other settings."""
         for told, setting in zip(self.trials[first:], settings, strict=False):
             if told["setting"] != setting:
-                raise InputError(
-                    f"{self.path} must be of this search, got another's (ranges, sampler, seed, batch and the version of"
-                    " optuna make a search); take another hydra.sweep.dir, or resume=false to replace it"
-                )
+                makes = "ranges, sampler, seed, batch and optuna's version make a search"
+                advice = "take another hydra.sweep.dir, or resume=false to replace it"
+                raise InputError(f"{self.path} must be of this search, got another's ({makes}); {advice}")
 
-    def add(self, first: int, settings: Sequence[Setting], found: Sequence[Values | None]) -> list[Values | None]:
-        """Keep what was ``found``, where nothing was told before -> what the search is to be told."""
-        new = [{"setting": s, "values": v} for s, v in zip(settings, found, strict=True)]
+    def add(self, first: int, settings: Sequence[Setting], values: Sequence[Values | None]) -> list[Values | None]:
+        """Keep ``values`` where nothing was told before -> what the search is to be told."""
+        new = [{"setting": s, "values": v} for s, v in zip(settings, values, strict=True)]
         self.trials += new[max(0, len(self.trials) - first) :]
         part = self.path.with_name(TOLD + ".part")
         part.write_text(json.dumps(self.trials, indent=1))

@@ -189,11 +189,6 @@ class Sweep:
         yield from self._train({self._name(stack): stack for stack in stacks if stack})
         shutil.rmtree(self.work, ignore_errors=True)
 
-    def finish(self) -> None:
-        """After the last job of the sweep."""
-        for tracker in self._trackers.values():
-            tracker.finish(self.folder, self.name)
-
     def _known(self, job: Job) -> Outcome | None:
         """The outcome of a job that cannot be trained, or need not be."""
         try:

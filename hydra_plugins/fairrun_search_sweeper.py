@@ -18,7 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.fairrun_sweepers import report
+from hydra_plugins.fairrun_sweepers import conclude
 
 if TYPE_CHECKING:
     from fairrun.search import Search, Setting, Values
@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 class SearchSweeper(Sweeper):
     """The keys are explained in conf/hydra/sweeper/search.yaml."""
 
-    def __init__(
-        self, trials: Any, batch: Any, sampler: Any, seed: Any, scientific: Any, nuisance: Any, fixed: Any
-    ) -> None:
+    def __init__(self, trials: Any, batch: Any, sampler: Any, seed: Any, **headings: Any) -> None:
         self.trials, self.batch, self.sampler, self.seed = trials, batch, sampler, seed
-        self.headings = {"scientific": scientific, "nuisance": nuisance, "fixed": fixed}
+        self.headings = headings  # scientific, nuisance, fixed
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``sweep``."""
-        self.context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self.job = config
+        self.parser = OverridesParser.create(config_loader=hydra_context.config_loader)
+        plugins = Plugins.instance()
+        self.runner = plugins.instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
@@ -47,74 +47,64 @@ class SearchSweeper(Sweeper):
         from fairrun.check import InputError
         from fairrun.train import Refused
 
-        folder = Path(self.config.hydra.sweep.dir)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
-        given, seeds = self._split(arguments)
+        folder = Path(self.job.hydra.sweep.dir)
+        OmegaConf.save(self.job, folder / "multirun.yaml")
         try:
+            given, seeds = self._split(arguments)
             search, fixed = self._search(given)
+            runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
+            try:
+                self._run(search, runs, folder)
+            finally:
+                conclude(self.job)
         except InputError as error:
             raise Refused(str(error)) from None
-        runs = Runs(self.launcher, [*fixed, *given.values()], seeds, self.config.metric.name)
-        try:
-            self._run(search, runs, folder)
-        except InputError as error:
-            raise Refused(str(error)) from None
-        finally:
-            report(folder)
         for setting, values in search.front():
-            log.info("front: %s", _line(setting, values, self.config.metric.name))
+            log.info("front: %s", _line(setting, values, runs.metric))
         if runs.failed:
             raise Refused(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
 
     def _split(self, arguments: list[str]) -> tuple[dict[str, str], list[list[str]]]:
-        """The overrides by key, without that of the seed; and the override, or none, for each seed."""
-        from fairrun.train import Refused
+        """The overrides by key, but for several seeds; and of each seed its override, or nothing."""
+        from fairrun.check import InputError
 
-        given, seeds = {}, [[]]
-        for override in OverridesParser.create(config_loader=self.context.config_loader).parse_overrides(arguments):
-            key, line = override.get_key_element(), override.input_line
+        given: dict[str, str] = {}
+        seeds: list[list[str]] = [[]]
+        for line, override in zip(arguments, self.parser.parse_overrides(arguments), strict=True):
+            key = override.get_key_element()
             if key == "seed" and override.is_discrete_sweep():
                 seeds = [[f"seed={value}"] for value in override.sweep_string_iterator()]
             elif override.is_sweep_override():
-                raise Refused(f"{key} must have one value in a search, got {line!r}; ranges are for sweep=NAME")
+                raise InputError(f"{key} must have one value in a search, got {line!r}; ranges are for sweep=NAME")
             else:
                 given[key] = line
         if not seeds:
-            raise Refused("seed must have a value, got none")
+            raise InputError("seed must have a value, got none")
         return given, seeds
 
     def _search(self, given: Mapping[str, str]) -> tuple["Search", list[str]]:
         """The search, and the overrides that its space fixes.  Raises ``InputError``."""
-        from fairrun import search
-        from fairrun.check import InputError, require
+        from fairrun.check import is_integer, require
         from fairrun.results import dotted
+        from fairrun.search import Search, divide
 
-        search.check(self.trials, self.batch, self.sampler, self.seed)
-        ranges: search.Space = {}
-        content: Any = OmegaConf.to_container(self.config)
-        config = dotted({key: value for key, value in content.items() if key != "hydra"})
-        nodes = {}
-        for heading, node in self.headings.items():
-            plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else node or {}
-            require(isinstance(plain, dict), f"hydra.sweeper.{heading}", plain, "a mapping of keys")
-            nodes[heading] = {key: value for key, value in search.flat(plain).items() if key not in given}
-        for heading in ("scientific", "nuisance"):
-            ranges |= search.space(heading, nodes[heading], config)
-        search.check_keys("fixed", list(nodes["fixed"]), config)
-        if not ranges:
-            raise InputError("a search needs a range that the command line leaves open, got none; sweep=NAME has some")
-        greater = self.config.metric.greater_is_better
-        made = search.Search(ranges, self.sampler, seed=self.seed, batch=self.batch, greater_is_better=greater)
-        return made, _overrides(nodes["fixed"])
+        for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):
+            require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
+        headings = {heading: _plain(node) for heading, node in self.headings.items()}
+        config = {key: value for key, value in _plain(self.job).items() if key != "hydra"}
+        space, fixed = divide(headings, given, dotted(config))
+        greater = self.job.metric.greater_is_better
+        search = Search(space, self.sampler, seed=self.seed, batch=self.batch, greater_is_better=greater)
+        return search, _overrides(fixed)
 
     def _run(self, search: "Search", runs: "Runs", folder: Path) -> None:
         from fairrun.search import Told
 
-        told = Told(folder, resume=self.config.resume)
+        told = Told(folder, resume=self.job.resume)
         for first in range(0, self.trials, self.batch):
             settings = search.ask(min(self.batch, self.trials - first))
             told.check(first, settings)
-            log.info("trials %d to %d of %d", first, first + len(settings) - 1, self.trials)
+            log.info("trials %d to %d of %d", first + 1, first + len(settings), self.trials)
             search.tell(told.add(first, settings, runs.values(settings)))
 
 
@@ -138,22 +128,26 @@ class Runs:
         return [self.known[json.dumps(s)] for s in settings]
 
     def _values(self, returns: Sequence[JobReturn]) -> "Values | None":
-        from fairrun.search import values
+        from fairrun.search import measured
 
         failed = sum(r.status != JobStatus.COMPLETED for r in returns)
         self.failed += failed
         folders = [Path(r.hydra_cfg.hydra.runtime.output_dir) for r in returns if r.hydra_cfg is not None]
-        return None if failed else values(folders, self.metric)
+        return None if failed else measured(folders, self.metric)
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else {} if node is None else node
 
 
 def _overrides(values: Mapping[str, Any]) -> list[str]:
     """As on the command line; a float to its last digit."""
     return [
-        f"{key}={QuotedString(v, Quote.single).with_quotes() if isinstance(v, str) else json.dumps(v)}"
-        for key, v in values.items()
+        f"{key}={QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else json.dumps(value)}"
+        for key, value in values.items()
     ]
 
 
 def _line(setting: "Setting", values: "Values", metric: str) -> str:
-    chosen = ", ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in setting.items())
-    return f"validation accuracy {values[0]:.4f}, {metric} {values[1]:.4f} with {chosen}"
+    chosen = [f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in setting.items()]
+    return f"validation accuracy {values[0]:.4f}, {metric} {values[1]:.4f} with {', '.join(chosen)}"

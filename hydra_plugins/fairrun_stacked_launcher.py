@@ -65,10 +65,9 @@ class StackedLauncher(Launcher):
             for path, outcome in sweep.run(jobs, known):
                 outcomes[path] = outcome
                 self._log(path, outcome)
-            sweep.finish()
         except KeyboardInterrupt:
             sys.exit("interrupted; the same command does what is left")
-        _summarise(outcomes)
+        _summarise({path: outcomes[path] for path in composed})
         return [_return(list(o), path, outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
 
     def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> dict[Path, Composed]:
@@ -123,7 +122,7 @@ def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
         log.error("%s %s: %s", path, outcome.status, str(outcome.failure).splitlines()[-1])
     if len(failed) > FAILURES_SHOWN:
         log.error("and %d more; each has its reason in its own log", len(failed) - FAILURES_SHOWN)
-    trained = sum(outcome.trained for outcome in outcomes.values())
+    trained = sum(o.trained and o.status == "finished" for o in outcomes.values())
     log.info("%d runs finished, %d failed; %d trained now", len(outcomes) - len(failed), len(failed), trained)
 
 

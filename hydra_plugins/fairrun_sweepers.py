@@ -7,6 +7,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +22,11 @@ class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Launch them; then report on whatever is finished."""
         self._refuse_nothing(arguments)
+        assert self.config is not None
         try:
             return super().sweep(arguments)
         finally:
-            assert self.config is not None
-            report(Path(self.config.hydra.sweep.dir))
+            conclude(self.config)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Hydra composes every job here to see whether it can; the launcher composes them all before it starts any."""
@@ -40,12 +41,16 @@ class GridSweeper(BasicSweeper):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
 
 
-def report(folder: Path) -> None:
-    """Show and write the report of a sweep, if anything of it is finished."""
+def conclude(config: DictConfig) -> None:
+    """Report on a sweep, if anything of it is finished, and track it."""
+    from fairrun.build import build
     from fairrun.check import InputError
-    from fairrun.report import report as write
+    from fairrun.report import report
 
+    folder = Path(config.hydra.sweep.dir)
+    tracker: Any = OmegaConf.to_container(config.tracker, resolve=True)
     try:
-        write(folder)
+        report(folder)
+        build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
-        log.warning("no report: %s", error)
+        log.warning("%s", error)

@@ -1,7 +1,9 @@
-"""Speed and memory, as ratios of two things measured in turn: scripts/benchmark [train] [start] [memory]."""
+"""Speed and memory, by pairs of things measured in turn: scripts/benchmark [train] [start] [memory] [tracker]."""
 
 import argparse
+import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -102,6 +104,34 @@ def memory(pairs: int) -> None:
     print(f"peak resident memory of a run on Adult, largest of {pairs}: {peak:.0f} MiB")
 
 
+def tracker(pairs: int) -> None:
+    """CPU time that W&B, offline, adds to each of a sweep's 100 runs of 30 epochs, its service and the summary run
+    counted in.
+    """
+    trackers = ("NoTracker()", "Wandb('benchmark', None, 'offline')")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "fairrun.train", "dataset=german", "epochs=30", f"hydra.run.dir={folder}/run"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        milliseconds = []
+        for k in range(pairs):
+            for run in range(100):
+                shutil.copytree(f"{folder}/run", f"{folder}/{k}/{run}")
+            seconds = []
+            for name in trackers:
+                code = f"from fairrun.tracking import *; {name}.finish(Path('{folder}/{k}'), 'a-sweep')"
+                before = children_cpu_seconds()
+                subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"HOME": folder})
+                seconds.append(children_cpu_seconds() - before)
+            milliseconds.append((seconds[1] - seconds[0]) * 1000 / 100)
+    summary("CPU-milliseconds that W&B adds to a run, offline, a sweep of 100 runs of 30 epochs", milliseconds)
+
+
+def children_cpu_seconds() -> float:
+    """User and system time of the processes that this one has waited for, and of those that they waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def summary(what: str, ratios: list[float]) -> None:
     """Median and range of the pairs."""
     print(f"{what}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)")
@@ -109,7 +139,7 @@ def summary(what: str, ratios: list[float]) -> None:
 
 def main() -> None:
     """Run the benchmarks that are named, or all."""
-    benchmarks = {function.__name__: function for function in (train, start, memory)}
+    benchmarks = {function.__name__: function for function in (train, start, memory, tracker)}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
     parser.add_argument("--pairs", type=int, default=7)

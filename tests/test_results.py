@@ -14,7 +14,9 @@ HISTORY = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.5, 0.75]})
 def record(**changes):
     choices = {"method": "erm", "dataset": "adult", "model": "mlp", "metric": "demographic_parity_difference"}
     config = {"seed": 3, "method": {"lam": 0.5, "optimizer": {"lr": 0.1}}, "dataset": {"sensitive": ["sex", "race"]}}
-    return {"status": "finished", "choices": choices, "config": config, "metrics": {"test/accuracy": 0.75}} | changes
+    rest = {"failure": None, "seed": 3, "epoch": 2, "score": 0.5, "data_sha256": "0" * 64, "key": "a" * 64}
+    metrics = {"test/accuracy": 0.75}
+    return {"status": "finished", "choices": choices, "config": config, "metrics": metrics, **rest} | changes
 
 
 def test_a_record_comes_back_as_a_row_with_dotted_keys(tmp_path):
@@ -61,3 +63,52 @@ def test_versions_name_what_ran():
     versions = results.versions()
     assert set(versions) == {"fairrun", "commit", "torch", "python"}
     assert versions["torch"]
+
+
+def test_a_failed_run_is_a_row_with_its_reason_and_no_metrics(tmp_path):
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    results.write(tmp_path / "good", record(), HISTORY)
+    results.write(tmp_path / "bad", record(status="failed", failure="its worker died", metrics={}), None)
+    frame = results.load(tmp_path).set_index("status")
+    assert frame.loc["failed", "failure"] == "its worker died"
+    assert pd.isna(frame.loc["failed", "test/accuracy"])
+    assert frame.loc["finished", "test/accuracy"] == 0.75
+    assert not (tmp_path / "bad" / results.HISTORY).exists()
+
+
+@pytest.mark.parametrize("content", ["", "garbage", '{"status": "finished"', "[]", '{"status": "finished"}'])
+def test_a_record_that_is_not_whole_is_named_and_the_others_are_read(tmp_path, content):
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+        results.write(tmp_path / name, record(), HISTORY)
+    (tmp_path / "0" / results.RECORD).write_text(content)
+    frame = results.load(tmp_path)
+    assert list(frame["status"]) == ["corrupt", "finished"]
+    assert str(tmp_path / "0" / results.RECORD) in frame["failure"][0]
+
+
+def test_runs_are_in_the_order_of_their_numbers(tmp_path):
+    for number in range(12):
+        (tmp_path / str(number)).mkdir()
+        results.write(tmp_path / str(number), record(seed=number), HISTORY)
+    assert [path.rsplit("/")[-1] for path in results.load(tmp_path)["folder"]] == [str(k) for k in range(12)]
+
+
+def test_the_table_of_what_is_there_says_first_what_is_not_finished(tmp_path, capsys):
+    metric = {"metric": {"name": "accuracy_difference"}}
+    for number, changes in enumerate(({}, {"status": "failed", "failure": "no space\nleft"}, {})):
+        (tmp_path / str(number)).mkdir()
+        config = record()["config"] | metric | {"seed": number}
+        results.write(tmp_path / str(number), record(config=config, **changes), HISTORY)
+    (tmp_path / "2" / results.RECORD).write_text("garbage")
+    results.main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert printed.index("failed:") < printed.index("corrupt:") < printed.index("0.7500")
+    assert "left" in printed
+    assert f"{tmp_path}: 1 finished, 1 failed, 1 corrupt" in printed
+
+
+def test_the_table_of_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="must hold results of runs"):
+        results.main([str(tmp_path)])
