@@ -22,7 +22,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"methods"},
     {"fit"},
     {"results", "selection", "pareto", "tracking"},
-    {"report", "job"},
+    {"report", "job", "search"},
     {"stacking"},
     {"train"},
 ]
@@ -49,7 +49,9 @@ def test_imports_point_one_way(path):
             assert LAYER[module.split(".")[1]] <= LAYER[layer_name(path)], module
 
 
-@pytest.mark.parametrize(("library", "owner"), [("hydra", "train"), ("omegaconf", "train"), ("wandb", "tracking")])
+@pytest.mark.parametrize(
+    ("library", "owner"), [("hydra", "train"), ("omegaconf", "train"), ("wandb", "tracking"), ("optuna", "search")]
+)
 def test_a_library_has_one_importer(library, owner):
     for path in MODULES:
         if layer_name(path) != owner:
