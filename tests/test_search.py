@@ -204,7 +204,7 @@ def test_every_trial_is_run_with_every_seed_and_a_batch_is_a_stack(penalty):
     assert {record["seed"] for record in records(folder)} == {0, 1}
     assert all(record["side_by_side"] == 4 for record in records(folder))
     for setting in (trial["setting"] for trial in trials):
-        assert 0.01 <= setting["method.lam"] <= 10
+        assert 0.01 <= setting["method.lam"] <= 3
         assert 1e-4 <= setting["method.optimizer.lr"] <= 1e-2
         runs = [r for r in records(folder) if r["config"]["method"]["lam"] == setting["method.lam"]]
         assert {r["config"]["method"]["optimizer"]["lr"] for r in runs} >= {setting["method.optimizer.lr"]}
