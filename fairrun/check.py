@@ -1,13 +1,12 @@
 """Checks of values from the configuration: one message that names the key, the value and what is allowed."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Collection, Mapping
 from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
-
-from torch import Tensor
 
 
 class InputError(ValueError):
@@ -35,14 +34,18 @@ def is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_SCALARS: dict[Any, tuple[Callable[[object], bool], str]] = {
-    Tensor: (is_number, "a number"),
-    float: (is_number, "a number"),
-    int: (is_integer, "an integer"),
-    bool: (lambda value: isinstance(value, bool), "true or false"),
-    str: (lambda value: isinstance(value, str), "a string"),
-    NoneType: (lambda value: value is None, "null"),
-}
+@functools.cache
+def _scalars() -> dict[Any, tuple[Callable[[object], bool], str]]:
+    from torch import Tensor  # here, so that a report starts without it: a second less
+
+    return {
+        Tensor: (is_number, "a number"),
+        float: (is_number, "a number"),
+        int: (is_integer, "an integer"),
+        bool: (lambda value: isinstance(value, bool), "true or false"),
+        str: (lambda value: isinstance(value, str), "a string"),
+        NoneType: (lambda value: value is None, "null"),
+    }
 
 
 def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
@@ -62,8 +65,8 @@ def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
 
 def _type_check(hint: Any, key: str) -> tuple[Callable[[Any], bool], str]:
     """Whether a value from a config is of type ``hint``, and what is in words."""
-    if hint in _SCALARS:
-        return _SCALARS[hint]
+    if hint in _scalars():
+        return _scalars()[hint]
     if get_origin(hint) in (Union, UnionType):
         checks = [_type_check(part, key) for part in get_args(hint)]
         allowed = " or ".join(dict.fromkeys(allowed for _, allowed in checks))

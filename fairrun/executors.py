@@ -6,6 +6,7 @@ own exceptions, so whatever an executor raises, or yields as ``Lost``, means tha
 
 import contextlib
 import importlib.util
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Ray:
         """As they end; ``Lost`` for one whose worker died."""
         import ray
 
-        with ray.init(address=self.address, log_to_driver=False, logging_level="WARNING"):
+        with ray.init(address=self.address, log_to_driver=False, logging_level=logging.WARNING):
             remote = ray.remote(function).options(num_cpus=self.num_threads, max_retries=0)
             waiting = {remote.remote(task): name for name, task in tasks.items()}
             while waiting:

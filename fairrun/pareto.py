@@ -1,13 +1,23 @@
 """Sweeps as accuracy-fairness trade-offs: settings chosen on validation rows, reported on test rows, over seeds."""
 
+from typing import NamedTuple
+
 import moocore
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from fairrun.check import InputError
+from fairrun.interval import interval
 
-WITHOUT_EFFECT = ("folder", "status", "seed", "device", "num_threads", "dataset.path")  # on what a setting gives
+WITHOUT_EFFECT = ("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path")  # on what runs give
+RESULTS = ("val/", "test/", "train/", "tracker.", "base_rates.")
+
+
+class Anchors(NamedTuple):
+    """What the labels of the test rows alone say; NaN where the records do not tell."""
+
+    majority: float  # accuracy of always deciding for the more frequent label
+    max_dp: float  # demographic parity difference of the labels, that of a perfect classifier
 
 
 def settings(frame: pd.DataFrame) -> list[str]:
@@ -15,7 +25,7 @@ def settings(frame: pd.DataFrame) -> list[str]:
 
     A key of the method counts where it varies among the runs of one method: another method may not have it.
     """
-    others = ("val/", "test/", "train/", "tracker.", "method.")
+    others = (*RESULTS, "method.")
     keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *WITHOUT_EFFECT)]
     varying = [c for c in keys if _varies(frame[c])]
     methods = [runs for _, runs in frame.groupby("method")]
@@ -27,42 +37,130 @@ def _varies(column: pd.Series) -> bool:
     return column.astype(str).nunique(dropna=False) > 1
 
 
-def summarise(frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:
+def finished(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs that finished, each setting and seed once; lists among the settings become strings.
+
+    Raises ``InputError`` if there is none.
+    """
+    runs = frame[frame["status"] == "finished"]
+    if runs.empty:
+        raise InputError(f"a summary needs a finished run, got {len(frame)} failed ones")
+    by = settings(runs)
+    lists = [c for c in by if runs[c].map(lambda value: isinstance(value, list)).any()]
+    return runs.astype(dict.fromkeys(lists, str)).drop_duplicates([*by, "seed"])
+
+
+def summarise(
+    frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False, test_oracle: bool = False
+) -> pd.DataFrame:
     """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
 
     Columns: the settings; ``seeds``; ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>`` and for
-    the test ones ``.low`` and ``.high`` (NaN with one seed); ``front``, true where no other setting of the frame is at
-    least as good in both validation means and better in one.  Failed runs are left out, and runs that repeat a setting
-    and seed.  Raises ``InputError`` if there is no other.
+    the test ones ``.low`` and ``.high`` (NaN with one seed); then true or false: ``front``, on the front of the
+    validation means; ``method_front``, the same among the settings of its method; and if asked for ``test_oracle``, on
+    the front of the test means, to compare with papers that select on test.  Failed runs are left out, and runs that
+    repeat a setting and seed.  Raises ``InputError`` if there is no other.
     """
-    finished = frame[frame["status"] == "finished"]
-    if finished.empty:
-        raise InputError(f"a summary needs a finished run, got {len(frame)} failed ones")
-    by = settings(finished)
+    runs = finished(frame)
+    by = settings(runs)
     rows = []
-    finished = finished.astype({c: str for c in by if finished[c].dtype == object}).drop_duplicates([*by, "seed"])
-    for key, runs in finished.groupby(by, dropna=False, sort=False):
-        row = dict(zip(by, key, strict=True)) | {"seeds": len(runs)}
+    for key, group in runs.groupby(by, dropna=False, sort=False):
+        row = dict(zip(by, key, strict=True)) | {"seeds": len(group)}
         for split in ("val", "test"):
             for name in ("accuracy", metric):
                 column = f"{split}/{name}"
-                row[column] = runs[column].mean(skipna=False)
+                row[column] = group[column].mean(skipna=False)
                 if split == "test":
-                    row[f"{column}.low"], row[f"{column}.high"] = interval(runs[column].to_numpy())
+                    row[f"{column}.low"], row[f"{column}.high"] = interval(group[column].to_numpy(dtype=float))
         rows.append(row)
-    table = pd.DataFrame(rows).sort_values(by, ignore_index=True)
-    points = table[["val/accuracy", f"val/{metric}"]].to_numpy(dtype=float)
-    known = np.isfinite(points).all(axis=1)
-    table["front"] = False
-    if known.any():
-        best = moocore.is_nondominated(points[known], maximise=[True, greater_is_better], keep_weakly=True)
-        table.loc[known, "front"] = best
+    table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
+    table["front"] = on_front(table, metric, greater_is_better=greater_is_better)
+    table["method_front"] = False
+    for _, group in table.groupby("method"):
+        table.loc[group.index, "method_front"] = on_front(group, metric, greater_is_better=greater_is_better)
+    if test_oracle:
+        table["test_oracle"] = on_front(table, metric, greater_is_better=greater_is_better, split="test")
     return table
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """95% interval of the mean, by Student's t; (NaN, NaN) with fewer than two values, or a NaN among them."""
-    if len(values) < 2 or not np.isfinite(values).all():
-        return (float("nan"), float("nan"))
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-    return (float(values.mean()) - half, float(values.mean()) + half)
+def _sortable(column: pd.Series) -> pd.Series:
+    return column.astype(str) if column.dtype == object else column
+
+
+def on_front(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
+    """Which ``rows`` are on the front of accuracy and ``metric``, by the columns of ``split`` -> bool [rows].
+
+    No other row is at least as good in both and better in one.  Equal rows are on it together; a row with an undefined
+    value is not on it and takes nobody off it.
+    """
+    points = rows[[f"{split}/accuracy", f"{split}/{metric}"]].to_numpy(dtype=float)
+    front = np.isfinite(points).all(axis=1)
+    if front.any():
+        front[front] = moocore.is_nondominated(points[front], maximise=[True, greater_is_better], keep_weakly=True)
+    return front
+
+
+def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
+    """Test accuracy and test ``metric`` of the rows on the front of ``split`` -> [points, 2]."""
+    front = on_front(rows, metric, greater_is_better=greater_is_better, split=split)
+    return rows.loc[front, ["test/accuracy", f"test/{metric}"]].to_numpy(dtype=float)
+
+
+def anchors(runs: pd.DataFrame) -> Anchors:
+    """From ``base_rates.test``, [rows, positive rows] of each group; NaN without it or if the runs' labels differ.
+
+    majority = max(P(y = 1), P(y = 0)); max_dp = largest minus smallest P(y = 1 | s), groups without a row left out.
+    """
+    cells = [cell for cell in runs.get("base_rates.test", []) if isinstance(cell, list)]
+    if not cells or any(cell != cells[0] for cell in cells):
+        return Anchors(float("nan"), float("nan"))
+    rows, positive = np.array([group for group in cells[0] if group[0] > 0], dtype=float).T
+    rate = positive.sum() / rows.sum()
+    return Anchors(float(max(rate, 1 - rate)), float(np.ptp(positive / rows)))
+
+
+def hypervolume(points: np.ndarray, reference: tuple[float, float], *, greater_is_better: bool = False) -> float:
+    """The area that ``points`` [points, 2], accuracy and metric, dominate within ``reference`` (accuracy, metric).
+
+    0 if none is better than the reference in both; NaN without a point, or with an undefined value in either.
+    """
+    if len(points) == 0 or not np.isfinite(points).all() or not np.isfinite(reference).all():
+        return float("nan")
+    return float(moocore.hypervolume(points, ref=reference, maximise=[True, greater_is_better]))
+
+
+def aopac(points: np.ndarray, anchors: Anchors) -> float:
+    """Area over the parity-accuracy curve of ``points`` [points, 2], accuracy and a demographic parity difference.
+
+    FCRL (Gupta et al., AAAI 2021): of the points with dp <= max_dp, sorted by dp, and dp_{K+1} = max_dp,
+
+        sum_k (accuracy_k - majority) (dp_{k+1} - dp_k) / ((1 - majority) max_dp)
+
+    1 is perfect; 0 if no point qualifies; points below the majority's accuracy count negatively.  NaN without a point,
+    with an undefined value, and where max_dp is 0.
+    """
+    box = (1 - anchors.majority) * anchors.max_dp
+    if len(points) == 0 or not np.isfinite(points).all() or not box > 0:
+        return float("nan")
+    accuracy, dp = points[points[:, 1] <= anchors.max_dp].T
+    order = np.lexsort((accuracy, dp))
+    widths = np.diff(dp[order], append=anchors.max_dp)
+    return float((accuracy[order] - anchors.majority) @ widths / box)
+
+
+def attainment(runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:
+    """The empirical attainment surfaces of one method over its seeds (Grunert da Fonseca et al., EMO 2001).
+
+    Each seed gives the test values of the settings on its own validation front.  Columns: ``percent`` 0, 50 and 100;
+    ``test/accuracy`` and ``test/<metric>``, the corners of the surface that at least one seed, half of the seeds and
+    every seed reach.  Seeds with an undefined value are left out; no rows if there is no other.
+    """
+    sets = [chosen(own, metric, greater_is_better=greater_is_better) for _, own in runs.groupby("seed")]
+    sets = [points for points in sets if len(points) and np.isfinite(points).all()]
+    names = ["test/accuracy", f"test/{metric}", "percent"]
+    if not sets:
+        return pd.DataFrame(columns=names, dtype=float)
+    sign = np.array([-1, -1 if greater_is_better else 1])  # moocore minimises
+    labels = np.repeat(np.arange(len(sets)), [len(points) for points in sets])
+    surface = moocore.eaf(np.concatenate(sets) * sign, labels, percentiles=[0, 50, 100])
+    return pd.DataFrame(surface * [*sign, 1], columns=names)

@@ -1,105 +1,127 @@
-"""A sweep's table and picture: ``python -m fairrun.report outputs/sweeps/SWEEP``."""
+"""A sweep's tables, pictures and page: ``python -m fairrun.report outputs/sweeps/SWEEP``."""
 
 import argparse
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from fairrun import page, tables
 from fairrun.check import InputError
-from fairrun.pareto import settings, summarise
+from fairrun.figure import draw
 from fairrun.results import load
+from fairrun.tradeoff import Tradeoff, tradeoff, value, words
+
+LOWER_IS_BETTER = ("_difference", "_error", "_loss")  # endings of metrics; of all others greater values are better
+NOT_FAIRNESS = ("accuracy", "selection_rate")  # the other axis; and without a good end
 
 
-def report(folder, metric=None, test_oracle=False):
-    main([str(folder)])
+def report(folder: Path, metric: str | None = None, test_oracle: bool = False) -> list[Path]:
+    """Write everything about the sweep into ``folder``; returns what was written.
+
+    Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
+    chosen on test rows, labelled so.  Raises ``InputError``: no runs below the folder, none that finished, a metric
+    that the runs do not have, or runs made with different metrics and none named.
+    """
+    frame = load(folder)
+    return write(folder, frame, tradeoffs(frame, metric, test_oracle))
+
+
+def tradeoffs(frame: pd.DataFrame, metric: str | None, test_oracle: bool) -> list[Tradeoff]:
+    """The trade-off of each data set that has a finished run, sorted by name.  Raises ``InputError``."""
+    runs = frame[frame["status"] == "finished"]
+    if runs.empty:
+        reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
+        raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
+    name, greater_is_better = _metric(runs, metric)
+    return [
+        tradeoff(own, name, greater_is_better=greater_is_better, test_oracle=test_oracle)
+        for _, own in runs.groupby("dataset")
+    ]
+
+
+def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
+    """Write pictures (``front.png`` and ``.pdf``; with several data sets ``front_DATASET``), tables and page."""
+    paths = []
+    for trade in trades:
+        figure = draw(trade)
+        stem = "front" if len(trades) == 1 else f"front_{trade.dataset.replace('/', '_')}"
+        for name in (f"{stem}.png", f"{stem}.pdf"):
+            figure.savefig(folder / name, dpi=150, metadata={"CreationDate": None} if name.endswith("pdf") else None)
+            paths.append(folder / name)
+    return [*paths, *tables.write(folder, trades), *page.write(folder, frame, trades)]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table of settings and write ``front.png`` beside the runs; with several data sets, one each."""
+    """Print the tables, write everything, and say what was written."""
     parser = argparse.ArgumentParser(prog="python -m fairrun.report", description=__doc__)
     parser.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--metric", help="the fairness metric to show; default: the one the runs were made with")
+    parser.add_argument("--test-oracle", action="store_true", help="add fronts chosen on test rows, labelled so")
+    given = parser.parse_args(arguments)
     try:
-        frame = load(folder)
-        metric, greater_is_better = _metric(frame)
+        show(given.folder, given.metric, given.test_oracle)
     except InputError as error:
         sys.exit(str(error))
-    errors = []
-    for dataset, runs in frame.groupby("dataset"):
-        try:
-            table = summarise(runs, metric, greater_is_better=greater_is_better)
-        except InputError as error:
-            errors.append(f"{dataset}: {error}")
-            continue
-        Console().print(as_text(table, runs, metric))
-        path = folder / ("front.png" if frame["dataset"].nunique() == 1 else f"front_{dataset}.png")
-        draw(table, runs, metric, greater_is_better=greater_is_better).savefig(path, dpi=150)
-        print(f"picture: {path}")
-    if errors:
-        sys.exit("\n".join(errors))
 
 
-def as_text(table: pd.DataFrame, frame: pd.DataFrame, metric: str) -> Table:
+def show(folder: Path, metric: str | None = None, test_oracle: bool = False) -> None:
+    """As ``report``, with the tables printed, what did not finish, and what was written."""
+    frame = load(folder)
+    trades = tradeoffs(frame, metric, test_oracle)
+    console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
+    for trade in trades:
+        console.print(as_text(trade), areas_as_text(trade))
+    for _, run in frame[frame["status"] != "finished"].iterrows():
+        console.print(f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True)
+    try:
+        paths = write(folder, frame, trades)
+    except OSError as error:
+        raise InputError(f"the report must be able to write into {str(folder)!r}: {error}") from None
+    for path in paths:
+        console.print(f"written: {path}", soft_wrap=True, highlight=False)
+
+
+def as_text(trade: Tradeoff) -> Table:
     """The settings as a table for the terminal; a star marks the front."""
-    failed = int((frame["status"] != "finished").sum())
-    text = Table(
-        title=f"{frame['dataset'].iloc[0]}: test rows, mean over seeds [95% interval]"
-        + (f"; {failed} failed runs left out" if failed else ""),
-        caption="* front: chosen on validation rows",
-        box=SIMPLE_HEAD,
-    )
-    by = settings(frame[frame["status"] == "finished"])
-    for name in by:
-        text.add_column(name.removeprefix("method."), justify="left" if name == "method" else "right")
-    text.add_column("seeds", justify="right")
-    for name in ("accuracy", metric):
-        text.add_column(name.replace("_", " "), justify="right", min_width=len("0.000 [-0.000, 0.000]"))
-    text.add_column("front", justify="right")
-    for _, row in table.iterrows():
-        cells = ["" if pd.isna(row[c]) else str(row[c]) for c in by] + [str(row["seeds"])]
-        cells += [_interval(row, column) for column in ("test/accuracy", f"test/{metric}")]
-        text.add_row(*cells, "*" if row["front"] else "")
+    caption = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
+    title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
+    table = tables.settings_table(trade)
+    return _rich(table, title, caption, min_width=table[["accuracy", words(trade.metric)]].map(len).max().max())
+
+
+def areas_as_text(trade: Tradeoff) -> Table:
+    """The methods' areas as a table for the terminal."""
+    title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
+    reference = ", ".join(f"{number:.4g}" for number in trade.reference)
+    table = tables.methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])
+    return _rich(table, title, f"hypervolume: reference (accuracy, metric) = ({reference})")
+
+
+def _rich(table: pd.DataFrame, title: str, caption: str, min_width: int | None = None) -> Table:
+    text = Table(title=title, caption=caption, box=SIMPLE_HEAD)
+    for name in table:
+        width = min_width if table[name].str.contains("[", regex=False).any() else None
+        text.add_column(name, justify="left" if name == "method" else "right", min_width=width)
+    for row in table.to_numpy():
+        text.add_row(*(cell.replace("[", r"\[") for cell in row))
     return text
 
 
-def draw(table: pd.DataFrame, frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> Figure:
-    """Accuracy against the metric on test rows: single runs faint, settings with intervals, each method's validation
-    front joined.
-    """
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-    x, y = f"test/{metric}", "test/accuracy"
-    for colour, (method, rows) in zip(plt.colormaps["tab10"].colors, table.groupby("method", sort=False), strict=False):  # type: ignore[attr-defined]
-        runs = frame[(frame["method"] == method) & (frame["status"] == "finished")]
-        axes.scatter(runs[x], runs[y], s=10, alpha=0.25, color=colour, linewidths=0)
-        xerr, yerr = ([rows[c] - rows[f"{c}.low"], rows[f"{c}.high"] - rows[c]] for c in (x, y))
-        axes.errorbar(
-            rows[x], rows[y], xerr=xerr, yerr=yerr, fmt="o", markersize=4, elinewidth=1, color=colour, label=method
-        )
-    front = table[table["front"]].sort_values(x)
-    axes.plot(front[x], front[y], color="black", linewidth=1, alpha=0.6, zorder=0, label="front, chosen on validation")
-    direction = "higher" if greater_is_better else "lower"
-    axes.set_xlabel(f"{metric.replace('_', ' ')} on test rows ({direction} is better)")
-    axes.set_ylabel("accuracy on test rows (higher is better)")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
-
-
-def _interval(row: pd.Series, column: str) -> str:
-    return f"{row[column]:.3f} [{row[f'{column}.low']:.3f}, {row[f'{column}.high']:.3f}]"
-
-
-def _metric(frame: pd.DataFrame) -> tuple[str, bool]:
-    names = frame[["metric.name", "metric.greater_is_better"]].drop_duplicates()
-    if len(names) > 1:
-        raise InputError(f"the runs must share one metric, got {', '.join(names['metric.name'])}")
-    return str(names.iloc[0, 0]), bool(names.iloc[0, 1])
+def _metric(runs: pd.DataFrame, name: str | None) -> tuple[str, bool]:
+    """The metric to show and whether greater values are better.  Raises ``InputError``."""
+    own = dict(zip(runs["metric.name"], runs["metric.greater_is_better"], strict=True))
+    if name is None and len(own) > 1:
+        raise InputError(f"the runs must share one metric, got {', '.join(own)}; name one with --metric")
+    name = next(iter(own)) if name is None else name
+    known = [c.removeprefix("test/") for c in runs if c.startswith("test/") and "/s=" not in c]
+    known = sorted(metric for metric in known if f"val/{metric}" in runs and metric not in NOT_FAIRNESS)
+    if name not in known:
+        raise InputError(f"metric must be one of {', '.join(known)}, got {name!r}")
+    return name, bool(own.get(name, not name.endswith(LOWER_IS_BETTER)))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from rich.table import Table as Text
 
 import fairrun
 from fairrun.check import InputError
-from fairrun.pareto import settings
 
 RECORD, HISTORY = "record.json", "history.parquet"
 FIELDS = {"status", "failure", "seed", "config", "choices", "metrics", "data_sha256"}  # that every record has
@@ -100,6 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def as_text(frame: pd.DataFrame, folder: Path) -> Text:
     """Runs as a table for the terminal: what tells them apart, and their metrics on test rows."""
+    from fairrun.pareto import settings  # slow to import, and of no use to a run
+
     names = list(dict.fromkeys(["accuracy", *frame["metric.name"]]))
     apart = list(dict.fromkeys([*settings(frame), "dataset", "seed"]))
     text = Text(box=SIMPLE_HEAD)

@@ -62,16 +62,12 @@ class Composer:
             if self._is_value(p):
                 OmegaConf.update(full, p.key_or_group, p.value())
                 OmegaConf.update(task, p.key_or_group, p.value())
-        job = full.hydra.job
+        own = {"id": str(number), "num": number, "override_dirname": self._dirname(parsed, full.hydra.job.config)}
         with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
-            job.id = job.num = number
-            job.override_dirname = self._dirname(parsed, job.config.override_dirname)
+            full.hydra.job.update(own)
             full.hydra.overrides.task = overrides
-            subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
-            folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
-            full.hydra.runtime.output_dir = str(folder)
-        HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
-        node = hydra | {"job": hydra["job"] | {"id": number, "num": number, "override_dirname": job.override_dirname}}
+        folder = self._folder(full)
+        node = hydra | {"job": hydra["job"] | own}
         node["overrides"] = hydra["overrides"] | {"task": overrides}
         node["runtime"] = hydra["runtime"] | {"output_dir": str(folder)}
         plain: Any = OmegaConf.to_container(task, enum_to_str=True)
@@ -89,6 +85,14 @@ class Composer:
         self.bases[shape] = full, task, hydra  # type: ignore[assignment]
         return self.bases[shape]
 
+    def _folder(self, full: DictConfig) -> Path:
+        HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
+        subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
+        folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
+        with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
+            full.hydra.runtime.output_dir = str(folder)
+        return folder
+
     def _parse(self, override: str) -> Override:
         if override not in self.parsed:
             self.parsed[override] = self.parser.parse_override(override)
@@ -103,8 +107,9 @@ class Composer:
 
     def _dirname(self, overrides: list[Override], config: DictConfig) -> str:
         """As Hydra names a folder after its overrides."""
-        lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in config.exclude_keys)
-        return str(config.item_sep.join(lines).replace("=", config.kv_sep))
+        rule = config.override_dirname
+        lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in rule.exclude_keys)
+        return str(rule.item_sep.join(lines).replace("=", rule.kv_sep))
 
 
 class _Dumper(yaml.CSafeDumper):  # type: ignore[misc] # no types in yaml

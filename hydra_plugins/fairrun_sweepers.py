@@ -45,12 +45,12 @@ def conclude(config: DictConfig) -> None:
     """Report on a sweep, if anything of it is finished, and track it."""
     from fairrun.build import build
     from fairrun.check import InputError
-    from fairrun.report import report
+    from fairrun.report import show
 
     folder = Path(config.hydra.sweep.dir)
     tracker: Any = OmegaConf.to_container(config.tracker, resolve=True)
     try:
-        report(folder)
+        show(folder)
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)

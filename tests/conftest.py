@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+
+from tests.synthetic import table
 
 torch.set_num_threads(1)  # as runs are trained: only then does a product round alike for one run and for many
 
@@ -23,3 +27,15 @@ def real_cache(request: pytest.FixtureRequest) -> Iterator[None]:
         del os.environ["FAIRRUN_CACHE"]
     else:
         os.environ["FAIRRUN_CACHE"] = before
+
+
+@pytest.fixture
+def csv(tmp_path):
+    """A user's own table in table.csv; ``cli.DESCRIPTION`` describes it."""
+    rows = table(400, seed=0)
+    frame = pd.DataFrame(rows.x.numpy(), columns=[f"x{k}" for k in range(6)])
+    frame["kind"] = np.where(frame["x5"] > 0, "a", "b")
+    frame["group"] = np.array(["north", "south", "west"])[rows.s.numpy()]
+    frame["hired"] = np.where(rows.y.numpy() == 1, "yes", "no")
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    return frame

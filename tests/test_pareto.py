@@ -1,5 +1,6 @@
-"""Settings of a sweep, their means and intervals, and the front."""
+"""Settings of a sweep, their means and intervals, the front and its areas."""
 
+import moocore
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import settings as options
 from hypothesis import strategies as st
 
 from fairrun.check import InputError
-from fairrun.pareto import interval, settings, summarise
+from fairrun.interval import interval
+from fairrun.pareto import Anchors, anchors, aopac, attainment, chosen, hypervolume, on_front, settings, summarise
 
 RESULTS = ("val/accuracy", "val/gap", "test/accuracy", "test/gap")
 
@@ -120,6 +122,7 @@ def test_the_columns_are_those_of_the_description():
         "test/gap.low",
         "test/gap.high",
         "front",
+        "method_front",
     ]
 
 
@@ -201,45 +204,6 @@ def test_the_front_does_not_depend_on_test_rows(points, random):
     assert summarise(frame(*other), "gap")["front"].tolist() == summarise(frame(*rows), "gap")["front"].tolist()
 
 
-# interval
-
-
-@pytest.mark.parametrize("values", [[], [0.5]])
-def test_there_is_no_interval_with_fewer_than_two_values(values):
-    assert np.isnan(interval(np.array(values))).all()
-
-
-@pytest.mark.parametrize("count", [2, 5])
-def test_the_interval_of_equal_values_is_the_value(count):
-    assert interval(np.full(count, 0.1)) == (0.1, 0.1)
-
-
-def test_the_interval_of_three_values_by_hand():
-    """0, 1, 2: mean 1, deviation 1, standard error 1 / sqrt 3 = .57735; t of 2 degrees at 97.5% is 4.30265: 1 -+
-    2.48414.
-    """
-    assert interval(np.array([0.0, 1.0, 2.0])) == pytest.approx((1 - 2.48414, 1 + 2.48414), abs=1e-5)
-
-
-@pytest.mark.parametrize("count", [3, 5])
-def test_the_interval_covers_the_mean_as_often_as_it_says(count):
-    rng = np.random.default_rng(0)
-    ends = np.array([interval(rng.normal(size=count)) for _ in range(2000)])
-    assert np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0)) == pytest.approx(0.95, abs=0.015)
-
-
-def test_the_interval_is_the_same_every_time():
-    values = np.random.default_rng(0).normal(size=7)
-    assert interval(values) == interval(values)
-
-
-def test_the_interval_of_many_normal_values_is_that_of_the_normal_approximation():
-    """Mean -+ 1.96 standard errors, to a tenth of a standard error."""
-    values = np.random.default_rng(0).normal(size=400)
-    error = values.std() / 20
-    np.testing.assert_allclose(interval(values), values.mean() + np.array([-1.96, 1.96]) * error, atol=error / 10)
-
-
 def test_null_is_a_setting_of_its_own():
     assert settings(frame(run(1, fairness_bound=None), run(1, fairness_bound=0.1))) == ["method", "fairness_bound"]
 
@@ -272,3 +236,195 @@ def test_a_key_without_effect_on_results_does_not_tell_settings_apart(key):
 def test_a_key_that_all_methods_have_tells_methods_apart_and_one_of_a_method_does_not():
     rows = [run(1, epochs=3), run(1, epochs=1, method="erm") | {"method.lam": None}]
     assert settings(frame(*rows)) == ["method", "epochs"]
+
+
+def test_neither_the_reason_of_a_failure_nor_the_labels_tell_settings_apart():
+    rows = [run(1, seed, failure=None, **{"base_rates.test": [[10, seed]]}) for seed in (0, 1)]
+    assert settings(frame(*rows)) == ["method"]
+
+
+def test_runs_that_cannot_be_read_are_left_out():
+    corrupt = {"folder": "x", "status": "corrupt", "failure": "record.json ends early"}
+    table = summarise(frame(run(1, 0), corrupt, run(1, 1)), "gap")
+    assert table["seeds"].tolist() == [2]
+
+
+def test_the_front_of_a_method_is_chosen_among_its_own_settings():
+    """penalty 0 beats penalty 1 and erm; erm is alone in its method."""
+    rows = [run(0, val=(0.9, 0.1)), run(1, val=(0.8, 0.2)), run(None, val=(0.7, 0.3), method="erm")]
+    table = summarise(frame(*rows), "gap")
+    assert table["method"].tolist() == ["erm", "penalty", "penalty"]
+    assert table["front"].tolist() == [False, True, False]
+    assert table["method_front"].tolist() == [True, True, False]
+
+
+def test_the_test_oracle_is_chosen_on_test_rows_and_only_if_asked_for():
+    rows = [run(0, val=(0.9, 0.1), test=(0.6, 0.4)), run(1, val=(0.8, 0.2), test=(0.95, 0.0))]
+    table = summarise(frame(*rows), "gap", test_oracle=True)
+    assert table["front"].tolist() == [True, False]
+    assert table["test_oracle"].tolist() == [False, True]
+    assert "test_oracle" not in summarise(frame(*rows), "gap")
+
+
+def test_a_front_of_nothing_known_is_empty():
+    rows = frame(run(0, val=(np.nan, 0.1)), run(1, val=(0.5, np.nan)))
+    assert on_front(rows, "gap").tolist() == [False, False]
+    assert chosen(rows, "gap").shape == (0, 2)
+
+
+# anchors
+
+
+def test_the_anchors_by_hand():
+    """Groups of 60 rows with 30 positive and 40 with 5: 35 of 100 are positive, so the majority is right for 65; the
+    rates are .5 and .125.
+    """
+    assert anchors(frame(run(0, **{"base_rates.test": [[60, 30], [40, 5]]}))) == pytest.approx((0.65, 0.375))
+
+
+def test_a_group_without_a_row_does_not_count_for_the_anchors():
+    assert anchors(frame(run(0, **{"base_rates.test": [[0, 0], [10, 6], [10, 9]]}))) == pytest.approx((0.75, 0.3))
+
+
+@pytest.mark.parametrize("cells", [[None, None], [[[10, 5], [10, 6]], [[10, 5], [10, 7]]]], ids=["absent", "different"])
+def test_without_one_count_of_labels_there_are_no_anchors(cells):
+    assert np.isnan(anchors(frame(*(run(0, k, **{"base_rates.test": cell}) for k, cell in enumerate(cells))))).all()
+
+
+def test_records_that_do_not_count_labels_have_no_anchors():
+    assert np.isnan(anchors(frame(run(0)))).all()
+
+
+# hypervolume
+
+
+def test_the_hypervolume_by_hand():
+    """From (.5, 1): (.7, .2) covers .2 x .8 = .16; (.9, .6) adds .2 x .4 = .08; (.6, .3) lies inside."""
+    points = np.array([[0.7, 0.2], [0.9, 0.6], [0.6, 0.3]])
+    assert hypervolume(points, (0.5, 1.0)) == pytest.approx(0.24)
+
+
+def test_the_hypervolume_of_a_metric_whose_greater_values_are_better_by_hand():
+    """From (.5, 0): (.7, .6) covers .2 x .6 = .12; (.9, .1) adds .2 x .1 = .02."""
+    assert hypervolume(np.array([[0.7, 0.6], [0.9, 0.1]]), (0.5, 0.0), greater_is_better=True) == pytest.approx(0.14)
+
+
+def test_points_that_are_not_better_than_the_reference_have_no_volume():
+    assert hypervolume(np.array([[0.4, 0.1], [0.5, 0.1], [0.9, 1.0]]), (0.5, 1.0)) == 0
+
+
+VALUES = st.floats(0, 1, allow_subnormal=False)
+CLOUD = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12)
+
+
+@options(deadline=None, max_examples=50)
+@given(CLOUD, st.tuples(VALUES, VALUES), st.booleans())
+def test_a_further_point_does_not_take_volume_away(points, further, greater_is_better):
+    reference = (0.25, 0.0 if greater_is_better else 1.0)
+    before = hypervolume(np.array(points), reference, greater_is_better=greater_is_better)
+    after = hypervolume(np.array([*points, further]), reference, greater_is_better=greater_is_better)
+    assert after >= before - 1e-12
+
+
+@options(deadline=None, max_examples=50)
+@given(CLOUD, st.integers(0, 11), VALUES)
+def test_a_better_point_does_not_take_volume_away(points, k, gain):
+    better = np.array(points)
+    k %= len(points)
+    better[k] += [gain * (1 - better[k, 0]), -gain * better[k, 1]]
+    assert hypervolume(better, (0.0, 1.0)) >= hypervolume(np.array(points), (0.0, 1.0)) - 1e-12
+
+
+@pytest.mark.parametrize("points", [[], [[0.5, np.nan]], [[0.5, 0.5], [np.nan, 0.5]]])
+def test_areas_of_nothing_known_are_undefined(points):
+    points = np.array(points).reshape(-1, 2)
+    assert np.isnan(hypervolume(points, (0.5, 1.0)))
+    assert np.isnan(aopac(points, Anchors(0.5, 0.5)))
+
+
+def test_areas_without_anchors_are_undefined():
+    assert np.isnan(hypervolume(np.array([[0.9, 0.1]]), (np.nan, 1.0)))
+    assert np.isnan(aopac(np.array([[0.9, 0.1]]), Anchors(np.nan, np.nan)))
+
+
+# aopac
+
+
+def test_the_area_over_the_parity_accuracy_curve_by_hand():
+    """majority .6, max_dp .4: points (.8, .1), (.9, .3); (.95, .5) is beyond max_dp.  Steps (.8 - .6)(.3 - .1) +
+    (.9 - .6)(.4 - .3) = .04 + .03 = .07, of (1 - .6) .4 = .16.
+    """
+    points = np.array([[0.9, 0.3], [0.95, 0.5], [0.8, 0.1]])
+    assert aopac(points, Anchors(0.6, 0.4)) == pytest.approx(0.07 / 0.16)
+
+
+def test_a_perfect_and_fair_point_has_the_whole_area():
+    assert aopac(np.array([[1.0, 0.0]]), Anchors(0.7, 0.2)) == 1
+
+
+def test_a_point_at_the_labels_difference_has_no_width():
+    assert aopac(np.array([[1.0, 0.25]]), Anchors(0.5, 0.25)) == 0
+
+
+def test_without_a_point_within_the_labels_difference_the_area_is_zero():
+    assert aopac(np.array([[0.9, 0.3], [0.95, 0.5]]), Anchors(0.6, 0.2)) == 0
+
+
+def test_points_below_the_majority_count_negatively():
+    """(.4 - .6)(.2 - .1) of .4 x .2."""
+    assert aopac(np.array([[0.4, 0.1]]), Anchors(0.6, 0.2)) == pytest.approx(-0.02 / 0.08)
+
+
+def test_of_equally_fair_points_the_more_accurate_counts():
+    """(.8 - .6)(.2 - .1) of .4 x .2."""
+    for points in ([[0.7, 0.1], [0.8, 0.1]], [[0.8, 0.1], [0.7, 0.1]]):
+        assert aopac(np.array(points), Anchors(0.6, 0.2)) == pytest.approx(0.02 / 0.08)
+
+
+def test_labels_at_parity_leave_the_area_undefined():
+    assert np.isnan(aopac(np.array([[0.9, 0.0]]), Anchors(0.6, 0.0)))
+
+
+@options(deadline=None, max_examples=50)
+@given(CLOUD)
+def test_the_area_of_a_front_is_a_share_of_hypervolume(points):
+    """For points that trade and beat the majority, AOPAC is the volume within (majority, max_dp) over the box."""
+    front = moocore.filter_dominated(np.array(points) * [0.5, 1] + [0.5, 0], maximise=[True, False])
+    expected = hypervolume(front, (0.5, 0.5)) / 0.25
+    assert aopac(front, Anchors(0.5, 0.5)) == pytest.approx(expected, abs=1e-12)
+
+
+# attainment
+
+
+def surfaces(runs, **options):
+    table = attainment(frame(*runs), "gap", **options)
+    names = ["test/accuracy", "test/gap"]
+    return {percent: sorted(map(tuple, own[names].to_numpy())) for percent, own in table.groupby("percent")}
+
+
+def test_the_attainment_surfaces_by_hand():
+    """Three seeds with one setting each, at (.6, .1), (.7, .2), (.8, .3).  One seed or more reaches each of the points;
+    two or more only (.6, .2) and (.7, .3); all three only (.6, .3).
+    """
+    points = [(0.6, 0.1), (0.7, 0.2), (0.8, 0.3)]
+    found = surfaces([run(0, seed, point, point) for seed, point in enumerate(points)])
+    assert found == {0: points, 50: [(0.6, 0.2), (0.7, 0.3)], 100: [(0.6, 0.3)]}
+
+
+def test_the_attainment_surfaces_of_a_metric_whose_greater_values_are_better():
+    """Seeds at (.6, .9) and (.8, .5): both reach (.6, .5)."""
+    runs = [run(0, seed, point, point) for seed, point in enumerate([(0.6, 0.9), (0.8, 0.5)])]
+    assert surfaces(runs, greater_is_better=True)[100] == [(0.6, 0.5)]
+
+
+def test_the_attainment_surfaces_of_one_seed_are_its_own_validation_front_on_test_rows():
+    """lam 1 is beaten on validation rows, though it is best on test rows."""
+    runs = [run(0, 0, (0.9, 0.2), (0.8, 0.3)), run(1, 0, (0.8, 0.3), (0.9, 0.1)), run(2, 0, (0.7, 0.1), (0.7, 0.2))]
+    assert surfaces(runs) == {percent: [(0.7, 0.2), (0.8, 0.3)] for percent in (0, 50, 100)}
+
+
+def test_a_seed_with_an_undefined_value_is_left_out_of_the_surfaces():
+    runs = [run(0, 0, (0.9, 0.2), (0.8, 0.3)), run(0, 1, (0.9, 0.2), (0.8, np.nan)), run(0, 2, (np.nan, 0.2))]
+    assert surfaces(runs)[100] == [(0.8, 0.3)]
+    assert attainment(frame(*runs[1:]), "gap").empty

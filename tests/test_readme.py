@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fairrun
-from tests.test_train import run
+from tests.cli import run
 
 ROOT = Path(fairrun.__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -1,6 +1,5 @@
 """The entry point, as a user calls it: real processes, real files."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,34 +10,7 @@ import pandas as pd
 import pytest
 
 from fairrun import results
-from tests.synthetic import table
-
-
-@pytest.fixture
-def csv(tmp_path):
-    """A user's own table, and the overrides that describe it."""
-    rows = table(400, seed=0)
-    frame = pd.DataFrame(rows.x.numpy(), columns=[f"x{k}" for k in range(6)])
-    frame["kind"] = np.where(frame["x5"] > 0, "a", "b")
-    frame["group"] = np.array(["north", "south", "west"])[rows.s.numpy()]
-    frame["hired"] = np.where(rows.y.numpy() == 1, "yes", "no")
-    frame.to_csv(tmp_path / "table.csv", index=False)
-    return frame
-
-
-DESCRIPTION = ["dataset=csv", "dataset.path=table.csv", "dataset.label=hired", "dataset.positive='yes'"]
-DESCRIPTION += ["dataset.sensitive=[group]", "epochs=2", "batch_size=32"]
-
-
-def run(folder, *overrides, module="fairrun.train", **environment):
-    command = [sys.executable, "-m", module, *overrides]
-    root = str(Path(__file__).parent.parent)
-    variables = os.environ | {"PYTHONPATH": root, "COLUMNS": "100"} | environment
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=variables, timeout=300)
-
-
-def records(folder):
-    return [json.loads(path.read_text()) for path in sorted(folder.rglob("record.json"))]
+from tests.cli import DESCRIPTION, records, run, run_warm
 
 
 def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
@@ -190,7 +162,7 @@ def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, over
     features = [] if any("numeric" in o for o in overrides) else ["dataset.numeric=[x0,x1]"]
     description = [*DESCRIPTION, *features, "dataset.categorical=[]", "hydra.run.dir=out"]
     offline = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
-    done = run(tmp_path, *description, *overrides, WANDB_API_KEY="", **offline)
+    done = run_warm(tmp_path, *description, *overrides, WANDB_API_KEY="", **offline)
     output = done.stdout + done.stderr
     assert done.returncode == 1, output
     for words in said:

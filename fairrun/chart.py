@@ -1,0 +1,176 @@
+"""The interactive picture of a trade-off, as plotly.js takes it: traces and layout, plain JSON."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairrun.figure import Look, limits, look
+from fairrun.pareto import attainment
+from fairrun.tables import estimate
+from fairrun.tradeoff import Tradeoff, describe, words
+
+Trace = dict[str, Any]
+
+
+def chart(trade: Tradeoff) -> dict[str, Any]:
+    """``data`` (traces) and ``layout`` of the chart.
+
+    A method's traces share its colour and place in the legend: band and line of its validation front, points of its
+    settings, single runs, and hidden its attainment surfaces (``meta``: "attainment" or "means").
+    """
+    data: list[Trace] = []
+    targets: list[Trace] = []
+    for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
+        runs = trade.runs[trade.runs["method"] == method]
+        common = {"legendgroup": str(method), "name": _harmless(str(method)), "showlegend": False}
+        traces = [_band(trade, rows, look(k)), _single(trade, runs, look(k)), *_points(trade, rows, look(k))]
+        data += [common | {"meta": "means"} | trace for trace in traces]
+        data += [common | {"meta": "attainment", "visible": False} | trace for trace in _surfaces(trade, runs, look(k))]
+        targets.append(common | {"meta": "means"} | _targets(trade, rows, look(k)))
+    data.append(_ring(trade))
+    if trade.test_oracle:
+        data.append(_oracle(trade))
+    return {"data": data + targets, "layout": _layout(trade)}
+
+
+def _xy(trade: Tradeoff, rows: pd.DataFrame) -> Trace:
+    return {"x": numbers(rows[f"test/{trade.metric}"]), "y": numbers(rows["test/accuracy"])}
+
+
+def _band(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> Trace:
+    """The interval of accuracy along the method's validation front."""
+    front = rows[rows["method_front"]].sort_values(f"test/{trade.metric}").dropna(subset=["test/accuracy.low"])
+    x = front[f"test/{trade.metric}"]
+    return {
+        "x": numbers(pd.concat([x, x[::-1]])),
+        "y": numbers(pd.concat([front["test/accuracy.high"], front["test/accuracy.low"][::-1]])),
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": _clear(look.colour, 0.15),
+        "hoverinfo": "skip",
+    }
+
+
+def _single(trade: Tradeoff, runs: pd.DataFrame, look: Look) -> Trace:
+    """The single runs, faint."""
+    texts = [
+        f"{_name(run, trade)}<br>seed {run['seed']:g}: accuracy {run['test/accuracy']:.3f}, "
+        f"{words(trade.metric)} {run[f'test/{trade.metric}']:.3f}"
+        for _, run in runs.iterrows()
+    ]
+    marker = {"color": look.colour, "symbol": look.symbol, "size": 5, "opacity": 0.25}
+    return _xy(trade, runs) | {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text"}
+
+
+def _points(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> list[Trace]:
+    """The settings: those on the method's validation front filled and joined, the others open."""
+    traces = []
+    for on_front in (False, True):
+        own = rows[rows["method_front"] == on_front].sort_values(f"test/{trade.metric}")
+        symbol = look.symbol if on_front else f"{look.symbol}-open"
+        trace = {
+            "mode": "lines+markers" if on_front else "markers",
+            "line": {"color": look.colour, "width": 2},
+            "marker": {"color": look.colour, "symbol": symbol, "size": 9},
+            "error_x": _error(own, f"test/{trade.metric}", look),
+            "error_y": _error(own, "test/accuracy", look),
+            "hoverinfo": "skip",
+        }
+        traces.append(_xy(trade, own) | trace | ({"showlegend": True} if on_front else {}))
+    return traces
+
+
+def _targets(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> Trace:
+    """What the pointer finds at a setting: unseen points, small and last, for plotly.js prefers small points, then late
+    ones; a setting so comes before the single runs around it.
+    """
+    marker = {"size": 6, "opacity": 0, "color": look.colour}
+    texts = [_hover(row, trade) for _, row in rows.iterrows()]
+    return _xy(trade, rows) | {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text"}
+
+
+def _surfaces(trade: Tradeoff, runs: pd.DataFrame, look: Look) -> list[Trace]:
+    """What half of the seeds attain, between what one and what every seed attains, as steps to the chart's edges."""
+    surface = attainment(runs, trade.metric, greater_is_better=trade.greater_is_better)
+    edge, bottom = limits(trade, f"test/{trade.metric}")[not trade.greater_is_better], limits(trade, "test/accuracy")[0]
+    traces = []
+    for percent, width, dash in ((0, 1, "dot"), (50, 2.5, "solid"), (100, 1, "dash")):
+        own = surface[surface["percent"] == percent].sort_values("test/accuracy")
+        x, y = numbers(own[f"test/{trade.metric}"]), numbers(own["test/accuracy"])
+        traces.append(
+            {
+                "x": [*x[:1], *x, edge],
+                "y": [bottom, *y, *y[-1:]],
+                "mode": "lines",
+                "line": {"color": look.colour, "width": width, "dash": dash, "shape": "hv"},
+                "hoverinfo": "skip",
+                "showlegend": percent == 50,
+            }
+        )
+    return traces
+
+
+def _ring(trade: Tradeoff) -> Trace:
+    front = trade.settings[trade.settings["front"]]
+    marker = {"symbol": "circle-open", "size": 17, "color": "black", "line": {"width": 1.2}}
+    name = "front of all, chosen on validation"
+    return _xy(trade, front) | {"mode": "markers", "marker": marker, "name": name, "hoverinfo": "skip", "meta": "means"}
+
+
+def _oracle(trade: Tradeoff) -> Trace:
+    oracle = trade.settings[trade.settings["test_oracle"]].sort_values(f"test/{trade.metric}")
+    line = {"color": "black", "dash": "dot", "width": 1.5}
+    name = "test oracle: chosen on test"
+    return _xy(trade, oracle) | {"mode": "lines", "line": line, "name": name, "hoverinfo": "skip", "meta": "means"}
+
+
+def _layout(trade: Tradeoff) -> dict[str, Any]:
+    return {
+        "xaxis": _axis(trade, f"test/{trade.metric}", trade.direction),
+        "yaxis": _axis(trade, "test/accuracy", "higher is better"),
+        "legend": {"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom"},
+        "margin": {"l": 60, "r": 20, "t": 30, "b": 60},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1d2530"}},
+        "font": {"size": 13},
+    }
+
+
+def _axis(trade: Tradeoff, column: str, direction: str) -> dict[str, Any]:
+    title = f"{words(column.removeprefix('test/'))} on test rows ({direction})"
+    look = {"gridcolor": "#e6e6e6", "zeroline": False, "linecolor": "#444", "ticks": "outside", "automargin": True}
+    return look | {"title": {"text": title}, "range": list(limits(trade, column))}
+
+
+def _hover(row: pd.Series, trade: Tradeoff) -> str:
+    lines = [_name(row, trade), f"accuracy {estimate(row, 'test/accuracy')}"]
+    lines.append(f"{words(trade.metric)} {estimate(row, f'test/{trade.metric}')}")
+    lines.append(f"validation {row['val/accuracy']:.3f}, {row[f'val/{trade.metric}']:.3f}; {row['seeds']} seeds")
+    return "<br>".join(lines)
+
+
+def _name(row: pd.Series, trade: Tradeoff) -> str:
+    return _harmless(f"{row['method']} {describe(row, trade.by)}".strip())
+
+
+def _harmless(text: str) -> str:
+    """Labels of plotly.js know some tags of HTML; what could be read as one is escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _error(rows: pd.DataFrame, column: str, look: Look) -> Trace:
+    above, below = rows[f"{column}.high"] - rows[column], rows[column] - rows[f"{column}.low"]
+    arrays = {"array": numbers(above.fillna(0)), "arrayminus": numbers(below.fillna(0))}
+    return arrays | {"type": "data", "symmetric": False, "color": look.colour, "thickness": 1, "width": 0}
+
+
+def _clear(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def numbers(column: pd.Series) -> list[float | None]:
+    """As JSON takes them: null for an undefined value."""
+    return [None if np.isnan(number) else float(number) for number in column]

@@ -1,0 +1,123 @@
+"""A sweep as one HTML file that needs nothing else: chart, tables, configuration, facts about the data, failures."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from fairrun.chart import chart
+from fairrun.pareto import RESULTS
+from fairrun.results import RECORD
+from fairrun.tables import UNKNOWN, captions, comparisons_table, methods_table, settings_table
+from fairrun.tradeoff import Tradeoff, value
+
+TEMPLATE = Path(__file__).with_name("report.html")
+KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
+Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
+
+
+def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
+    """Write ``report.html``; ``frame`` has every run, also those that failed."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    runs = frame[frame["status"] == "finished"]
+    page = template.render(
+        name=folder.resolve().name,
+        metric=trades[0].metric.replace("_", " "),
+        direction=trades[0].direction,
+        num_finished=len(runs),
+        failures=_failures(folder, frame),
+        sections=[_section(trade) for trade in trades],
+        configuration=_configuration(runs),
+        versions=_pairs(_versions(trades)),
+        plotly=Markup(get_plotlyjs()),
+    )
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return [path]
+
+
+def _section(trade: Tradeoff) -> dict[str, Any]:
+    tables = (settings_table(trade), methods_table(trade), comparisons_table(trade))
+    named = zip(("Settings", "Methods", "Methods compared"), tables, captions(trade), strict=True)
+    return {
+        "dataset": trade.dataset,
+        "chart": chart(trade),
+        "tables": [_cells(table, caption) | {"title": title} for title, table, caption in named if len(table)],
+        "facts": _facts(trade),
+    }
+
+
+def _facts(trade: Tradeoff) -> list[Cells]:
+    """Rows by split; groups with their rates of positive labels; where the data and its configuration come from."""
+    record = _record(trade)
+    tables = [_cells(pd.DataFrame([{k: f"{v:,}" for k, v in record.get("rows", {}).items()}]), "Rows")]
+    groups = pd.DataFrame({"group": record.get("groups", [])})
+    for split, counts in record.get("base_rates", {}).items():
+        groups[f"{split} rows"] = [f"{rows:,}" for rows, _ in counts]
+        groups[f"{split} positive"] = [f"{positive / rows:.1%}" if rows else UNKNOWN for rows, positive in counts]
+    tables.append(_cells(groups, "Groups, and the share of positive labels in each"))
+    details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {
+        "SHA-256 of the table": record.get("data_sha256", "unknown")
+    }
+    tables.append(_pairs(details, "Data configuration"))
+    return [table for table in tables if table["columns"]]
+
+
+def _configuration(runs: pd.DataFrame) -> list[Cells]:
+    """The keys that all runs share, then those of each method; keys that vary are in the settings."""
+    shared = {key: text for key, text in _constants(runs, "").items() if not key.startswith(("dataset.", "method"))}
+    tables = [_pairs(shared, "All runs")]
+    for method, own in runs.groupby("method", sort=False):
+        keys = _constants(own.dropna(axis=1, how="all"), "method.")
+        tables.append(_pairs(keys, f"Method {method}"))
+    return [table for table in tables if table["rows"]]
+
+
+def _constants(runs: pd.DataFrame, prefix: str) -> dict[str, str]:
+    """The configuration below ``prefix`` that has one value in all runs."""
+    keys = [c for c in runs if c.startswith(prefix) and not c.startswith(RESULTS) and c not in KNOWN_ELSEWHERE]
+    return {key: value(runs[key].iloc[0]) or "null" for key in keys if runs[key].astype(str).nunique(dropna=False) == 1}
+
+
+def _failures(folder: Path, frame: pd.DataFrame) -> Cells:
+    """Every run that did not finish, and why."""
+    rows = []
+    for _, run in frame[frame["status"] != "finished"].iterrows():
+        path = Path(run["folder"])
+        shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+        parts = [value(run.get(key)) for key in ("method", "dataset", "seed")]
+        what = " ".join(part for part in parts if part) or UNKNOWN
+        row = {"folder": str(shown), "method, data set, seed": what, "status": run["status"]}
+        rows.append(row | {"why": value(run.get("failure")) or UNKNOWN})
+    return _cells(pd.DataFrame(rows), "")
+
+
+def _versions(trades: list[Tradeoff]) -> dict[str, str]:
+    """What the runs say ran, every distinct value, and what drew this page."""
+    found: dict[str, list[str]] = {}
+    for trade in trades:
+        for key, text in _record(trade).get("versions", {}).items():
+            found[key] = list(dict.fromkeys([*found.get(key, []), str(text)]))
+    return {key: ", ".join(texts) for key, texts in found.items()} | {"moocore": version("moocore")}
+
+
+def _record(trade: Tradeoff) -> dict[str, Any]:
+    """One record of the data set; all of them describe the same data."""
+    path = Path(trade.runs["folder"].iloc[0]) / RECORD
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _pairs(values: dict[str, str], caption: str = "") -> Cells:
+    return _cells(pd.DataFrame({"key": list(values), "value": list(values.values())}, dtype=str), caption)
+
+
+def _cells(table: pd.DataFrame, caption: str) -> Cells:
+    return {"columns": list(table.columns), "rows": table.to_numpy().tolist(), "caption": caption}

@@ -1,0 +1,132 @@
+"""A sweep's tables: for people as Markdown and LaTeX, for programs as CSV."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fairrun.interval import RULE
+from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, value, words
+
+UNKNOWN = "-"
+AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
+
+
+def settings_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a setting, all text; a star marks the front of all methods."""
+    rows = []
+    for _, row in trade.settings.iterrows():
+        cells = {c.removeprefix("method."): value(row[c]) for c in trade.by} | {"seeds": str(row["seeds"])}
+        for name in ("accuracy", trade.metric):
+            cells[words(name)] = estimate(row, f"test/{name}")
+        cells["front"] = "*" if row["front"] else ""
+        if trade.test_oracle:
+            cells["test oracle"] = "*" if row["test_oracle"] else ""
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def methods_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a method, all text: areas, and the two ends of its front; with a test oracle a row more for each."""
+    rows = []
+    for prefix, split in (("", "validation"), (ORACLE, "test (oracle)"))[: 1 + trade.test_oracle]:
+        for _, row in trade.methods.iterrows():
+            cells = {"method": row["method"], "chosen on": split, "seeds": str(row["seeds"])}
+            cells |= {AREA_WORDS[name]: estimate(row, prefix + name, digits=4) for name in AREAS}
+            if not prefix:
+                cells["settings on front"] = f"{row['chosen']} of {row['settings']}"
+                cells |= {"most accurate": row["most_accurate"] or UNKNOWN, "fairest": row["fairest"] or UNKNOWN}
+            rows.append(cells)
+    return pd.DataFrame(rows).fillna("")
+
+
+def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a pair of methods and an area, all text; no rows with one method."""
+    rows = []
+    for _, row in trade.comparisons.iterrows():
+        cells = {"area": AREA_WORDS[row["area"]], "first": row["first"], "second": row["second"]}
+        cells["first minus second"] = estimate(row, "difference", digits=4)
+        rows.append(cells | {"first better": f"{row['first_better']} of {row['seeds']} seeds"})
+    return pd.DataFrame(rows)
+
+
+def captions(trade: Tradeoff) -> tuple[str, str, str]:
+    """What the rows of the three tables are: settings, methods, comparisons."""
+    over = f"mean over {trade.seeds} [95% interval: {RULE}]"
+    metric = words(trade.metric)
+    settings = f"{trade.dataset}: test rows, {over}. Accuracy: higher is better; {metric}: {trade.direction}. "
+    settings += "* front of all settings, chosen on validation rows."
+    if trade.test_oracle:
+        settings += " Test oracle: * front chosen on test rows, for comparison only."
+    anchors, worst = trade.anchors, trade.reference[1]
+    methods = f"{trade.dataset}: area under each method's front, {over}; higher is better. "
+    methods += "Every seed's front is chosen on its own validation rows and valued on test rows. "
+    if anchors.majority == anchors.majority:
+        methods += (
+            f"Hypervolume: accuracy and {metric}, reference point accuracy {anchors.majority:.4f} (the majority's) and "
+            f"{metric} {worst:g}. AOPAC: area over the parity-accuracy curve between the majority's accuracy and "
+            f"the labels' demographic parity difference {anchors.max_dp:.4f}, on hard decisions "
+            f"({words(AOPAC['aopac'])}) and on soft ones ({words(AOPAC['soft_aopac'])})."
+        )
+    else:
+        methods += "Areas are unknown: the records do not give one rate of positive labels for each group."
+    if trade.test_oracle:
+        methods += " Test oracle: chosen on test rows, for comparison only."
+    comparisons = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
+    return settings, methods, comparisons
+
+
+def estimate(row: pd.Series, column: str, digits: int = 3) -> str:
+    """A mean with its interval; without one the mean alone, and a dash for an undefined mean."""
+    numbers = (round(float(row[name]), digits) + 0.0 for name in (column, f"{column}.low", f"{column}.high"))  # no -0
+    mean, low, high = (f"{number:.{digits}f}" for number in numbers)
+    if mean == "nan":
+        return UNKNOWN
+    return mean if low == "nan" else f"{mean} [{low}, {high}]"
+
+
+def markdown(table: pd.DataFrame, caption: str) -> str:
+    """The table in GitHub's Markdown, below its caption."""
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    lines = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join([caption, "", *lines]).replace("*", r"\*") + "\n"
+
+
+def latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    r"""The table for LaTeX with \usepackage{booktabs}."""
+    plain = table.replace(UNKNOWN, "--")
+    style = plain.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    columns = "l" + "r" * (len(table.columns) - 1)
+    return style.to_latex(
+        hrules=True, caption=_escaped(caption), label=label, position_float="centering", column_format=columns
+    )
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
+    """Write ``table.md`` and ``table.tex`` (all tables), and ``table.csv``, ``methods.csv`` and ``comparisons.csv``
+    (full precision, a column for the data set).
+    """
+    texts: dict[str, list[str]] = {"table.md": [], "table.tex": ["% needs \\usepackage{booktabs}\n"]}
+    for trade in trades:
+        tables = (settings_table(trade), methods_table(trade), comparisons_table(trade))
+        for kind, table, caption in zip(("settings", "methods", "comparisons"), tables, captions(trade), strict=True):
+            if len(table):
+                texts["table.md"].append(markdown(table, caption))
+                texts["table.tex"].append(latex(table, caption, f"tab:{trade.dataset}-{kind}"))
+    for name, parts in texts.items():
+        (folder / name).write_text("\n".join(parts), encoding="utf-8")
+    frames = {
+        "table.csv": [trade.settings.drop(columns="dataset", errors="ignore") for trade in trades],
+        "methods.csv": [trade.methods for trade in trades],
+        "comparisons.csv": [trade.comparisons for trade in trades],
+    }
+    for name, parallel in frames.items():
+        named = {trade.dataset: table for trade, table in zip(trades, parallel, strict=True)}
+        frame = pd.concat(named, names=["dataset", None]).reset_index("dataset")
+        frame.to_csv(folder / name, index=False)
+    return [folder / name for name in (*texts, *frames)]

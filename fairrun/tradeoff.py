@@ -1,0 +1,151 @@
+"""Everything that a report says about one data set: its settings, its methods, and methods against each other."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+
+from fairrun.interval import interval
+from fairrun.pareto import Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
+
+AOPAC = {"aopac": "demographic_parity_difference", "soft_aopac": "soft_demographic_parity_difference"}
+AREAS = ("hypervolume", *AOPAC)
+ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """One data set of a sweep; ``tradeoff`` makes it."""
+
+    dataset: str
+    metric: str
+    greater_is_better: bool
+    test_oracle: bool  # whether fronts chosen on test rows are wanted too
+    runs: pd.DataFrame  # finished, each setting and seed once
+    by: list[str]  # the columns that tell settings apart
+    settings: pd.DataFrame  # a row a setting: summarise
+    methods: pd.DataFrame  # a row a method: by_method
+    comparisons: pd.DataFrame  # a row a pair of methods and an area: compare
+    anchors: Anchors
+
+    @property
+    def direction(self) -> str:
+        """Which end of the metric is good."""
+        return "higher is better" if self.greater_is_better else "lower is better"
+
+    @property
+    def seeds(self) -> str:
+        """How many each setting has: "5 seeds", or "3 to 5 seeds" where they differ."""
+        low, high = self.settings["seeds"].min(), self.settings["seeds"].max()
+        return f"{high} seed{'s' * bool(high > 1)}" if low == high else f"{low} to {high} seeds"
+
+    @property
+    def reference(self) -> tuple[float, float]:
+        """The reference point of the hypervolume: majority accuracy, and the worst value of the metric.
+
+        1 for a difference, 0 for a metric whose greater values are better: it depends on the test labels alone, so it
+        is the same for every method, seed and sweep, and no setting falls outside for being unfair.
+        """
+        return (self.anchors.majority, 0.0 if self.greater_is_better else 1.0)
+
+
+def tradeoff(runs: pd.DataFrame, metric: str, *, greater_is_better: bool, test_oracle: bool = False) -> Tradeoff:
+    """The trade-off of the runs of one data set.  Raises ``InputError`` if none finished."""
+    runs = finished(runs)
+    by = settings(runs)
+    table = summarise(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle)
+    values = areas(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle)
+    return Tradeoff(
+        dataset=str(runs["dataset"].iloc[0]),
+        metric=metric,
+        greater_is_better=greater_is_better,
+        test_oracle=test_oracle,
+        runs=runs,
+        by=by,
+        settings=table,
+        methods=by_method(table, values, by),
+        comparisons=compare(values),
+        anchors=anchors(runs),
+    )
+
+
+def areas(
+    runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False, test_oracle: bool = False
+) -> pd.DataFrame:
+    """A row a method and seed: the areas of the front that this seed's own validation values choose.
+
+    Columns ``method``, ``seed``, ``hypervolume`` (in accuracy and ``metric``), ``aopac`` and ``soft_aopac`` (the front
+    chosen in accuracy and the hard or soft demographic parity difference); with ``test_oracle`` the same again, chosen
+    on test values, as ``test_oracle/...``.  A seed whose runs failed in part has the front of the others.
+    """
+    labels = anchors(runs)
+    reference = (labels.majority, 0.0 if greater_is_better else 1.0)
+    rows = []
+    for (method, seed), own in runs.groupby(["method", "seed"]):
+        row = {"method": method, "seed": seed}
+        for prefix, split in (("", "val"), (ORACLE, "test"))[: 1 + test_oracle]:
+            points = chosen(own, metric, greater_is_better=greater_is_better, split=split)
+            row[f"{prefix}hypervolume"] = hypervolume(points, reference, greater_is_better=greater_is_better)
+            for name, dp in AOPAC.items():
+                known = f"{split}/{dp}" in own
+                row[prefix + name] = aopac(chosen(own, dp, split=split), labels) if known else float("nan")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """A row a method: how many settings, how many of them on the method's validation front, how many seeds; the
+    settings with the best validation means (``most_accurate``, ``fairest``); areas as means over seeds with interval.
+    """
+    rows = []
+    for method, own in table.groupby("method", sort=False):
+        front = own[own["method_front"]].sort_values("val/accuracy", kind="stable")
+        ends = [describe(front.iloc[k], by) if len(front) else "" for k in (-1, 0)]
+        values = areas[areas["method"] == method]
+        row = {"method": method, "settings": len(own), "chosen": len(front), "seeds": len(values)}
+        row |= {"most_accurate": ends[0], "fairest": ends[1]}
+        for name in areas.columns[2:]:
+            row[name] = values[name].mean(skipna=False)
+            row[f"{name}.low"], row[f"{name}.high"] = interval(values[name].to_numpy())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def compare(areas: pd.DataFrame) -> pd.DataFrame:
+    """A row a pair of methods and an area: ``first`` minus ``second`` over the seeds that both have.
+
+    Columns ``area``, ``first``, ``second``, ``seeds``, ``difference`` with ``.low`` and ``.high`` (95% interval of the
+    mean of the paired differences), ``first_better`` (seeds).  Pairs without a seed in common are left out, and areas
+    that nobody has.  All are chosen on validation rows.
+    """
+    rows = []
+    by_seed = {method: own.set_index("seed") for method, own in areas.groupby("method", sort=False)}
+    for name in [name for name in AREAS if areas[name].notna().any()]:
+        for first, second in combinations(by_seed, 2):
+            shared = by_seed[first].index.intersection(by_seed[second].index)
+            if len(shared):
+                difference = (by_seed[first].loc[shared, name] - by_seed[second].loc[shared, name]).to_numpy()
+                low, high = interval(difference)
+                row = {"area": name, "first": first, "second": second, "seeds": len(shared)}
+                row |= {"difference": difference.mean(), "difference.low": low, "difference.high": high}
+                rows.append(row | {"first_better": int((difference > 0).sum())})
+    columns = ["area", "first", "second", "seeds", "difference", "difference.low", "difference.high", "first_better"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def describe(row: pd.Series, by: list[str]) -> str:
+    """A setting in words, without its method: "lam 0.5, epochs 10"; empty where nothing but the method varies."""
+    known = [(c, value(row[c])) for c in by if c != "method"]
+    return ", ".join(f"{c.removeprefix('method.')} {text}" for c, text in known if text)
+
+
+def value(cell: object) -> str:
+    """A setting's value as text; empty for a key that the method does not have."""
+    if isinstance(cell, float):
+        return "" if cell != cell else f"{cell:.6g}"
+    return "" if cell is None else str(cell)
+
+
+def words(name: str) -> str:
+    """A column's name to be read: "demographic parity difference"."""
+    return name.replace("_", " ")

@@ -1,0 +1,49 @@
+"""The command line in processes of its own."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+ROOT = str(Path(__file__).parent.parent)
+DESCRIPTION = ["dataset=csv", "dataset.path=table.csv", "dataset.label=hired", "dataset.positive='yes'"]
+DESCRIPTION += ["dataset.sensitive=[group]", "epochs=2", "batch_size=32"]  # of the fixture csv
+
+
+def run(folder, *overrides, module="fairrun.train", **environment):
+    """``python -m module overrides`` in ``folder``: return code, standard output and error."""
+    command = [sys.executable, "-m", module, *overrides]
+    variables = os.environ | {"PYTHONPATH": ROOT, "COLUMNS": "100"} | environment
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=variables, timeout=300)
+
+
+def run_warm(folder, *overrides, **environment):
+    """As ``run`` for fairrun.train, in a process that has torch imported already: for many short commands."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fairrun.train", "fairrun.stacking"])
+    process = context.Process(target=_child, args=(folder, overrides, environment))
+    process.start()
+    process.join(timeout=300)
+    texts = {name: (folder / f".{name}").read_text() for name in ("stdout", "stderr")}
+    return SimpleNamespace(returncode=process.exitcode, **texts)
+
+
+def _child(folder, overrides, environment):
+    from fairrun.train import main
+
+    os.chdir(folder)
+    os.environ |= {"COLUMNS": "100"} | environment
+    sys.argv = ["fairrun.train", *overrides]
+    with contextlib.ExitStack() as stack:
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            os.dup2(stack.enter_context((folder / f".{name}").open("wb")).fileno(), number)
+        main()
+
+
+def records(folder):
+    """Every record below ``folder``, by path."""
+    return [json.loads(path.read_text()) for path in sorted(folder.rglob("record.json"))]

@@ -1,0 +1,417 @@
+"""What a report writes, and what it says to bad input; the page as a browser shows it in test_page.py."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+
+from fairrun import report, results, tables
+from fairrun.check import InputError
+from fairrun.figure import draw, limits, look
+from fairrun.train import CONF
+
+HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
+WRITTEN = {"front.png", "front.pdf", "table.md", "table.tex", "table.csv", "methods.csv", "comparisons.csv"}
+WRITTEN |= {"report.html"}
+LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority .6, difference .4
+METRIC = {"name": HARD, "greater_is_better": False, "surrogate": "demographic_parity"}
+
+
+def write_run(folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric=METRIC, status="finished", **metrics):
+    """Write a run's record as training does and give its row of the frame; the larger lam, the fairer."""
+    point = 0.85 - lam / 20 + seed / 500, 0.3 - lam / 8 + seed / 300
+    values = {"accuracy": point[0], HARD: point[1], SOFT: point[1] / 2, "worst_group_accuracy": point[0] - 0.1}
+    scores = {f"{split}/{name}": v for split in ("val", "test") for name, v in values.items()} | metrics
+    scores = {"train/loss": 0.3, "val/accuracy/s=0": 0.8, "test/accuracy/s=0": 0.8, "test/roc_auc": 0.9} | scores
+    own = {} if method == "erm" else {"lam": lam, "fairness_loss": "<b>mmd</b>"}
+    data = {"_target_": "fairrun.data.table.Dataset", "sensitive": ["sex"], "path": None}
+    config = {"seed": seed, "epochs": 10, "device": "cpu", "method": own, "dataset": data, "metric": metric}
+    choices = {"method": method, "dataset": dataset, "model": "mlp", "metric": metric["name"]}
+    failure = None if status == "finished" else "the loss was not finite at step 3 with <lam>"
+    record = {"status": status, "failure": failure, "choices": choices, "config": config, "metrics": scores}
+    record |= {"groups": ["sex=F", "sex=M"], "rows": {"train": 300, "val": 80, "test": 100}, "base_rates": LABELS}
+    record |= {"seed": config["seed"], "data_sha256": "ab" * 32, "versions": {"fairrun": "0.1.0", "torch": "2.9"}}
+    path = folder / f"{dataset}-{method}-{lam:g}-{seed}"
+    path.mkdir(parents=True)
+    results.write(path, record, pd.DataFrame({"epoch": [1]}))
+    row = {"folder": str(path), "status": status, "failure": failure} | choices
+    row |= {f"base_rates.{split}": counts for split, counts in LABELS.items()}
+    row |= {"seed": seed, "epochs": 10, "device": "cpu", "metric.name": metric["name"]}
+    row |= {"metric.greater_is_better": metric["greater_is_better"], "dataset.sensitive": ["sex"], "dataset.path": None}
+    return row | {f"method.{key}": v for key, v in own.items()} | scores
+
+
+def sweep(folder, seeds=3, dataset="adult", **options):
+    """ERM and a penalty with three weights."""
+    rows = [write_run(folder, "erm", 0.0, seed, dataset, **options) for seed in range(seeds)]
+    lams = (0.5, 1.0, 2.0)
+    return [
+        *rows,
+        *(write_run(folder, "penalty", lam, seed, dataset, **options) for lam in lams for seed in range(seeds)),
+    ]
+
+
+def written(folder, rows, metric=None, test_oracle=False):
+    """The files that a report writes, by name."""
+    frame = pd.DataFrame(rows)
+    paths = report.write(folder, frame, report.tradeoffs(frame, metric, test_oracle))
+    assert all(path.stat().st_size > 0 for path in paths)
+    return {path.name: path for path in paths}
+
+
+def trade(folder, rows, metric=None, test_oracle=False):
+    (found,) = report.tradeoffs(pd.DataFrame(rows), metric, test_oracle)
+    return found
+
+
+# Files
+
+
+def test_a_report_writes_pictures_tables_and_a_page(tmp_path):
+    sweep(tmp_path)
+    paths = report.report(tmp_path)
+    assert {path.name for path in paths} == WRITTEN
+    assert all(path.parent == tmp_path for path in paths)
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "front.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_command_prints_the_table_and_what_it_wrote(tmp_path, capsys):
+    sweep(tmp_path)
+    report.main([str(tmp_path), "--test-oracle"])
+    shown = capsys.readouterr().out
+    assert "adult: test rows, mean over seeds [95% interval]" in shown
+    assert "test oracle" in shown
+    for name in WRITTEN:
+        assert f"written: {tmp_path / name}" in shown
+
+
+def test_several_data_sets_have_a_picture_each_and_share_tables_and_page(tmp_path):
+    files = written(tmp_path, [*sweep(tmp_path), *sweep(tmp_path, dataset="law_school")])
+    pictures = {f"front_{dataset}.{kind}" for dataset in ("adult", "law_school") for kind in ("png", "pdf")}
+    assert set(files) == (WRITTEN - {"front.png", "front.pdf"}) | pictures
+    assert pd.read_csv(files["table.csv"])["dataset"].unique().tolist() == ["adult", "law_school"]
+    text = files["report.html"].read_text()
+    assert text.count('class="chart"') == 2
+
+
+def test_a_report_of_the_same_runs_is_the_same(tmp_path):
+    rows = sweep(tmp_path)
+    first = {name: path.read_bytes() for name, path in written(tmp_path, rows).items()}
+    assert {name: path.read_bytes() for name, path in written(tmp_path, rows).items()} == first
+
+
+# Tables
+
+
+def test_the_csv_has_a_row_a_setting_in_full_precision(tmp_path):
+    table = pd.read_csv(written(tmp_path, sweep(tmp_path))["table.csv"])
+    assert table["method"].tolist() == ["erm", "penalty", "penalty", "penalty"]
+    assert table["method.lam"].tolist()[1:] == [0.5, 1.0, 2.0]
+    expected = np.mean([0.85 - 0.5 / 20 + seed / 500 for seed in range(3)])
+    assert table["test/accuracy"][1] == pytest.approx(expected, abs=1e-15)
+    assert table["front"].all()
+
+
+def test_the_markdown_has_a_table_of_settings_methods_and_comparisons(tmp_path):
+    text = written(tmp_path, sweep(tmp_path))["table.md"].read_text()
+    headers = re.findall(r"^\| (?:method|area) .*$", text, flags=re.MULTILINE)
+    assert len(headers) == 3
+    assert "| penalty | 0.5 | 3 | 0.827 [0.822, 0.832] |" in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        assert len({row.count("|") for row in block.splitlines()}) == 1
+
+
+def test_the_captions_state_rows_seeds_interval_selection_and_reference(tmp_path):
+    settings, methods, comparisons = tables.captions(trade(tmp_path, sweep(tmp_path)))
+    for words in ("adult: test rows", "mean over 3 seeds", "95% interval: Student's t", "chosen on validation rows"):
+        assert words in settings
+    assert "reference point accuracy 0.6000 (the majority's) and demographic parity difference 1." in methods
+    assert "labels' demographic parity difference 0.4000" in methods
+    assert "paired by seed" in comparisons
+
+
+def test_the_areas_of_methods_are_told(tmp_path):
+    """ERM with seed k is at (.85 + k / 500, .3 + k / 300): hypervolume from (.6, 1), and AOPAC over .4 x .4."""
+    table = tables.methods_table(trade(tmp_path, sweep(tmp_path)))
+    accuracy, gap = 0.25 + np.arange(3) / 500, 0.3 + np.arange(3) / 300
+    assert table["hypervolume"][0].startswith(f"{np.mean(accuracy * (1 - gap)):.4f} [")
+    assert table["AOPAC"][0].startswith(f"{np.mean(accuracy * (0.4 - gap)) / 0.16:.4f} [")
+
+
+def test_the_test_oracle_is_labelled_wherever_it_stands_and_absent_by_default(tmp_path):
+    folder = tmp_path / "sweep"
+    rows = sweep(folder)
+    files = written(folder, rows)
+    for name in ("table.md", "table.tex", "table.csv", "methods.csv"):
+        assert "oracle" not in files[name].read_text()
+    assert "oracle" not in without_plotly(files["report.html"].read_text())
+    files = written(folder, rows, test_oracle=True)
+    for name in ("table.md", "table.tex", "report.html"):
+        text = files[name].read_text()
+        assert "Test oracle: chosen on test rows, for comparison only." in text
+        assert "test (oracle)" in text
+    assert "test_oracle/aopac" in pd.read_csv(files["methods.csv"])
+
+
+SPECIAL = re.compile(r"(?<!\\)[&%$#_]")
+
+
+def test_the_latex_compiles_with_booktabs_alone(tmp_path):
+    """No TeX here: rows have as many cells as the table has columns, and no special character stands bare."""
+    rows = [
+        *sweep(tmp_path, dataset="law_school"),
+        *(write_run(tmp_path, "group_dro", 3.0, 0, "law_school") for _ in "1"),
+    ]
+    text = written(tmp_path, rows, test_oracle=True)["table.tex"].read_text()
+    commands = set(re.findall(r"\\([a-z]+)", text.split("\n", 1)[1]))
+    assert commands == {"begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule"}
+    blocks = re.findall(r"\\begin{tabular}{(l+r+)}\n\\toprule\n(.*?)\\bottomrule", text, flags=re.DOTALL)
+    assert len(blocks) == 3
+    for columns, body in blocks:
+        for row in body.replace("\\midrule\n", "").splitlines():
+            assert row.endswith(r" \\")
+            cells = re.split(r"(?<!\\)&", row.removesuffix(r"\\"))
+            assert len(cells) == len(columns)
+            assert not any(SPECIAL.search(cell) for cell in cells)
+    for caption in re.findall(r"\\caption{(.*)}", text):
+        assert not SPECIAL.search(caption)
+        assert caption.count("{") == caption.count("}") == 0
+    assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.5, 0.25, 0.75), "0.500 [0.250, 0.750]"),
+        ((0.5, np.nan, np.nan), "0.500"),
+        ((np.nan, np.nan, np.nan), "-"),
+        ((-0.0001, -0.0004, 0.0001), "0.000 [0.000, 0.000]"),
+    ],
+)
+def test_a_mean_is_shown_with_what_is_known(numbers, text):
+    row = pd.Series(dict(zip(("x", "x.low", "x.high"), numbers, strict=True)))
+    assert tables.estimate(row, "x") == text
+
+
+# Pictures
+
+
+def axes_of(figure):
+    assert isinstance(figure, Figure)
+    return figure.axes[0]
+
+
+def test_the_axes_say_which_end_is_good(tmp_path):
+    rows = sweep(tmp_path)
+    axes = axes_of(draw(trade(tmp_path, rows)))
+    assert axes.get_xlabel() == "demographic parity difference on test rows (lower is better)"
+    assert axes.get_ylabel() == "accuracy on test rows (higher is better)"
+    axes = axes_of(draw(trade(tmp_path, rows, "worst_group_accuracy")))
+    assert axes.get_xlabel() == "worst group accuracy on test rows (higher is better)"
+
+
+def test_a_method_is_a_line_through_its_validation_front_on_test_rows(tmp_path):
+    found = trade(tmp_path, sweep(tmp_path))
+    lines = {line.get_label(): line.get_xydata() for line in axes_of(draw(found)).lines}
+    front = found.settings[found.settings["method"] == "penalty"].sort_values(f"test/{HARD}")
+    np.testing.assert_array_equal(lines["penalty"], front[[f"test/{HARD}", "test/accuracy"]])
+    assert len(lines["erm"]) == 1
+
+
+def test_thirty_five_methods_look_different():
+    assert len({look(k) for k in range(35)}) == 35
+
+
+def test_the_limits_hold_every_run_and_a_wild_interval_does_not_stretch_them(tmp_path):
+    """Two seeds: the interval is 12.7 standard errors to each side."""
+    found = trade(tmp_path, sweep(tmp_path, seeds=2))
+    low, high = limits(found, "test/accuracy")
+    runs = found.runs["test/accuracy"]
+    assert low < runs.min() <= runs.max() < high
+    assert high - low < 2.2 * (runs.max() - runs.min())
+
+
+# Odd sweeps
+
+
+def test_one_run_has_a_report_without_intervals_and_comparisons(tmp_path):
+    files = written(tmp_path, [write_run(tmp_path)])
+    assert set(files) == WRITTEN
+    assert len(pd.read_csv(files["comparisons.csv"])) == 0
+    assert "| penalty | 1 | 0.800 | 0.175 | \\* |" in files["table.md"].read_text()
+
+
+def test_more_methods_than_colours_have_a_report(tmp_path):
+    rows = [write_run(tmp_path, f"method_{k}", k / 10, seed) for k in range(12) for seed in range(2)]
+    assert set(written(tmp_path, rows)) == WRITTEN
+    assert len(trade(tmp_path, rows).comparisons) == 3 * 12 * 11 / 2
+
+
+def test_a_metric_whose_greater_values_are_better_has_a_report(tmp_path):
+    """The penalty only costs here: its weakest setting is best in both."""
+    files = written(tmp_path, sweep(tmp_path), "worst_group_accuracy")
+    assert pd.read_csv(files["table.csv"])["front"].tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("share", ["one run", "all runs"])
+def test_undefined_values_of_the_metric_have_a_report(tmp_path, share):
+    rows = sweep(tmp_path)
+    for row in rows[:1] if share == "one run" else rows:
+        row[f"test/{HARD}"] = row[f"val/{HARD}"] = np.nan
+    files = written(tmp_path, rows)
+    assert set(files) == WRITTEN
+    assert "| erm |  | 3 | 0.852 [0.847, 0.857] | - |" in files["table.md"].read_text()
+    (charts,) = re.findall(r"^const charts = (.*);$", files["report.html"].read_text(), flags=re.MULTILINE)
+    json.loads(charts, parse_constant=pytest.fail)  # JSON has no NaN
+
+
+def test_records_that_do_not_count_labels_have_a_report_without_areas(tmp_path):
+    frame = pd.DataFrame(sweep(tmp_path)).drop(columns=["base_rates.val", "base_rates.test"])
+    trades = report.tradeoffs(frame, None, False)
+    report.write(tmp_path, frame, trades)
+    assert "Areas are unknown" in tables.captions(trades[0])[1]
+    assert set(tables.methods_table(trades[0])["AOPAC"]) == {"-"}
+
+
+def corrupt(folder):
+    path = folder / "broken"
+    path.mkdir()
+    return {"folder": str(path), "status": "corrupt", "failure": "record.json ends early"}
+
+
+def test_failed_and_corrupt_runs_are_named_with_their_reason_and_left_out(tmp_path):
+    rows = [*sweep(tmp_path), write_run(tmp_path, lam=7.0, status="failed"), corrupt(tmp_path)]
+    files = written(tmp_path, rows)
+    assert pd.read_csv(files["table.csv"])["method.lam"].tolist()[1:] == [0.5, 1.0, 2.0]
+    text = files["report.html"].read_text()
+    failures = text[text.index('id="failures"') : text.index('class="chart"')]
+    assert "<td>adult-penalty-7-0</td><td>penalty adult 0</td><td>failed</td><td>the loss was not finite" in failures
+    assert "<td>broken</td><td>-</td><td>corrupt</td><td>record.json ends early</td>" in failures
+
+
+def test_a_data_set_of_which_no_run_finished_is_among_the_failures_only(tmp_path):
+    rows = [*sweep(tmp_path), write_run(tmp_path, dataset="compas", status="failed")]
+    files = written(tmp_path, rows)
+    assert set(files) == WRITTEN
+    assert "<td>penalty compas 0</td><td>failed</td>" in files["report.html"].read_text()
+
+
+# The page's text
+
+
+def text_of(tmp_path, rows):
+    return written(tmp_path, rows)["report.html"].read_text()
+
+
+def without_plotly(text):
+    """The page but for the library."""
+    return re.sub(r"<script>.*?</script>", "", text, count=1, flags=re.DOTALL)
+
+
+def test_the_page_needs_no_network(tmp_path):
+    text = text_of(tmp_path, sweep(tmp_path))
+    assert not re.search(r"https?://|//cdn|@import|url\(", without_plotly(text))
+    assert not re.search(r"<script [^>]*src|<link [^>]*href=\"(?!data:)", text)
+
+
+def test_the_page_tells_the_data(tmp_path):
+    text = text_of(tmp_path, sweep(tmp_path))
+    assert "<tr><td>300</td><td>80</td><td>100</td></tr>" in text
+    assert "<tr><td>sex=F</td><td>40</td><td>60.0%</td><td>50</td><td>60.0%</td></tr>" in text
+    assert "ab" * 32 in text
+
+
+def test_the_page_tells_the_configuration_that_all_runs_share(tmp_path):
+    text = text_of(tmp_path, sweep(tmp_path))
+    assert "<tr><td>epochs</td><td>10</td></tr>" in text
+    assert "<tr><td>seed</td>" not in text
+    assert "<tr><td>torch</td><td>2.9</td></tr>" in text
+
+
+def test_what_comes_from_a_configuration_is_escaped(tmp_path):
+    rows = [*sweep(tmp_path), write_run(tmp_path, lam=7.0, status="failed")]
+    for k, row in enumerate(rows[3:]):
+        row["method.note"] = f"</script><script>alert({k})</script>"
+    text = text_of(tmp_path, rows)
+    assert "<b>mmd</b>" not in text
+    assert "&lt;b&gt;mmd&lt;/b&gt;" in text
+    assert "with &lt;lam&gt;" in text
+    assert "<script>alert" not in text
+
+
+# Bad input
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(InputError, match="must hold results of runs"):
+        report.report(tmp_path)
+
+
+def test_a_folder_without_a_finished_run_is_refused_with_the_reasons(tmp_path):
+    rows = [write_run(tmp_path, status="failed"), corrupt(tmp_path)]
+    with pytest.raises(InputError) as refusal:
+        report.tradeoffs(pd.DataFrame(rows), None, False)
+    for words in ("a report needs a finished run", "adult-penalty-1-0: the loss was not finite", "ends early"):
+        assert words in str(refusal.value)
+
+
+def test_a_folder_of_corrupt_records_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a report needs a finished run, got 1 that are not\n.*broken: record\.json"):
+        report.tradeoffs(pd.DataFrame([corrupt(tmp_path)]), None, False)
+
+
+def test_a_metric_that_no_run_has_is_refused_and_the_metrics_there_are_listed(tmp_path, capsys):
+    sweep(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        report.main([str(tmp_path), "--metric", "foo"])
+    known = "demographic_parity_difference, soft_demographic_parity_difference, worst_group_accuracy"
+    assert stop.value.code == f"metric must be one of {known}, got 'foo'"
+    assert not (tmp_path / "front.png").exists()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "roc_auc", "accuracy/s=0"])
+def test_the_other_axis_a_metric_of_one_split_and_one_of_a_group_are_no_choice(tmp_path, name):
+    with pytest.raises(InputError, match="metric must be one of"):
+        trade(tmp_path, sweep(tmp_path), name)
+
+
+def test_runs_made_with_different_metrics_need_a_metric_by_name(tmp_path):
+    other = {"name": "worst_group_accuracy", "greater_is_better": True, "surrogate": "none"}
+    rows = [*sweep(tmp_path / "a"), *sweep(tmp_path / "b", metric=other)]
+    with pytest.raises(InputError, match=r"must share one metric, got .*; name one with --metric"):
+        trade(tmp_path, rows)
+    assert trade(tmp_path, rows, "worst_group_accuracy").greater_is_better
+    assert not trade(tmp_path, rows, SOFT).greater_is_better
+
+
+def test_a_metric_of_the_runs_own_keeps_its_direction(tmp_path):
+    own = {"name": "parity_difference_upside_down", "greater_is_better": True, "surrogate": "none"}
+    scores = {f"{split}/{own['name']}": 0.5 for split in ("val", "test")}
+    assert trade(tmp_path, [write_run(tmp_path, metric=own, **scores)]).greater_is_better
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "metric").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_name_of_a_metric_says_its_direction(path):
+    """So that a report can show a metric that the runs were not made with."""
+    metric = OmegaConf.load(path)
+    assert metric.greater_is_better == (not metric.name.endswith(report.LOWER_IS_BETTER))
+
+
+def test_a_report_that_cannot_be_written_says_so(tmp_path):
+    sweep(tmp_path)
+    (tmp_path / "front.png").mkdir()
+    with pytest.raises(SystemExit, match=r"the report must be able to write into .*front\.png"):
+        report.main([str(tmp_path)])
+
+
+def test_a_report_starts_without_torch():
+    code = "import sys, fairrun.report; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

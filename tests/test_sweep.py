@@ -1,0 +1,225 @@
+"""Sweeps as a user starts them: real processes, real kills."""
+
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fairrun import results
+from fairrun.train import sweep_name
+from tests.cli import DESCRIPTION, ROOT, records, run, run_warm
+
+SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
+
+
+def table(folder):
+    """What a sweep found, without where and when."""
+    frame = results.load(folder)
+    frame["folder"] = [Path(path).name for path in frame["folder"]]
+    return frame
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
+    choices = ["method=erm,penalty", "method.optimizer.lr=0.001,0.01", "seed=0,1", "selection=best"]
+    for launcher in ("basic", "stacked"):
+        done = run(tmp_path, "-m", *DESCRIPTION, *choices, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
+        assert done.returncode == 0, done.stderr
+    assert files(tmp_path / "stacked") == files(tmp_path / "basic")
+    pd.testing.assert_frame_equal(table(tmp_path / "stacked"), table(tmp_path / "basic"))
+    for path in (tmp_path / "basic").rglob("history.parquet"):
+        assert path.read_bytes() == Path(str(path).replace("basic", "stacked")).read_bytes()
+    (number,) = {record["side_by_side"] for record in records(tmp_path / "stacked")}
+    assert number == 4  # of each method, in one stack for each of two workers
+
+
+def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path, csv):
+    command = [part for part in SWEEP if "sweep.dir" not in part]
+    first = run(tmp_path, *command)
+    assert first.returncode == 0, first.stderr
+    folder = tmp_path / "outputs" / "sweeps" / sweep_name(command[1:])
+    assert f"written: {folder.relative_to(tmp_path) / 'report.html'}" in first.stdout
+    assert "6 of 6 runs" in first.stderr
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
+    again = run(tmp_path, *command, "tracker=none")
+    assert again.returncode == 0, again.stderr
+    assert "6 runs, 6 of them done before" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")} == before
+    assert len(before) == 6
+    forced = run(tmp_path, *command, "resume=false")
+    assert "6 trained now" in forced.stdout
+    assert not {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}.items() & before.items()
+
+
+def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
+    for name, batches in (
+        ("whole", []),
+        ("parts", ["hydra.sweeper.max_batch_size=4"]),
+        ("own", ["hydra/sweeper=basic"]),
+    ):
+        done = run(tmp_path, *SWEEP[:-1], *batches, f"hydra.sweep.dir={name}", "hydra.launcher.executor=inline")
+        assert done.returncode == 0, done.stderr
+    for name in ("parts", "own"):
+        pd.testing.assert_frame_equal(table(tmp_path / "whole"), table(tmp_path / name))
+
+
+def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv):
+    rates = "method.optimizer.lr=0.1,1e30,-1"
+    done = run(tmp_path, "-m", *DESCRIPTION, "optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    refused, failed = (done.stdout.index(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
+    assert failed < refused < done.stdout.index("1 runs finished, 2 failed")
+    assert "the loss was not finite" in (tmp_path / "sweep" / "1" / "train.log").read_text()
+    assert "must be > 0, got -1" in (tmp_path / "sweep" / "2" / "train.log").read_text()
+    assert (tmp_path / "sweep" / "0" / "train.log").read_text() == ""
+    assert "report.html" in done.stdout  # of what is finished
+
+
+REFUSED = [
+    (["seed=range(0)"], "seed must have a value, got none from 'seed=range(0)'"),
+    (["hydra.sweep.subdir=same"], "hydra.sweep.subdir must differ between jobs, got"),
+    (["hydra.launcher.stack_size=0"], "hydra.launcher.stack_size must be auto or an integer >= 1, got 0"),
+    (["hydra.launcher.stack_size=some"], "hydra.launcher.stack_size must be auto or an integer >= 1, got 'some'"),
+    (["hydra.launcher.executor=threads"], "hydra.launcher.executor must be one of inline, loky, ray, dask, slurm"),
+    (["hydra.launcher.workers=0"], "hydra.launcher.workers must be auto or an integer >= 1, got 0"),
+    (["hydra/launcher=dask"], "hydra.launcher.address must be the address of a Dask scheduler, got None"),
+    (["checkpoint_minutes=0"], "checkpoint_minutes must be a number > 0, got 0"),
+    (["resume=maybe"], "resume must be true or false, got 'maybe'"),
+    (["hydra.launcher.stack_siz=3"], "stack_siz"),
+    (["method=erm,foo"], "method/foo"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: str(value)[:40])
+def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrides, said):
+    done = run_warm(tmp_path, *SWEEP, *overrides)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    assert said in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_the_results_of_another_sweep_are_kept(tmp_path, csv):
+    assert run(tmp_path, *SWEEP, "epochs=1").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "sweep").rglob("*") if path.parent.name == ".hydra"}
+    done = run(tmp_path, *SWEEP)
+    assert done.returncode == 1
+    assert "must be new or hold this run's own results, got those of another run" in done.stdout + done.stderr
+    assert "(epochs=1)" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_folder_in_use_is_refused(tmp_path, csv):
+    (tmp_path / "sweep").mkdir()
+    with (tmp_path / "sweep" / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(tmp_path, *SWEEP)
+    assert done.returncode == 1
+    assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
+
+
+def test_the_folder_is_named_by_the_command():
+    one = ["method=erm,penalty", "seed=range(5)", "dataset=adult"]
+    assert sweep_name(one).startswith("erm-penalty_adult_")
+    assert sweep_name([*one, "tracker=wandb", "resume=false", "tracker.project=x"]) == sweep_name(one)
+    assert sweep_name(["seed=range(6)", *one[::2]]) != sweep_name(one)
+    assert len(sweep_name([f"method={'x' * 300}"])) < 80
+    assert "/" not in sweep_name(["dataset=../../x", "experiment=paper/row"])
+
+
+def start(folder, *overrides):
+    """A sweep in a process group of its own."""
+    command = [sys.executable, "-m", "fairrun.train", *overrides]
+    variables = os.environ | {"PYTHONPATH": ROOT}
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv):
+    """Only the main process is killed: its workers must not go on for ever either."""
+    long = [*SWEEP[:-1], "epochs=60", "hydra.launcher.stack_size=1", "checkpoint_minutes=0.0001"]
+    whole = run(tmp_path, *long, "hydra.sweep.dir=whole")
+    assert whole.returncode == 0, whole.stderr
+    moments = random.Random(0)
+    kills = 0
+    for _ in range(6):
+        sweep = start(tmp_path, *long, "hydra.sweep.dir=killed")
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "killed" / ".work").glob("*.json")) and sweep.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 0.6))
+        if sweep.poll() is not None:
+            break
+        sweep.send_signal(signal.SIGKILL)
+        sweep.wait()
+        kills += 1
+        assert all(record["status"] == "finished" for record in records(tmp_path / "killed"))
+    assert kills >= 2
+    last = run(tmp_path, *long, "hydra.sweep.dir=killed")
+    assert last.returncode == 0, last.stderr
+    pd.testing.assert_frame_equal(table(tmp_path / "killed"), table(tmp_path / "whole"))
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    for path in (tmp_path / "whole").rglob("history.parquet"):
+        assert path.read_bytes() == Path(str(path).replace("whole", "killed")).read_bytes()
+
+
+def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
+    (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = False")
+    sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
+    done = run(tmp_path, *sweep, "hydra.sweep.dir=sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "deaths").read_text() == "x"
+    assert [record["status"] for record in records(tmp_path)] == 4 * ["finished"]
+
+
+def test_a_stack_that_kills_its_workers_fails_with_the_reason_and_the_others_are_trained(tmp_path, csv):
+    (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = True")
+    sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
+    done = run(tmp_path, *sweep, "hydra.sweep.dir=sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    frame = results.load(tmp_path / "sweep").set_index(["method._target_", "seed"])
+    assert list(frame.loc["fairrun.methods.erm.ERM", "status"]) == ["finished", "finished"]
+    assert list(frame.loc["plugin.Deadly", "status"]) == ["failed", "failed"]
+    assert frame.loc["plugin.Deadly", "failure"].str.startswith("lost twice: ").all()
+
+
+PLUGIN = """
+import os, signal
+from pathlib import Path
+from dataclasses import dataclass
+from fairrun.methods.erm import ERM
+
+@dataclass(frozen=True)
+class Deadly(ERM):
+    def update(self, model, state, batch):
+        deaths = Path("deaths")
+        if batch.epoch == 1 and (ALWAYS or not deaths.exists()):
+            deaths.write_text("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().update(model, state, batch)
+"""
+
+
+def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv):
+    home = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": "", "WANDB_SILENT": "true"}
+    done = run(tmp_path, *SWEEP, "tracker=wandb", **home)
+    assert done.returncode == 0, done.stderr
+    assert "W&B, offline: 6 runs logged, 0 already were" in done.stdout
+    assert len(list((tmp_path / "sweep").glob("[0-9]/wandb/offline-run-*"))) == 6
+    assert len(list((tmp_path / "sweep").glob("summary_*/wandb/offline-run-*"))) == 1
+    again = run(tmp_path, *SWEEP, "tracker=wandb", **home)
+    assert "W&B, offline: 0 runs logged, 6 already were" in again.stdout
