@@ -30,18 +30,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parent
-OmegaConf.register_new_resolver("sweep_name", lambda overrides: sweep_name(overrides), replace=True)
+OmegaConf.register_new_resolver("sweep_name", lambda *overrides: sweep_name(*overrides), replace=True)
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parent / "conf"  # in a wheel; in a checkout
 
 
-def sweep_name(overrides: Sequence[str]) -> str:
+def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) -> str:
     """The folder of a sweep, by its command: the same command finds what it has done.
 
-    What was chosen, for people, and a hash of all overrides that matter and of the version.
+    What was chosen, for people, and a hash of all overrides that matter, the sweeper's but for its ``trials`` among
+    them, and of the version.
     """
     kept = [o for o in overrides if o.split("=")[0].split(".")[0] not in ("tracker", "resume", "checkpoint_minutes")]
     chosen = dict(o.split("=", 1) for o in kept if "=" in o)
-    words = [chosen[group] for group in ("experiment", "method", "dataset") if group in chosen]
+    words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
+    sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")
+    kept += [o for o in hydra_overrides if sweeper.match(o)]
     slug = re.sub(r"[^\w.-]+", "-", "_".join(words))[:60]
     code = hashlib.sha256("\n".join([*kept, fairrun.__version__]).encode()).hexdigest()[:8]
     return "_".join(filter(None, [slug, code]))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.fairrun_compose import Composed, Composer
@@ -68,7 +68,7 @@ class StackedLauncher(Launcher):
         except KeyboardInterrupt:
             sys.exit("interrupted; the same command does what is left")
         _summarise({path: outcomes[path] for path in composed})
-        return [_return(list(o), outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
+        return [_return(list(o), path, outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
 
     def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> dict[Path, Composed]:
         """The jobs by folder.  Raises ``InputError`` where two share one."""
@@ -126,11 +126,13 @@ def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
     log.info("%d runs finished, %d failed; %d trained now", len(outcomes) - len(failed), len(failed), trained)
 
 
-def _return(overrides: list[str], outcome: "Outcome") -> JobReturn:
-    """For the sweeper: the validation score, or an error that is shown without a traceback."""
+def _return(overrides: list[str], folder: Path, outcome: "Outcome") -> JobReturn:
+    """For the sweeper: the validation score, or an error that is shown without a traceback; and the folder."""
     from fairrun.train import Refused
 
+    where = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder)}}})
     if outcome.status == "finished" and outcome.record is not None:
-        return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=outcome.record["score"])
+        score = outcome.record["score"]
+        return JobReturn(overrides=overrides, hydra_cfg=where, status=JobStatus.COMPLETED, _return_value=score)
     error = Refused(str(outcome.failure).splitlines()[-1])
-    return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=error)
+    return JobReturn(overrides=overrides, hydra_cfg=where, status=JobStatus.FAILED, _return_value=error)

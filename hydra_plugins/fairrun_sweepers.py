@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 class GridSweeper(BasicSweeper):
     """Every combination of the values given on the command line."""
 
+    def __init__(self, max_batch_size: Any, params: Any, **ranges: Any) -> None:
+        super().__init__(max_batch_size, params)
+        self.ranges = ranges  # of a sweep=NAME
+
     def sweep(self, arguments: list[str]) -> Any:
         """Launch them; then report on whatever is finished."""
         self._refuse_nothing(arguments)
@@ -30,6 +34,8 @@ class GridSweeper(BasicSweeper):
     def _refuse_nothing(self, arguments: list[str]) -> None:
         from fairrun.train import Refused
 
+        if self.ranges:
+            raise Refused("sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid")
         for override in OverridesParser.create().parse_overrides([*self._parse_config(), *arguments]):
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")

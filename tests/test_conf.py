@@ -4,17 +4,22 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from fairrun.job import check
 from fairrun.losses import LOSSES
 from fairrun.metrics import METRICS
+from fairrun.results import dotted
+from fairrun.search import divide
 from fairrun.selection import Metric
 from fairrun.train import CONF
 from tests.synthetic import built, config
 
 CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/*.yaml"))
+CLASSES = [choice for choice in CHOICES if choice[0] not in ("metric", "experiment", "sweep")]
+SWEEPS = [name for group, name in CHOICES if group == "sweep"]
 EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix("")) for path in CONF.glob("experiment/**/*.yaml")
 )
@@ -41,13 +46,32 @@ def test_every_experiment_composes_and_builds(name):
     built(cfg, "dataset")
 
 
-@pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] not in ("metric", "experiment")])
+@pytest.mark.parametrize(("group", "name"), CLASSES)
 def test_keys_are_the_fields_of_the_class(group, name):
     node = config(*overrides_of(group, name))
     node = node.method.optimizer if group == "optimizer" else node[group]
     given = {"num_features"} if group == "model" else set()  # known from the data
     fields = {field.name for field in dataclasses.fields(get_class(node["_target_"]))}
     assert set(node) - {"_target_"} == fields - given
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_search_is_over_keys_and_values_that_its_method_takes(name):
+    """Every listed value and both ends of every range, one at a time."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        overrides = ["hydra/sweeper=search", f"sweep={name}"]
+        cfg = OmegaConf.to_container(compose("train", overrides, return_hydra_config=True))
+    headings = {heading: cfg["hydra"]["sweeper"][heading] for heading in ("scientific", "nuisance", "fixed")}
+    task = OmegaConf.create({key: node for key, node in cfg.items() if key != "hydra"})
+    assert task == config(f"method={name}")
+    space, fixed = divide(headings, (), dotted(OmegaConf.to_container(task)))
+    for key, value in fixed.items():
+        OmegaConf.update(task, key, value)
+    for key, distribution in space.items():
+        for value in getattr(distribution, "choices", None) or (distribution.low, distribution.high):
+            changed = task.copy()
+            OmegaConf.update(changed, key, value)
+            check(OmegaConf.to_container(changed, resolve=True))
 
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "metric"])
@@ -60,9 +84,8 @@ def test_a_metric_names_a_column_and_a_loss_that_exist(name):
 
 def test_every_value_has_no_default_in_python():
     """The YAML is where values stand: a dataclass built by a config has no hidden default."""
-    for group, name in CHOICES:
-        if group not in ("metric", "experiment"):
-            node = config(*overrides_of(group, name))
-            node = node.method.optimizer if group == "optimizer" else node[group]
-            for field in dataclasses.fields(get_class(node["_target_"])):
-                assert field.default is dataclasses.MISSING, (group, name, field.name)
+    for group, name in CLASSES:
+        node = config(*overrides_of(group, name))
+        node = node.method.optimizer if group == "optimizer" else node[group]
+        for field in dataclasses.fields(get_class(node["_target_"])):
+            assert field.default is dataclasses.MISSING, (group, name, field.name)

@@ -28,7 +28,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"figure", "tables"},
     {"chart"},
     {"page"},
-    {"report", "tracking", "job"},
+    {"report", "tracking", "job", "search"},
     {"stacking"},
     {"train"},
 ]
@@ -55,7 +55,9 @@ def test_imports_point_one_way(path):
             assert LAYER[module.split(".")[1]] <= LAYER[layer_name(path)], module
 
 
-@pytest.mark.parametrize(("library", "owner"), [("hydra", "train"), ("omegaconf", "train"), ("wandb", "tracking")])
+@pytest.mark.parametrize(
+    ("library", "owner"), [("hydra", "train"), ("omegaconf", "train"), ("wandb", "tracking"), ("optuna", "search")]
+)
 def test_a_library_has_one_importer(library, owner):
     for path in MODULES:
         if layer_name(path) != owner:
