@@ -62,11 +62,17 @@ class Loky:
     workers: int
     num_threads: int  # of each
 
+    def start(self, module: str) -> Results:
+        """Start the processes and let each import ``module``, while this one goes on; exhaust it before ``map``."""
+        return self.map(_import, {str(k): module for k in range(self.workers)})
+
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """As they end.  Raises where a worker dies; results that were not taken yet are lost with it."""
+        """As they end, started at once.  Raises where a worker dies; results that were not taken yet are lost with it.
+
+        Joblib would run a single worker's tasks in this process: so there are two, and one task at a time.
+        """
         with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads):
-            # Joblib would run a single worker's tasks in this process; one at a time is for pre_dispatch to see to.
-            yield from _parallel(function, tasks, max(2, self.workers), self.workers)
+            return _parallel(function, tasks, max(2, self.workers), self.workers)
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,12 @@ def _line(error: Exception) -> str:
 
 def _parallel(function: Function, tasks: Mapping[str, Any], processes: int, at_a_time: int) -> Results:
     pool = joblib.Parallel(processes, batch_size=1, pre_dispatch=at_a_time, return_as="generator_unordered")
-    yield from pool(joblib.delayed(_named)(function, name, task) for name, task in tasks.items())
+    results: Results = pool(joblib.delayed(_named)(function, name, task) for name, task in tasks.items())
+    return results
+
+
+def _import(module: str) -> None:
+    importlib.import_module(module)
 
 
 def _named(function: Function, name: str, task: Any) -> tuple[str, Any]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parent
-OmegaConf.register_new_resolver("sweep_name", lambda *overrides: sweep_name(*overrides), replace=True)
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parent / "conf"  # in a wheel; in a checkout
 
 
@@ -48,6 +47,10 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     slug = re.sub(r"[^\w.-]+", "-", "_".join(words))[:60]
     code = hashlib.sha256("\n".join([*kept, fairrun.__version__]).encode()).hexdigest()[:8]
     return "_".join(filter(None, [slug, code]))
+
+
+# Cached, as Hydra's time is: jobs that other launchers compose anew are told the name that the whole sweep has.
+OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
 
 
 class Refused(CompactHydraException):

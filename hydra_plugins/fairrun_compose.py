@@ -17,6 +17,9 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 
+Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
+
+
 class Composed(NamedTuple):
     """A job's configuration."""
 
@@ -45,8 +48,9 @@ class Composer:
         self.loader, self.master = loader, master
         self.parser = OverridesParser.create(config_loader=loader)
         self.parsed: dict[str, Override] = {}
-        self.bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig, dict[str, Any]]] = {}
+        self.bases: dict[tuple[str, ...], Base] = {}  # by overrides, values left out
         self.groups: set[str] = set()  # that any composition has had
+        self.reads_hydra = False  # whether a value is interpolated from Hydra's own configuration
 
     def all(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Composed]:
         """The jobs, numbered from ``first``."""
@@ -54,10 +58,9 @@ class Composer:
 
     def _job(self, overrides: list[str], number: int) -> Composed:
         parsed = [self._parse(override) for override in overrides]
-        if not self.bases:
-            self._compose((), overrides)  # to know the groups
-        shape = tuple(o if not self._is_value(p) else p.key_or_group for o, p in zip(overrides, parsed, strict=True))
-        full, task, hydra = self.bases.get(shape) or self._compose(shape, overrides)
+        base = None if self.groups else self._base(overrides)  # only a composition tells which groups there are
+        shape = tuple(p.key_or_group if self._is_value(p) else o for o, p in zip(overrides, parsed, strict=True))
+        full, task, hydra = self.bases[shape] = self.bases.get(shape) or base or self._base(overrides)
         for p in parsed:
             if self._is_value(p):
                 OmegaConf.update(full, p.key_or_group, p.value())
@@ -74,19 +77,20 @@ class Composer:
         resolved: Any = OmegaConf.to_container(task, resolve=True)
         return Composed(plain, resolved, node, folder)
 
-    def _compose(self, shape: tuple[str, ...], overrides: list[str]) -> tuple[DictConfig, DictConfig, dict[str, Any]]:
+    def _base(self, overrides: list[str]) -> Base:
         full = self.loader.load_sweep_config(self.master, overrides)
         task = copy.deepcopy(full)
         with flag_override(task, ["struct", "readonly"], [False, False]):
             del task["hydra"]
-        hydra = OmegaConf.to_container(full.hydra, enum_to_str=True)
-        assert isinstance(hydra, dict)
+        hydra: Any = OmegaConf.to_container(full.hydra, enum_to_str=True)
         self.groups |= full.hydra.runtime.choices.keys()
-        self.bases[shape] = full, task, hydra  # type: ignore[assignment]
-        return self.bases[shape]
+        sources = (task, OmegaConf.to_container(full.hydra.sweep), overrides)
+        self.reads_hydra |= any("${hydra:" in str(source) for source in sources)
+        return full, task, hydra
 
     def _folder(self, full: DictConfig) -> Path:
-        HydraConfig.instance().set_config(full)  # for interpolations of ${hydra:...}
+        if self.reads_hydra:
+            HydraConfig.instance().set_config(full)
         subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
         folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
         with flag_override(full.hydra, ["struct", "readonly"], [False, False]):

@@ -6,7 +6,8 @@ Hydra imports this file at every start, so what is heavy is imported where it is
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,6 @@ class StackedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the jobs; one that fails does not keep the others from being trained."""
         from fairrun.check import InputError
-        from fairrun.stacking import Sweep
         from fairrun.train import Refused
 
         setup_globals()
@@ -51,9 +51,14 @@ class StackedLauncher(Launcher):
         folder = Path(self.config.hydra.sweep.dir)
         try:
             composed = self._compose(job_overrides, initial_job_idx)
+            executor, stack_size = self._settings(folder)
+            started = _start(executor, composed)  # workers import torch while it is imported here
+            from fairrun.stacking import Sweep
+
             jobs = [_job(path, c) for path, c in composed.items()]
-            sweep = Sweep(folder, folder.name, *self._settings(folder))
+            sweep = Sweep(folder, folder.name, executor, stack_size)
             known = sweep.known(jobs)
+            deque(started, maxlen=0)
         except (InputError, OmegaConfBaseException) as error:
             raise Refused(str(error)) from None
         done = [path for path, outcome in known.items() if outcome.status == "finished"]
@@ -106,6 +111,15 @@ class StackedLauncher(Launcher):
             when = time.strftime("%Y-%m-%d %H:%M:%S")
             with (folder / f"{self.config.hydra.job.name}.log").open("a", encoding="utf-8") as file:
                 file.write(f"[{when}][fairrun.train][ERROR] - {outcome.failure}\n")
+
+
+def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:
+    """Start local workers, unless all seems done."""
+    from fairrun.executors import Loky
+    from fairrun.results import RECORD
+
+    done = all((path / RECORD).exists() for path in composed)
+    return executor.start("fairrun.stacking") if isinstance(executor, Loky) and not done else ()
 
 
 def _job(folder: Path, composed: Composed) -> "Job":

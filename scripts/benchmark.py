@@ -1,4 +1,4 @@
-"""Speed and memory, by pairs of things measured in turn: scripts/benchmark [train] [sweep] [start] [memory] [tracker]."""
+"""Speed and memory: scripts/benchmark [train] [sweep] [start] [memory] [tracker]."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from fairrun.build import build
 from fairrun.data.table import Data
 from fairrun.fit import fit
-from fairrun.results import load
+from fairrun.results import read
 from fairrun.train import CONF
 from scripts import loader_loop
 
@@ -120,9 +120,8 @@ def reference(pairs: int, folder: Path) -> None:
             jobs.append(wall(lambda: command(folder / f"loop-{k}-{seeds}", *loops, module="scripts.loader_loop")))  # noqa: B023
         alone = (jobs[1] - jobs[0]) / 5
         ours = wall(lambda: command(folder / f"ref-{k}", *common, f"method.lam={weights}", "seed=range(10)"))  # noqa: B023
-        frame = load(folder / f"ref-{k}")
         ratios.append((jobs[0] + 119 * alone) / ours)
-        overheads.append(ours - (frame["wall_time_s"] / frame["side_by_side"]).sum() / 2)
+        overheads.append(ours - training_seconds(folder / f"ref-{k}") / 2)
         print(f"  {ours:.1f} s; a job of the DataLoader loop {alone:.1f} s", flush=True)
     summary("wall time of the reference sweep, DataLoader loop in Hydra's basic launcher / fairrun", ratios)
     summary("seconds of the reference sweep in which no stack trains on either core", overheads)
@@ -135,16 +134,18 @@ def flat(folder: Path) -> None:
         before = children_cpu_seconds()
         command(folder / f"flat-{runs}", "-m", "dataset=german", "epochs=2", "batch_size=64", f"seed=range({runs})")
         costs[runs] = children_cpu_seconds() - before
-        frame = load(folder / f"flat-{runs}")
-        training = (frame["wall_time_s"] / frame["side_by_side"]).sum()
+        training = training_seconds(folder / f"flat-{runs}")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(
-            f"{runs} runs: {costs[runs]:.1f} CPU-seconds, {training:.1f} of them training; peak {peak:.0f} MiB a process"
-        )
+        print(f"{runs} runs: {costs[runs]:.1f} CPU-seconds, {training:.1f} of training; peak {peak:.0f} MiB a process")
     for few, many in ((16, 128), (128, 512)):
-        print(
-            f"a run more, {few} to {many}: {1000 * (costs[many] - costs[few]) / (many - few):.1f} CPU-milliseconds in all"
-        )
+        cost = 1000 * (costs[many] - costs[few]) / (many - few)
+        print(f"a run more, {few} to {many}: {cost:.1f} CPU-milliseconds in all")
+
+
+def training_seconds(folder: Path) -> float:
+    """Of all stacks, by their records."""
+    records = [read(path.parent) for path in folder.rglob("record.json")]
+    return float(sum(record["wall_time_s"] / record["side_by_side"] for record in records))
 
 
 def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> None:

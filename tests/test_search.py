@@ -181,7 +181,7 @@ def test_the_folder_is_of_the_search_but_for_the_number_of_trials():
 
 
 SEARCH = ["-m", "hydra/sweeper=search", "dataset=german", "epochs=1", "seed=0,1", "hydra.launcher.executor=inline"]
-PENALTY = [*SEARCH, "sweep=penalty", "batch_size=64", "model.width=8", "hydra.sweeper.sampler=nsga2"]
+PENALTY = [*SEARCH, "sweep=penalty", "model.width=8", "hydra.sweeper.sampler=nsga2"]
 
 
 def told(folder):
@@ -293,7 +293,7 @@ REFUSED = [
     (["method=erm,penalty"], "method must have one value in a search, got 'method=erm,penalty'"),
     (["seed=range(0)"], "seed must have a value, got none"),
     (
-        ["method.lam=1", "method.optimizer.lr=0.1", "batch_size=8", "model.width=8"],
+        ["method.lam=1", "method.optimizer.lr=0.1"],
         "a search needs a range that the command line leaves open, got none; sweep=NAME has some",
     ),
     (["hydra/sweeper=grid"], "sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid"),
