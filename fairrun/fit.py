@@ -116,13 +116,14 @@ class _Batches:
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs = len(streams["shuffle"])
         self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
+        everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
+        self.real = self._padded(everywhere)  # [steps, R, B]
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """All rows once.  ``x`` is one buffer, filled anew for every batch."""
         table, num_rows, device = self.table, len(self.table.y), self.table.y.device
         order = torch.stack([torch.randperm(num_rows, generator=g) for g in self.streams["shuffle"]])  # [R, N]
         rows = self._padded(order).to(device)  # [steps, R, B]
-        real = self._padded(torch.ones_like(order)).to(table.y)
         y = table.y[rows]
         s = table.s[rows] if self.sees_s else None
         for step, i in enumerate(rows):
@@ -131,7 +132,7 @@ class _Batches:
                 x=self.x.view(self.num_runs, self.padded, -1),
                 y=y[step],
                 i=i,
-                w=real[step],
+                w=self.real[step],
                 s=None if s is None else s[step],
                 num_groups=self.num_groups,
                 epoch=epoch,
@@ -140,9 +141,12 @@ class _Batches:
 
     def _padded(self, rows: Tensor) -> Tensor:
         """[R, N] -> [steps, R, B], with zeros behind the rows of each batch."""
-        num_steps = -(-rows.shape[1] // self.size)
-        rows = F.pad(rows, (0, num_steps * self.size - rows.shape[1])).unflatten(1, (num_steps, self.size))
-        return F.pad(rows, (0, self.padded - self.size)).transpose(0, 1).contiguous()
+        (num_runs, num_rows), size = rows.shape, self.size
+        full, rest = divmod(num_rows, size)
+        out = rows.new_zeros(full + (rest > 0), num_runs, self.padded)
+        out[:full, :, :size] = rows[:, : full * size].unflatten(1, (full, size)).transpose(0, 1)
+        out[full:, :, :rest] = rows[:, full * size :]
+        return out
 
 
 def _generator(seed: int, stream: int) -> Generator:
