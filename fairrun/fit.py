@@ -20,6 +20,7 @@ from fairrun.data.table import Data, Table
 from fairrun.method import Batch, Theta, bind
 from fairrun.metrics import evaluate, outcome
 from fairrun.models.functional import BinaryClassifier, Network
+from fairrun.native.parts import NativeMLP, accelerate, choose
 
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
@@ -57,16 +58,20 @@ def fit(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    engine: str = "torch",
     progress: Progress | None = None,
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
     Methods may differ in their ``PerRun`` fields only.  A run whose loss stops being finite is marked; the others go
-    on.
+    on.  ``engine`` is one of ``fairrun.native.parts.ENGINES``.
     """
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
-    model, method = BinaryClassifier(network), bind(methods, dtype, device)
+    method = bind(methods, dtype, device)
+    if choose(engine, dtype, device) == "native":
+        network, method = accelerate(network), accelerate(method)
+    model = BinaryClassifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
     sees_s = "s" in method.needs
@@ -116,6 +121,7 @@ class _Batches:
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs = len(streams["shuffle"])
         self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
+        self.gather = network.gather if isinstance(network, NativeMLP) else _gather
         everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
         self.real = self._padded(everywhere)  # [steps, R, B]
 
@@ -127,7 +133,7 @@ class _Batches:
         y = table.y[rows]
         s = table.s[rows] if self.sees_s else None
         for step, i in enumerate(rows):
-            torch.index_select(table.x, 0, i.view(-1), out=self.x)
+            self.gather(table.x, i.view(-1), self.x)
             yield Batch(
                 x=self.x.view(self.num_runs, self.padded, -1),
                 y=y[step],
@@ -147,6 +153,10 @@ class _Batches:
         out[:full, :, :size] = rows[:, : full * size].unflatten(1, (full, size)).transpose(0, 1)
         out[full:, :, :rest] = rows[:, full * size :]
         return out
+
+
+def _gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
+    torch.index_select(table, 0, rows, out=out)
 
 
 def _generator(seed: int, stream: int) -> Generator:

@@ -18,6 +18,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"data", "datasets"},
     {"method"},
     {"losses", "optim", "models", "metrics"},
+    {"native"},
     {"methods"},
     {"fit"},
     {"results", "selection", "pareto", "tracking"},
