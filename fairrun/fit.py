@@ -21,9 +21,10 @@ from fairrun.data.table import Data, Table
 from fairrun.method import Batch, Theta, bind
 from fairrun.metrics import evaluate, outcome
 from fairrun.models.functional import BinaryClassifier, Network
+from fairrun.native.parts import NativeMLP, accelerate, choose
 
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
-EVALUATION_ROWS = 2048  # rows of a split that are evaluated at once
+EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
 Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
 
@@ -58,17 +59,22 @@ def fit(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    engine: str = "torch",
     progress: Listener | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
     Methods may differ in their ``PerRun`` fields only.  A run whose loss stops being finite is marked; the others go
-    on.  A ``checkpoint`` that holds these runs' progress is continued.
+    on.  ``engine`` is one of ``fairrun.native.parts.ENGINES``.  A ``checkpoint`` that holds these runs' progress is
+    continued.
     """
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
-    model, method = BinaryClassifier(network), bind(methods, dtype, device)
+    method = bind(methods, dtype, device)
+    if choose(engine, dtype, device) == "native":
+        network, method = accelerate(network), accelerate(method)
+    model = BinaryClassifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
     sees_s = "s" in method.needs
@@ -122,22 +128,24 @@ class _Batches:
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs = len(streams["shuffle"])
         self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
+        self.gather = network.gather if isinstance(network, NativeMLP) else _gather
+        everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
+        self.real = self._padded(everywhere)  # [steps, R, B]
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """All rows once.  ``x`` is one buffer, filled anew for every batch."""
         table, num_rows, device = self.table, len(self.table.y), self.table.y.device
         order = torch.stack([torch.randperm(num_rows, generator=g) for g in self.streams["shuffle"]])  # [R, N]
         rows = self._padded(order).to(device)  # [steps, R, B]
-        real = self._padded(torch.ones_like(order)).to(table.y)
         y = table.y[rows]
         s = table.s[rows] if self.sees_s else None
         for step, i in enumerate(rows):
-            torch.index_select(table.x, 0, i.view(-1), out=self.x)
+            self.gather(table.x, i.view(-1), self.x)
             yield Batch(
                 x=self.x.view(self.num_runs, self.padded, -1),
                 y=y[step],
                 i=i,
-                w=real[step],
+                w=self.real[step],
                 s=None if s is None else s[step],
                 num_groups=self.num_groups,
                 epoch=epoch,
@@ -146,9 +154,16 @@ class _Batches:
 
     def _padded(self, rows: Tensor) -> Tensor:
         """[R, N] -> [steps, R, B], with zeros behind the rows of each batch."""
-        num_steps = -(-rows.shape[1] // self.size)
-        rows = F.pad(rows, (0, num_steps * self.size - rows.shape[1])).unflatten(1, (num_steps, self.size))
-        return F.pad(rows, (0, self.padded - self.size)).transpose(0, 1).contiguous()
+        (num_runs, num_rows), size = rows.shape, self.size
+        full, rest = divmod(num_rows, size)
+        out = rows.new_zeros(full + (rest > 0), num_runs, self.padded)
+        out[:full, :, :size] = rows[:, : full * size].unflatten(1, (full, size)).transpose(0, 1)
+        out[full:, :, :rest] = rows[:, full * size :]
+        return out
+
+
+def _gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
+    torch.index_select(table, 0, rows, out=out)
 
 
 def _generator(seed: int, stream: int) -> Generator:
@@ -172,11 +187,9 @@ def _whole(table: Table, num_runs: int, num_groups: int, sees_s: bool) -> Batch:
 def _evaluate(network: Network, theta: Theta, table: Table, num_groups: int) -> dict[str, Tensor]:
     """Every metric on a split, [R].  Rows are padded as those of a batch are."""
     num_runs = next(iter(theta.values())).shape[0]
-    padding = -len(table.y) % ROWS_MULTIPLE
-    x = torch.cat([table.x, table.x.new_zeros(padding, table.x.shape[1])])
-    logits = torch.cat(
-        [network.logits(theta, part.expand(num_runs, *part.shape)) for part in x.split(EVALUATION_ROWS)], dim=1
-    )
+    *parts, last = table.x.split(EVALUATION_ROWS)
+    last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))
+    logits = torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
     return evaluate(outcome(logits, table, num_groups))
 
 

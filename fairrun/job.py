@@ -17,6 +17,7 @@ from fairrun.check import InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
 from fairrun.fit import Run
 from fairrun.metrics import METRICS
+from fairrun.native.parts import choose
 from fairrun.results import dotted, versions
 from fairrun.selection import RULES, Metric, select
 
@@ -82,6 +83,7 @@ def check(config: dict[str, Any]) -> None:
     one_of("device", config["device"], ("cpu", "cuda"))
     gpu = config["device"] == "cpu" or torch.cuda.is_available()
     require(gpu, "device", config["device"], "cpu: this machine has no GPU")
+    choose(config["engine"], getattr(torch, config["dtype"]), config["device"])
     require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
@@ -120,8 +122,8 @@ def facts(data: Data) -> dict[str, Any]:
     }
 
 
-def record(job: Job, trained: Run, data: dict[str, Any], *, side_by_side: int, seconds: float) -> dict[str, Any]:
-    """What a trained run leaves.  ``data``: its facts; ``seconds``: that it and the runs beside it took together."""
+def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:
+    """What a trained run leaves.  ``data``: its facts; ``stack``: what is known of how it was trained."""
     metric = Metric(**job.config["metric"])
     epoch, score = select(trained.history, job.config["selection"], metric, job.config["fairness_bound"])
     chosen = trained.history.iloc[epoch].to_dict()
@@ -133,8 +135,7 @@ def record(job: Job, trained: Run, data: dict[str, Any], *, side_by_side: int, s
         "score": score,
         "metrics": chosen,
         **_origin(job, data),
-        "side_by_side": side_by_side,
-        "wall_time_s": round(seconds, 3),
+        **stack,
     }
 
 

@@ -26,13 +26,14 @@ from fairrun.executors import Executor, Inline, Lost, completed
 from fairrun.fit import Run, fit
 from fairrun.job import NO_EFFECT, Job, check, digest, facts, failed, is_finished, load, record
 from fairrun.method import PerRun
+from fairrun.native.parts import choose
 from fairrun.progress import Display, is_published, publish, unpublish
 from fairrun.results import RECORD, read, write
 
 log = logging.getLogger(__name__)
 WORK = ".work"  # the folder for what workers share while a sweep lasts
 CACHE_BYTES = 2**20  # of the second-level cache, for the activations of one layer
-MOST_RUNS = {"cpu": 64, "cuda": 512}  # in a stack: more gain nothing on a CPU; on a GPU not tuned
+MOST_RUNS = {"cpu": 32, "cuda": 512}  # in a stack: more gain nothing on a CPU; on a GPU not tuned
 
 
 class Outcome(NamedTuple):
@@ -62,6 +63,7 @@ class Trained(NamedTuple):
     """What a worker gives back."""
 
     runs: list[Run]  # without their parameters
+    engine: str  # native or torch
     seconds: float
 
 
@@ -115,6 +117,8 @@ def train(task: Task) -> Trained | Failure:
     try:
         started = time.perf_counter()
         config = task.configs[0]
+        dtype = getattr(torch, config["dtype"])
+        engine = choose(config["engine"], dtype, config["device"])
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
         parent = os.getppid()
@@ -132,12 +136,14 @@ def train(task: Task) -> Trained | Failure:
             data,
             epochs=config["epochs"],
             batch_size=config["batch_size"],
-            dtype=getattr(torch, config["dtype"]),
+            dtype=dtype,
             device=config["device"],
+            engine=engine,
             progress=progress,
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
-        return Trained([Run(run.history, {}, run.failure) for run in runs], time.perf_counter() - started)
+        trained = [Run(run.history, {}, run.failure) for run in runs]
+        return Trained(trained, engine, round(time.perf_counter() - started, 3))
     except Exception as error:
         return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -246,7 +252,8 @@ class Sweep:
             if isinstance(result, Trained):
                 run = result.runs[k]
                 history = run.history
-                entry = record(job, run, data, side_by_side=len(stack), seconds=result.seconds)
+                how = {"engine": result.engine, "side_by_side": len(stack), "wall_time_s": result.seconds}
+                entry = record(job, run, data, **how)
             else:
                 entry = failed(job, result.reason, data)
             try:

@@ -26,7 +26,7 @@ from scripts import loader_loop
 
 SHAPES = {  # width and batch size; runs side by side; how often as fast as the DataLoader loop at least
     "MLP 64-64, batch 256": (64, 256, 16, 9.0),
-    "MLP 64-64, batch 64": (64, 64, 64, 12.0),
+    "MLP 64-64, batch 64": (64, 64, 32, 12.0),
     "MLP 128-128, batch 256": (128, 256, 8, 4.5),
 }
 LR = 1e-3
@@ -45,12 +45,12 @@ def few_rows(data: Data) -> Data:
     return data._replace(val=few, test=few)
 
 
-def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int) -> int:
+def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
     """ERM by ``fit``.  Returns the number of steps of all runs."""
     config = config_of("method=erm", f"method.optimizer.lr={LR}", f"model.width={width}")
     network = build(config["model"], "model", num_features=len(data.features))
     methods = [build(config["method"], "method")] * num_runs
-    fit(network, methods, range(num_runs), data, epochs=epochs, batch_size=batch)
+    fit(network, methods, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
     return num_runs * epochs * -(-len(data.train.y) // batch)
 
 
@@ -74,6 +74,7 @@ def train(pairs: int) -> None:
         contenders: dict[str, Callable[[], int]] = {
             "1 run": lambda: stack(short, width, batch, 5, 1),  # noqa: B023 - called within the loop
             f"{runs} runs": lambda: stack(short, width, batch, 3, runs),  # noqa: B023
+            f"{runs} runs, torch alone": lambda: stack(short, width, batch, 3, runs, "torch"),  # noqa: B023
             f"{runs} runs, evaluated every epoch": lambda: stack(data, width, batch, 3, runs),  # noqa: B023
         }
         ratios: dict[str, list[float]] = {contender: [] for contender in contenders}

@@ -148,6 +148,8 @@ REFUSED = [
     (["+dataset.states.group=x1"], ["dataset.states must be a mapping to a list", "'x1'"]),
     (["+method.foo=1"], ["method must hold keys among optimizer, got 'foo'"]),
     (["method._target_=fairrun.methods.erm.Foo"], ["method._target_ must be a class that can be imported"]),
+    (["engine=fast"], ["engine must be one of auto, native, torch, got 'fast'"]),
+    (["engine=native", "dtype=float64"], ["engine must be auto or torch unless dtype=float32 and device=cpu"]),
     (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
     (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
 ]

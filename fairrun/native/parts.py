@@ -1,0 +1,169 @@
+"""An MLP and Adam by the kernels, each with the torch one beside it for what the kernels do not cover."""
+
+import copy
+import ctypes
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from fairrun.check import one_of, require
+from fairrun.method import Theta
+from fairrun.models.mlp import MLP
+from fairrun.native.library import library
+from fairrun.optim import Adam, AdamState
+
+ENGINES = ("auto", "native", "torch")
+WIDTH_MULTIPLE = 16
+ROWS_MULTIPLE = 4
+
+
+def choose(engine: str, dtype: torch.dtype, device: str) -> str:
+    """The engine that a run gets, "native" or "torch"; "auto" is native where it can be had.  Raises ``InputError``."""
+    one_of("engine", engine, ENGINES)
+    fits = dtype == torch.float32 and device == "cpu"
+    if engine == "native":
+        require(fits, "engine", engine, "auto or torch unless dtype=float32 and device=cpu")
+        require(library() is not None, "engine", engine, "auto or torch: this machine cannot build the native engine")
+    return "native" if engine != "torch" and fits and library() is not None else "torch"
+
+
+def accelerate(part: Any) -> Any:
+    """``part``, a network or a bound method, with every MLP and Adam in it replaced by a native one."""
+    kernels = library()
+    assert kernels is not None
+    if isinstance(part, MLP):
+        covered = part.width % WIDTH_MULTIPLE == 0 and part.depth > 0 and part.dropout == 0
+        return NativeMLP(part, kernels) if covered else part
+    if isinstance(part, Adam):
+        return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
+    if not dataclasses.is_dataclass(part):
+        return part
+    faster = copy.copy(part)  # no new check of values, which are tensors by now
+    for field in dataclasses.fields(part):
+        object.__setattr__(faster, field.name, accelerate(getattr(part, field.name)))
+    return faster
+
+
+@dataclass(frozen=True)
+class NativeMLP:
+    """``MLP`` by the kernels; inputs that need a gradient, and second derivatives, by torch."""
+
+    mlp: MLP
+    kernels: ctypes.CDLL
+
+    @property
+    def width(self) -> int:
+        """As of the ``MLP``."""
+        return self.mlp.width
+
+    def init(self, generators: Sequence[Generator]) -> Theta:
+        """As ``MLP.init``."""
+        return self.mlp.init(generators)
+
+    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
+        """None: ``accelerate`` leaves drop-out to torch."""
+        return ()
+
+    def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """[R, B, D] -> [R, B]."""
+        parameters = [theta[name] for name in self._names()]
+        if x.requires_grad or x.shape[1] % ROWS_MULTIPLE or not all(map(_readable, (x, *parameters))):
+            return self.mlp.logits(theta, x, masks)
+        logits: Tensor = _Logits.apply(self, x, *parameters)
+        return logits
+
+    def gather(self, table: Tensor, rows: Tensor, out: Tensor) -> None:
+        """``out`` <- the ``rows`` of ``table``, fetched ahead: a data set is larger than the cache."""
+        number = _long(table.shape[1]), _pointer(rows), _long(len(rows))
+        self.kernels.gather(_pointer(table), *number, _pointer(out))
+
+    def _names(self) -> list[str]:
+        return [f"{layer}.{part}" for layer in (*self.mlp._hidden(), "classifier") for part in ("weight", "bias")]
+
+
+class _Logits(torch.autograd.Function):
+    """The logits and their gradient at the parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
+        runs, rows, features = x.shape
+        width, depth = native.mlp.width, native.mlp.depth
+        shape = (_long * 5)(runs, rows, features, width, depth)
+        activations = x.new_empty(depth, runs, rows, width)
+        ends = x.new_empty(runs, rows, dtype=torch.int64)
+        most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
+        column, value = x.new_empty(most, dtype=torch.int32), x.new_empty(most)
+        logits = x.new_empty(runs, rows)
+        kept, stacked = (activations, ends, column, value), _stacked(p)
+        native.kernels.mlp_logits(
+            shape, _pointer(x), _long(x.stride(0)), *stacked, *map(_pointer, kept), _pointer(logits)
+        )
+        ctx.native, ctx.shape, ctx.kept, ctx.stacked = native, shape, kept, stacked
+        ctx.save_for_backward(x, *p)
+        return logits
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, *p = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of the gradient is asked for
+            logits = ctx.native.mlp.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
+            needed = iter(torch.autograd.grad(logits, [q for q in p if q.requires_grad], g, create_graph=True))
+            return None, None, *(next(needed) if q.requires_grad else None for q in p)
+        grads = [torch.empty_like(q, memory_format=torch.contiguous_format) for q in p]
+        g, kept = g.contiguous(), map(_pointer, ctx.kept)
+        ctx.native.kernels.mlp_gradient(
+            ctx.shape, _long(x.stride(0)), _pointer(g), *ctx.stacked, *kept, _pointers(grads)
+        )
+        return None, None, *grads
+
+
+@dataclass(frozen=True)
+class NativeAdam:
+    """``Adam`` of bound hyper-parameters, in one pass over the numbers of a run."""
+
+    adam: Adam
+    hyper: Tensor  # [R, 4] lr, b1, b2, eps
+    kernels: ctypes.CDLL
+
+    def init(self, theta: Theta) -> AdamState:
+        """As ``Adam.init``."""
+        return self.adam.init(theta)
+
+    def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
+        """One step."""
+        old, g = list(theta.values()), [grads[name] for name in theta]
+        old, g = ([t if _readable(t) else t.contiguous() for t in tensors] for tensors in (old, g))
+        state = AdamState(*(v.contiguous() for v in state))
+        new = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in old]
+        after = AdamState(*map(torch.empty_like, state))
+        runs, sizes = len(state.m), (_long * len(old))(*(p[0].numel() for p in old))
+        numbers = map(_pointer, (self.hyper, *state, *after))
+        self.kernels.adam_step(
+            _long(runs), _long(len(old)), sizes, *_stacked(old), *_stacked(g), _pointers(new), *numbers
+        )
+        return dict(zip(theta, new, strict=True)), after
+
+
+_long = ctypes.c_int64
+
+
+def _pointer(t: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(t.data_ptr())
+
+
+def _readable(t: Tensor) -> bool:
+    """Whether each run's numbers lie one behind the other."""
+    return t.is_contiguous() or t[0].is_contiguous()
+
+
+def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
+    """Where tensors with a run axis are, and how far their runs are apart."""
+    return _pointers(tensors), (_long * len(tensors))(*(t.stride(0) for t in tensors))
+
+
+def _pointers(tensors: Sequence[Tensor]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*(t.data_ptr() for t in tensors))

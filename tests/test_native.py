@@ -1,0 +1,220 @@
+"""The native engine against torch, alone and in a stack, and without a compiler."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fairrun.check import InputError
+from fairrun.fit import fit
+from fairrun.method import bind
+from fairrun.methods.erm import ERM
+from fairrun.methods.penalty import Penalty
+from fairrun.models.mlp import MLP
+from fairrun.native.library import library
+from fairrun.native.parts import NativeAdam, NativeMLP, accelerate, choose
+from fairrun.optim import SGD, Adam
+from tests.synthetic import data
+
+built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
+NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=0, dropout=0.0)
+ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
+SHAPES = [(6, 16, 1), (100, 64, 2), (33, 128, 3), (20, 80, 2)]  # D, width, depth
+
+
+def case(num_features, width, depth, num_runs=3, num_rows=64):
+    """A network, parameters, inputs with many zeros, and what to multiply the logits by, in float64."""
+    network = MLP(num_features, width, depth, 0, 0.0)
+    g = torch.Generator().manual_seed(0)
+    theta = network.init([g] * num_runs)
+    x = torch.randn(num_runs, num_rows, num_features, generator=g, dtype=torch.float64)
+    x *= torch.rand(x.shape, generator=g) < 0.3
+    return network, theta, x, torch.randn(num_runs, num_rows, generator=g, dtype=torch.float64)
+
+
+def passes(network, theta, x, factor, dtype):
+    """The logits, and the gradient of their sum times ``factor``."""
+    theta = {name: p.to(dtype).requires_grad_() for name, p in theta.items()}
+    logits = network.logits(theta, x.to(dtype))
+    return [logits.detach(), *torch.autograd.grad((factor.to(dtype) * logits).sum(), list(theta.values()))]
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_and_gradients_are_those_of_torch(shape):
+    network, theta, x, factor = case(*shape)
+    ours = passes(accelerate(network), theta, x, factor, torch.float32)
+    for mine, exact in zip(ours, passes(network, theta, x, factor, torch.float64), strict=True):
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=2e-6 * exact.abs().max().item())
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("runs", [[1], [2, 0]])
+def test_a_run_has_bitwise_the_same_logits_and_gradients_in_any_stack(shape, runs):
+    network, theta, x, factor = case(*shape)
+    together = passes(accelerate(network), theta, x, factor, torch.float32)
+    apart = passes(
+        accelerate(network), {name: p[runs] for name, p in theta.items()}, x[runs], factor[runs], torch.float32
+    )
+    for few, all_runs in zip(apart, together, strict=True):
+        assert torch.equal(few, all_runs[runs])
+
+
+@built
+def test_rows_that_all_runs_share_are_read_once_and_alike():
+    network, theta, x, factor = case(100, 64, 2)
+    shared = x[:1].expand_as(x)
+    ours = [passes(accelerate(network), theta, v, factor, torch.float32) for v in (shared, shared.contiguous())]
+    for first, second in zip(*ours, strict=True):
+        assert torch.equal(first, second)
+
+
+@built
+def test_not_a_number_is_passed_on():
+    network, theta, x, factor = case(6, 16, 2)
+    theta["base.0.bias"][1, 0, 3] = torch.nan
+    x[2, 5, 0] = torch.nan
+    logits = passes(accelerate(network), theta, x, factor, torch.float32)[0]
+    assert logits[0].isfinite().all()
+    assert logits[1].isnan().all()
+    assert logits[2].isnan().nonzero().tolist() == [[5]]
+
+
+@built
+def test_the_gradient_of_a_gradient_is_that_of_torch():
+    network, theta, x, factor = case(6, 16, 2)
+
+    def second(network):
+        leaves = {name: p.float().requires_grad_() for name, p in theta.items()}
+        loss = torch.nn.functional.softplus(factor.float() * network.logits(leaves, x.float())).sum()
+        grads = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in grads), list(leaves.values()))
+
+    for ours, theirs in zip(second(accelerate(network)), second(network), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@built
+def test_fifty_steps_of_adam_are_those_of_torch():
+    optimizers = [Adam(0.1, 0.9, 0.999, 1e-8), Adam(0.03, 0.5, 0.9, 1e-3), Adam(0.01, 0.0, 0.99, 1e-8)]
+    g = torch.Generator().manual_seed(0)
+    first = {"a": torch.randn(3, 5, 7, generator=g), "b": torch.randn(3, 1, 3, generator=g)}
+    ours, theirs = accelerate(bind(optimizers, torch.float32)), bind(optimizers, torch.float64)
+    theta, exact = first, {name: p.double() for name, p in first.items()}
+    state, exact_state = ours.init(theta), theirs.init(exact)
+    for _ in range(50):
+        grads = {name: torch.randn(p.shape, generator=g) for name, p in theta.items()}
+        theta, state = ours.step(theta, grads, state)
+        exact, exact_state = theirs.step(exact, {name: v.double() for name, v in grads.items()}, exact_state)
+    for name, p in exact.items():
+        torch.testing.assert_close(theta[name].double(), p, rtol=1e-5, atol=1e-5)
+
+
+@built
+def test_a_step_of_adam_leaves_its_arguments_as_they_were_and_takes_any_layout():
+    optimizer = accelerate(bind([ADAM] * 2, torch.float32))
+    theta, grads = {"a": torch.ones(2, 3, 4)}, {"a": torch.arange(4.0).expand(2, 3, 4)}
+    after, state = optimizer.step(theta, grads, optimizer.init(theta))
+    again, _ = optimizer.step({"a": torch.ones(2, 4, 3).mT}, {"a": grads["a"].contiguous()}, optimizer.init(theta))
+    assert torch.equal(after["a"], again["a"])
+    before = [v.clone() for v in (after["a"], *state)]
+    optimizer.step(after, grads, state)
+    for now, then in zip((after["a"], *state), before, strict=True):
+        assert torch.equal(now, then)
+
+
+@built
+@pytest.mark.parametrize("batch_size", [7, 16, 48, 100])
+def test_a_run_is_trained_bitwise_alike_alone_and_in_a_stack(batch_size):
+    methods = [Penalty(ADAM, lam, "demographic_parity") for lam in (0.0, 1.0, 2.0)]
+    options = {"epochs": 3, "batch_size": batch_size, "engine": "native"}
+    together = fit(NETWORK, methods, [0, 1, 2], data(), **options)
+    for seed, run in enumerate(together):
+        alone = fit(NETWORK, methods[seed : seed + 1], [seed], data(), **options)[0]
+        assert alone.history.equals(run.history)
+        assert all(torch.equal(alone.theta[name], p) for name, p in run.theta.items())
+
+
+@built
+def test_a_short_training_is_that_of_torch():
+    """15 steps; after many more the engines part, as any two ways of rounding do."""
+    ours, theirs = (
+        fit(NETWORK, [ERM(ADAM)], [0], data(), epochs=3, batch_size=32, engine=engine)[0]
+        for engine in ("native", "torch")
+    )
+    for name, p in theirs.theta.items():
+        torch.testing.assert_close(ours.theta[name], p, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        torch.tensor(ours.history.to_numpy()),
+        torch.tensor(theirs.history.to_numpy()),
+        rtol=1e-5,
+        atol=1e-5,
+        equal_nan=True,
+    )
+
+
+@built
+def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
+    methods = [ERM(Adam(lr=lr, b1=0.9, b2=0.999, eps=1e-8)) for lr in (0.01, 1e30)]
+    good, bad = fit(NETWORK, methods, [0, 1], data(), epochs=3, batch_size=32, engine="native")
+    assert good.failure is None
+    assert "not finite" in bad.failure
+
+
+@built
+@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"width": 20}, {"depth": 0}])
+def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
+    network = MLP(**{"num_features": 6, "width": 16, "depth": 1, "fairness_layers": 0, "dropout": 0.0} | changes)
+    assert accelerate(network) is network
+    method = ERM(SGD(lr=0.1, momentum=0.0, weight_decay=0.0))
+    (run,) = fit(network, [method], [0], data(), epochs=1, batch_size=32, engine="native")
+    assert run.failure is None
+
+
+@built
+def test_every_adam_and_every_mlp_is_replaced():
+    assert isinstance(accelerate(NETWORK), NativeMLP)
+    method = bind([ERM(ADAM)] * 2, torch.float32)
+    assert isinstance(accelerate(method).optimizer, NativeAdam)
+    assert isinstance(method.optimizer, Adam)
+
+
+@built
+def test_processes_may_build_it_at_once(tmp_path):
+    code = "from fairrun.native.library import library; assert library() is not None"
+    environment = os.environ | {"FAIRRUN_CACHE": str(tmp_path)}
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert [path.suffix for path in (tmp_path / "native").iterdir()] == [".so"]
+
+
+@pytest.mark.parametrize("compiler", ["", "no-such-compiler", "false"])
+def test_without_a_compiler_a_run_trains_in_torch_and_says_so_once(monkeypatch, tmp_path, caplog, compiler):
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("PATH", str(tmp_path) if compiler != "false" else os.environ["PATH"])
+    monkeypatch.setenv("FAIRRUN_CACHE", str(tmp_path))
+    library.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert [choose("auto", torch.float32, "cpu") for _ in range(2)] == ["torch"] * 2
+            with pytest.raises(InputError, match="engine must be auto or torch: this machine cannot build"):
+                choose("native", torch.float32, "cpu")
+    finally:
+        library.cache_clear()
+    assert [record.message.split(":")[0] for record in caplog.records] == ["no native engine, training in torch"]
+
+
+@pytest.mark.parametrize(("dtype", "device"), [(torch.float64, "cpu"), (torch.float32, "cuda")])
+def test_it_is_for_float32_on_a_cpu(dtype, device):
+    assert choose("auto", dtype, device) == "torch"
+    with pytest.raises(InputError, match="engine must be auto or torch unless dtype=float32 and device=cpu"):
+        choose("native", dtype, device)
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(InputError, match="engine must be one of auto, native, torch, got 'jax'"):
+        choose("jax", torch.float32, "cpu")
