@@ -129,13 +129,17 @@ class Wandb:
         """A W&B run for each data set and fairness metric: settings, accuracy against the metric, hypervolume."""
         import wandb
 
-        from fairrun.pareto import summarise  # imports SciPy's statistics, slow and of no use to a single run
+        from fairrun.pareto import hypervolume  # imports SciPy's statistics, slow and of no use to a single run
+        from fairrun.tradeoff import tradeoff
 
         frame = load(folder)
         finished = frame[frame["status"] == "finished"]
         for key, runs in finished.groupby(["dataset", "metric.name", "metric.greater_is_better"]):
             dataset, metric, greater_is_better = str(key[0]), str(key[1]), bool(key[2])
-            table = summarise(runs, metric, greater_is_better=greater_is_better)
+            trade = tradeoff(runs, metric, greater_is_better=greater_is_better)
+            table, names = trade.settings, ["test/accuracy", f"test/{metric}"]
+            front = table.loc[table["front"], names].to_numpy(dtype=float)
+            area = hypervolume(front, trade.reference, greater_is_better=greater_is_better)
             points = table[[f"test/{metric}", "test/accuracy"]].set_axis([metric, "accuracy"], axis="columns")
             title = f"{dataset}: accuracy against {metric}, test rows"
             media = {
@@ -145,7 +149,7 @@ class Wandb:
             self._log(
                 folder / f"summary_{dataset}_{metric}",
                 [media],
-                {"hypervolume": _hypervolume(table, metric, greater_is_better), "runs": len(runs)},
+                {"hypervolume": area, "reference": trade.reference, "runs": len(runs)},
                 name=f"summary {dataset} {metric}",
                 group=sweep,
                 job_type="summary",
@@ -196,15 +200,6 @@ def _write_mark(folder: Path, mark: Mapping[str, str | None]) -> None:
 def _record_hash(folder: Path) -> str | None:
     path = folder / RECORD
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-
-
-def _hypervolume(table: pd.DataFrame, metric: str, greater_is_better: bool) -> float:
-    """Area that the front's test means dominate, from accuracy 0 and the metric's worst value (0 or 1), in [0, 1]."""
-    import moocore
-
-    points = table.loc[table["front"], ["test/accuracy", f"test/{metric}"]].dropna().to_numpy(dtype=float)
-    reference = [0.0, 0.0 if greater_is_better else 1.0]
-    return float(moocore.hypervolume(points, ref=reference, maximise=[True, greater_is_better])) if len(points) else 0.0
 
 
 def _stored(folder: Path) -> dict[str, Any]:

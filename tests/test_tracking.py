@@ -186,10 +186,10 @@ def test_ids_differ_between_runs_and_hold_no_character_that_wandb_refuses(sweep)
 
 
 def test_the_summary_run_shows_the_front(tmp_path):
-    """Test means (accuracy, difference) (0.75, 0.1) and (0.5, 0): they dominate 0.75 * 0.9 + 0.5 * 0.1 of the square.
-    (0.5, 0.2) is off the front.
+    """Test means (accuracy, difference) (0.75, 0.1) and (0.6, 0): over the majority's 0.5 they dominate
+    0.25 * 0.9 + 0.1 * 0.1.  (0.6, 0.2) is off the front.
     """
-    for k, (lam, accuracy, unfairness) in enumerate([(0, 0.75, 0.1), (1, 0.5, 0.0), (2, 0.5, 0.2)]):
+    for k, (lam, accuracy, unfairness) in enumerate([(0, 0.75, 0.1), (1, 0.6, 0.0), (2, 0.6, 0.2)]):
         config = {"seed": 0, "method": {"lam": lam}}
         write(tmp_path / str(k), accuracy=accuracy, unfairness=unfairness, config=config)
     OFFLINE.finish(tmp_path, "a-sweep")
@@ -197,10 +197,10 @@ def test_the_summary_run_shows_the_front(tmp_path):
     run = described(folder)
     assert (run.run_group, run.job_type, run.project) == ("a-sweep", "summary", "fairness")
     assert values(run.config.update).items() >= {"dataset": "adult", "metric": DPD}.items()
-    assert summary(folder)["hypervolume"] == pytest.approx(0.725)
+    assert summary(folder)["hypervolume"] == pytest.approx(0.235)
     settings, points = tables(folder)["settings"], tables(folder)["front_table"]
     assert settings[["method.lam", "front"]].to_numpy().tolist() == [[0, True], [1, True], [2, False]]
-    assert points[[DPD, "accuracy"]].to_numpy().tolist() == [[0.1, 0.75], [0.0, 0.5], [0.2, 0.5]]
+    assert points[[DPD, "accuracy"]].to_numpy().tolist() == [[0.1, 0.75], [0.0, 0.6], [0.2, 0.6]]
     configs = [r.config.update for r in read_back(folder) if r.WhichOneof("record_type") == "config"]
     (chart,) = [values(update)["_wandb.visualize.front"] for update in configs]
     assert chart["panel_config"]["panelDefId"] == "wandb/scatter/v0"
@@ -218,16 +218,16 @@ def test_each_data_set_has_a_summary_run_of_its_finished_runs(tmp_path):
 
 
 def test_a_metric_may_be_better_where_it_is_greater(tmp_path):
-    """(accuracy, worst-group accuracy) (0.5, 0.5) dominates (0.4, 0.4), and 0.5 * 0.5 of the square."""
+    """(accuracy, worst-group accuracy) (0.75, 0.75) dominates (0.7, 0.7), and over the majority's 0.5 0.25 * 0.75."""
     metric = {"name": "worst_group_accuracy", "greater_is_better": True}
-    for k, score in enumerate([0.5, 0.4]):
+    for k, score in enumerate([0.75, 0.7]):
         scores = {f"{split}/{name}": score for split in ("val", "test") for name in ("accuracy", metric["name"])}
         config = {"seed": 0, "method": {"lam": k}, "metric": metric}
         (tmp_path / str(k)).mkdir()
         results.write(tmp_path / str(k), record(config=config, metrics=scores, seed=0, epoch=2), HISTORY)
     OFFLINE.finish(tmp_path, "a-sweep")
     folder = tmp_path / "summary_adult_worst_group_accuracy"
-    assert summary(folder)["hypervolume"] == pytest.approx(0.25)
+    assert summary(folder)["hypervolume"] == pytest.approx(0.1875)
     assert tables(folder)["settings"]["front"].tolist() == [True, False]
 
 
