@@ -167,7 +167,8 @@ class Sweep:
     def __init__(
         self, folder: Path, name: str | None = None, executor: Executor | None = None, stack_size: int | None = None
     ) -> None:
-        self.folder, self.name, self.work = folder, name, folder / WORK  # name: for trackers; None for a single run
+        self.name = name  # for trackers; None for a single run
+        self.work = (folder / WORK).absolute()  # workers may be in other folders
         self.executor = executor or Inline()
         self.stack_size = stack_size
         self._data: dict[str, dict[str, Any] | InputError] = {}  # facts of each data set, or what is wrong with it
@@ -220,7 +221,8 @@ class Sweep:
         return found
 
     def _name(self, stack: list[Job]) -> str:
-        return digest([job.key(self._facts(job.config)["data_sha256"]) for job in stack])[:16]
+        runs = [[job.key(self._facts(job.config)["data_sha256"]), job.folder.name] for job in stack]
+        return digest(runs)[:16]
 
     def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
         for name in stacks:
@@ -240,7 +242,8 @@ class Sweep:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
             return task
-        path = self.work / f"data-{digest([config['dataset'], config['dtype']])[:16]}.pt"
+        rows = [config["dataset"], config["dtype"], self._facts(config)["data_sha256"]]
+        path = self.work / f"data-{digest(rows)[:16]}.pt"
         if not path.exists():
             _store(load(config), getattr(torch, config["dtype"]), path)
         return task._replace(data=path)

@@ -101,7 +101,7 @@ class StackedLauncher(Launcher):
             address=self.address,
             cluster=self.cluster,
             options=self.options,
-            folder=folder / "slurm",
+            folder=(folder / "slurm").absolute(),
         )
         return executor, None if size == "auto" else size
 

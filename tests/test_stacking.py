@@ -267,3 +267,24 @@ def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, csv):
         assert cells[2] == [int((rows.s == 2).sum()), int(rows.y[rows.s == 2].sum())]
     assert math.isfinite(written["score"])
     assert torch.get_num_threads() == 1
+
+
+def test_the_same_run_twice_is_trained_for_both_folders(tmp_path, csv):
+    jobs = jobs_of(tmp_path, csv, csv)
+    outcomes = train(tmp_path, jobs, stack_size=1)
+    assert [outcomes[job.folder].status for job in jobs] == ["finished", "finished"]
+    assert results.read(jobs[0].folder)["metrics"] == results.read(jobs[1].folder)["metrics"]
+
+
+def test_data_left_by_a_killed_sweep_are_not_taken_for_changed_ones(tmp_path, csv, monkeypatch):
+    (tmp_path / ".work").mkdir()
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **options: None)  # as a kill would leave the folder
+    train(tmp_path, jobs_of(tmp_path / "a", csv), executor=Loky(2, 1))
+    frame = pd.read_csv(tmp_path / "table.csv")
+    frame["x0"] = frame["x0"].to_numpy()[::-1]
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    (one,) = jobs_of(tmp_path / "b", [*csv, f"dataset.path={tmp_path}/./table.csv"])
+    train(tmp_path, [one], executor=Loky(2, 1))
+    (alone,) = jobs_of(tmp_path / "c", [*csv, f"dataset.path={tmp_path}/./table.csv"])
+    train(tmp_path / "alone", [alone])
+    assert results.read(one.folder)["metrics"] == results.read(alone.folder)["metrics"]
