@@ -7,6 +7,8 @@ own exceptions, so whatever an executor raises, or yields as ``Lost``, means tha
 import contextlib
 import importlib.util
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ Function = Callable[[Any], Any]
 Results = Iterator[tuple[str, Any]]
 PACKAGES = {"inline": None, "loky": None, "ray": "ray", "dask": "distributed", "slurm": "submitit"}  # what each needs
 POLL_S = 0.5  # between two looks at SLURM's queue
+WATCH_S = 0.5  # between two looks of a local worker at its parent
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Loky:
 
         Joblib would run a single worker's tasks in this process: so there are two, and one task at a time.
         """
-        with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads):
+        with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads, initializer=_die_with_parent):
             return _parallel(function, tasks, max(2, self.workers), self.workers)
 
 
@@ -227,6 +230,18 @@ def _parallel(function: Function, tasks: Mapping[str, Any], processes: int, at_a
     pool = joblib.Parallel(processes, batch_size=1, pre_dispatch=at_a_time, return_as="generator_unordered")
     results: Results = pool(joblib.delayed(_named)(function, name, task) for name, task in tasks.items())
     return results
+
+
+def _die_with_parent() -> None:
+    """In a worker: end it when the process that started it is gone, killed perhaps.  Nobody would take its results."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _import(module: str) -> None:

@@ -121,13 +121,6 @@ def train(task: Task) -> Trained | Failure:
         engine = choose(config["engine"], dtype, config["device"])
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
-        parent = os.getppid()
-
-        def progress(epoch: int, loss: float) -> None:
-            if os.getppid() != parent:
-                os._exit(1)  # whoever waited for this stack is dead
-            publish(task.work, task.name, epoch, loss)
-
         publish(task.work, task.name, 0, math.nan)
         runs = fit(
             build(config["model"], "model", num_features=len(data.features)),
@@ -139,7 +132,7 @@ def train(task: Task) -> Trained | Failure:
             dtype=dtype,
             device=config["device"],
             engine=engine,
-            progress=progress,
+            progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
         trained = [Run(run.history, {}, run.failure) for run in runs]

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -130,3 +132,17 @@ def test_a_ray_cluster_does_the_work_and_a_dead_worker_loses_nothing(tmp_path):
     executor = Ray(2, 1, address=None)
     assert dict(executor.map(square, {"a": 3, "b": 2})) == {"a": 9, "b": 4}
     assert run(executor, {"a": (tmp_path / "a", 0, 0), "b": (tmp_path / "b", 1, 0)}) == {"a": 1, "b": 2}
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    code = (
+        "import os, sys\nfrom tests.test_executors import process\nfrom fairrun.executors import Loky\n"
+        "print(*dict(Loky(2, 1).map(process, dict(a=0, b=0))).values(), flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    for worker in done.stdout.split():
+        while Path(f"/proc/{worker}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
