@@ -1,6 +1,5 @@
 """The command line in processes of its own."""
 
-import contextlib
 import json
 import multiprocessing
 import os
@@ -38,10 +37,17 @@ def _child(folder, overrides, environment):
     os.chdir(folder)
     os.environ |= {"COLUMNS": "100"} | environment
     sys.argv = ["fairrun.train", *overrides]
-    with contextlib.ExitStack() as stack:
-        for name, number in (("stdout", 1), ("stderr", 2)):
-            os.dup2(stack.enter_context((folder / f".{name}").open("wb")).fileno(), number)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        os.dup2(os.open(folder / f".{name}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
+    try:
         main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+        print(stop.code if isinstance(stop.code, str) else "", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)  # multiprocessing would wait for idle workers here, as a process of its own does not
 
 
 def records(folder):
