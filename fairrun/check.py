@@ -8,6 +8,8 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+NO_EFFECT = ("tracker", "resume", "checkpoint_minutes")  # top-level keys that change nothing in what is computed
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message says what and what is allowed."""

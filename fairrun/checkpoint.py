@@ -63,13 +63,14 @@ class Checkpoint:
             content = torch.load(self.path, weights_only=True)
             saved = iter(content["state"])
             state = _map(start.state, lambda t: next(saved).to(t))
+            records = [{name: v.numpy() for name, v in record.items()} for record in content["records"]]
+            positions = {name: content["streams"][name] for name in streams}
         except Exception as error:  # a damaged file raises many kinds
             log.warning("the checkpoint %s cannot be read (%s); training starts anew", self.path, error)
             return start
         for name, generators in streams.items():
-            for generator, position in zip(generators, content["streams"][name], strict=True):
+            for generator, position in zip(generators, positions[name], strict=True):
                 generator.set_state(position)
-        records = [{name: v.numpy() for name, v in record.items()} for record in content["records"]]
         log.info("continuing %s after epoch %d", self.path.stem, content["epoch"])
         return Progress(content["epoch"], state, records, content["first_bad_step"].numpy())
 
@@ -93,3 +94,5 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
     elif isinstance(tree, dict | tuple):
         for item in tree.values() if isinstance(tree, dict) else tree:
             yield from _tensors(item)
+    elif tree is not None:
+        raise TypeError(f"a method's state must be tensors, in tuples and dicts, got {type(tree).__name__}")

@@ -4,13 +4,13 @@ An executor maps a function over named tasks and yields ``(name, result)`` as re
 own exceptions, so whatever an executor raises, or yields as ``Lost``, means that a worker died.
 """
 
-import contextlib
 import importlib.util
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -149,7 +149,7 @@ def make(
     executor: str,
     workers: Any,
     *,
-    num_threads: int,
+    num_threads: Any,
     address: Any,
     cluster: Any,
     options: Mapping[str, Any],
@@ -160,6 +160,7 @@ def make(
     Raises ``InputError`` for a value that cannot be used, or a package that is not installed.
     """
     one_of("hydra.launcher.executor", executor, PACKAGES)
+    require(is_integer(num_threads) and num_threads >= 1, "num_threads", num_threads, "an integer >= 1")
     package = PACKAGES[executor]
     if package is not None and importlib.util.find_spec(package) is None:
         raise InputError(
@@ -186,43 +187,42 @@ def completed(
 ) -> Results:
     """As ``executor.map``; a task whose worker died is tried once more, alone, and is ``Lost`` if it dies again.
 
-    ``started(name)`` tells whether a worker took the task up: only such a one can have killed it.
+    ``started(name)`` tells whether a worker took the task up: only such a one can have killed it.  Raises
+    ``InputError`` where an executor fails twice before any worker took anything up: it cannot work at all.
     """
     waiting = dict(tasks)
+    failures = 0
     while waiting:
-        died: list[str] = []
-        with contextlib.suppress(_Broken):
-            for name, result in _guarded(executor, function, waiting):
+        died, reason = [], None
+        try:
+            for name, result in executor.map(function, dict(waiting)):
                 if isinstance(result, Lost):
                     died.append(name)
                 else:
                     del waiting[name]
                     yield name, result
+        except Exception as error:  # every cluster has its own
+            reason = _line(error)
         died += [name for name in waiting if name not in died and started(name)]
-        for name in died or list(waiting):
+        if reason is not None and not died:
+            failures += 1
+            if failures == 2:
+                raise InputError(f"hydra.launcher must be one that works on this machine: {reason}")
+        for name in died:
             yield name, _again(executor, function, name, waiting.pop(name))
-
-
-class _Broken(Exception):
-    """An executor cannot go on."""
-
-
-def _guarded(executor: Executor, function: Function, tasks: Mapping[str, Any]) -> Results:
-    try:
-        yield from executor.map(function, dict(tasks))
-    except Exception as error:
-        raise _Broken(_line(error)) from error
 
 
 def _again(executor: Executor, function: Function, name: str, task: Any) -> Any:
     try:
-        ((_, result),) = _guarded(executor, function, {name: task})
-    except _Broken as error:
-        result = Lost(str(error))
+        ((_, result),) = executor.map(function, {name: task})
+    except Exception as error:
+        result = Lost(_line(error))
     return Lost(f"lost twice: {result.reason}") if isinstance(result, Lost) else result
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, BrokenProcessPool):  # loky says the same at length
+        return "its worker was killed, by a signal or for want of memory"
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 

@@ -13,7 +13,7 @@ import torch
 
 import fairrun
 from fairrun.build import build
-from fairrun.check import InputError, is_integer, is_number, one_of, require
+from fairrun.check import NO_EFFECT, InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
 from fairrun.fit import Run
 from fairrun.metrics import METRICS
@@ -22,7 +22,6 @@ from fairrun.results import dotted, versions
 from fairrun.selection import RULES, Metric, select
 
 GROUPS = ("method", "dataset", "model", "metric")
-NO_EFFECT = ("tracker", "resume", "checkpoint_minutes")  # top-level keys that change nothing in what is computed
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,11 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def check(config: dict[str, Any]) -> None:
-    """Check all that can be known without the data.  Raises ``InputError``."""
+def check(config: dict[str, Any], *, here: bool = True) -> None:
+    """Check all that can be known without the data.  Raises ``InputError``.
+
+    ``here``: it is trained on this machine, whose cores and GPU are looked at too.
+    """
     for key, value in dotted(config).items():
         if value == "???":
             raise InputError(f"{key} must be given: {key}=VALUE")
@@ -73,15 +75,17 @@ def check(config: dict[str, Any]) -> None:
     one_of("selection", config["selection"], RULES)
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
+    metric = ", ".join(Metric._fields)
+    require(set(config["metric"]) == set(Metric._fields), "metric", ", ".join(config["metric"]), f"the keys {metric}")
     one_of("metric.name", config["metric"]["name"], [metric.__name__ for metric in METRICS])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
     cores = os.cpu_count() or 1
     threads = config["num_threads"]
-    require(threads <= cores, "num_threads", threads, f"at most {cores}, this machine's cores")
+    require(threads <= cores or not here, "num_threads", threads, f"at most {cores}, this machine's cores")
     one_of("dtype", config["dtype"], ("float32", "float64"))
     one_of("device", config["device"], ("cpu", "cuda"))
-    gpu = config["device"] == "cpu" or torch.cuda.is_available()
+    gpu = config["device"] == "cpu" or not here or torch.cuda.is_available()
     require(gpu, "device", config["device"], "cpu: this machine has no GPU")
     choose(config["engine"], getattr(torch, config["dtype"]), config["device"])
     require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")

@@ -21,14 +21,14 @@ KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 
-def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
-    """Write ``report.html``; ``frame`` has every run, also those that failed."""
+def render(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> str:
+    """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     runs = frame[frame["status"] == "finished"]
-    page = template.render(
+    return template.render(
         name=folder.resolve().name,
         metric=trades[0].metric.replace("_", " "),
         direction=trades[0].direction,
@@ -39,9 +39,6 @@ def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Pat
         versions=_pairs(_versions(trades)),
         plotly=Markup(get_plotlyjs()),
     )
-    path = folder / "report.html"
-    path.write_text(page, encoding="utf-8")
-    return [path]
 
 
 def _section(trade: Tradeoff) -> dict[str, Any]:

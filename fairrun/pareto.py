@@ -6,10 +6,10 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from fairrun.check import InputError
+from fairrun.check import NO_EFFECT, InputError
 from fairrun.interval import interval
 
-WITHOUT_EFFECT = ("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path")  # on what runs give
+NOT_SETTINGS = ("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", *NO_EFFECT)
 RESULTS = ("val/", "test/", "train/", "tracker.", "base_rates.")
 
 
@@ -26,7 +26,7 @@ def settings(frame: pd.DataFrame) -> list[str]:
     A key of the method counts where it varies among the runs of one method: another method may not have it.
     """
     others = (*RESULTS, "method.")
-    keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *WITHOUT_EFFECT)]
+    keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *NOT_SETTINGS)]
     varying = [c for c in keys if _varies(frame[c])]
     methods = [runs for _, runs in frame.groupby("method")]
     own = [c for c in frame.columns if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]

@@ -1,5 +1,6 @@
 """How far each stack is: workers write it to files, the process that waits for them shows it."""
 
+import contextlib
 import json
 import os
 import threading
@@ -16,13 +17,9 @@ LOOK_S = 0.5  # between two looks at the workers' files
 def publish(folder: Path, name: str, epoch: int, loss: float) -> None:
     """Say that stack ``name`` has done ``epoch`` epochs, with a mean training loss."""
     part = folder / f"{name}.json.part"
-    part.write_text(json.dumps([epoch, loss]))
-    os.replace(part, folder / f"{name}.json")
-
-
-def unpublish(folder: Path, name: str) -> None:
-    """Forget what an earlier command said of stack ``name``."""
-    (folder / f"{name}.json").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a full disk: a line that stands still is no reason to stop training
+        part.write_text(json.dumps([epoch, loss]))
+        os.replace(part, folder / f"{name}.json")
 
 
 def is_published(folder: Path, name: str) -> bool:
@@ -37,7 +34,6 @@ class Display:
         self.folder, self.sizes, self.labels = folder, sizes, labels  # sizes: runs and epochs of each stack
         self.console = Console(stderr=True)
         self.started = time.monotonic()
-        self.epochs = dict.fromkeys(sizes, 0)
         self.done: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -109,6 +105,6 @@ class Display:
     def _read(self, name: str) -> tuple[int, float]:
         try:
             epoch, loss = json.loads((self.folder / f"{name}.json").read_text())
-        except FileNotFoundError:
+        except (OSError, ValueError):  # not begun, or just being written
             return 0, float("nan")
         return epoch, loss

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -44,15 +45,25 @@ def tradeoffs(frame: pd.DataFrame, metric: str | None, test_oracle: bool) -> lis
 
 
 def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
-    """Write pictures (``front.png`` and ``.pdf``; with several data sets ``front_DATASET``), tables and page."""
+    """Write pictures (``front.png`` and ``.pdf``; with several data sets ``front_DATASET``), tables and page.
+
+    An earlier report stays whole until this one is.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".report") as part:
+        return [path.replace(folder / path.name) for path in _write(Path(part), folder, frame, trades)]
+
+
+def _write(part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
     paths = []
     for trade in trades:
         figure = draw(trade)
         stem = "front" if len(trades) == 1 else f"front_{trade.dataset.replace('/', '_')}"
         for name in (f"{stem}.png", f"{stem}.pdf"):
-            figure.savefig(folder / name, dpi=150, metadata={"CreationDate": None} if name.endswith("pdf") else None)
-            paths.append(folder / name)
-    return [*paths, *tables.write(folder, trades), *page.write(folder, frame, trades)]
+            figure.savefig(part / name, dpi=150, metadata={"CreationDate": None} if name.endswith("pdf") else None)
+            paths.append(part / name)
+    html = part / "report.html"
+    html.write_text(page.render(folder, frame, trades), encoding="utf-8")
+    return [*paths, *tables.write(part, trades), html]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -76,13 +87,15 @@ def show(folder: Path, metric: str | None = None, test_oracle: bool = False) -> 
     for trade in trades:
         console.print(as_text(trade), areas_as_text(trade))
     for _, run in frame[frame["status"] != "finished"].iterrows():
-        console.print(f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True)
+        console.print(
+            f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True, markup=False
+        )
     try:
         paths = write(folder, frame, trades)
     except OSError as error:
         raise InputError(f"the report must be able to write into {str(folder)!r}: {error}") from None
     for path in paths:
-        console.print(f"written: {path}", soft_wrap=True, highlight=False)
+        console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
 def as_text(trade: Tradeoff) -> Table:

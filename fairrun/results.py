@@ -26,7 +26,16 @@ import fairrun
 from fairrun.check import InputError
 
 RECORD, HISTORY = "record.json", "history.parquet"
-FIELDS = {"status", "failure", "seed", "config", "choices", "metrics", "data_sha256"}  # that every record has
+FIELDS = {  # that every record has, and of what kind
+    "status": str,
+    "seed": int,
+    "config": dict,
+    "choices": dict,
+    "metrics": dict,
+    "versions": dict,
+    "data_sha256": str,
+    "key": str,
+}
 
 
 def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> None:
@@ -37,13 +46,13 @@ def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) ->
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The record in ``folder``.  Raises ``InputError`` for one that is not whole, ``FileNotFoundError`` for none."""
+    """The record in ``folder``.  Raises ``InputError`` if there is none, or none that is whole."""
     path = folder / RECORD
     try:
         record = json.loads(path.read_bytes())
-        if missing := FIELDS - record.keys():
-            raise ValueError(f"it has no {', '.join(sorted(missing))}")
-    except (ValueError, AttributeError) as error:  # not JSON, or JSON of another kind
+        if wrong := [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]:
+            raise ValueError(f"it has no {', '.join(wrong)}")
+    except (ValueError, AttributeError, OSError) as error:  # not JSON, JSON of another kind, or not a file
         raise InputError(f"{path} is not the record of a run: {error}") from None
     return record
 
@@ -59,7 +68,9 @@ def load(folder: Path | str) -> pd.DataFrame:
     paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
     if not paths:
         raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}")
-    return pd.DataFrame([_row(path.parent) for path in paths])
+    frame = pd.DataFrame([_row(path.parent) for path in paths])
+    metrics = [name for name in frame if name.startswith(("train/", "val/", "test/"))]
+    return frame.astype(dict.fromkeys(metrics, float))  # one that is undefined in all runs is a column of None
 
 
 def _row(folder: Path) -> dict[str, Any]:
@@ -67,7 +78,7 @@ def _row(folder: Path) -> dict[str, Any]:
         record = read(folder)
     except InputError as error:
         return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
-    fields = {"folder": str(folder), "status": record["status"], "failure": record["failure"], **record["choices"]}
+    fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
     return fields | dotted(record["config"]) | rates | record["metrics"]
 

@@ -138,7 +138,12 @@ class Told:
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self.path = folder / TOLD
-        self.trials: list[dict[str, Any]] = json.loads(self.path.read_bytes()) if resume and self.path.exists() else []
+        self.trials: list[dict[str, Any]] = []
+        if resume and self.path.exists():
+            try:
+                self.trials = json.loads(self.path.read_bytes())
+            except ValueError:
+                raise InputError(f"{self.path} is damaged: delete it, and trained runs are told anew") from None
 
     def check(self, first: int, settings: Sequence[Setting]) -> None:
         """Raise ``InputError`` if the trials from number ``first`` on had other settings."""

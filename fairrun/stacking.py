@@ -3,13 +3,13 @@
 A stack is jobs that differ only in seed and in the ``PerRun`` fields of the method and its optimizers.  No Hydra here.
 """
 
+import contextlib
 import functools
 import itertools
 import json
 import logging
 import math
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +19,15 @@ from typing import Any, NamedTuple, get_type_hints
 import torch
 
 from fairrun.build import build, class_of
-from fairrun.check import InputError
+from fairrun.check import NO_EFFECT, InputError
 from fairrun.checkpoint import Checkpoint
 from fairrun.data.table import Data, Table
-from fairrun.executors import Executor, Inline, Lost, completed
+from fairrun.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.fit import Run, fit
-from fairrun.job import NO_EFFECT, Job, check, digest, facts, failed, is_finished, load, record
+from fairrun.job import Job, check, digest, facts, failed, is_finished, load, record
 from fairrun.method import PerRun
 from fairrun.native.parts import choose
-from fairrun.progress import Display, is_published, publish, unpublish
+from fairrun.progress import Display, is_published, publish
 from fairrun.results import RECORD, read, write
 
 log = logging.getLogger(__name__)
@@ -186,13 +186,21 @@ class Sweep:
         planned = plan(sound, self.stack_size, self.executor.workers)
         stacks = [[job for job in stack if job.folder not in known] for stack in planned]
         self.work.mkdir(parents=True, exist_ok=True)
-        yield from self._train({self._name(stack): stack for stack in stacks if stack})
-        shutil.rmtree(self.work, ignore_errors=True)
+        try:
+            yield from self._train({self._name(stack): stack for stack in stacks if stack})
+        finally:
+            self._tidy("data-*")
+            with contextlib.suppress(OSError):  # it holds the checkpoints of what could not be trained or written
+                self.work.rmdir()
+
+    def _tidy(self, pattern: str) -> None:
+        for path in self.work.glob(pattern):
+            path.unlink(missing_ok=True)
 
     def _known(self, job: Job) -> Outcome | None:
         """The outcome of a job that cannot be trained, or need not be."""
         try:
-            check(job.config)
+            check(job.config, here=isinstance(self.executor, Inline | Loky))
             data = self._facts(job.config)
         except InputError as error:
             return Outcome("refused", str(error))
@@ -218,14 +226,17 @@ class Sweep:
         return digest(runs)[:16]
 
     def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
-        for name in stacks:
-            unpublish(self.work, name)
+        self._tidy("*.json*")  # what workers of an earlier command said
         tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
         sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
         started = functools.partial(is_published, self.work)
         with Display(self.work, sizes, {name: _label(stack) for name, stack in stacks.items()}) as display:
             for name, result in completed(self.executor, train, tasks, started):
-                yield from self._written(stacks[name], result)
+                outcomes = dict(self._written(stacks[name], result))
+                yield from outcomes.items()
+                if all(outcome.trained for outcome in outcomes.values()) and isinstance(result, Trained):
+                    self._tidy(f"{name}.pt*")
+                self._tidy(f"{name}.json*")
                 display.finished(name)
 
     def _task(self, name: str, stack: list[Job]) -> Task:
@@ -238,7 +249,10 @@ class Sweep:
         rows = [config["dataset"], config["dtype"], self._facts(config)["data_sha256"]]
         path = self.work / f"data-{digest(rows)[:16]}.pt"
         if not path.exists():
-            _store(load(config), getattr(torch, config["dtype"]), path)
+            try:
+                _store(load(config), getattr(torch, config["dtype"]), path)
+            except (OSError, RuntimeError) as error:  # torch says RuntimeError for a full disk
+                raise InputError(f"{self.work} must have room for the data that workers read: {error}") from None
         return task._replace(data=path)
 
     def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:

@@ -102,8 +102,7 @@ class Wandb:
         folders = [Path(run) for run in frame.loc[frame["status"] != "corrupt", "folder"]]
         new = [run for run in folders if not self._has(run)]
         for run in new:
-            history = pd.read_parquet(run / HISTORY) if (run / HISTORY).exists() else pd.DataFrame()
-            self._log_run(run, sweep, read(run), history)
+            self._log_run(run, sweep, read(run), _history(run))
         if sweep is not None:
             self._log_summaries(folder, sweep)
         print(f"W&B, {self.mode}: {len(new)} runs logged, {len(folders) - len(new)} already were")
@@ -185,10 +184,24 @@ class Wandb:
         _write_mark(folder, mark | {"mode": self.mode})
 
 
+def _history(folder: Path) -> pd.DataFrame:
+    """What the run in ``folder`` did in each epoch; nothing where its worker died."""
+    path = folder / HISTORY
+    try:
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it, and its record to train the run again") from None
+
+
 def _read_mark(folder: Path) -> dict[str, str | None]:
     """What ``folder`` holds of its run at W&B; a new id, and nothing logged, where there is none."""
     path = folder / MARK
-    return json.loads(path.read_text()) if path.exists() else {"id": secrets.token_hex(6), "mode": None, "record": None}
+    if not path.exists():
+        return {"id": secrets.token_hex(6), "mode": None, "record": None}
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        raise InputError(f"{path} is damaged: delete it, and the run gets a new id") from None
 
 
 def _write_mark(folder: Path, mark: Mapping[str, str | None]) -> None:

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
+from fairrun.check import NO_EFFECT
 
 if TYPE_CHECKING:
     from fairrun.job import Job
@@ -39,7 +40,7 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     What was chosen, for people, and a hash of all overrides that matter, the sweeper's but for its ``trials`` among
     them, and of the version.
     """
-    kept = [o for o in overrides if o.split("=")[0].split(".")[0] not in ("tracker", "resume", "checkpoint_minutes")]
+    kept = [o for o in overrides if o.split("=")[0].split(".")[0] not in NO_EFFECT]
     chosen = dict(o.split("=", 1) for o in kept if "=" in o)
     words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
     sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")
@@ -131,6 +132,7 @@ def run(cfg: DictConfig) -> float:
 def _show(job: "Job", record: dict[str, Any]) -> None:
     """A short table on the terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     metrics = {name: float("nan") if value is None else value for name, value in record["metrics"].items()}
@@ -147,10 +149,10 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     for name in ("group", *names):
         per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
     for g, group in enumerate(record["groups"]):
-        per_group.add_row(group, *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
+        per_group.add_row(escape(group), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
     console = Console()
     console.print(table, per_group)
-    console.print(f"{job.folder}", soft_wrap=True, highlight=False)
+    console.print(f"{job.folder}", soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

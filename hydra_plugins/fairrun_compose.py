@@ -16,6 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from fairrun.check import InputError
+
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
 
 
@@ -29,15 +31,19 @@ class Composed(NamedTuple):
 
     def save(self) -> None:
         """Write what Hydra's own launchers write into the job's folder before it starts."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{self.hydra['job']['name']}.log").touch()
-        if self.hydra["output_subdir"] is not None:
-            folder = self.folder / self.hydra["output_subdir"]
-            folder.mkdir(exist_ok=True)
-            overrides = self.hydra["overrides"]["task"]
-            for name, content in (("config", self.task), ("hydra", {"hydra": self.hydra}), ("overrides", overrides)):
-                text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-                (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        overrides = self.hydra["overrides"]["task"]
+        contents = {"config": self.task, "hydra": {"hydra": self.hydra}, "overrides": overrides}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{self.hydra['job']['name']}.log").touch()
+            if self.hydra["output_subdir"] is not None:
+                folder = self.folder / self.hydra["output_subdir"]
+                folder.mkdir(exist_ok=True)
+                for name, content in contents.items():
+                    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+                    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.folder} must be a folder that can be written: {error.strerror}") from None
 
 
 class Composer:

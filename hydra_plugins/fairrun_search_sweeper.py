@@ -18,7 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.fairrun_sweepers import conclude
+from hydra_plugins.fairrun_sweepers import conclude, save_command
 
 if TYPE_CHECKING:
     from fairrun.search import Search, Setting, Values
@@ -48,15 +48,13 @@ class SearchSweeper(Sweeper):
         from fairrun.train import Refused
 
         folder = Path(self.job.hydra.sweep.dir)
-        OmegaConf.save(self.job, folder / "multirun.yaml")
+        save_command(self.job)
         try:
             given, seeds = self._split(arguments)
             search, fixed = self._search(given)
             runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
-            try:
-                self._run(search, runs, folder)
-            finally:
-                conclude(self.job)
+            self._run(search, runs, folder)
+            conclude(self.job, complete=not runs.failed)
         except InputError as error:
             raise Refused(str(error)) from None
         for setting, values in search.front():

@@ -3,11 +3,13 @@
 Hydra imports this file at every start, so what is heavy is imported where it is used.
 """
 
+import contextlib
 import logging
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ class StackedLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``launch``."""
         self.loader, self.config = hydra_context.config_loader, config
+        self.folders: set[Path] = set()  # of all jobs so far
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the jobs; one that fails does not keep the others from being trained."""
@@ -48,30 +51,33 @@ class StackedLauncher(Launcher):
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        folder = Path(self.config.hydra.sweep.dir)
         try:
-            composed = self._compose(job_overrides, initial_job_idx)
-            executor, stack_size = self._settings(folder)
-            started = _start(executor, composed)  # workers import torch while it is imported here
-            from fairrun.stacking import Sweep
-
-            jobs = [_job(path, c) for path, c in composed.items()]
-            sweep = Sweep(folder, folder.name, executor, stack_size)
-            known = sweep.known(jobs)
-            deque(started, maxlen=0)
+            return self._launch(job_overrides, initial_job_idx)
         except (InputError, OmegaConfBaseException) as error:
             raise Refused(str(error)) from None
-        done = [path for path, outcome in known.items() if outcome.status == "finished"]
-        log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
-        for path in composed.keys() - set(done):
-            composed[path].save()
-        try:
-            outcomes = {}
-            for path, outcome in sweep.run(jobs, known):
-                outcomes[path] = outcome
-                self._log(path, outcome)
         except KeyboardInterrupt:
             sys.exit("interrupted; the same command does what is left")
+
+    def _launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        folder = Path(self.config.hydra.sweep.dir)
+        composed = self._compose(job_overrides, first)
+        executor, stack_size = self._settings(folder)
+        started = _start(executor, composed)  # workers import torch while it is imported here
+        from fairrun.stacking import Sweep
+
+        jobs = [_job(path, c) for path, c in composed.items()]
+        sweep = Sweep(folder, folder.name, executor, stack_size)
+        known = sweep.known(jobs)
+        with contextlib.suppress(BrokenExecutor):  # a worker that died already is missed when it has work
+            deque(started, maxlen=0)
+        done = [path for path, outcome in known.items() if outcome.status == "finished"]
+        log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
+        for path in [path for path in composed if path not in done]:
+            composed[path].save()
+        outcomes: dict[Path, Outcome] = {}
+        for path, outcome in sweep.run(jobs, known):  # those that are refused come first
+            outcomes[path] = outcome
+            self._log(path, outcome)
         _summarise({path: outcomes[path] for path in composed})
         return [_return(list(o), path, outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
 
@@ -81,8 +87,9 @@ class StackedLauncher(Launcher):
 
         jobs: dict[Path, Composed] = {}
         for composed in Composer(self.loader, self.config).all(job_overrides, first):
-            if composed.folder in jobs:
+            if composed.folder in self.folders:
                 raise InputError(f"hydra.sweep.subdir must differ between jobs, got {str(composed.folder)!r} twice")
+            self.folders.add(composed.folder)
             jobs[composed.folder] = composed
         return jobs
 
@@ -91,6 +98,8 @@ class StackedLauncher(Launcher):
         from fairrun.check import is_integer, require
         from fairrun.executors import make
 
+        chdir = self.config.hydra.job.chdir
+        require(not chdir, "hydra.job.chdir", chdir, "false with hydra/launcher=stacked, whose runs share a process")
         size = self.stack_size
         allowed = "auto or an integer >= 1"
         require(size == "auto" or (is_integer(size) and size >= 1), "hydra.launcher.stack_size", size, allowed)
@@ -107,10 +116,15 @@ class StackedLauncher(Launcher):
 
     def _log(self, folder: Path, outcome: "Outcome") -> None:
         """What Hydra's own launchers leave in the job's log: nothing, or why it failed."""
-        if outcome.status != "finished":
-            when = time.strftime("%Y-%m-%d %H:%M:%S")
+        if outcome.status == "finished":
+            return
+        log.error("%s %s: %s", folder, outcome.status, str(outcome.failure).splitlines()[-1])
+        when = time.strftime("%Y-%m-%d %H:%M:%S")
+        try:
             with (folder / f"{self.config.hydra.job.name}.log").open("a", encoding="utf-8") as file:
                 file.write(f"[{when}][fairrun.train][ERROR] - {outcome.failure}\n")
+        except OSError as error:
+            log.error("the log in %s cannot be written: %s", folder, error)
 
 
 def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:

@@ -1,13 +1,18 @@
 """Hydra sweeper ``grid``: Hydra's own grid, without composing every job a second time, and with a report at its end."""
 
 import logging
+import shutil
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.fairrun_stacked_launcher import StackedLauncher
 
 log = logging.getLogger(__name__)
 
@@ -19,36 +24,55 @@ class GridSweeper(BasicSweeper):
         super().__init__(max_batch_size, params)
         self.ranges = ranges  # of a sweep=NAME
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Launch them; then report on whatever is finished."""
-        self._refuse_nothing(arguments)
-        assert self.config is not None
-        try:
-            return super().sweep(arguments)
-        finally:
-            conclude(self.config)
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch them all, then report on what is finished; only then a failed job is an error."""
+        assert self.config is not None and self.launcher is not None
+        batches = self._batches(arguments)
+        save_command(self.config)
+        returns: list[Sequence[JobReturn]] = []
+        for batch in batches:
+            if not isinstance(self.launcher, StackedLauncher):
+                self.validate_batch_is_legal(batch)
+            returns.append(self.launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
+        complete = all(result.status == JobStatus.COMPLETED for result in chain(*returns))
+        conclude(self.config, complete=complete)
+        for result in chain(*returns):
+            _ = result.return_value  # raises what the job raised
+        return returns
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Hydra composes every job here to see whether it can; the launcher composes them all before it starts any."""
-
-    def _refuse_nothing(self, arguments: list[str]) -> None:
+    def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
+        """The overrides of every job, in batches.  Raises ``Refused`` where there is none."""
         from fairrun.train import Refused
 
+        assert self.hydra_context is not None
         if self.ranges:
             raise Refused("sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid")
-        for override in OverridesParser.create().parse_overrides([*self._parse_config(), *arguments]):
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        for override in overrides:
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
+        return self.split_arguments(overrides, self.max_batch_size)
 
 
-def conclude(config: DictConfig) -> None:
-    """Report on a sweep, if anything of it is finished, and track it."""
+def save_command(config: DictConfig) -> None:
+    """Write the sweep's configuration as Hydra does; that of a sweep whose folder this is stays."""
+    path = Path(config.hydra.sweep.dir, "multirun.yaml")
+    if not path.exists():
+        OmegaConf.save(config, path)
+
+
+def conclude(config: DictConfig, *, complete: bool) -> None:
+    """Report on a sweep, if anything of it is finished, and track it; ``complete``: nothing is left to continue."""
     from fairrun.build import build
     from fairrun.check import InputError
     from fairrun.report import show
+    from fairrun.stacking import WORK
 
     folder = Path(config.hydra.sweep.dir)
     tracker: Any = OmegaConf.to_container(config.tracker, resolve=True)
+    if complete:
+        shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
         show(folder)
         build(tracker, "tracker").finish(folder, folder.name)
