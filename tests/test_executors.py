@@ -146,3 +146,20 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         while Path(f"/proc/{worker}").exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+class Unreachable:
+    """A cluster that is not there."""
+
+    workers, calls = 1, 0
+
+    def map(self, function, tasks):
+        self.calls += 1
+        raise ConnectionError("nobody at tcp://nowhere\nand more")
+
+
+def test_an_executor_that_cannot_work_is_an_error_and_not_lost_tasks():
+    executor = Unreachable()
+    with pytest.raises(InputError, match=r"hydra\.launcher must be one that works on this machine: nobody"):
+        list(completed(executor, square, {"a": 1, "b": 2}, lambda name: False))
+    assert executor.calls == 2

@@ -46,6 +46,11 @@ def test_the_status_does_not_tell_settings_apart():
     assert settings(frame(run(1), run(1, seed=1, status="failed"))) == ["method"]
 
 
+def test_what_changes_nothing_in_the_results_does_not_tell_settings_apart():
+    rows = [run(1, seed, resume=bool(seed), checkpoint_minutes=1 + seed) for seed in range(2)]
+    assert settings(frame(*rows)) == ["method"]
+
+
 def test_the_class_behind_a_setting_does_not_tell_settings_apart():
     rows = [run(1, optimizer=name, **{"method.optimizer._target_": f"fairrun.{name}"}) for name in ("Adam", "SGD")]
     assert settings(frame(*rows)) == ["method", "optimizer"]

@@ -36,7 +36,12 @@ def write_run(folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric
     failure = None if status == "finished" else "the loss was not finite at step 3 with <lam>"
     record = {"status": status, "failure": failure, "choices": choices, "config": config, "metrics": scores}
     record |= {"groups": ["sex=F", "sex=M"], "rows": {"train": 300, "val": 80, "test": 100}, "base_rates": LABELS}
-    record |= {"seed": config["seed"], "data_sha256": "ab" * 32, "versions": {"fairrun": "0.1.0", "torch": "2.9"}}
+    record |= {
+        "seed": config["seed"],
+        "key": "cd" * 32,
+        "data_sha256": "ab" * 32,
+        "versions": {"fairrun": "0.1.0", "torch": "2.9"},
+    }
     path = folder / f"{dataset}-{method}-{lam:g}-{seed}"
     path.mkdir(parents=True)
     results.write(path, record, pd.DataFrame({"epoch": [1]}))

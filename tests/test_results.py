@@ -14,7 +14,15 @@ HISTORY = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.5, 0.75]})
 def record(**changes):
     choices = {"method": "erm", "dataset": "adult", "model": "mlp", "metric": "demographic_parity_difference"}
     config = {"seed": 3, "method": {"lam": 0.5, "optimizer": {"lr": 0.1}}, "dataset": {"sensitive": ["sex", "race"]}}
-    rest = {"failure": None, "seed": 3, "epoch": 2, "score": 0.5, "data_sha256": "0" * 64, "key": "a" * 64}
+    rest = {
+        "failure": None,
+        "seed": 3,
+        "epoch": 2,
+        "score": 0.5,
+        "data_sha256": "0" * 64,
+        "key": "a" * 64,
+        "versions": {"fairrun": "0"},
+    }
     rest |= {"base_rates": {"test": [[10, 5], [10, 5]]}}
     metrics = {"test/accuracy": 0.75}
     return {"status": "finished", "choices": choices, "config": config, "metrics": metrics, **rest} | changes
@@ -78,12 +86,13 @@ def test_a_failed_run_is_a_row_with_its_reason_and_no_metrics(tmp_path):
     assert not (tmp_path / "bad" / results.HISTORY).exists()
 
 
-@pytest.mark.parametrize("content", ["", "garbage", '{"status": "finished"', "[]", '{"status": "finished"}'])
+@pytest.mark.parametrize("content", ["", "garbage", '{"status": "finished"', "[]", '{"status": "finished"}', "numbers"])
 def test_a_record_that_is_not_whole_is_named_and_the_others_are_read(tmp_path, content):
     for name in ("0", "1"):
         (tmp_path / name).mkdir()
         results.write(tmp_path / name, record(), HISTORY)
-    (tmp_path / "0" / results.RECORD).write_text(content)
+    numbers = json.dumps(dict.fromkeys(record(), 3))
+    (tmp_path / "0" / results.RECORD).write_text(numbers if content == "numbers" else content)
     frame = results.load(tmp_path)
     assert list(frame["status"]) == ["corrupt", "finished"]
     assert str(tmp_path / "0" / results.RECORD) in frame["failure"][0]
@@ -113,3 +122,8 @@ def test_the_table_of_what_is_there_says_first_what_is_not_finished(tmp_path, ca
 def test_the_table_of_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="must hold results of runs"):
         results.main([str(tmp_path)])
+
+
+def test_a_metric_that_no_run_has_is_a_column_of_nan(tmp_path):
+    results.write(tmp_path, record(metrics={"test/accuracy": 0.75, "test/roc_auc": float("nan")}), HISTORY)
+    assert results.load(tmp_path)["test/roc_auc"].dtype == float

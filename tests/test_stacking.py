@@ -288,3 +288,12 @@ def test_data_left_by_a_killed_sweep_are_not_taken_for_changed_ones(tmp_path, cs
     (alone,) = jobs_of(tmp_path / "c", [*csv, f"dataset.path={tmp_path}/./table.csv"])
     train(tmp_path / "alone", [alone])
     assert results.read(one.folder)["metrics"] == results.read(alone.folder)["metrics"]
+
+
+def test_checkpoints_of_later_batches_outlive_a_batch(tmp_path, csv):
+    checkpoint = tmp_path / ".work" / "of-another-stack.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"state")
+    for _ in range(2):
+        train(tmp_path, jobs_of(tmp_path, csv), executor=Loky(2, 1))
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]

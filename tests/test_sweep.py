@@ -78,7 +78,7 @@ def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv
     done = run(tmp_path, "-m", *DESCRIPTION, "optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    refused, failed = (done.stdout.index(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
+    refused, failed = (done.stdout.rindex(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
     assert failed < refused < done.stdout.index("1 runs finished, 2 failed")
     assert "the loss was not finite" in (tmp_path / "sweep" / "1" / "train.log").read_text()
     assert "must be > 0, got -1" in (tmp_path / "sweep" / "2" / "train.log").read_text()
@@ -97,6 +97,9 @@ REFUSED = [
     (["checkpoint_minutes=0"], "checkpoint_minutes must be a number > 0, got 0"),
     (["resume=maybe"], "resume must be true or false, got 'maybe'"),
     (["hydra.launcher.stack_siz=3"], "stack_siz"),
+    (["num_threads=0"], "num_threads must be an integer >= 1, got 0"),
+    (["hydra.job.chdir=true"], "hydra.job.chdir must be false with hydra/launcher=stacked"),
+    (["hydra/launcher=slurm", "hydra.launcher.options.timeout_min=long"], "hydra.launcher must be one that works"),
     (["method=erm,foo"], "method/foo"),
 ]
 
@@ -113,7 +116,7 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrid
 
 def test_the_results_of_another_sweep_are_kept(tmp_path, csv):
     assert run(tmp_path, *SWEEP, "epochs=1").returncode == 0
-    before = {path: path.read_bytes() for path in (tmp_path / "sweep").rglob("*") if path.parent.name == ".hydra"}
+    before = {path: path.read_bytes() for path in (tmp_path / "sweep").rglob("*") if path.is_file()}
     done = run(tmp_path, *SWEEP)
     assert done.returncode == 1
     assert "must be new or hold this run's own results, got those of another run" in done.stdout + done.stderr
@@ -223,3 +226,29 @@ def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv
     assert len(list((tmp_path / "sweep").glob("summary_*/wandb/offline-run-*"))) == 1
     again = run(tmp_path, *SWEEP, "tracker=wandb", **home)
     assert "W&B, offline: 0 runs logged, 6 already were" in again.stdout
+
+
+def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_path, csv):
+    rates = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
+    done = run(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", "hydra.launcher.executor=inline")
+    assert done.returncode == 1
+    assert [record["status"] for record in records(tmp_path)] == ["failed", "finished"]
+    assert "report.html" in done.stdout
+
+
+def test_choices_may_be_given_by_a_glob(tmp_path, csv):
+    done = run(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", "hydra.launcher.executor=inline")
+    assert done.returncode == 0, done.stderr
+    assert [record["choices"]["method"] for record in records(tmp_path)] == ["erm"]
+
+
+def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
+    command = [sys.executable, "-m", "fairrun.train", *DESCRIPTION, "epochs=300", "hydra.run.dir=out"]
+    variables = os.environ | {"PYTHONPATH": ROOT}
+    shell = ["sh", "-c", '"$@" >/dev/null 2>&1 & while [ ! -e out/.work/*.json ]; do sleep 0.1; done', "sh", *command]
+    subprocess.run(shell, cwd=tmp_path, env=variables, check=True, timeout=120)
+    deadline = time.monotonic() + 120
+    while not records(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert records(tmp_path)[0]["status"] == "finished"

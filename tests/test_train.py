@@ -148,6 +148,7 @@ REFUSED = [
     (["+dataset.states.group=x1"], ["dataset.states must be a mapping to a list", "'x1'"]),
     (["+method.foo=1"], ["method must hold keys among optimizer, got 'foo'"]),
     (["method._target_=fairrun.methods.erm.Foo"], ["method._target_ must be a class that can be imported"]),
+    (["+metric.foo=1"], ["metric must be the keys name, greater_is_better, surrogate, got", "foo"]),
     (["engine=fast"], ["engine must be one of auto, native, torch, got 'fast'"]),
     (["engine=native", "dtype=float64"], ["engine must be auto or torch unless dtype=float32 and device=cpu"]),
     (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
