@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -19,9 +18,8 @@ from fairrun.check import InputError
 from fairrun.search import SAMPLERS, Search, Told, divide
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_search_sweeper import _overrides
-from tests.test_train import records, run
+from tests.cli import ROOT, records, run, run_warm
 
-ROOT = Path(__file__).parent.parent
 CONFIG = {"method._target_": "x", "method.lam": 1.0, "method.loss": "mmd", "batch_size": 64, "epochs": 10}
 RANGES = {
     "scientific": {"method": {"lam": {"low": 0.0, "high": 1.0}, "loss": ["mmd", "correlation"]}},
@@ -302,7 +300,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=[" ".join(overrides) for overrides, _ in REFUSED])
 def test_what_cannot_be_searched_is_refused_in_one_message_before_training(tmp_path, overrides, said):
-    done = run(tmp_path, "-m", "hydra/sweeper=search", "sweep=penalty", "dataset=german", *overrides)
+    done = run_warm(tmp_path, "-m", "hydra/sweeper=search", "sweep=penalty", "dataset=german", *overrides)
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
