@@ -108,6 +108,7 @@ def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) 
         variants = (functools.partial(loop, data, width, batch, 4, evaluate=evaluate) for evaluate in (False, True))
         loops = dict(zip(("training only", "evaluated every epoch too"), variants, strict=True))
         ratios: dict[str, list[float]] = {kind: [] for kind in loops}
+        loop(data, width, batch, 1, evaluate=True)  # warm
         for k in range(pairs):
             before = children_cpu_seconds()
             command(folder / f"{width}-{batch}-{k}", *overrides)
