@@ -1,6 +1,5 @@
 """A sweep as one HTML file that needs nothing else: chart, tables, configuration, facts about the data, failures."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ from plotly.offline import get_plotlyjs
 
 from fairrun.chart import chart
 from fairrun.pareto import RESULTS
-from fairrun.results import RECORD
-from fairrun.tables import UNKNOWN, captions, comparisons_table, methods_table, settings_table
+from fairrun.results import read
+from fairrun.tables import UNKNOWN, captioned
 from fairrun.tradeoff import Tradeoff, value
 
 TEMPLATE = Path(__file__).with_name("report.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
+TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 
@@ -42,12 +42,10 @@ def render(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> str:
 
 
 def _section(trade: Tradeoff) -> dict[str, Any]:
-    tables = (settings_table(trade), methods_table(trade), comparisons_table(trade))
-    named = zip(("Settings", "Methods", "Methods compared"), tables, captions(trade), strict=True)
     return {
         "dataset": trade.dataset,
         "chart": chart(trade),
-        "tables": [_cells(table, caption) | {"title": title} for title, table, caption in named if len(table)],
+        "tables": [_cells(table, caption) | {"title": TITLES[kind]} for kind, table, caption in captioned(trade)],
         "facts": _facts(trade),
     }
 
@@ -108,8 +106,7 @@ def _versions(trades: list[Tradeoff]) -> dict[str, str]:
 
 def _record(trade: Tradeoff) -> dict[str, Any]:
     """One record of the data set; all of them describe the same data."""
-    path = Path(trade.runs["folder"].iloc[0]) / RECORD
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read(Path(trade.runs["folder"].iloc[0]))
 
 
 def _pairs(values: dict[str, str], caption: str = "") -> Cells:

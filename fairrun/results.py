@@ -41,8 +41,8 @@ FIELDS = {  # that every record has, and of what kind
 def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> None:
     """Write a run's files; each appears whole or not at all, the record last.  No history: the run has none."""
     if history is not None:
-        _replace(folder / HISTORY, history.to_parquet(index=False))
-    _replace(folder / RECORD, json.dumps(_plain(record), indent=2, allow_nan=False).encode() + b"\n")
+        replace(folder / HISTORY, history.to_parquet(index=False))
+    replace(folder / RECORD, json.dumps(_plain(record), indent=2, allow_nan=False).encode() + b"\n")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -146,7 +146,8 @@ def _commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     os.replace(part, path)

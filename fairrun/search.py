@@ -5,14 +5,13 @@ over by its command, which finds what is trained already.
 """
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from fairrun.check import InputError, is_integer, is_number, one_of, require
-from fairrun.results import read
+from fairrun.results import read, replace
 
 try:
     import optuna
@@ -157,7 +156,5 @@ class Told:
         """Keep ``values`` where nothing was told before -> what the search is to be told."""
         new = [{"setting": s, "values": v} for s, v in zip(settings, values, strict=True)]
         self.trials += new[max(0, len(self.trials) - first) :]
-        part = self.path.with_name(TOLD + ".part")
-        part.write_text(json.dumps(self.trials, indent=1))
-        os.replace(part, self.path)
+        replace(self.path, json.dumps(self.trials, indent=1).encode())
         return [trial["values"] for trial in self.trials[first : first + len(settings)]]

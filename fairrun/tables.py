@@ -75,6 +75,13 @@ def captions(trade: Tradeoff) -> tuple[str, str, str]:
     return settings, methods, comparisons
 
 
+def captioned(trade: Tradeoff) -> list[tuple[str, pd.DataFrame, str]]:
+    """The kind, rows and caption of each table that has rows."""
+    tables = (settings_table(trade), methods_table(trade), comparisons_table(trade))
+    named = zip(("settings", "methods", "comparisons"), tables, captions(trade), strict=True)
+    return [(kind, table, caption) for kind, table, caption in named if len(table)]
+
+
 def estimate(row: pd.Series, column: str, digits: int = 3) -> str:
     """A mean with its interval; without one the mean alone, and a dash for an undefined mean."""
     numbers = (round(float(row[name]), digits) + 0.0 for name in (column, f"{column}.low", f"{column}.high"))  # no -0
@@ -113,11 +120,9 @@ def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
     """
     texts: dict[str, list[str]] = {"table.md": [], "table.tex": ["% needs \\usepackage{booktabs}\n"]}
     for trade in trades:
-        tables = (settings_table(trade), methods_table(trade), comparisons_table(trade))
-        for kind, table, caption in zip(("settings", "methods", "comparisons"), tables, captions(trade), strict=True):
-            if len(table):
-                texts["table.md"].append(markdown(table, caption))
-                texts["table.tex"].append(latex(table, caption, f"tab:{trade.dataset}-{kind}"))
+        for kind, table, caption in captioned(trade):
+            texts["table.md"].append(markdown(table, caption))
+            texts["table.tex"].append(latex(table, caption, f"tab:{trade.dataset}-{kind}"))
     for name, parts in texts.items():
         (folder / name).write_text("\n".join(parts), encoding="utf-8")
     frames = {

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from fairrun.check import InputError, one_of
-from fairrun.results import HISTORY, RECORD, load, read
+from fairrun.results import HISTORY, RECORD, load, read, replace
 
 MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
 # Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
@@ -205,9 +205,7 @@ def _read_mark(folder: Path) -> dict[str, str | None]:
 
 
 def _write_mark(folder: Path, mark: Mapping[str, str | None]) -> None:
-    part = folder / f"{MARK}.part"
-    part.write_text(json.dumps(mark) + "\n")
-    part.replace(folder / MARK)
+    replace(folder / MARK, json.dumps(mark).encode() + b"\n")
 
 
 def _record_hash(folder: Path) -> str | None:

@@ -70,10 +70,11 @@ class StackedLauncher(Launcher):
         known = sweep.known(jobs)
         with contextlib.suppress(BrokenExecutor):  # a worker that died already is missed when it has work
             deque(started, maxlen=0)
-        done = [path for path, outcome in known.items() if outcome.status == "finished"]
+        done = {path for path, outcome in known.items() if outcome.status == "finished"}
         log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
-        for path in [path for path in composed if path not in done]:
-            composed[path].save()
+        for path, job in composed.items():
+            if path not in done:
+                job.save()
         outcomes: dict[Path, Outcome] = {}
         for path, outcome in sweep.run(jobs, known):  # those that are refused come first
             outcomes[path] = outcome

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from fairrun.build import build
 from fairrun.data.table import Data
 from fairrun.fit import fit
+from fairrun.job import load
 from fairrun.results import read
 from fairrun.train import CONF
 from scripts import loader_loop
@@ -69,7 +70,7 @@ def rate(work: Callable[[], int]) -> float:
 def train(pairs: int) -> None:
     """ERM on Adult, one thread: training steps per CPU-second, against the DataLoader loop."""
     torch.set_num_threads(1)
-    data = build(config_of("dataset=adult")["dataset"], "dataset").load()
+    data = load(config_of("dataset=adult"))
     short = few_rows(data)
     for name, (width, batch, runs, _) in SHAPES.items():
         contenders: dict[str, Callable[[], int]] = {
@@ -100,7 +101,7 @@ def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) 
 
     The sweep's time is that of the whole command: imports, data, evaluation of every epoch, records, report.
     """
-    data = build(config_of("dataset=adult")["dataset"], "dataset").load()
+    data = load(config_of("dataset=adult"))
     for name in shapes:
         width, batch, _, floor = SHAPES[name]
         sizes = [f"model.width={width}", f"batch_size={batch}", f"method.optimizer.lr={LR}", "epochs=30"]
@@ -125,7 +126,7 @@ def reference(pairs: int, folder: Path) -> None:
     common = ["-m", "method=penalty", "dataset=adult", "epochs=30", "batch_size=256"]
     ratios, overheads = [], []
     for k in range(pairs):
-        jobs, alone = [], []
+        jobs = []
         for seeds in (1, 6):  # one job, and five more
             loops = [*common, "method.lam=0.5", f"seed=range({seeds})", "hydra/launcher=basic", "hydra/sweeper=basic"]
             jobs.append(wall(lambda: command(folder / f"loop-{k}-{seeds}", *loops, module="scripts.loader_loop")))  # noqa: B023

@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,7 +15,8 @@ from fairrun.check import InputError
 from fairrun.executors import Loky
 from fairrun.job import GROUPS, Job, load
 from fairrun.stacking import MOST_RUNS, Sweep, plan
-from tests.synthetic import config, table
+from tests.cli import DESCRIPTION
+from tests.synthetic import config
 
 CRASH = "raise RuntimeError('out of luck')"
 PLUGIN = """
@@ -33,15 +33,9 @@ class Unlucky(ERM):
 
 
 @pytest.fixture
-def csv(tmp_path):
-    """Overrides that describe a small table."""
-    rows = table(300, seed=0)
-    frame = pd.DataFrame(rows.x.numpy(), columns=[f"x{k}" for k in range(6)])
-    frame["group"] = np.array(["north", "south", "west"])[rows.s.numpy()]
-    frame["hired"] = rows.y.numpy().astype(int)
-    frame.to_csv(tmp_path / "table.csv", index=False)
-    description = ["dataset=csv", f"dataset.path={tmp_path}/table.csv", "dataset.label=hired", "dataset.positive=1"]
-    return [*description, "dataset.sensitive=[group]", "epochs=2", "batch_size=32"]
+def csv(csv, tmp_path):
+    """Overrides that describe the small table that all tests share."""
+    return [override.replace("table.csv", f"{tmp_path}/table.csv") for override in DESCRIPTION]
 
 
 def job(folder, *overrides):
