@@ -113,17 +113,37 @@ def load(config: dict[str, Any]) -> Data:
 
 def facts(data: Data) -> dict[str, Any]:
     """What a record says of its data."""
-    splits = {split: getattr(data, split) for split in ("train", "val", "test")}
+    splits = {
+        "train": data.train,
+        "val": data.val,
+        "test": data.test,
+        "balanced": data.held_out()[1],
+    }  # the last of train
     cells = {
         split: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
         for split, t in splits.items()
     }
     return {
         "groups": data.groups,
-        "rows": {split: len(table.y) for split, table in splits.items()},
+        "rows": {split: len(getattr(data, split).y) for split in ("train", "val", "test")},
         "base_rates": cells,  # [rows, rows of class 1] of each group
         "data_sha256": data.sha256,
     }
+
+
+def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
+    if "val" in build(config["method"], "method").needs:
+        for group, (rows, positive) in zip(data["groups"], data["base_rates"]["balanced"], strict=True):
+            for label, number in enumerate((rows - positive, positive)):
+                require(
+                    number > 0,
+                    "dataset.sensitive",
+                    config["dataset"]["sensitive"],
+                    f"such that every group has training rows of both labels, for dataset.split.balanced="
+                    f"{config['dataset']['split']['balanced']} of each; {group} has none with label {label}; merge or "
+                    "drop the group",
+                )
 
 
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:

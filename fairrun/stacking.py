@@ -24,7 +24,7 @@ from fairrun.checkpoint import Checkpoint
 from fairrun.data.table import Data, Table
 from fairrun.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.fit import Run, fit
-from fairrun.job import Job, check, digest, facts, failed, is_finished, load, record
+from fairrun.job import Job, check, check_data, digest, facts, failed, is_finished, load, record
 from fairrun.method import PerRun
 from fairrun.native.parts import choose
 from fairrun.progress import Display, is_published, publish
@@ -145,7 +145,7 @@ def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
     """Write the tables to a file that workers map into their memory."""
     tables = {split: dict(getattr(data, split).to("cpu", dtype)._asdict()) for split in ("train", "val", "test")}
     part = path.with_name(path.name + ".part")
-    torch.save(tables | {"features": data.features, "groups": data.groups, "sha256": data.sha256}, part)
+    torch.save(data._asdict() | tables, part)
     os.replace(part, path)
 
 
@@ -202,6 +202,7 @@ class Sweep:
         try:
             check(job.config, here=isinstance(self.executor, Inline | Loky))
             data = self._facts(job.config)
+            check_data(job.config, data)
         except InputError as error:
             return Outcome("refused", str(error))
         found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from fairrun.build import build
+from fairrun.data.split import per_cell
 from fairrun.data.table import Data, Table
 from fairrun.train import CONF
 
@@ -43,4 +45,6 @@ def table(num_rows: int, seed: int, num_groups: int = 3, num_features: int = 6) 
 def data(num_groups: int = 3) -> Data:
     """150 train rows, which 32 do not divide, and odd numbers of validation and test rows."""
     train, val, test = (table(n, seed, num_groups) for seed, n in enumerate((150, 61, 83)))
-    return Data(train, val, test, [f"x{k}" for k in range(6)], [f"s={g}" for g in range(num_groups)], "synthetic")
+    balanced = torch.tensor(per_cell((2 * train.s + train.y.long()).numpy(), 2, np.random.default_rng(0)))
+    features, groups = [f"x{k}" for k in range(6)], [f"s={g}" for g in range(num_groups)]
+    return Data(train, val, test, features, groups, "synthetic", balanced)

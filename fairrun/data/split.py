@@ -1,4 +1,4 @@
-"""Stratified splits."""
+"""Splits by strata."""
 
 import numpy as np
 
@@ -16,3 +16,17 @@ def stratified(cells: np.ndarray, fraction: float, rng: np.random.Generator) -> 
     chosen = np.zeros(len(cells), dtype=bool)
     chosen[order] = np.diff(total) > 0
     return chosen
+
+
+def per_cell(cells: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """The positions of ``number`` rows of each cell, drawn at random and sorted by cell -> [M].
+
+    A cell never gives more than half of its rows, rounded up, so a small cell gives fewer.
+    """
+    members = (rng.permutation(np.flatnonzero(cells == cell)) for cell in np.unique(cells))
+    return np.concatenate([rows[: min(number, (len(rows) + 1) // 2)] for rows in members])
+
+
+def per_cell_with_replacement(cells: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """The positions of ``number`` rows of each cell, where a row may be drawn more than once, sorted by cell -> [M]."""
+    return np.concatenate([rng.choice(np.flatnonzero(cells == cell), number) for cell in np.unique(cells)])

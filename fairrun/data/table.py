@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fairrun.check import InputError, is_integer, is_number, require
 from fairrun.data.sources import write_frame
-from fairrun.data.split import stratified
+from fairrun.data.split import per_cell, per_cell_with_replacement, stratified
 
 
 class Table(NamedTuple):
@@ -29,6 +29,10 @@ class Table(NamedTuple):
         """The same rows elsewhere, features and labels in ``dtype``."""
         return Table(self.x.to(device, dtype), self.y.to(device, dtype), self.s.to(device))
 
+    def rows(self, i: Tensor) -> "Table":
+        """The rows ``i`` alone; as bool [N], or as numbers."""
+        return Table(self.x[i], self.y[i], self.s[i])
+
 
 class Data(NamedTuple):
     """A data set, ready to train on."""
@@ -39,11 +43,17 @@ class Data(NamedTuple):
     features: list[str]  # D names of encoded features
     groups: list[str]  # S names: the values of the sensitive attribute, "sex=Female" or "sex=Female, race=Black"
     sha256: str  # of the frame that the tables were made from
+    balanced: Tensor  # [M] rows of train: equally many of each cell of group and label, for methods that validate
 
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data elsewhere."""
         tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}
-        return self._replace(**tables)
+        return self._replace(**tables, balanced=self.balanced.to(device))
+
+    def held_out(self) -> tuple[Table, Table]:
+        """The training rows apart: those that a method trains on, and the balanced ones that it validates on."""
+        trained = torch.ones_like(self.train.y, dtype=torch.bool).index_fill(0, self.balanced, False)
+        return self.train.rows(trained), self.train.rows(self.balanced)
 
 
 class Rows(Protocol):
@@ -59,7 +69,9 @@ class Split:
     """How rows are divided into train, validation and test, stratified by label and sensitive attribute."""
 
     test: str | float  # "official", or the fraction of all rows in (0, 1)
+    balance_test: bool  # draw that fraction with replacement, equally many of each cell of group and label
     val: float  # fraction of the rows that are not test rows, in (0, 1)
+    balanced: int  # training rows of each cell of group and label for methods that validate on some, >= 1
     seed: int  # of the split; apart from the training seed, so that runs of all seeds share their rows
 
     def __post_init__(self) -> None:
@@ -67,6 +79,10 @@ class Split:
         for name, value in fractions.items():
             allowed = "a fraction between 0 and 1" + (", or official" if name == "test" else "")
             require(is_number(value) and 0 < float(value) < 1, name, value, allowed)
+        require(
+            not self.balance_test or self.test != "official", "balance_test", True, "false for an official test set"
+        )
+        require(self.balanced >= 1, "balanced", self.balanced, ">= 1")
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
@@ -104,16 +120,20 @@ class Dataset:
         y = self._labels(frame)
         s, groups = self._groups(frame)
         split = self._split(frame, y, s)
-        train = frame[split == "train"]
-        _refuse_groups_without_positives(y[split == "train"], s[split == "train"], groups, self.sensitive)
-        encoder = _encoder(numeric, categorical).fit(train)
+        train, balanced = split["train"], split.pop("balanced")
+        _refuse_groups_without_positives(y[train], s[train], groups, self.sensitive)
+        encoder = _encoder(numeric, categorical).fit(frame.iloc[train])
         tables = {}
-        for name in ("train", "val", "test"):
-            rows = split == name
-            x = np.asarray(encoder.transform(frame[rows]), dtype=np.float64)
+        for name, rows in split.items():
+            x = np.asarray(encoder.transform(frame.iloc[rows]), dtype=np.float64)
             tables[name] = Table(torch.tensor(x), torch.tensor(y[rows]), torch.tensor(s[rows]))
-        digest = hashlib.sha256(write_frame(frame)).hexdigest()
-        return Data(**tables, features=list(encoder.get_feature_names_out()), groups=groups, sha256=digest)
+        return Data(
+            **tables,
+            features=list(encoder.get_feature_names_out()),
+            groups=groups,
+            sha256=hashlib.sha256(write_frame(frame)).hexdigest(),
+            balanced=torch.tensor(np.searchsorted(train, balanced)),
+        )
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         _refuse_unknown_columns(frame, "label", [self.label])
@@ -171,24 +191,35 @@ class Dataset:
         ]
         return s.astype(np.int64), names
 
-    def _split(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> np.ndarray:
-        rng = np.random.default_rng(self.split.seed)
-        cells = 2 * s + y.astype(np.int64)
+    def _split(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of train, val and test, and ``balanced``, which are rows of train."""
+        rng, apart = (np.random.default_rng(seed) for seed in (self.split.seed, [self.split.seed, 1]))
+        cells, every = 2 * s + y.astype(np.int64), np.arange(len(frame))
+        balanced = per_cell(cells, self.split.balanced, apart) if self.split.balance_test else every[:0]
+        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
+        rest = np.setdiff1d(every, np.concatenate([test, balanced]))
+        in_val = stratified(cells[rest], self.split.val, rng)
+        split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
+        for name, rows in split.items():
+            if not len(rows):
+                raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self.split}")
+        if not len(balanced):
+            balanced = split["train"][per_cell(cells[split["train"]], self.split.balanced, apart)]
+        return split | {"balanced": balanced}
+
+    def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
         if self.split.test == "official":
             if "split" not in frame or set(frame["split"]) != {"train", "test"}:
                 raise InputError(
                     "dataset.split.test=official needs a column split with train and test; give a fraction instead"
                 )
-            test = frame["split"].to_numpy() == "test"
-        else:
-            test = stratified(cells, float(self.split.test), rng)
-        split = np.where(test, "test", "train").astype("<U5")
-        rest = np.flatnonzero(~test)
-        split[rest[stratified(cells[rest], self.split.val, rng)]] = "val"
-        for name in ("train", "val", "test"):
-            if not (split == name).any():
-                raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self.split}")
-        return split
+            return np.flatnonzero(frame["split"] == "test")
+        fraction = float(self.split.test)
+        if self.split.balance_test:
+            number = int(fraction * len(frame) / len(np.unique(cells)))
+            return rows[per_cell_with_replacement(cells[rows], number, rng)]
+        return rows[stratified(cells[rows], fraction, rng)]
 
 
 def _encoder(numeric: list[str], categorical: list[str]) -> Any:

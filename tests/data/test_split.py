@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairrun.data.split import stratified
+from fairrun.data.split import per_cell, per_cell_with_replacement, stratified
 
 ROUNDING = 1e-9
 cell_sizes = st.lists(st.integers(1, 60), min_size=1, max_size=30)
@@ -71,3 +71,21 @@ def test_shares_that_are_whole_rows_are_met_exactly():
 
 def test_no_row_of_no_rows_is_chosen():
     assert stratified(np.array([], dtype=np.int64), 0.3, np.random.default_rng(0)).shape == (0,)
+
+
+@examples
+@given(cell_sizes, st.integers(1, 20), seeds)
+def test_a_number_of_rows_a_cell_is_had_from_every_cell_that_has_twice_as_many(sizes, number, seed):
+    cells = cells_of(sizes, seed)
+    rows = per_cell(cells, number, np.random.default_rng(seed))
+    assert len(set(rows)) == len(rows)
+    assert np.bincount(cells[rows], minlength=len(sizes)).tolist() == [min(number, (n + 1) // 2) for n in sizes]
+    assert cells[rows].tolist() == sorted(cells[rows])
+
+
+@examples
+@given(cell_sizes, st.integers(1, 20), seeds)
+def test_with_replacement_every_cell_gives_the_number(sizes, number, seed):
+    cells = cells_of(sizes, seed)
+    rows = per_cell_with_replacement(cells, number, np.random.default_rng(seed))
+    assert np.bincount(cells[rows], minlength=len(sizes)).tolist() == [number] * len(sizes)

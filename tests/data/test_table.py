@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,11 @@ from fairrun.data.table import Dataset, Split
 from fairrun.datasets.csv import Csv
 
 SPLITS = ("train", "val", "test")
+SPLIT = Split(test=0.3, balance_test=False, val=0.2, balanced=4, seed=0)
+
+
+def split_of(**changes):
+    return dataclasses.replace(SPLIT, **changes)
 
 
 def people(num_rows=500):
@@ -45,7 +52,7 @@ def dataset(tmp_path):
             "states": {},
             "numeric": None,
             "categorical": None,
-            "split": Split(test=0.3, val=0.2, seed=0),
+            "split": SPLIT,
             "path": str(path),
         }
         return Dataset(**{**options, **changes})
@@ -85,7 +92,7 @@ def test_tables_move_to_another_type_and_leave_groups_whole_numbers(dataset):
 @pytest.mark.parametrize("test", [0.3, "official"])
 def test_splits_are_disjoint_and_hold_every_row(test, dataset):
     frame = with_official_split(people())
-    data = dataset(frame, split=Split(test, 0.2, 0)).load()
+    data = dataset(frame, split=split_of(test=test)).load()
     scaled = torch.cat([column(data, split, "id") for split in SPLITS])
     assert len(scaled) == len(scaled.unique()) == len(frame)
 
@@ -115,14 +122,14 @@ def test_a_split_is_stratified_by_label_and_group(sensitive, dataset):
 
 def test_the_official_test_rows_are_the_test_rows(dataset):
     frame = with_official_split(people())
-    rows = rows_of(dataset(frame, split=Split("official", 0.2, 0)).load())
+    rows = rows_of(dataset(frame, split=split_of(test="official")).load())
     assert rows["test"].tolist() == frame["id"][frame["split"] == "test"].tolist()
     assert len(rows["val"]) == 0.2 * 300
 
 
 def test_the_official_split_is_not_used_where_a_fraction_is_given(dataset):
     frame = with_official_split(people())
-    rows = rows_of(dataset(frame, split=Split(0.3, 0.2, 0)).load())
+    rows = rows_of(dataset(frame, split=SPLIT).load())
     assert set(frame["split"][frame["id"].isin(rows["test"])]) == {"train", "test"}
 
 
@@ -155,7 +162,7 @@ def test_the_global_seeds_do_not_change_the_split(dataset):
 @pytest.mark.parametrize("test", [0.3, "official"])
 def test_the_seed_of_the_split_changes_the_split(test, dataset):
     frame = with_official_split(people())
-    before, after = (rows_of(dataset(frame, split=Split(test, 0.2, seed)).load()) for seed in (0, 1))
+    before, after = (rows_of(dataset(frame, split=split_of(test=test, seed=seed)).load()) for seed in (0, 1))
     assert set(before["val"]) != set(after["val"])
     assert (set(before["test"]) == set(after["test"])) == (test == "official")
 
@@ -174,7 +181,7 @@ def test_numeric_features_have_mean_0_and_deviation_1_on_train_rows(dataset):
 def test_scales_are_learned_from_train_rows_only(dataset):
     frame = with_official_split(people())
     shifted = frame.assign(age=frame["age"].where(frame["split"] == "train", frame["age"] + 1e6))
-    official = Split("official", 0.2, 0)
+    official = split_of(test="official")
     before, after = (dataset(rows, split=official).load() for rows in (frame, shifted))
     assert torch.equal(column(before, "train", "age"), column(after, "train", "age"))
     assert column(after, "test", "age").min() > 1e3
@@ -206,7 +213,7 @@ def test_a_category_of_test_rows_only_is_all_zeros(dataset):
     frame = with_official_split(people())
     pilot = (frame["split"] == "test") & (frame["id"] % 2 == 0)
     frame["job"] = frame["job"].mask(pilot, "pilot")
-    data = dataset(frame, split=Split("official", 0.2, 0)).load()
+    data = dataset(frame, split=split_of(test="official")).load()
     jobs = [name for name in data.features if name.startswith("job=")]
     assert jobs == ["job=?", "job=clerk", "job=cook"]
     known = torch.stack([column(data, "test", name) for name in jobs]).sum(0)
@@ -307,7 +314,7 @@ def test_an_intersection_without_rows_is_no_group(dataset):
 
 
 def test_the_hash_of_the_rows_is_the_same_for_the_same_rows(dataset):
-    assert dataset(people()).load().sha256 == dataset(people(), split=Split(0.5, 0.5, 7)).load().sha256
+    assert dataset(people()).load().sha256 == dataset(people(), split=split_of(test=0.5, val=0.5, seed=7)).load().sha256
 
 
 def test_the_hash_of_the_rows_changes_with_one_value(dataset):
@@ -317,6 +324,45 @@ def test_the_hash_of_the_rows_changes_with_one_value(dataset):
 
 
 # Tables that cannot be trained on
+
+
+def cells_of(table):
+    return (2 * table.s + table.y.long()).numpy()
+
+
+def test_the_balanced_rows_are_as_many_of_each_cell_and_apart_from_the_rows_that_are_trained_on(dataset):
+    data = dataset(people(), sensitive=["race"]).load()
+    trained, balanced = data.held_out()
+    assert np.bincount(cells_of(balanced)).tolist() == [4] * 6
+    numbers = data.features.index("id")
+    seen = [set(rows.x[:, numbers].tolist()) for rows in (trained, balanced, data.val, data.test)]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 500
+    assert len(trained.y) + len(balanced.y) == len(data.train.y)
+
+
+def test_a_small_cell_gives_at_most_half_of_its_rows_to_the_balanced_ones(dataset):
+    frame = people()
+    rare = (frame["race"] == "A") & (frame["hired"] == 1)
+    frame = frame[~rare | (rare.cumsum() <= 7)]
+    data = dataset(frame, sensitive=["race"], split=split_of(balanced=50)).load()
+    have, taken = (np.bincount(cells_of(rows), minlength=6) for rows in (data.train, data.held_out()[1]))
+    assert taken.tolist() == np.minimum(50, (have + 1) // 2).tolist()
+    assert taken.min() < 4 and taken.max() > 20
+
+
+def test_the_balanced_rows_leave_the_split_as_it_is(dataset):
+    few, many = (rows_of(dataset(people(), split=split_of(balanced=n)).load()) for n in (1, 20))
+    for split in SPLITS:
+        assert few[split].tolist() == many[split].tolist()
+
+
+def test_a_balanced_test_set_has_as_many_rows_of_each_cell_and_shares_none_with_the_others(dataset):
+    data = dataset(people(), split=split_of(test=0.4, balance_test=True)).load()
+    assert np.bincount(cells_of(data.test)).tolist() == [50] * 4
+    rows = rows_of(data)
+    assert not set(rows["test"]) & {*rows["train"], *rows["val"]}
+    assert len({*rows["test"], *rows["train"], *rows["val"]}) == 500
+    assert np.bincount(cells_of(data.held_out()[1])).tolist() == [4] * 4
 
 
 REFUSED = {
@@ -346,7 +392,7 @@ REFUSED = {
         lambda frame: with_official_split(
             frame.assign(hired=frame["hired"].mask((frame["sex"] == "F") & (frame.index < 300), 0))
         ),
-        {"split": ("official", 0.2, 0)},
+        {"split": {"test": "official"}},
         ["dataset.sensitive=['sex']", "every group must have a positive row in train", "'sex=F'"],
     ),
     "label missing": (None, {"label": "salary"}, ["dataset.label", "'salary'", "id, age, job, sex, race, hired"]),
@@ -404,33 +450,43 @@ REFUSED = {
     ),
     "no official split": (
         None,
-        {"split": ("official", 0.2, 0)},
+        {"split": {"test": "official"}},
         ["dataset.split.test=official", "a column split with train and test", "give a fraction"],
     ),
     "an official split with other names": (
         lambda frame: frame.assign(split=["train"] * 300 + ["valid"] * 200),
-        {"split": ("official", 0.2, 0)},
+        {"split": {"test": "official"}},
         ["dataset.split.test=official", "a column split with train and test"],
     ),
     "an official split without test rows": (
         lambda frame: frame.assign(split="train"),
-        {"split": ("official", 0.2, 0)},
+        {"split": {"test": "official"}},
         ["dataset.split.test=official", "a column split with train and test"],
     ),
     "no row left for val": (
         lambda frame: frame.iloc[:40],
-        {"split": (0.3, 0.001, 0)},
+        {"split": {"val": 0.001}},
         ["dataset.split", "no row for val", "40 rows", "val=0.001"],
     ),
-    "test fraction of 0": (None, {"split": (0, 0.2, 0)}, ["test must be", "between 0 and 1, or official", "got 0"]),
-    "test fraction of 1": (None, {"split": (1.0, 0.2, 0)}, ["test must be", "between 0 and 1, or official", "got 1.0"]),
-    "test fraction negative": (None, {"split": (-0.1, 0.2, 0)}, ["test must be", "between 0 and 1", "got -0.1"]),
-    "test fraction not a number": (None, {"split": (float("nan"), 0.2, 0)}, ["test must be", "a fraction", "got nan"]),
-    "test is another word": (None, {"split": ("oficial", 0.2, 0)}, ["test must be", "or official", "got 'oficial'"]),
-    "val fraction of 0": (None, {"split": (0.3, 0, 0)}, ["val must be", "between 0 and 1", "got 0"]),
-    "val fraction above 1": (None, {"split": ("official", 20, 0)}, ["val must be", "between 0 and 1", "got 20"]),
-    "seed negative": (None, {"split": (0.3, 0.2, -1)}, ["seed must be", "an integer >= 0", "got -1"]),
-    "seed fractional": (None, {"split": (0.3, 0.2, 0.5)}, ["seed must be", "an integer >= 0", "got 0.5"]),
+    "test fraction of 0": (None, {"split": {"test": 0}}, ["test must be", "between 0 and 1, or official", "got 0"]),
+    "test fraction of 1": (None, {"split": {"test": 1.0}}, ["test must be", "between 0 and 1, or official", "got 1.0"]),
+    "test fraction negative": (None, {"split": {"test": -0.1}}, ["test must be", "between 0 and 1", "got -0.1"]),
+    "test fraction not a number": (None, {"split": {"test": float("nan")}}, ["test must be", "a fraction", "got nan"]),
+    "test is another word": (None, {"split": {"test": "oficial"}}, ["test must be", "or official", "got 'oficial'"]),
+    "val fraction of 0": (None, {"split": {"val": 0}}, ["val must be", "between 0 and 1", "got 0"]),
+    "val fraction above 1": (
+        None,
+        {"split": {"test": "official", "val": 20}},
+        ["val must be", "between 0 and 1", "got 20"],
+    ),
+    "a balanced official test set": (
+        None,
+        {"split": {"test": "official", "balance_test": True}},
+        ["balance_test must be", "false for an official test set", "got True"],
+    ),
+    "no balanced row": (None, {"split": {"balanced": 0}}, ["balanced must be >= 1", "got 0"]),
+    "seed negative": (None, {"split": {"seed": -1}}, ["seed must be", "an integer >= 0", "got -1"]),
+    "seed fractional": (None, {"split": {"seed": 0.5}}, ["seed must be", "an integer >= 0", "got 0.5"]),
 }
 
 
@@ -438,7 +494,7 @@ REFUSED = {
 def test_a_table_that_cannot_be_trained_on_is_an_error_that_says_what_is_allowed(change, options, parts, dataset):
     frame = change(people()) if change else people()
     with pytest.raises(InputError) as error:
-        dataset(frame, **{key: Split(*value) if key == "split" else value for key, value in options.items()}).load()
+        dataset(frame, **{key: split_of(**value) if key == "split" else value for key, value in options.items()}).load()
     for part in parts:
         assert part in str(error.value)
 
