@@ -18,7 +18,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"build", "checkpoint", "executors", "progress"},
     {"data", "datasets"},
     {"method"},
-    {"losses", "optim", "models", "metrics"},
+    {"losses", "optim", "models", "metrics", "bargaining"},
     {"native"},
     {"methods"},
     {"fit"},
