@@ -78,8 +78,11 @@ def fit(
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
     sees_s = "s" in method.needs
-    state = method.init(model, theta, _whole(data.train, num_runs, num_groups, sees_s))
-    batches = _Batches(data.train, network, streams, batch_size, num_groups, sees_s)
+    train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
+    val = None if held_out is None else _padded(held_out, num_runs, num_groups)
+    whole = _whole(train, num_runs, num_groups)
+    state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
+    batches = _Batches(train, val, network, streams, batch_size, num_groups, sees_s)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
@@ -116,13 +119,14 @@ class _Batches:
     def __init__(
         self,
         table: Table,
+        val: Batch | None,
         network: Network,
         streams: dict[str, list[Generator]],
         batch_size: int,
         num_groups: int,
         sees_s: bool,
     ) -> None:
-        self.table, self.network, self.streams = table, network, streams
+        self.table, self.val, self.network, self.streams = table, val, network, streams
         self.num_groups, self.sees_s = num_groups, sees_s
         self.size = min(batch_size, len(table.y))
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
@@ -147,10 +151,14 @@ class _Batches:
                 i=i,
                 w=self.real[step],
                 s=None if s is None else s[step],
+                masks=self._masks(self.padded),
+                val=None if self.val is None else self.val._replace(masks=self._masks(self.val.y.shape[1])),
                 num_groups=self.num_groups,
                 epoch=epoch,
-                masks=tuple(mask.to(table.x) for mask in self.network.masks(self.streams["dropout"], self.padded)),
             )
+
+    def _masks(self, num_rows: int) -> tuple[Tensor, ...]:
+        return tuple(mask.to(self.table.x) for mask in self.network.masks(self.streams["dropout"], num_rows))
 
     def _padded(self, rows: Tensor) -> Tensor:
         """[R, N] -> [steps, R, B], with zeros behind the rows of each batch."""
@@ -171,16 +179,19 @@ def _generator(seed: int, stream: int) -> Generator:
     return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
 
 
-def _whole(table: Table, num_runs: int, num_groups: int, sees_s: bool) -> Batch:
-    """The training set as one batch; every run sees the same rows."""
-    rows = len(table.y)
+def _whole(table: Table, num_runs: int, num_groups: int) -> Batch:
+    """A table as one batch; every run sees the same rows."""
+    i = torch.arange(len(table.y), device=table.y.device)
+    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, table.y, i, torch.ones_like(table.y), table.s))
+    return Batch(x, y, i, w, s, num_groups=num_groups)
 
-    def stacked(v: Tensor) -> Tensor:
-        return v.expand(num_runs, *v.shape)
 
-    i = stacked(torch.arange(rows, device=table.y.device))
-    s = stacked(table.s) if sees_s else None
-    return Batch(stacked(table.x), stacked(table.y), i, stacked(torch.ones_like(table.y)), s, num_groups)
+def _padded(table: Table, num_runs: int, num_groups: int) -> Batch:
+    """As ``_whole``, with rows of weight 0 behind those of the table."""
+    more = -len(table.y) % ROWS_MULTIPLE
+    padded = Table(F.pad(table.x, (0, 0, 0, more)), F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
+    batch = _whole(padded, num_runs, num_groups)
+    return batch._replace(w=(batch.i < len(table.y)).to(table.y))
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from fairrun.native.parts import choose
 from fairrun.results import dotted, versions
 from fairrun.selection import RULES, Metric, select
 
+log = logging.getLogger(__name__)
 GROUPS = ("method", "dataset", "model", "metric")
 
 
@@ -91,9 +93,21 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
-    build(config["method"], "method")
+    method = build(config["method"], "method")
+    for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
+        _say(remark)
     build(config["model"], "model", num_features=1)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+def _no_remarks(epochs: int) -> list[str]:
+    return []
+
+
+@functools.cache
+def _say(remark: str) -> None:
+    """Once, however many runs it is true of."""
+    log.warning(remark)
 
 
 @functools.cache
@@ -133,17 +147,18 @@ def facts(data: Data) -> dict[str, Any]:
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
-    if "val" in build(config["method"], "method").needs:
-        for group, (rows, positive) in zip(data["groups"], data["base_rates"]["balanced"], strict=True):
-            for label, number in enumerate((rows - positive, positive)):
-                require(
-                    number > 0,
-                    "dataset.sensitive",
-                    config["dataset"]["sensitive"],
-                    f"such that every group has training rows of both labels, for dataset.split.balanced="
-                    f"{config['dataset']['split']['balanced']} of each; {group} has none with label {label}; merge or "
-                    "drop the group",
+    if "val" not in build(config["method"], "method").needs:
+        return
+    wanted = config["dataset"]["split"]["balanced"]
+    for group, (rows, positive) in zip(data["groups"], data["base_rates"]["balanced"], strict=True):
+        for label, number in enumerate((rows - positive, positive)):
+            if number == 0:
+                raise InputError(
+                    f"dataset.split.balanced={wanted} needs training rows of every group and label, got none of "
+                    f"{group!r} with label {label}; merge or drop the group"
                 )
+            if number < wanted:
+                _say(f"dataset.split.balanced={wanted}: {group!r} with label {label} has {number}, half of its rows")
 
 
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:

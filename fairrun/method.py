@@ -19,6 +19,7 @@ from fairrun.check import InputError
 
 PerRun = Tensor  # a float in the config; in training a tensor [R, 1], one value per run: it broadcasts against [R, ...]
 Theta = dict[str, Tensor]  # parameters by name, each [R, ...]
+RowLoss = Callable[[Tensor, Tensor], Tensor]  # of every row's cross-entropy and probability of class 1, all [R, B]
 
 
 class Batch(NamedTuple):
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
     i: Tensor  # [R, B] row numbers in the training set
     w: Tensor  # [R, B] 1.0 for a real row, 0.0 for padding of the last batch
     s: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}; None where it is withheld
+    val: "Batch | None" = None  # the balanced validation batch [R, M], with s; None where it is not needed
     num_groups: int = 2  # S
     epoch: int = 0
     masks: tuple[Tensor, ...] = ()  # drop-out masks, from each run's own generator; the model's business
@@ -47,6 +49,16 @@ class Model(Protocol):
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
         """Both, for the price of one."""
+        ...
+
+    def influence(
+        self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
+    ) -> tuple[Tensor, Tensor]:
+        """How much a step on each row of ``batch`` lowers K mean losses of the M rows of ``val``, up to the step size.
+
+        <grad l_j(theta), grad sum_v weights_kv loss_v(theta_val)>, [R, K, B], with ``weights`` [R, K, M]; and the rows'
+        loss_v, [R, M].
+        """
         ...
 
 
@@ -70,11 +82,14 @@ class State(NamedTuple):
 
 
 class Method(Protocol):
-    """A frozen dataclass of hyper-parameters with two pure functions."""
+    """A frozen dataclass of hyper-parameters with two pure functions.
+
+    It may have a third, ``remarks(epochs) -> list[str]``: what a user should know before a training of so many epochs.
+    """
 
     @property
     def needs(self) -> frozenset[str]:
-        """What training may see beyond x, y and i: any of {"s"}.  A class attribute."""
+        """What training may see beyond x, y and i: any of {"s", "val"}.  A class attribute."""
         ...
 
     def init(self, model: Model, theta: Theta, train: Batch) -> Any:
@@ -132,6 +147,15 @@ def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
     weights = group_mask(g, num_groups) * w.unsqueeze(1)
     total = weights.sum(-1)
     return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0)
+
+
+def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor) -> Tensor:
+    """Equal weights, summing to 1, on the ``fraction`` [R, 1] of the real rows with the largest ``losses`` [R, B], at
+    least one row; the others weigh 0 -> [R, B].
+    """
+    rank = losses.masked_fill(w == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True).argsort(-1)
+    number = (fraction * w.sum(-1, keepdim=True) + 1e-6).floor().clamp(min=1)  # 0.3 * 10 is 3, not 2.999...
+    return (rank < number) / number
 
 
 def label_cells(batch: Batch) -> Tensor:

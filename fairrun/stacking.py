@@ -108,7 +108,7 @@ def _fitting(config: dict[str, Any]) -> int:
     most = MOST_RUNS[config["device"]]
     if config["device"] != "cpu":
         return most
-    width = build(config["model"], "model", num_features=1).width
+    width = build(config["model"], "model", num_features=1).widest
     return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * width)))
 
 

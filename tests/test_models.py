@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from fairrun.check import InputError
+from fairrun.method import Batch
+from fairrun.models.functional import BinaryClassifier
 from fairrun.models.mlp import MLP
 
 
@@ -85,7 +88,7 @@ def test_without_drop_out_no_random_number_is_drawn():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"width": 0}, "width must be >= 1, got 0"),
+        ({"width": 0}, "width must be >= 1, or a list"),
         ({"depth": -1}, "depth must be >= 0, got -1"),
         ({"fairness_layers": 4}, "fairness_layers must be between 0 and model.depth=3, got 4"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
@@ -94,3 +97,99 @@ def test_without_drop_out_no_random_number_is_drawn():
 def test_bad_sizes_are_refused_by_name(changes, message):
     with pytest.raises(ValueError, match=message):
         mlp(**changes)
+
+
+def rows(num_runs, num_rows, seed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(num_runs, num_rows, 5, generator=g, dtype=torch.float64)
+    y = (torch.rand(num_runs, num_rows, generator=g) < 0.4).double()
+    return Batch(x, y, torch.zeros_like(y), torch.ones_like(y))
+
+
+def influence_case(**changes):
+    """Two runs, 7 training rows, 6 validation rows, 3 objectives, at two different points."""
+    network = mlp(**changes)
+    theta, theta_val = network.init(generators(2)), network.init(generators(4)[2:])
+    batch, val = rows(2, 7, 0), rows(2, 6, 1)
+    if network.dropout:
+        batch = batch._replace(masks=tuple(m.double() for m in network.masks(generators(2), 7)))
+        val = val._replace(masks=tuple(m.double() for m in network.masks(generators(2), 6)))
+    weights = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64) - 0.3
+    return BinaryClassifier(network), theta, batch, theta_val, val, weights
+
+
+def with_square(losses, p):
+    return losses + p**2
+
+
+NETWORKS = pytest.mark.parametrize(
+    "changes",
+    [{}, {"depth": 0, "fairness_layers": 0}, {"width": [8, 4, 6]}, {"dropout": 0.4}, {"depth": 1}],
+    ids=["three layers", "linear", "widths", "drop-out", "one layer"],
+)
+
+
+@NETWORKS
+def test_influence_is_the_inner_product_of_gradients(changes):
+    """Against every row's gradient, one by one."""
+    model, theta, batch, theta_val, val, weights = influence_case(**changes)
+    gains, losses = model.influence(theta, batch, theta_val, val, weights, with_square)
+
+    def flat_gradient(function, at):
+        leaves = {name: p.clone().requires_grad_() for name, p in at.items()}
+        grads = torch.autograd.grad(function(leaves), list(leaves.values()))
+        return torch.cat([g.flatten(1) for g in grads], dim=1)  # [R, P]
+
+    torch.testing.assert_close(losses, with_square(*model.losses_and_scores(theta_val, val)))
+    for k in range(3):
+        grad_k = flat_gradient(
+            lambda at: (weights[:, k] * with_square(*model.losses_and_scores(at, val))).sum(),  # noqa: B023
+            theta_val,
+        )
+        for j in range(7):
+            grad_j = flat_gradient(lambda at: model.losses(at, batch)[:, j].sum(), theta)  # noqa: B023
+            torch.testing.assert_close(gains[:, k, j], (grad_k * grad_j).sum(-1), rtol=1e-10, atol=1e-12)
+
+
+@NETWORKS
+def test_influence_by_products_is_influence_by_forward_derivatives(changes):
+    case = influence_case(**changes)
+    products, _ = case[0].influence(*case[1:], with_square)
+    derivatives, _ = case[0]._influence_by_jvp(*case[1:], with_square)
+    torch.testing.assert_close(products, derivatives, rtol=1e-10, atol=1e-12)
+    model, theta, batch, theta_val, val, weights = case
+    theta, theta_val = ({name: p.float() for name, p in at.items()} for at in (theta, theta_val))
+    batch, val = (
+        b._replace(x=b.x.float(), y=b.y.float(), masks=tuple(m.float() for m in b.masks)) for b in (batch, val)
+    )
+    single, _ = model.influence(theta, batch, theta_val, val, weights.float(), with_square)
+    assert single.dtype == torch.float32
+    assert (single - derivatives).abs().max() < 1e-5 * derivatives.abs().max()
+
+
+def test_influence_is_the_hypergradient_of_a_virtual_step():
+    """d L_k(theta - lr sum_j eps_j grad l_j) / d eps_j at eps = 0 is -lr <grad L_k, grad l_j>: by double backward."""
+    model, theta, batch, _, val, weights = influence_case()
+    gains, _ = model.influence(theta, batch, theta, val, weights, with_square)
+    lr = 0.3
+    leaves = {name: p.clone().requires_grad_() for name, p in theta.items()}
+    eps = torch.zeros(2, 7, dtype=torch.float64, requires_grad=True)
+    grads = torch.autograd.grad((eps * model.losses(leaves, batch)).sum(), list(leaves.values()), create_graph=True)
+    virtual = {name: p - lr * g for (name, p), g in zip(leaves.items(), grads, strict=True)}
+    losses = with_square(*model.losses_and_scores(virtual, val))
+    for k in range(3):
+        (hypergradient,) = torch.autograd.grad((weights[:, k] * losses).sum(), eps, retain_graph=True)
+        torch.testing.assert_close(hypergradient, -lr * gains[:, k], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"width": [8, 8]}, {"width": [8, 0, 8]}, {"width": 0}, {"width": [8, 8, 8, 8]}], ids=str
+)
+def test_widths_that_do_not_fit_the_depth_are_an_error(changes):
+    with pytest.raises(InputError, match=r"width must be >= 1, or a list of model\.depth=3 such numbers"):
+        mlp(**changes)
+
+
+def test_the_widest_layer_is_known():
+    assert mlp(width=[4, 16, 8]).widest == 16
+    assert mlp(depth=0, fairness_layers=0).widest == 1

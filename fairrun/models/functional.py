@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from fairrun.method import Batch, Theta
+from fairrun.method import Batch, RowLoss, Theta
+
+Tangent = tuple[Tensor, Tensor | None]  # a linear layer's input [R, B, in], and the logit's slope at its output
+#                                         [R, B, out]; None for the slope 1 of the last layer, whose output is the logit
 
 
 class Network(Protocol):
     """What a module of ``fairrun.models`` provides."""
 
     @property
-    def width(self) -> int:
+    def widest(self) -> int:
         """Units of the widest hidden layer."""
         ...
 
@@ -31,6 +34,14 @@ class Network(Protocol):
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B].  Without masks nothing is dropped."""
+        ...
+
+    def tangents(
+        self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
+    ) -> tuple[Tensor, Sequence[Tangent]] | None:
+        """The logits and, of every linear layer, what its weights' gradient is the product of.  None for a network that
+        is more than linear layers: forward-mode derivatives are taken instead.
+        """
         ...
 
 
@@ -51,5 +62,47 @@ class BinaryClassifier:
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
         """Both, from one pass through the network."""
-        logits = self.network.logits(theta, batch.x, batch.masks)
-        return F.binary_cross_entropy_with_logits(logits, batch.y, reduction="none"), torch.sigmoid(logits)
+        return _losses_and_scores(self.network.logits(theta, batch.x, batch.masks), batch.y)
+
+    def influence(
+        self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
+    ) -> tuple[Tensor, Tensor]:
+        """<grad l_j(theta), grad sum_v weights_kv loss_v(theta_val)> for all j and k, [R, K, B], and loss_v, [R, M].
+
+        For linear layers by products of their inputs and slopes, no row's gradient is made: with z a row's logit,
+        <grad z_j, grad z_v> is the sum over layers of (1 + <a_j, a_v>) <e_j, e_v>.
+        """
+        ours = self.network.tangents(theta, batch.x, batch.masks)
+        theirs = self.network.tangents(theta_val, val.x, val.masks)
+        if ours is None or theirs is None:
+            return self._influence_by_jvp(theta, batch, theta_val, val, weights, loss)
+        logits, logits_val = ours[0], theirs[0].detach().requires_grad_()
+        losses = loss(*_losses_and_scores(logits_val, val.y))
+        (slope,) = torch.autograd.grad(losses.sum(), logits_val)  # dloss_v / dz_v
+        kernel = sum(_product(layer, layer_val) for layer, layer_val in zip(ours[1], theirs[1], strict=True))
+        gains = (weights * slope.unsqueeze(1)) @ kernel * (torch.sigmoid(logits) - batch.y).unsqueeze(1)
+        return gains, losses.detach()
+
+    def _influence_by_jvp(
+        self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
+    ) -> tuple[Tensor, Tensor]:
+        """The same for any network: a backward and a forward derivative for each k."""
+        leaves = {name: p.detach().requires_grad_() for name, p in theta_val.items()}
+        losses = loss(*self.losses_and_scores(leaves, val))
+        gains = []
+        for weights_k in weights.unbind(1):
+            grads = torch.autograd.grad((weights_k * losses).sum(), list(leaves.values()), retain_graph=True)
+            direction = dict(zip(leaves, grads, strict=True))
+            gains.append(torch.func.jvp(lambda theta: self.losses(theta, batch), (theta,), (direction,))[1])
+        return torch.stack(gains, dim=1), losses.detach()
+
+
+def _losses_and_scores(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return F.binary_cross_entropy_with_logits(logits, y, reduction="none"), torch.sigmoid(logits)
+
+
+def _product(layer: Tangent, layer_val: Tangent) -> Tensor:
+    """A linear layer's part of <grad z_j, grad z_v>, weights and bias, [R, M, B]."""
+    (a, e), (a_val, e_val) = layer, layer_val
+    product = torch.baddbmm(a.new_ones(()), a_val, a.mT)
+    return product if e is None or e_val is None else product * (e_val @ e.mT)

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import require
 from fairrun.method import Theta
+from fairrun.models.functional import Tangent
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,26 @@ class MLP:
     """
 
     num_features: int  # D
-    width: int  # of every hidden layer
+    width: int | list[int]  # of every hidden layer, or of each in turn
     depth: int  # hidden layers; 0 is the linear model
     fairness_layers: int  # how many of the hidden layers, counted from the last, are the group "fairness"
     dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
 
     def __post_init__(self) -> None:
-        require(self.width >= 1, "width", self.width, ">= 1")
         require(self.depth >= 0, "depth", self.depth, ">= 0")
+        allowed = f">= 1, or a list of model.depth={self.depth} such numbers"
+        require(len(self._widths()) == self.depth and min(self._widths(), default=1) >= 1, "width", self.width, allowed)
         allowed = f"between 0 and model.depth={self.depth}"
         require(0 <= self.fairness_layers <= self.depth, "fairness_layers", self.fairness_layers, allowed)
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+
+    @property
+    def widest(self) -> int:
+        """Units of the widest layer."""
+        return max(self._widths(), default=1)
+
+    def _widths(self) -> list[int]:
+        return self.width if isinstance(self.width, list) else [self.width] * self.depth
 
     def _hidden(self) -> list[str]:
         num_base = self.depth - self.fairness_layers
@@ -38,7 +48,7 @@ class MLP:
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters in float64, each run's from its own generator."""
-        sizes = [self.num_features, *[self.width] * self.depth, 1]
+        sizes = [self.num_features, *self._widths(), 1]
         theta = {}
         for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
             for part, rows in (("weight", num_in), ("bias", 1)):
@@ -51,9 +61,8 @@ class MLP:
         if self.dropout == 0:
             return ()
         keep = 1 - self.dropout
-        size = (self.depth, num_rows, self.width)
-        kept = torch.stack([torch.rand(size, generator=g) < keep for g in generators], dim=1)
-        return tuple(kept / keep)
+        layers = ((num_rows, width) for width in self._widths())
+        return tuple(torch.stack([torch.rand(size, generator=g) < keep for g in generators]) / keep for size in layers)
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
@@ -63,3 +72,21 @@ class MLP:
                 x = x * masks[k]
         # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
         return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)
+
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, list[Tangent]]:
+        """The logits [R, B]; of every linear layer, last to first, its input and the logit's slope at its output."""
+        inputs, passes = [x], []
+        for k, name in enumerate(self._hidden()):
+            z = torch.baddbmm(theta[f"{name}.bias"], inputs[-1], theta[f"{name}.weight"])
+            passes.append((z > 0).to(z) * masks[k] if masks else (z > 0).to(z))
+            inputs.append(z * passes[-1])
+        weight = theta["classifier.weight"].mT  # [R, 1, width]
+        logits = (inputs[-1] * weight).sum(-1) + theta["classifier.bias"].squeeze(-1)
+        layers: list[Tangent] = [(inputs[-1], None)]
+        slope = weight
+        for k in reversed(range(self.depth)):
+            slope = slope * passes[k]
+            layers.append((inputs[k], slope))
+            if k > 0:
+                slope = slope @ theta[f"{self._hidden()[k]}.weight"].mT
+        return logits, layers

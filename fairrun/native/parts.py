@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import one_of, require
 from fairrun.method import Theta
+from fairrun.models.functional import Tangent
 from fairrun.models.mlp import MLP
 from fairrun.native.library import library
 from fairrun.optim import Adam, AdamState
@@ -36,7 +37,8 @@ def accelerate(part: Any) -> Any:
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
-        covered = part.width % WIDTH_MULTIPLE == 0 and part.depth > 0 and part.dropout == 0
+        uniform = isinstance(part.width, int) and part.width % WIDTH_MULTIPLE == 0
+        covered = uniform and part.depth > 0 and part.dropout == 0
         return NativeMLP(part, kernels) if covered else part
     if isinstance(part, Adam):
         return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
@@ -56,9 +58,9 @@ class NativeMLP:
     kernels: ctypes.CDLL
 
     @property
-    def width(self) -> int:
+    def widest(self) -> int:
         """As of the ``MLP``."""
-        return self.mlp.width
+        return self.mlp.widest
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """As ``MLP.init``."""
@@ -76,6 +78,12 @@ class NativeMLP:
         logits: Tensor = _Logits.apply(self, x, *parameters)
         return logits
 
+    def tangents(
+        self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
+    ) -> tuple[Tensor, Sequence[Tangent]] | None:
+        """As ``MLP.tangents``."""
+        return self.mlp.tangents(theta, x, masks)
+
     def gather(self, table: Tensor, rows: Tensor, out: Tensor) -> None:
         """``out`` <- the ``rows`` of ``table``, fetched ahead: a data set is larger than the cache."""
         number = _long(table.shape[1]), _pointer(rows), _long(len(rows))
@@ -91,7 +99,7 @@ class _Logits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
         runs, rows, features = x.shape
-        width, depth = native.mlp.width, native.mlp.depth
+        width, depth = native.mlp.widest, native.mlp.depth
         shape = (_long * 5)(runs, rows, features, width, depth)
         activations = x.new_empty(depth, runs, rows, width)
         ends = x.new_empty(runs, rows, dtype=torch.int64)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
@@ -18,8 +17,7 @@ from fairrun.fit import fit
 from fairrun.method import Batch, PerRun, bind
 from fairrun.models.functional import BinaryClassifier
 from fairrun.models.mlp import MLP
-from fairrun.train import CONF
-from tests.synthetic import METHODS, data, method
+from tests.synthetic import METHODS, config, data, method
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, dropout=0.0)
@@ -49,20 +47,21 @@ def start(name, num_runs=3):
     bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
     generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
     model, theta = BinaryClassifier(NETWORK), NETWORK.init(generators)
-    whole = batch_of(rows, torch.arange(len(rows.y)).expand(num_runs, -1))
-    state = bound.init(model, theta, visible(bound, whole))
-    i = torch.stack([torch.randperm(len(rows.y), generator=g)[:32] for g in generators])
     w = torch.ones(num_runs, 32, dtype=torch.float64)
     w[:, 30:] = 0
-    return bound, model, state, visible(bound, batch_of(rows, i)._replace(w=w))
+    held_out = batch_of(rows, data().balanced.repeat(3)[:32].expand(num_runs, -1))._replace(w=w)
+    whole = batch_of(rows, torch.arange(len(rows.y)).expand(num_runs, -1))
+    state = bound.init(model, theta, visible(bound, whole, held_out))
+    i = torch.stack([torch.randperm(len(rows.y), generator=g)[:32] for g in generators])
+    return bound, model, state, visible(bound, batch_of(rows, i)._replace(w=w), held_out)
 
 
 def batch_of(rows, i):
     return Batch(rows.x[i], rows.y[i], i, torch.ones_like(rows.y[i]), rows.s[i], num_groups=3)
 
 
-def visible(bound, batch):
-    return batch if "s" in bound.needs else batch._replace(s=None)
+def visible(bound, batch, held_out):
+    return batch._replace(s=batch.s if "s" in bound.needs else None, val=held_out if "val" in bound.needs else None)
 
 
 def tensors(state):
@@ -131,7 +130,8 @@ def test_the_sensitive_attribute_is_unseen_where_it_is_not_needed(name):
     if "s" in method(name).needs:
         pytest.skip("this method needs s")
     poisoned = data()
-    poisoned = poisoned._replace(train=poisoned.train._replace(s=torch.full_like(poisoned.train.s, 99)))
+    s = torch.full_like(poisoned.train.s, 99).index_copy(0, poisoned.balanced, poisoned.held_out()[1].s)
+    poisoned = poisoned._replace(train=poisoned.train._replace(s=s))
     assert_same_runs(train([method(name)], [0], poisoned), train([method(name)], [0]))
 
 
@@ -199,10 +199,8 @@ def test_the_loss_falls_and_the_runs_learn(name):
 
 
 def test_yaml_keys_are_the_fields(name):
-    yaml = OmegaConf.load(CONF / "method" / f"{name}.yaml")
-    optimizers = {next(iter(entry)).split("@")[1] for entry in yaml.pop("defaults") if not isinstance(entry, str)}
     fields = {field.name for field in dataclasses.fields(type(method(name)))}
-    assert {*yaml.keys(), *optimizers} - {"_target_"} == fields
+    assert {*config(f"method={name}").method} - {"_target_"} == fields
 
 
 def test_the_module_imports_only_what_a_method_may(name):

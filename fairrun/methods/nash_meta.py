@@ -1,0 +1,200 @@
+"""Fairness-aware meta-learning by Nash bargaining (Zeng et al., NeurIPS 2024), and the one-stage forms that it improves
+on: LtR (Ren et al., ICML 2018), FORML (Yan et al., 2022) and Meta-gDRO.  https://arxiv.org/abs/2406.07029
+
+Weigh the rows of each batch so that a step on them lowers the losses of a small balanced validation set.  The players
+are its K = 2S cells of group and label, L_k the mean loss of a cell.  In stage 1 they bargain for the direction; in
+stage 2 a goal sets it:
+
+    mean   (LtR)        lower the mean loss:               beta_k = 1/K
+    gap    (FORML)      lower max_s L_s - min_s L_s:       beta_k = 1/2 in the worst group, -1/2 in the best, else 0
+    worst  (Meta-gDRO)  lower max_s L_s:                   beta_k = 1/2 in the worst group, else 0
+
+    1  theta' <- the step of the optimizer with zero gradient (momentum and weight decay move theta)
+    2  g_k[j] <- <grad L_k(theta'), grad l_j(theta)>       how much weight on row j lowers L_k, up to the step size
+    3  alpha <- the Nash bargaining solution, G'G alpha = 1/alpha, in stage 1; beta in stage 2
+    4  d <- sum_k alpha_k g_k;   w <- max(d, 0), normalised
+    5  theta <- theta - lr sum_j w_j grad l_j(theta)
+
+Letters: G holds the g_k, M = G'G; L_s is the mean of a group's two cells.  A cell without a row is no player.
+Differs from the paper: the network has one logit, not two.  Where the players have no agreement (0 is in the convex
+hull of the g_k) the goal sets the direction.  Stage 2 may also start by a criterion, ``bargain_until``.  The virtual
+step is along the gradient, whatever the optimizer.
+Differs from the authors' code: g_k comes from inner products, not from a copy of the network that is differentiated
+through.  The bargaining problem is solved exactly; theirs stops at a tolerance, and fails on batches that have a
+solution.  Weights sum to 1; with ``variant: authors`` their L2 norm is fixed, as theirs, and where bargaining fails
+under the goal mean the direction is that of the batch before.  The weights are found with the drop-out masks of the
+step.  Theirs sums weighted losses with |w| = 1, here |w| = 1/sqrt(B) at most: their lr and weight decay are our
+lr / sqrt(B) and weight decay sqrt(B).
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairrun.bargaining import nash_bargaining
+from fairrun.check import one_of, require
+from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, label_cells
+
+GOALS = ("mean", "gap", "worst")
+
+
+class Stage(NamedTuple):
+    """Who still bargains, and what ``bargain_until`` looks at, each [R]."""
+
+    bargains: Tensor  # bool
+    epoch: Tensor  # that the counts are of
+    steps: Tensor
+    aligned: Tensor  # of these steps, in how many the weights lowered every player's loss
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, stage, and the direction of the batch before where that may be taken again."""
+
+    theta: Theta
+    opt: Any
+    stage: Stage
+    d: Tensor  # [R, B], or [R, 1] where it is of no use
+
+
+@dataclass(frozen=True)
+class NashMeta:
+    """Two stages: the players bargain, then a goal rules."""
+
+    optimizer: Optimizer
+    goal: str  # of stage 2: mean, gap or worst
+    bargain_epochs: int  # epochs of stage 1, >= 0; 0 is the one-stage form
+    bargain_until: float | None  # stage 1 ends sooner, after an epoch in which the weights, all of them >= 0, lowered
+    #                              every player's loss in this share of the steps, in (0, 1]; null: no such criterion
+    validation_loss: str  # of a row: cross_entropy; or cross_entropy_f1, with a surrogate of the F1 score added (paper)
+    variant: str  # exact; authors: as their code where it differs
+    needs: ClassVar[frozenset[str]] = frozenset({"val"})
+
+    def __post_init__(self) -> None:
+        one_of("goal", self.goal, GOALS)
+        require(self.bargain_epochs >= 0, "bargain_epochs", self.bargain_epochs, ">= 0")
+        until = self.bargain_until
+        require(until is None or 0 < until <= 1, "bargain_until", until, "null or in (0, 1]")
+        one_of("validation_loss", self.validation_loss, ("cross_entropy", "cross_entropy_f1"))
+        one_of("variant", self.variant, ("exact", "authors"))
+
+    def remarks(self, epochs: int) -> list[str]:
+        """What a user should know before a training of so many epochs."""
+        if self.bargain_until is None and self.bargain_epochs >= epochs:
+            return [f"method.bargain_epochs={self.bargain_epochs}: stage 2 never starts, epochs={epochs}"]
+        return []
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """Every run bargains."""
+        nothing = torch.zeros_like(train.y[:, 0])
+        stage = Stage(torch.ones_like(nothing, dtype=torch.bool), nothing, nothing, nothing)
+        return State(theta, self.optimizer.init(theta), stage, nothing.unsqueeze(-1))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the batch, weighted for the players."""
+        assert batch.val is not None
+        players = cell_weights(batch.val)  # [R, K, M]
+        present = players.any(-1)  # [R, K]
+        standstill = {name: torch.zeros_like(p) for name, p in state.theta.items()}
+        theta_val, _ = self.optimizer.step(state.theta, standstill, state.opt)  # 1
+        g, losses = model.influence(state.theta, batch, theta_val, batch.val, players, self._row_loss(batch.val))  # 2
+        g = g * batch.w.unsqueeze(1)  # [R, K, B]
+        beta = goal_weights(self.goal, (players * losses.unsqueeze(1)).sum(-1), present)  # [R, K]
+        gram = g.double() @ g.double().mT  # M, [R, K, K]
+        stage = self._stage(state.stage, batch.epoch)
+        alpha, infeasible = beta, torch.zeros_like(stage.bargains)
+        if batch.epoch < self.bargain_epochs:
+            agreed, status = nash_bargaining(gram)  # 3
+            infeasible = stage.bargains & ~status.solved
+            alpha = torch.where((stage.bargains & status.solved).unsqueeze(-1), agreed.to(beta), beta)
+        alpha = _scaled(alpha, alpha.abs().sum(-1, keepdim=True))
+        d = (alpha.unsqueeze(-1) * g).sum(1)  # 4, [R, B]
+        kept = state.d
+        if self.variant == "authors" and self.goal == "mean":
+            d = kept = torch.where(infeasible.unsqueeze(-1), state.d.expand_as(d), d)
+        w = self._normalised(d.clamp(min=0), batch.w)
+
+        def weighted_risk(theta: Theta) -> Tensor:
+            return (w * model.losses(theta, batch)).sum(-1)
+
+        theta, opt, loss = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 5
+        gains = _gains(gram, alpha)
+        aligned_rectified = _all((g * w.unsqueeze(1)).sum(-1) > 0, present)
+        length = (alpha * gains).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |d|
+        logs = {
+            "loss": loss,
+            "aligned": _all(gains > 0, present),
+            "aligned_rectified": aligned_rectified,
+            "goal_aligned": _all(_gains(gram, beta) > 0, present),
+            "smallest_gain": torch.where(present, _scaled(gains, length), torch.inf).amin(-1),
+            "infeasible": infeasible,
+            "bargained": stage.bargains & ~infeasible & (batch.epoch < self.bargain_epochs),
+        }
+        logs |= {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
+        stage = stage._replace(steps=stage.steps + 1, aligned=stage.aligned + aligned_rectified)
+        return State(theta, opt, stage, kept), {name: value.to(loss) for name, value in logs.items()}
+
+    def _row_loss(self, val: Batch) -> Any:
+        """The validation loss of a row, by its cross-entropy and probability of class 1."""
+
+        def with_f1(losses: Tensor, p: Tensor) -> Tensor:
+            p_label = torch.where(val.y > 0, p, 1 - p)
+            return losses + torch.sigmoid(-2 * p_label / (1 + p_label))
+
+        return with_f1 if self.validation_loss == "cross_entropy_f1" else lambda losses, p: losses
+
+    def _stage(self, stage: Stage, epoch: int) -> Stage:
+        """The stage at a step of ``epoch``: at the first one the counts of the epoch before are looked at."""
+        first = stage.epoch < epoch
+        bargains = stage.bargains
+        if self.bargain_until is not None:
+            bargains = bargains & ~(first & (stage.aligned >= self.bargain_until * stage.steps))
+        steps, aligned = (torch.where(first, 0, count) for count in (stage.steps, stage.aligned))
+        return Stage(bargains, torch.full_like(stage.epoch, epoch), steps, aligned)
+
+    def _normalised(self, w: Tensor, real: Tensor) -> Tensor:
+        """Weights [R, B] that sum to 1, or by ``variant`` with the L2 norm of equal weights; all 0 stay 0."""
+        if self.variant == "authors":
+            length = w.square().sum(-1, keepdim=True).sqrt() * real.sum(-1, keepdim=True).sqrt()
+        else:
+            length = w.sum(-1, keepdim=True)
+        return _scaled(w, length)
+
+
+def cell_weights(val: Batch) -> Tensor:
+    """What each validation row weighs in the mean of its cell of group and label, [R, K, M]; an empty cell is all 0."""
+    cells = group_mask(label_cells(val), 2 * val.num_groups) * val.w.unsqueeze(1)
+    return cells / cells.sum(-1, keepdim=True).clamp(min=1)
+
+
+def goal_weights(goal: str, l_k: Tensor, present: Tensor) -> Tensor:
+    """beta, the derivative of the goal at the players' losses ``l_k``, [R, K]; who is not ``present`` is left out."""
+    share = present.to(l_k)
+    if goal == "mean":
+        return share / share.sum(-1, keepdim=True)
+    share = share.unflatten(-1, (-1, 2))  # [R, S, 2]
+    known = share.sum(-1)  # cells of each group, [R, S]
+    share = share / known.clamp(min=1).unsqueeze(-1)
+    l_s = (share * l_k.unflatten(-1, (-1, 2))).sum(-1)
+
+    def group(losses: Tensor) -> Tensor:
+        worst = losses.masked_fill(known == 0, -torch.inf).argmax(-1)
+        return F.one_hot(worst, losses.shape[-1]).unsqueeze(-1) * share
+
+    beta = group(l_s) if goal == "worst" else group(l_s) - group(-l_s)
+    return beta.flatten(1)
+
+
+def _gains(gram: Tensor, alpha: Tensor) -> Tensor:
+    """What every player gains, g_k . d with d = sum_k alpha_k g_k, by the Gram matrix of the g_k, [R, K]."""
+    return (gram * alpha.unsqueeze(1)).sum(-1)
+
+
+def _all(condition: Tensor, present: Tensor) -> Tensor:
+    return (condition | ~present).all(-1)
+
+
+def _scaled(v: Tensor, length: Tensor) -> Tensor:
+    return v / torch.where(length > 0, length, 1.0)
