@@ -52,6 +52,17 @@ def test_logits_and_gradients_are_those_of_torch(shape):
 
 
 @built
+@pytest.mark.parametrize("by_column", [False, True])
+def test_rows_are_gathered_from_a_table_in_any_layout(by_column):
+    """Scaled numbers without categories lie column by column."""
+    table = torch.arange(30.0).view(5, 6)
+    table = table.t().contiguous().t() if by_column else table
+    rows, out = torch.tensor([4, 0, 4]), torch.empty(3, 6)
+    accelerate(NETWORK).gather(table, rows, out)
+    assert torch.equal(out, table[rows])
+
+
+@built
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("runs", [[1], [2, 0]])
 def test_a_run_has_bitwise_the_same_logits_and_gradients_in_any_stack(shape, runs):

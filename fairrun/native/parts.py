@@ -86,6 +86,9 @@ class NativeMLP:
 
     def gather(self, table: Tensor, rows: Tensor, out: Tensor) -> None:
         """``out`` <- the ``rows`` of ``table``, fetched ahead: a data set is larger than the cache."""
+        if not table.is_contiguous():  # the kernel reads row after row
+            torch.index_select(table, 0, rows, out=out)
+            return
         number = _long(table.shape[1]), _pointer(rows), _long(len(rows))
         self.kernels.gather(_pointer(table), *number, _pointer(out))
 
