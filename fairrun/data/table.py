@@ -125,7 +125,7 @@ class Dataset:
         encoder = _encoder(numeric, categorical).fit(frame.iloc[train])
         tables = {}
         for name, rows in split.items():
-            x = np.asarray(encoder.transform(frame.iloc[rows]), dtype=np.float64)
+            x = np.ascontiguousarray(encoder.transform(frame.iloc[rows]), dtype=np.float64)
             tables[name] = Table(torch.tensor(x), torch.tensor(y[rows]), torch.tensor(s[rows]))
         return Data(
             **tables,
