@@ -1,4 +1,4 @@
-"""Speed and memory: scripts/benchmark [train] [sweep] [start] [memory] [tracker]."""
+"""Speed and memory: scripts/benchmark [train] [nash] [sweep] [start] [memory] [tracker]."""
 
 import argparse
 import functools
@@ -18,13 +18,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from fairrun.bargaining import nash_bargaining
 from fairrun.build import build
 from fairrun.data.table import Data
 from fairrun.fit import fit
 from fairrun.job import load
 from fairrun.results import read
 from fairrun.train import CONF
-from scripts import loader_loop
+from scripts import loader_loop, meta_loop
 
 SHAPES = {  # width and batch size; runs side by side; how often as fast as the DataLoader loop at least
     "MLP 64-64, batch 256": (64, 256, 16, 9.0),
@@ -85,6 +86,39 @@ def train(pairs: int) -> None:
                 ratios[contender].append(rate(work) / rate(lambda: loop(short, width, batch, 2)))  # noqa: B023
         for contender, values in ratios.items():
             summary(f"training steps per CPU-second, fit / DataLoader loop, {name}, {contender}", values)
+
+
+def nash(pairs: int) -> None:
+    """Nash bargaining: a solve; and steps of reweighting on Adult per CPU-second, against the double-backward loop."""
+    torch.set_num_threads(1)
+    for runs, most in ((1, 500), (128, 20)):
+        g = torch.randn(runs, 4, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        gram = g @ g.mT
+        nash_bargaining(gram)
+        microseconds = [1e6 * wall(lambda: nash_bargaining(gram)) / runs for _ in range(50 * pairs)]  # noqa: B023
+        summary(f"microseconds a solve of K = 4, {runs} at once (at most {most})", microseconds)
+    data = few_rows(load(config_of("dataset=adult"))).to("cpu", torch.float32)
+    rows = 2 * 256 * 32
+    data = data._replace(train=data.train.rows(torch.cat([torch.arange(rows), data.balanced])))
+    data = data._replace(balanced=torch.arange(len(data.balanced)) + rows)
+    for batch, floor in ((256, 3.6), (64, 8.0)):
+        for method in ("ltr", "nash_ltr"):
+            config = config_of(f"method={method}")["method"] | {"bargain_epochs": 99 * (method == "nash_ltr")}
+            ratios = []
+            for _ in range(pairs):
+                ours = rate(lambda: reweighting(data, config, batch, 32, epochs=4))  # noqa: B023
+                loop = {"steps": 200, "batch_size": batch, "width": 64, "lr": 0.02, "bargain": method == "nash_ltr"}
+                ratios.append(ours / rate(lambda: meta_loop.train(data, **loop)))  # noqa: B023
+            what = "steps per CPU-second, fit, 32 runs / double-backward loop, K = 4"
+            summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
+
+
+def reweighting(data: Data, method: dict[str, Any], batch: int, num_runs: int, epochs: int) -> int:
+    """Runs of a method by ``fit``.  Returns the number of steps of all of them."""
+    network = build(config_of()["model"], "model", num_features=len(data.features))
+    methods = [build(method, "method")] * num_runs
+    fit(network, methods, range(num_runs), data, epochs=epochs, batch_size=batch, engine="auto")
+    return num_runs * epochs * -(-len(data.held_out()[0].y) // batch)
 
 
 def sweep(pairs: int) -> None:
@@ -231,7 +265,7 @@ def summary(what: str, ratios: list[float]) -> None:
 
 def main() -> None:
     """Run the benchmarks that are named, or all."""
-    benchmarks = {function.__name__: function for function in (train, sweep, start, memory, tracker)}
+    benchmarks = {function.__name__: function for function in (train, nash, sweep, start, memory, tracker)}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
     parser.add_argument("--pairs", type=int, default=5)

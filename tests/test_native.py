@@ -16,7 +16,7 @@ from fairrun.methods.penalty import Penalty
 from fairrun.models.mlp import MLP
 from fairrun.native.library import library
 from fairrun.native.parts import NativeAdam, NativeMLP, accelerate, choose
-from fairrun.optim import SGD, Adam
+from fairrun.optim import SGD, Adagrad, Adam
 from tests.synthetic import data
 
 built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
@@ -109,12 +109,17 @@ def test_the_gradient_of_a_gradient_is_that_of_torch():
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+ADAMS = [Adam(0.1, 0.9, 0.999, 1e-8), Adam(0.03, 0.5, 0.9, 1e-3), Adam(0.01, 0.0, 0.99, 1e-8)]
+SGDS = [SGD(0.1, 0.9, 5e-4), SGD(0.03, 0.0, 0.1), SGD(0.01, 0.5, 0.0)]
+
+
 @built
-def test_fifty_steps_of_adam_are_those_of_torch():
-    optimizers = [Adam(0.1, 0.9, 0.999, 1e-8), Adam(0.03, 0.5, 0.9, 1e-3), Adam(0.01, 0.0, 0.99, 1e-8)]
+@pytest.mark.parametrize("optimizers", [ADAMS, SGDS], ids=["adam", "sgd"])
+def test_fifty_steps_of_an_optimizer_are_those_of_torch(optimizers):
     g = torch.Generator().manual_seed(0)
     first = {"a": torch.randn(3, 5, 7, generator=g), "b": torch.randn(3, 1, 3, generator=g)}
     ours, theirs = accelerate(bind(optimizers, torch.float32)), bind(optimizers, torch.float64)
+    assert type(ours) is not type(theirs)
     theta, exact = first, {name: p.double() for name, p in first.items()}
     state, exact_state = ours.init(theta), theirs.init(exact)
     for _ in range(50):
@@ -126,8 +131,9 @@ def test_fifty_steps_of_adam_are_those_of_torch():
 
 
 @built
-def test_a_step_of_adam_leaves_its_arguments_as_they_were_and_takes_any_layout():
-    optimizer = accelerate(bind([ADAM] * 2, torch.float32))
+@pytest.mark.parametrize("optimizer", [ADAM, SGDS[0]], ids=["adam", "sgd"])
+def test_a_step_of_an_optimizer_leaves_its_arguments_as_they_were_and_takes_any_layout(optimizer):
+    optimizer = accelerate(bind([optimizer] * 2, torch.float32))
     theta, grads = {"a": torch.ones(2, 3, 4)}, {"a": torch.arange(4.0).expand(2, 3, 4)}
     after, state = optimizer.step(theta, grads, optimizer.init(theta))
     again, _ = optimizer.step({"a": torch.ones(2, 4, 3).mT}, {"a": grads["a"].contiguous()}, optimizer.init(theta))
@@ -136,6 +142,18 @@ def test_a_step_of_adam_leaves_its_arguments_as_they_were_and_takes_any_layout()
     optimizer.step(after, grads, state)
     for now, then in zip((after["a"], *state), before, strict=True):
         assert torch.equal(now, then)
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tangents_are_those_of_torch(shape):
+    network, theta, x, _ = case(*shape)
+    logits, layers = network.tangents(theta, x)
+    fast = accelerate(network)
+    our_logits, our_layers = fast.tangents({name: p.float() for name, p in theta.items()}, x.float())
+    for ours, exact in zip((our_logits, *sum(our_layers, ())), (logits, *sum(layers, ())), strict=True):
+        if exact is not None:
+            torch.testing.assert_close(ours.double(), exact, rtol=0, atol=2e-6 * exact.abs().max().item())
 
 
 @built
@@ -177,11 +195,11 @@ def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
 
 
 @built
-@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"width": 20}, {"depth": 0}])
+@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"width": 20}, {"width": [16]}, {"depth": 0}])
 def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
     network = MLP(**{"num_features": 6, "width": 16, "depth": 1, "fairness_layers": 0, "dropout": 0.0} | changes)
     assert accelerate(network) is network
-    method = ERM(SGD(lr=0.1, momentum=0.0, weight_decay=0.0))
+    method = ERM(Adagrad(lr=0.1, initial_accumulator_value=0.0, eps=1e-10))
     (run,) = fit(network, [method], [0], data(), epochs=1, batch_size=32, engine="native")
     assert run.failure is None
 

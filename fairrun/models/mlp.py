@@ -66,27 +66,33 @@ class MLP:
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
-        for k, name in enumerate(self._hidden()):
-            x = torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()
-            if masks:
-                x = x * masks[k]
-        # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
-        return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)
+        return self._classified(theta, self._inputs(theta, x, masks)[-1])
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, list[Tangent]]:
         """The logits [R, B]; of every linear layer, last to first, its input and the logit's slope at its output."""
-        inputs, passes = [x], []
-        for k, name in enumerate(self._hidden()):
-            z = torch.baddbmm(theta[f"{name}.bias"], inputs[-1], theta[f"{name}.weight"])
-            passes.append((z > 0).to(z) * masks[k] if masks else (z > 0).to(z))
-            inputs.append(z * passes[-1])
-        weight = theta["classifier.weight"].mT  # [R, 1, width]
-        logits = (inputs[-1] * weight).sum(-1) + theta["classifier.bias"].squeeze(-1)
+        inputs = self._inputs(theta, x, masks)
+        return self._classified(theta, inputs[-1]), self.slopes(theta, inputs, masks)
+
+    def slopes(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> list[Tangent]:
+        """By the ``inputs`` of the linear layers, first to last, the tangents, last to first."""
         layers: list[Tangent] = [(inputs[-1], None)]
-        slope = weight
+        slope = theta["classifier.weight"].mT  # at the inputs of the layer above, [R, 1 or B, width]
         for k in reversed(range(self.depth)):
-            slope = slope * passes[k]
+            slope = torch.ops.aten.threshold_backward(slope, inputs[k + 1], 0.0)  # of relu; where() is 20 times slower
+            slope = slope * masks[k] if masks else slope
             layers.append((inputs[k], slope))
             if k > 0:
                 slope = slope @ theta[f"{self._hidden()[k]}.weight"].mT
-        return logits, layers
+        return layers
+
+    def _inputs(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...]) -> list[Tensor]:
+        """Of every linear layer, first to last."""
+        inputs = [x]
+        for k, name in enumerate(self._hidden()):
+            x = torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()
+            inputs.append(x := x * masks[k] if masks else x)
+        return inputs
+
+    def _classified(self, theta: Theta, x: Tensor) -> Tensor:
+        # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
+        return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)

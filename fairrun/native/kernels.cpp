@@ -298,6 +298,25 @@ void adam_step(int64_t runs, int64_t count, const int64_t* sizes, const float* c
     }
 }
 
+// One step of gradient descent with momentum; hyper [R, 3]: lr, momentum, weight decay.  The rest is as in `adam_step`.
+void sgd_step(int64_t runs, int64_t count, const int64_t* sizes, const float* const* q, const int64_t* q_stride,
+              const float* const* g, const int64_t* g_stride, float* const* new_q, const float* hyper, const float* v,
+              float* new_v) {
+    for (int64_t r = 0; r < runs; r++, hyper += 3) {
+        const float lr = hyper[0], momentum = hyper[1], weight_decay = hyper[2];
+        for (int64_t c = 0; c < count; c++) {
+            const int64_t num = sizes[c];
+            const float *old = q[c] + r * q_stride[c], *slope = g[c] + r * g_stride[c];
+            float* now = new_q[c] + r * num;
+            for (int64_t i = 0; i < num; i++) {
+                new_v[i] = momentum * v[i] + (slope[i] + weight_decay * old[i]);
+                now[i] = old[i] - lr * new_v[i];
+            }
+            v += num, new_v += num;
+        }
+    }
+}
+
 // out [n, features] = the rows of table
 void gather(const float* table, int64_t features, const int64_t* rows, int64_t n, float* out) {
     for (int64_t i = 0; i < n; i++) {

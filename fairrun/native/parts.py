@@ -1,4 +1,4 @@
-"""An MLP and Adam by the kernels, each with the torch one beside it for what the kernels do not cover."""
+"""An MLP, Adam and SGD by the kernels, each with the torch one beside it for what the kernels do not cover."""
 
 import copy
 import ctypes
@@ -15,7 +15,7 @@ from fairrun.method import Theta
 from fairrun.models.functional import Tangent
 from fairrun.models.mlp import MLP
 from fairrun.native.library import library
-from fairrun.optim import Adam, AdamState
+from fairrun.optim import SGD, Adam, AdamState, SGDState
 
 ENGINES = ("auto", "native", "torch")
 WIDTH_MULTIPLE = 16
@@ -33,7 +33,7 @@ def choose(engine: str, dtype: torch.dtype, device: str) -> str:
 
 
 def accelerate(part: Any) -> Any:
-    """``part``, a network or a bound method, with every MLP and Adam in it replaced by a native one."""
+    """``part``, a network or a bound method, with every MLP, Adam and SGD in it replaced by a native one."""
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
@@ -42,6 +42,8 @@ def accelerate(part: Any) -> Any:
         return NativeMLP(part, kernels) if covered else part
     if isinstance(part, Adam):
         return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
+    if isinstance(part, SGD):
+        return NativeSGD(part, torch.cat([part.lr, part.momentum, part.weight_decay], dim=1), kernels)
     if not dataclasses.is_dataclass(part):
         return part
     faster = copy.copy(part)  # no new check of values, which are tensors by now
@@ -73,7 +75,7 @@ class NativeMLP:
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
         parameters = [theta[name] for name in self._names()]
-        if x.requires_grad or x.shape[1] % ROWS_MULTIPLE or not all(map(_readable, (x, *parameters))):
+        if x.requires_grad or not self._covers(x, parameters):
             return self.mlp.logits(theta, x, masks)
         logits: Tensor = _Logits.apply(self, x, *parameters)
         return logits
@@ -82,7 +84,11 @@ class NativeMLP:
         self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
     ) -> tuple[Tensor, Sequence[Tangent]] | None:
         """As ``MLP.tangents``."""
-        return self.mlp.tangents(theta, x, masks)
+        parameters = [theta[name] for name in self._names()]
+        if not self._covers(x, parameters):
+            return self.mlp.tangents(theta, x, masks)
+        logits, activations, *_ = self._forward(x, parameters)
+        return logits, self.mlp.slopes(theta, [x, *activations], ())
 
     def gather(self, table: Tensor, rows: Tensor, out: Tensor) -> None:
         """``out`` <- the ``rows`` of ``table``, fetched ahead: a data set is larger than the cache."""
@@ -91,6 +97,32 @@ class NativeMLP:
             return
         number = _long(table.shape[1]), _pointer(rows), _long(len(rows))
         self.kernels.gather(_pointer(table), *number, _pointer(out))
+
+    def _covers(self, x: Tensor, parameters: Sequence[Tensor]) -> bool:
+        return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *parameters)))
+
+    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The logits, and what a backward pass needs: activations [depth, R, B, width], the entries of ``x`` that are
+        not zero.
+        """
+        runs, rows, features = x.shape
+        activations = x.new_empty(self.mlp.depth, runs, rows, self.mlp.widest)
+        ends = x.new_empty(runs, rows, dtype=torch.int64)
+        most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
+        kept = activations, ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
+        logits = x.new_empty(runs, rows)
+        self.kernels.mlp_logits(
+            self._shape(x),
+            _pointer(x),
+            _long(x.stride(0)),
+            *_stacked(p),
+            *map(_pointer, kept),
+            _pointer(logits),
+        )
+        return logits, *kept
+
+    def _shape(self, x: Tensor) -> Any:
+        return (_long * 5)(*x.shape, self.mlp.widest, self.mlp.depth)
 
     def _names(self) -> list[str]:
         return [f"{layer}.{part}" for layer in (*self.mlp._hidden(), "classifier") for part in ("weight", "bias")]
@@ -101,19 +133,8 @@ class _Logits(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
-        runs, rows, features = x.shape
-        width, depth = native.mlp.widest, native.mlp.depth
-        shape = (_long * 5)(runs, rows, features, width, depth)
-        activations = x.new_empty(depth, runs, rows, width)
-        ends = x.new_empty(runs, rows, dtype=torch.int64)
-        most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
-        column, value = x.new_empty(most, dtype=torch.int32), x.new_empty(most)
-        logits = x.new_empty(runs, rows)
-        kept, stacked = (activations, ends, column, value), _stacked(p)
-        native.kernels.mlp_logits(
-            shape, _pointer(x), _long(x.stride(0)), *stacked, *map(_pointer, kept), _pointer(logits)
-        )
-        ctx.native, ctx.shape, ctx.kept, ctx.stacked = native, shape, kept, stacked
+        logits, *kept = native._forward(x, p)
+        ctx.native, ctx.kept = native, kept
         ctx.save_for_backward(x, *p)
         return logits
 
@@ -126,9 +147,8 @@ class _Logits(torch.autograd.Function):
             return None, None, *(next(needed) if q.requires_grad else None for q in p)
         grads = [torch.empty_like(q, memory_format=torch.contiguous_format) for q in p]
         g, kept = g.contiguous(), map(_pointer, ctx.kept)
-        ctx.native.kernels.mlp_gradient(
-            ctx.shape, _long(x.stride(0)), _pointer(g), *ctx.stacked, *kept, _pointers(grads)
-        )
+        shape = ctx.native._shape(x)
+        ctx.native.kernels.mlp_gradient(shape, _long(x.stride(0)), _pointer(g), *_stacked(p), *kept, _pointers(grads))
         return None, None, *grads
 
 
@@ -146,17 +166,39 @@ class NativeAdam:
 
     def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
         """One step."""
-        old, g = list(theta.values()), [grads[name] for name in theta]
-        old, g = ([t if _readable(t) else t.contiguous() for t in tensors] for tensors in (old, g))
         state = AdamState(*(v.contiguous() for v in state))
-        new = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in old]
         after = AdamState(*map(torch.empty_like, state))
-        runs, sizes = len(state.m), (_long * len(old))(*(p[0].numel() for p in old))
-        numbers = map(_pointer, (self.hyper, *state, *after))
-        self.kernels.adam_step(
-            _long(runs), _long(len(old)), sizes, *_stacked(old), *_stacked(g), _pointers(new), *numbers
-        )
-        return dict(zip(theta, new, strict=True)), after
+        return _updated(self.kernels.adam_step, theta, grads, (self.hyper, *state, *after)), after
+
+
+@dataclass(frozen=True)
+class NativeSGD:
+    """``SGD`` of bound hyper-parameters, in one pass over the numbers of a run."""
+
+    sgd: SGD
+    hyper: Tensor  # [R, 3] lr, momentum, weight_decay
+    kernels: ctypes.CDLL
+
+    def init(self, theta: Theta) -> SGDState:
+        """As ``SGD.init``."""
+        return self.sgd.init(theta)
+
+    def step(self, theta: Theta, grads: Theta, state: SGDState) -> tuple[Theta, SGDState]:
+        """One step."""
+        velocity = state.velocity.contiguous()
+        after = torch.empty_like(velocity)
+        new = _updated(self.kernels.sgd_step, theta, grads, (self.hyper, velocity, after))
+        return new, SGDState(after)
+
+
+def _updated(kernel: Any, theta: Theta, grads: Theta, numbers: Sequence[Tensor]) -> Theta:
+    """The parameters after a step by ``kernel``; ``numbers`` are its other arguments, in and out."""
+    old, g = list(theta.values()), [grads[name] for name in theta]
+    old, g = ([t if _readable(t) else t.contiguous() for t in tensors] for tensors in (old, g))
+    new = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in old]
+    runs, sizes = len(old[0]), (_long * len(old))(*(p[0].numel() for p in old))
+    kernel(_long(runs), _long(len(old)), sizes, *_stacked(old), *_stacked(g), _pointers(new), *map(_pointer, numbers))
+    return dict(zip(theta, new, strict=True))
 
 
 _long = ctypes.c_int64
