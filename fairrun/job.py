@@ -22,6 +22,7 @@ from fairrun.results import dotted, versions
 from fairrun.selection import RULES, Metric, select
 
 GROUPS = ("method", "dataset", "model", "metric")
+NAMES = [metric.__name__ for metric in METRICS]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     metric = ", ".join(Metric._fields)
     require(set(config["metric"]) == set(Metric._fields), "metric", ", ".join(config["metric"]), f"the keys {metric}")
-    one_of("metric.name", config["metric"]["name"], [metric.__name__ for metric in METRICS])
+    one_of("metric.name", config["metric"]["name"], NAMES)
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
     cores = os.cpu_count() or 1
@@ -91,9 +92,22 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
+    check_report(config["report"])
     build(config["method"], "method")
     build(config["model"], "model", num_features=1)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+def check_report(node: Any) -> None:
+    """Check what a report is asked to show.  Raises ``InputError``."""
+    known = isinstance(node, dict) and set(node) == {"columns", "compare"}
+    require(known, "report", node, "the keys columns and compare")
+    columns, compare = node["columns"], node["compare"]
+    require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
+    for name in columns:
+        one_of("report.columns", name, NAMES)
+    names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
+    require(names, "report.compare", compare, "a mapping of a method's name to another's")
 
 
 @functools.cache

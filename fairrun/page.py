@@ -18,6 +18,7 @@ from fairrun.tradeoff import Tradeoff, value
 TEMPLATE = Path(__file__).with_name("report.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
+TITLES |= {"pairs": "Compared, seed by seed"}
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 

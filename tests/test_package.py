@@ -23,7 +23,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"methods"},
     {"fit"},
     {"selection", "interval"},
-    {"pareto"},
+    {"pareto", "pairs"},
     {"results"},
     {"tradeoff"},
     {"figure", "tables"},
