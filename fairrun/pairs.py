@@ -1,6 +1,7 @@
 """Settings of one method against those of another, seed by seed."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -48,11 +49,11 @@ def _pairs(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> Iterat
             yield from ((one, other) for one in left for other in right)
 
 
-def _parts(runs: pd.DataFrame, keys: list[str]) -> dict[tuple[str, ...], pd.DataFrame]:
+def _parts(runs: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], pd.DataFrame]:
     """The runs by their values in ``keys``, sorted by these."""
     if not keys:
         return {(): runs}
-    return {tuple(map(str, cell)): own for cell, own in runs.groupby(keys, dropna=False)}
+    return {tuple(None if pd.isna(key) else key for key in cell): own for cell, own in runs.groupby(keys, dropna=False)}
 
 
 def _differences(first: pd.DataFrame, second: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fairrun import page, tables
+from fairrun import page, tables, traces
+from fairrun.alignment import alignment
 from fairrun.check import InputError, one_of, require
 from fairrun.figure import draw
 from fairrun.pairs import SIDES, Pair
@@ -85,7 +87,8 @@ def _known_pairs(runs: pd.DataFrame, pairs: Sequence[Pair]) -> Sequence[Pair]:
 
 
 def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
-    """Write pictures (``front.png`` and ``.pdf``; with several data sets ``front_DATASET``), tables and page.
+    """Write pictures (``front.png`` and ``.pdf``, and where methods bargain ``bargaining.png`` and ``.pdf``; with
+    several data sets ``front_DATASET`` and so on), tables and page.
 
     An earlier report stays whole until this one is.
     """
@@ -95,15 +98,26 @@ def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Pat
 
 def _write(part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
     paths = []
+    bargained = {}
     for trade in trades:
-        figure = draw(trade)
-        stem = "front" if len(trades) == 1 else f"front_{trade.dataset.replace('/', '_')}"
-        for name in (f"{stem}.png", f"{stem}.pdf"):
-            figure.savefig(part / name, dpi=150, metadata={"CreationDate": None} if name.endswith("pdf") else None)
-            paths.append(part / name)
+        dataset = "" if len(trades) == 1 else f"_{trade.dataset.replace('/', '_')}"
+        paths += _save(draw(trade), part / f"front{dataset}")
+        found = alignment(trade)
+        if found is not None:
+            pictures = _save(traces.draw(found), part / f"bargaining{dataset}")
+            paths += pictures
+            bargained[trade.dataset] = (found, pictures[0].read_bytes())
     html = part / "report.html"
-    html.write_text(page.render(folder, frame, trades), encoding="utf-8")
+    html.write_text(page.render(folder, frame, trades, bargained), encoding="utf-8")
     return [*paths, *tables.write(part, trades), html]
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    """Save as PNG and PDF, the same bytes for the same figure."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf")]
+    for path in paths:
+        figure.savefig(path, dpi=150, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    return paths
 
 
 def main(arguments: list[str] | None = None) -> None:
