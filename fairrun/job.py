@@ -24,6 +24,7 @@ from fairrun.selection import RULES, Metric, select
 
 log = logging.getLogger(__name__)
 GROUPS = ("method", "dataset", "model", "metric")
+NAMES = [metric.__name__ for metric in METRICS]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     metric = ", ".join(Metric._fields)
     require(set(config["metric"]) == set(Metric._fields), "metric", ", ".join(config["metric"]), f"the keys {metric}")
-    one_of("metric.name", config["metric"]["name"], [metric.__name__ for metric in METRICS])
+    one_of("metric.name", config["metric"]["name"], NAMES)
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
     cores = os.cpu_count() or 1
@@ -93,6 +94,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
+    check_report(config["report"])
     method = build(config["method"], "method")
     for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
         _say(remark)
@@ -108,6 +110,18 @@ def _no_remarks(epochs: int) -> list[str]:
 def _say(remark: str) -> None:
     """Once, however many runs it is true of."""
     log.warning(remark)
+
+
+def check_report(node: Any) -> None:
+    """Check what a report is asked to show.  Raises ``InputError``."""
+    known = isinstance(node, dict) and set(node) == {"columns", "compare"}
+    require(known, "report", node, "the keys columns and compare")
+    columns, compare = node["columns"], node["compare"]
+    require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
+    for name in columns:
+        one_of("report.columns", name, NAMES)
+    names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
+    require(names, "report.compare", compare, "a mapping of a method's name to another's")
 
 
 @functools.cache

@@ -49,7 +49,10 @@ def accuracy(o: Outcome) -> Tensor:
 
 
 def balanced_accuracy(o: Outcome) -> Tensor:
-    """Mean of the true positive and the true negative rate, in [0, 1], higher is better."""
+    """Mean of the true positive and the true negative rate, in [0, 1], higher is better; NaN with one class.
+
+    What some papers call AUC, computed from hard labels, is this: a curve with one corner.
+    """
     return (_correct(o).sum(1) / o.rows.sum(0)).mean(-1)
 
 
@@ -129,9 +132,26 @@ def worst_group_accuracy(o: Outcome) -> Tensor:
     return _lowest(group_accuracy(o))
 
 
+def balanced_accuracy_difference(o: Outcome) -> Tensor:
+    """Spread over groups of balanced accuracy (AUC of hard labels in some papers), in [0, 1], 0 is parity."""
+    return _spread(group_balanced_accuracy(o))
+
+
+def worst_group_balanced_accuracy(o: Outcome) -> Tensor:
+    """Smallest balanced accuracy (AUC of hard labels in some papers) of a group that has both classes, in [0, 1],
+    higher is better.
+    """
+    return _lowest(group_balanced_accuracy(o))
+
+
 def group_accuracy(o: Outcome) -> Tensor:
     """P(y_pred = y | s), [R, S]."""
     return _correct(o).sum(-1) / o.rows.sum(-1)
+
+
+def group_balanced_accuracy(o: Outcome) -> Tensor:
+    """(P(y_pred = 1 | s, y = 1) + P(y_pred = 0 | s, y = 0)) / 2, [R, S]; NaN where the group lacks a class."""
+    return (_correct(o) / o.rows).mean(-1)
 
 
 def group_selection_rate(o: Outcome) -> Tensor:
@@ -169,9 +189,12 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     average_equalized_odds_difference,
     accuracy_difference,
     worst_group_accuracy,
+    balanced_accuracy_difference,
+    worst_group_balanced_accuracy,
 )
 GROUP_METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     group_accuracy,
+    group_balanced_accuracy,
     group_selection_rate,
     group_true_positive_rate,
     group_false_positive_rate,

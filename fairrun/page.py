@@ -1,5 +1,7 @@
 """A sweep as one HTML file that needs nothing else: chart, tables, configuration, facts about the data, failures."""
 
+from base64 import b64encode
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from fairrun.alignment import Alignment, alignment_table, caption
 from fairrun.chart import chart
 from fairrun.pareto import RESULTS
 from fairrun.results import read
@@ -18,11 +21,16 @@ from fairrun.tradeoff import Tradeoff, value
 TEMPLATE = Path(__file__).with_name("report.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
+TITLES |= {"pairs": "Compared, seed by seed"}
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 
-def render(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> str:
-    """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed."""
+def render(
+    folder: Path, frame: pd.DataFrame, trades: list[Tradeoff], bargained: Mapping[str, tuple[Alignment, bytes]]
+) -> str:
+    """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed; ``bargained`` has the
+    data sets on which methods bargained, with a PNG each.
+    """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -34,7 +42,7 @@ def render(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> str:
         direction=trades[0].direction,
         num_finished=len(runs),
         failures=_failures(folder, frame),
-        sections=[_section(trade) for trade in trades],
+        sections=[_section(trade) | {"bargaining": _bargaining(bargained.get(trade.dataset))} for trade in trades],
         configuration=_configuration(runs),
         versions=_pairs(_versions(trades)),
         plotly=Markup(get_plotlyjs()),
@@ -48,6 +56,14 @@ def _section(trade: Tradeoff) -> dict[str, Any]:
         "tables": [_cells(table, caption) | {"title": TITLES[kind]} for kind, table, caption in captioned(trade)],
         "facts": _facts(trade),
     }
+
+
+def _bargaining(found: tuple[Alignment, bytes] | None) -> dict[str, Any] | None:
+    """Picture and table of how bargaining went."""
+    if found is None:
+        return None
+    picture = f"data:image/png;base64,{b64encode(found[1]).decode()}"
+    return {"picture": picture, "table": _cells(alignment_table(found[0]), caption(found[0]))}
 
 
 def _facts(trade: Tradeoff) -> list[Cells]:

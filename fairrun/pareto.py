@@ -1,5 +1,6 @@
 """Sweeps as accuracy-fairness trade-offs: settings chosen on validation rows, reported on test rows, over seeds."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import moocore
@@ -10,7 +11,7 @@ from fairrun.check import NO_EFFECT, InputError
 from fairrun.interval import interval
 
 NOT_SETTINGS = ("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", *NO_EFFECT)
-RESULTS = ("val/", "test/", "train/", "tracker.", "base_rates.")
+RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "base_rates.")
 
 
 class Anchors(NamedTuple):
@@ -51,23 +52,28 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(
-    frame: pd.DataFrame, metric: str, *, greater_is_better: bool = False, test_oracle: bool = False
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    greater_is_better: bool = False,
+    test_oracle: bool = False,
+    columns: Sequence[str] = (),
 ) -> pd.DataFrame:
     """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
 
-    Columns: the settings; ``seeds``; ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>`` and for
-    the test ones ``.low`` and ``.high`` (NaN with one seed); then true or false: ``front``, on the front of the
-    validation means; ``method_front``, the same among the settings of its method; and if asked for ``test_oracle``, on
-    the front of the test means, to compare with papers that select on test.  Failed runs are left out, and runs that
-    repeat a setting and seed.  Raises ``InputError`` if there is no other.
+    Columns: the settings; ``seeds``; ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, those of
+    ``columns`` on test rows, and for the test ones ``.low`` and ``.high`` (NaN with one seed); then true or false:
+    ``front``, on the front of the validation means; ``method_front``, the same among the settings of its method; and if
+    asked for ``test_oracle``, on the front of the test means, to compare with papers that select on test.  Failed runs
+    are left out, and runs that repeat a setting and seed.  Raises ``InputError`` if there is no other.
     """
     runs = finished(frame)
     by = settings(runs)
     rows = []
     for key, group in runs.groupby(by, dropna=False, sort=False):
         row = dict(zip(by, key, strict=True)) | {"seeds": len(group)}
-        for split in ("val", "test"):
-            for name in ("accuracy", metric):
+        for split, names in (("val", ()), ("test", columns)):
+            for name in ("accuracy", metric, *names):
                 column = f"{split}/{name}"
                 row[column] = group[column].mean(skipna=False)
                 if split == "test":

@@ -3,49 +3,92 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fairrun import page, tables
-from fairrun.check import InputError
+from fairrun import page, tables, traces
+from fairrun.alignment import alignment
+from fairrun.check import InputError, one_of, require
 from fairrun.figure import draw
+from fairrun.pairs import SIDES, Pair
 from fairrun.results import load
-from fairrun.tradeoff import Tradeoff, tradeoff, value, words
+from fairrun.tradeoff import LOWER_IS_BETTER, Tradeoff, tradeoff, value, words
 
-LOWER_IS_BETTER = ("_difference", "_error", "_loss")  # endings of metrics; of all others greater values are better
 NOT_FAIRNESS = ("accuracy", "selection_rate")  # the other axis; and without a good end
+COMPARE = "report.compare."  # prefix of columns
+LEADING_ZERO = r"\b0\."
+AT_ONCE = 3  # metrics in a table on the terminal, beside accuracy and the chosen one: 160 columns hold them
 
 
-def report(folder: Path, metric: str | None = None, test_oracle: bool = False) -> list[Path]:
-    """Write everything about the sweep into ``folder``; returns what was written.
+def report(folder: Path, **options: Any) -> list[Path]:
+    """Write everything about the sweep into ``folder``; returns what was written.  Options and errors: ``tradeoffs``.
 
-    Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
-    chosen on test rows, labelled so.  Raises ``InputError``: no runs below the folder, none that finished, a metric
-    that the runs do not have, or runs made with different metrics and none named.
+    Raises ``InputError`` if there are no runs below the folder.
     """
     frame = load(folder)
-    return write(folder, frame, tradeoffs(frame, metric, test_oracle))
+    return write(folder, frame, tradeoffs(frame, **options))
 
 
-def tradeoffs(frame: pd.DataFrame, metric: str | None, test_oracle: bool) -> list[Tradeoff]:
-    """The trade-off of each data set that has a finished run, sorted by name.  Raises ``InputError``."""
+def tradeoffs(
+    frame: pd.DataFrame,
+    metric: str | None = None,
+    test_oracle: bool = False,
+    columns: Sequence[str] | None = None,
+    compare: Sequence[Pair] | None = None,
+) -> list[Tradeoff]:
+    """The trade-off of each data set that has a finished run, sorted by name.
+
+    Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
+    chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``compare`` pairs of methods.  None:
+    what the config block ``report`` of any finished run asks for, in the order of the runs.  Raises ``InputError``: no
+    finished run, a metric or a method that the runs do not have, or runs made with different metrics and none named.
+    """
     runs = frame[frame["status"] == "finished"]
     if runs.empty:
         reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
         raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
     name, greater_is_better = _metric(runs, metric)
-    return [
-        tradeoff(own, name, greater_is_better=greater_is_better, test_oracle=test_oracle)
-        for _, own in runs.groupby("dataset")
-    ]
+    more = _recorded_columns(runs) if columns is None else _known_columns(runs, columns)
+    compared = _recorded_pairs(runs) if compare is None else _known_pairs(runs, compare)
+    options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
+    return [tradeoff(own, name, columns=more, compared=compared, **options) for _, own in runs.groupby("dataset")]
+
+
+def _recorded_columns(runs: pd.DataFrame) -> list[str]:
+    """The metrics that any record asks for, as far as the runs have them."""
+    lists = [names for names in runs.get("report.columns", []) if isinstance(names, list)]
+    return [name for name in dict.fromkeys(name for names in lists for name in names) if f"test/{name}" in runs]
+
+
+def _recorded_pairs(runs: pd.DataFrame) -> list[Pair]:
+    """The pairs of methods that any record asks for."""
+    asked = [column for column in runs if column.startswith(COMPARE)]
+    return [(column.removeprefix(COMPARE), other) for column in asked for other in runs[column].dropna().unique()]
+
+
+def _known_columns(runs: pd.DataFrame, names: Sequence[str]) -> Sequence[str]:
+    known = sorted(c.removeprefix("test/") for c in runs if c.startswith("test/") and "/s=" not in c)
+    for name in names:
+        one_of("columns", name, known)
+    return names
+
+
+def _known_pairs(runs: pd.DataFrame, pairs: Sequence[Pair]) -> Sequence[Pair]:
+    for method in (method for pair in pairs for method in pair):
+        one_of("compare", method, sorted(runs["method"].unique()))
+    return pairs
 
 
 def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
-    """Write pictures (``front.png`` and ``.pdf``; with several data sets ``front_DATASET``), tables and page.
+    """Write pictures (``front.png`` and ``.pdf``, and where methods bargain ``bargaining.png`` and ``.pdf``; with
+    several data sets ``front_DATASET`` and so on), tables and page.
 
     An earlier report stays whole until this one is.
     """
@@ -55,15 +98,26 @@ def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Pat
 
 def _write(part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
     paths = []
+    bargained = {}
     for trade in trades:
-        figure = draw(trade)
-        stem = "front" if len(trades) == 1 else f"front_{trade.dataset.replace('/', '_')}"
-        for name in (f"{stem}.png", f"{stem}.pdf"):
-            figure.savefig(part / name, dpi=150, metadata={"CreationDate": None} if name.endswith("pdf") else None)
-            paths.append(part / name)
+        dataset = "" if len(trades) == 1 else f"_{trade.dataset.replace('/', '_')}"
+        paths += _save(draw(trade), part / f"front{dataset}")
+        found = alignment(trade)
+        if found is not None:
+            pictures = _save(traces.draw(found), part / f"bargaining{dataset}")
+            paths += pictures
+            bargained[trade.dataset] = (found, pictures[0].read_bytes())
     html = part / "report.html"
-    html.write_text(page.render(folder, frame, trades), encoding="utf-8")
+    html.write_text(page.render(folder, frame, trades, bargained), encoding="utf-8")
     return [*paths, *tables.write(part, trades), html]
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    """Save as PNG and PDF, the same bytes for the same figure."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf")]
+    for path in paths:
+        figure.savefig(path, dpi=150, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    return paths
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,20 +126,33 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
     parser.add_argument("--metric", help="the fairness metric to show; default: the one the runs were made with")
     parser.add_argument("--test-oracle", action="store_true", help="add fronts chosen on test rows, labelled so")
+    text = "more metrics for the tables, as in balanced_accuracy,roc_auc; default: those of the runs' configuration"
+    parser.add_argument("--columns", help=text)
+    text = "methods to compare seed by seed, as in penalty=erm,group_dro=erm; default: those of the runs' configuration"
+    parser.add_argument("--compare", help=text)
     given = parser.parse_args(arguments)
     try:
-        show(given.folder, given.metric, given.test_oracle)
+        columns = None if given.columns is None else [name for name in given.columns.split(",") if name]
+        compare = None if given.compare is None else _parsed(given.compare)
+        show(given.folder, metric=given.metric, test_oracle=given.test_oracle, columns=columns, compare=compare)
     except InputError as error:
         sys.exit(str(error))
 
 
-def show(folder: Path, metric: str | None = None, test_oracle: bool = False) -> None:
+def _parsed(text: str) -> list[Pair]:
+    """The pairs of methods in "a=b,c=d".  Raises ``InputError``."""
+    pairs = [tuple(pair.split("=")) for pair in text.split(",") if pair]
+    require(all(len(pair) == 2 and all(pair) for pair in pairs), "compare", text, "pairs as in penalty=erm,ltr=erm")
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
+def show(folder: Path, **options: Any) -> None:
     """As ``report``, with the tables printed, what did not finish, and what was written."""
     frame = load(folder)
-    trades = tradeoffs(frame, metric, test_oracle)
+    trades = tradeoffs(frame, **options)
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
     for trade in trades:
-        console.print(as_text(trade), areas_as_text(trade))
+        console.print(*settings_as_text(trade), areas_as_text(trade), *pairs_as_text(trade))
     for _, run in frame[frame["status"] != "finished"].iterrows():
         console.print(
             f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True, markup=False
@@ -98,12 +165,31 @@ def show(folder: Path, metric: str | None = None, test_oracle: bool = False) -> 
         console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
-def as_text(trade: Tradeoff) -> Table:
-    """The settings as a table for the terminal; a star marks the front."""
+def settings_as_text(trade: Tradeoff) -> list[Table]:
+    """The settings as tables for the terminal; a star marks the front."""
     caption = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
     title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
-    table = tables.settings_table(trade)
-    return _rich(table, title, caption, min_width=table[["accuracy", words(trade.metric)]].map(len).max().max())
+    return _in_parts(trade, tables.settings_table(trade), title, caption)
+
+
+def pairs_as_text(trade: Tradeoff) -> list[Table]:
+    """The pairs of settings as tables for the terminal; none without a pair."""
+    title = f"{trade.dataset}: compared, seed by seed: first minus second on test rows [95% interval]"
+    table = tables.pairs_table(trade)
+    return _in_parts(trade, table, title, tables.directions(trade)) if len(table) else []
+
+
+def _in_parts(trade: Tradeoff, table: pd.DataFrame, title: str, caption: str) -> list[Table]:
+    """A table of metrics; with more of them than a terminal is wide it is shorter and in parts."""
+    more = [words(name) for name in trade.columns]
+    if more:
+        own = [words(name) for name in trade.directions]
+        table = table.assign(**{name: table[name].str.replace(LEADING_ZERO, ".", regex=True) for name in own})
+    first = table.drop(columns=more[AT_ONCE:])
+    keys = list(table.loc[:, :"seeds"])
+    rest = [table[[*keys, *more[k : k + AT_ONCE]]] for k in range(AT_ONCE, len(more), AT_ONCE)]
+    width = table[["accuracy", words(trade.metric), *more]].map(len).max().max()
+    return [_rich(part, title, caption, min_width=width) for part in (first, *rest)]
 
 
 def areas_as_text(trade: Tradeoff) -> Table:
@@ -118,7 +204,7 @@ def _rich(table: pd.DataFrame, title: str, caption: str, min_width: int | None =
     text = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     for name in table:
         width = min_width if table[name].str.contains("[", regex=False).any() else None
-        text.add_column(name, justify="left" if name == "method" else "right", min_width=width)
+        text.add_column(name, justify="left" if name in ("method", *SIDES) else "right", min_width=width)
     for row in table.to_numpy():
         text.add_row(*(cell.replace("[", r"\[") for cell in row))
     return text

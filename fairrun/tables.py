@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from fairrun.interval import RULE
-from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, value, words
+from fairrun.pairs import SIDES
+from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, describe, value, words
 
 UNKNOWN = "-"
 AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
@@ -16,7 +17,7 @@ def settings_table(trade: Tradeoff) -> pd.DataFrame:
     rows = []
     for _, row in trade.settings.iterrows():
         cells = {c.removeprefix("method."): value(row[c]) for c in trade.by} | {"seeds": str(row["seeds"])}
-        for name in ("accuracy", trade.metric):
+        for name in trade.directions:
             cells[words(name)] = estimate(row, f"test/{name}")
         cells["front"] = "*" if row["front"] else ""
         if trade.test_oracle:
@@ -49,11 +50,31 @@ def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def captions(trade: Tradeoff) -> tuple[str, str, str]:
-    """What the rows of the three tables are: settings, methods, comparisons."""
+def pairs_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a pair of settings, all text: first minus second in each metric."""
+    keys = [column for column in trade.by if column != "method"]
+    rows = []
+    for _, row in trade.pairs.iterrows():
+        cells = {}
+        for side in SIDES:
+            setting = describe(pd.Series({key: row[f"{side}.{key}"] for key in keys}), keys)
+            cells[side] = f"{row[side]} {setting}".strip()
+        cells["seeds"] = str(row["seeds"])
+        rows.append(cells | {words(name): estimate(row, f"test/{name}") for name in trade.directions})
+    return pd.DataFrame(rows)
+
+
+def directions(trade: Tradeoff) -> str:
+    """Which end of each metric is good: "Accuracy: higher is better; log loss: lower is better."."""
+    text = "; ".join(f"{words(name)}: {good}" for name, good in trade.directions.items())
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def captions(trade: Tradeoff) -> tuple[str, str, str, str]:
+    """What the rows of the four tables are: settings, methods, comparisons, pairs."""
     over = f"mean over {trade.seeds} [95% interval: {RULE}]"
     metric = words(trade.metric)
-    settings = f"{trade.dataset}: test rows, {over}. Accuracy: higher is better; {metric}: {trade.direction}. "
+    settings = f"{trade.dataset}: test rows, {over}. {directions(trade)} "
     settings += "* front of all settings, chosen on validation rows."
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."
@@ -72,13 +93,15 @@ def captions(trade: Tradeoff) -> tuple[str, str, str]:
     if trade.test_oracle:
         methods += " Test oracle: chosen on test rows, for comparison only."
     comparisons = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
-    return settings, methods, comparisons
+    pairs = f"{trade.dataset}: compared, seed by seed: first minus second on test rows, mean over shared seeds "
+    pairs += f"[95% interval: {RULE}]. {directions(trade)} Settings agree in every key that both methods have."
+    return settings, methods, comparisons, pairs
 
 
 def captioned(trade: Tradeoff) -> list[tuple[str, pd.DataFrame, str]]:
     """The kind, rows and caption of each table that has rows."""
-    tables = (settings_table(trade), methods_table(trade), comparisons_table(trade))
-    named = zip(("settings", "methods", "comparisons"), tables, captions(trade), strict=True)
+    tables = (settings_table(trade), methods_table(trade), comparisons_table(trade), pairs_table(trade))
+    named = zip(("settings", "methods", "comparisons", "pairs"), tables, captions(trade), strict=True)
     return [(kind, table, caption) for kind, table, caption in named if len(table)]
 
 
@@ -115,8 +138,8 @@ def _escaped(text: str) -> str:
 
 
 def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
-    """Write ``table.md`` and ``table.tex`` (all tables), and ``table.csv``, ``methods.csv`` and ``comparisons.csv``
-    (full precision, a column for the data set).
+    """Write ``table.md`` and ``table.tex`` (all tables), and ``table.csv``, ``methods.csv``, ``comparisons.csv``
+    and ``pairs.csv`` (full precision, a column for the data set).
     """
     texts: dict[str, list[str]] = {"table.md": [], "table.tex": ["% needs \\usepackage{booktabs}\n"]}
     for trade in trades:
@@ -129,6 +152,7 @@ def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
         "table.csv": [trade.settings.drop(columns="dataset", errors="ignore") for trade in trades],
         "methods.csv": [trade.methods for trade in trades],
         "comparisons.csv": [trade.comparisons for trade in trades],
+        "pairs.csv": [trade.pairs for trade in trades],
     }
     for name, parallel in frames.items():
         named = {trade.dataset: table for trade, table in zip(trades, parallel, strict=True)}

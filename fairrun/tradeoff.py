@@ -1,15 +1,19 @@
 """Everything that a report says about one data set: its settings, its methods, and methods against each other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
 
 from fairrun.interval import interval
+from fairrun.pairs import Pair, paired
 from fairrun.pareto import Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 
 AOPAC = {"aopac": "demographic_parity_difference", "soft_aopac": "soft_demographic_parity_difference"}
 AREAS = ("hypervolume", *AOPAC)
+LOWER_IS_BETTER = ("_difference", "_error", "_loss")  # endings of metrics; of all others greater values are better
+NO_GOOD_END = ("selection_rate",)
 ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
 
 
@@ -20,18 +24,25 @@ class Tradeoff:
     dataset: str
     metric: str
     greater_is_better: bool
+    columns: list[str]  # more metrics to be shown
     test_oracle: bool  # whether fronts chosen on test rows are wanted too
     runs: pd.DataFrame  # finished, each setting and seed once
     by: list[str]  # the columns that tell settings apart
     settings: pd.DataFrame  # a row a setting: summarise
     methods: pd.DataFrame  # a row a method: by_method
     comparisons: pd.DataFrame  # a row a pair of methods and an area: compare
+    pairs: pd.DataFrame  # a row a pair of settings: paired
     anchors: Anchors
 
     @property
     def direction(self) -> str:
         """Which end of the metric is good."""
         return "higher is better" if self.greater_is_better else "lower is better"
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """The metrics that are shown, and which end of each is good."""
+        return {"accuracy": "higher is better", self.metric: self.direction} | {n: direction(n) for n in self.columns}
 
     @property
     def seeds(self) -> str:
@@ -49,22 +60,36 @@ class Tradeoff:
         return (self.anchors.majority, 0.0 if self.greater_is_better else 1.0)
 
 
-def tradeoff(runs: pd.DataFrame, metric: str, *, greater_is_better: bool, test_oracle: bool = False) -> Tradeoff:
-    """The trade-off of the runs of one data set.  Raises ``InputError`` if none finished."""
+def tradeoff(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    greater_is_better: bool,
+    test_oracle: bool = False,
+    columns: Sequence[str] = (),
+    compared: Sequence[Pair] = (),
+) -> Tradeoff:
+    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``: pairs of methods.
+
+    Raises ``InputError`` if none finished.
+    """
     runs = finished(runs)
     by = settings(runs)
-    table = summarise(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle)
+    more = [name for name in dict.fromkeys(columns) if name not in ("accuracy", metric)]
+    table = summarise(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle, columns=more)
     values = areas(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle)
     return Tradeoff(
         dataset=str(runs["dataset"].iloc[0]),
         metric=metric,
         greater_is_better=greater_is_better,
+        columns=more,
         test_oracle=test_oracle,
         runs=runs,
         by=by,
         settings=table,
         methods=by_method(table, values, by),
         comparisons=compare(values),
+        pairs=paired(runs, by, ["accuracy", metric, *more], compared),
         anchors=anchors(runs),
     )
 
@@ -131,6 +156,13 @@ def compare(areas: pd.DataFrame) -> pd.DataFrame:
                 rows.append(row | {"first_better": int((difference > 0).sum())})
     columns = ["area", "first", "second", "seeds", "difference", "difference.low", "difference.high", "first_better"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def direction(name: str) -> str:
+    """Which end of a metric is good, by its name."""
+    if name in NO_GOOD_END:
+        return "neither end is better"
+    return "lower is better" if name.endswith(LOWER_IS_BETTER) else "higher is better"
 
 
 def describe(row: pd.Series, by: list[str]) -> str:

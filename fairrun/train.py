@@ -40,7 +40,7 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     What was chosen, for people, and a hash of all overrides that matter, the sweeper's but for its ``trials`` among
     them, and of the version.
     """
-    kept = [o for o in overrides if o.split("=")[0].split(".")[0] not in NO_EFFECT]
+    kept = [o for o in overrides if o.split("=")[0].split(".")[0].lstrip("+~") not in NO_EFFECT]
     chosen = dict(o.split("=", 1) for o in kept if "=" in o)
     words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
     sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")

@@ -63,18 +63,24 @@ def save_command(config: DictConfig) -> None:
 
 
 def conclude(config: DictConfig, *, complete: bool) -> None:
-    """Report on a sweep, if anything of it is finished, and track it; ``complete``: nothing is left to continue."""
+    """Report on a sweep, if anything of it is finished, and track it; ``complete``: nothing is left to continue.
+
+    What the command itself asks of the report comes before what the records ask: they may be of an earlier command.
+    """
     from fairrun.build import build
     from fairrun.check import InputError
+    from fairrun.job import check_report
     from fairrun.report import show
     from fairrun.stacking import WORK
 
     folder = Path(config.hydra.sweep.dir)
+    asked: Any = OmegaConf.to_container(config.report, resolve=True)
     tracker: Any = OmegaConf.to_container(config.tracker, resolve=True)
     if complete:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
-        show(folder)
+        check_report(asked)
+        show(folder, columns=asked["columns"] or None, compare=list(asked["compare"].items()) or None)
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)

@@ -27,9 +27,12 @@ NAMES = {
     "average_equalized_odds_difference",
     "accuracy_difference",
     "worst_group_accuracy",
+    "balanced_accuracy_difference",
+    "worst_group_balanced_accuracy",
 }
 GROUP_NAMES = {
     "accuracy",
+    "balanced_accuracy",
     "selection_rate",
     "true_positive_rate",
     "false_positive_rate",
@@ -122,6 +125,7 @@ def frames(logits, y, s, metric):
     ("name", "metric"),
     [
         ("accuracy", sklearn.accuracy_score),
+        ("balanced_accuracy", sklearn.balanced_accuracy_score),
         ("selection_rate", fairlearn.selection_rate),
         ("true_positive_rate", fairlearn.true_positive_rate),
         ("false_positive_rate", fairlearn.false_positive_rate),
@@ -140,6 +144,7 @@ def test_a_metric_by_group_is_that_of_a_metric_frame(name, metric, num_groups, s
     ("name", "metric"),
     [
         ("accuracy_difference", sklearn.accuracy_score),
+        ("balanced_accuracy_difference", sklearn.balanced_accuracy_score),
         ("false_positive_rate_difference", fairlearn.false_positive_rate),
     ],
 )
@@ -150,10 +155,17 @@ def test_a_difference_without_a_function_in_fairlearn_is_that_of_a_metric_frame(
 
 
 @pytest.mark.parametrize(("num_groups", "seed"), CASES)
-def test_worst_group_accuracy_is_the_minimum_of_a_metric_frame(num_groups, seed):
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("worst_group_accuracy", sklearn.accuracy_score),
+        ("worst_group_balanced_accuracy", sklearn.balanced_accuracy_score),
+    ],
+)
+def test_the_worst_group_is_the_minimum_of_a_metric_frame(name, metric, num_groups, seed):
     logits, y, s = random_case(num_groups, seed)
-    expected = [frame.group_min() for frame in frames(logits, y, s, sklearn.accuracy_score)]
-    ours = evaluated(logits, y, s, num_groups)["worst_group_accuracy"]
+    expected = [frame.group_min() for frame in frames(logits, y, s, metric)]
+    ours = evaluated(logits, y, s, num_groups)[name]
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
 
 
@@ -167,6 +179,18 @@ def test_the_area_under_the_curve_counts_ties_as_half(rows):
     logits, y = zip(*rows, strict=True)
     ours = of_one_run(logits, y, [0] * len(y), 1)["roc_auc"]
     assert ours == pytest.approx(sklearn.roc_auc_score(y, logits), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_area_under_the_curve_of_decisions_is_balanced_accuracy(seed):
+    """What some papers report as AUC, over all rows and by group."""
+    logits, y, s = random_case(4, seed)
+    values = evaluated(logits, y, s, 4)
+    for r, decisions in enumerate((logits > 0).astype(float)):
+        assert values["balanced_accuracy"][r] == pytest.approx(sklearn.roc_auc_score(y, decisions))
+        for g in range(4):
+            expected = sklearn.roc_auc_score(y[s == g], decisions[s == g])
+            assert values[f"balanced_accuracy/s={g}"][r] == pytest.approx(expected)
 
 
 # By hand
@@ -269,6 +293,15 @@ def test_a_group_without_negatives_is_left_out_of_the_spread_of_false_positive_r
     assert values["false_positive_rate_difference"] == 0.5
 
 
+def test_a_group_with_one_class_has_no_balanced_accuracy():
+    """Group 0 finds 1 of 2 positives and its negative, 3/4; group 1 neither of its rows, 0; group 2 has no negative."""
+    y, s = [1, 1, 0, 1, 0, 1], [0, 0, 0, 1, 1, 2]
+    values = of_one_run([1.0, -1.0, -1.0, -1.0, 1.0, 1.0], y, s, 3)
+    assert np.isnan(values["balanced_accuracy/s=2"])
+    assert values["balanced_accuracy_difference"] == 0.75
+    assert values["worst_group_balanced_accuracy"] == 0
+
+
 def test_differences_are_nan_where_no_group_has_a_row_to_count():
     values = of_one_run([1.0, -1.0], [0, 0], [0, 1], 2)
     nan = {name for name in NAMES if np.isnan(values[name])}
@@ -278,6 +311,8 @@ def test_differences_are_nan_where_no_group_has_a_row_to_count():
         "equal_opportunity_difference",
         "equalized_odds_difference",
         "average_equalized_odds_difference",
+        "balanced_accuracy_difference",
+        "worst_group_balanced_accuracy",
     }
 
 

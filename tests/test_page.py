@@ -12,6 +12,7 @@ from selenium.webdriver import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
+from tests import test_alignment as bargaining  # noqa: E402
 from tests.test_report import sweep, write_run, written  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -155,3 +156,13 @@ def test_the_failed_run_comes_first_with_its_reason(page):
     failures = page.find_element(By.ID, "failures")
     assert "the loss was not finite at step 3 with <lam>" in failures.text
     assert failures.location["y"] < page.find_element(By.CSS_SELECTOR, ".chart").location["y"]
+
+
+def test_the_picture_of_bargaining_is_shown_and_fits(browser, tmp_path):
+    files = written(tmp_path, bargaining.sweep(tmp_path))
+    browser.set_window_size(800, 1000)
+    browser.get(files["report.html"].as_uri())
+    picture = wait(browser, lambda: browser.find_element(By.CSS_SELECTOR, "img.picture"))
+    wait(browser, lambda: picture.get_property("naturalWidth") > 1000)
+    assert 600 < picture.size["width"] < 800
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

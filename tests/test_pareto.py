@@ -47,7 +47,8 @@ def test_the_status_does_not_tell_settings_apart():
 
 
 def test_what_changes_nothing_in_the_results_does_not_tell_settings_apart():
-    rows = [run(1, seed, resume=bool(seed), checkpoint_minutes=1 + seed) for seed in range(2)]
+    asked = [{"report.columns": [], "report.compare.a": np.nan}, {"report.columns": ["b"], "report.compare.a": "c"}]
+    rows = [run(1, seed, resume=bool(seed), checkpoint_minutes=1 + seed, **asked[seed]) for seed in range(2)]
     assert settings(frame(*rows)) == ["method"]
 
 

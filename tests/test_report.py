@@ -17,7 +17,16 @@ from fairrun.figure import draw, limits, look
 from fairrun.train import CONF
 
 HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
-WRITTEN = {"front.png", "front.pdf", "table.md", "table.tex", "table.csv", "methods.csv", "comparisons.csv"}
+WRITTEN = {
+    "front.png",
+    "front.pdf",
+    "table.md",
+    "table.tex",
+    "table.csv",
+    "methods.csv",
+    "comparisons.csv",
+    "pairs.csv",
+}
 WRITTEN |= {"report.html"}
 LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority .6, difference .4
 METRIC = {"name": HARD, "greater_is_better": False, "surrogate": "demographic_parity"}
@@ -62,16 +71,16 @@ def sweep(folder, seeds=3, dataset="adult", **options):
     ]
 
 
-def written(folder, rows, metric=None, test_oracle=False):
+def written(folder, rows, metric=None, test_oracle=False, **options):
     """The files that a report writes, by name."""
     frame = pd.DataFrame(rows)
-    paths = report.write(folder, frame, report.tradeoffs(frame, metric, test_oracle))
+    paths = report.write(folder, frame, report.tradeoffs(frame, metric, test_oracle, **options))
     assert all(path.stat().st_size > 0 for path in paths)
     return {path.name: path for path in paths}
 
 
-def trade(folder, rows, metric=None, test_oracle=False):
-    (found,) = report.tradeoffs(pd.DataFrame(rows), metric, test_oracle)
+def trade(folder, rows, metric=None, test_oracle=False, **options):
+    (found,) = report.tradeoffs(pd.DataFrame(rows), metric, test_oracle, **options)
     return found
 
 
@@ -134,7 +143,7 @@ def test_the_markdown_has_a_table_of_settings_methods_and_comparisons(tmp_path):
 
 
 def test_the_captions_state_rows_seeds_interval_selection_and_reference(tmp_path):
-    settings, methods, comparisons = tables.captions(trade(tmp_path, sweep(tmp_path)))
+    settings, methods, comparisons, _ = tables.captions(trade(tmp_path, sweep(tmp_path)))
     for words in ("adult: test rows", "mean over 3 seeds", "95% interval: Student's t", "chosen on validation rows"):
         assert words in settings
     assert "reference point accuracy 0.6000 (the majority's) and demographic parity difference 1." in methods
@@ -203,6 +212,114 @@ def test_the_latex_compiles_with_booktabs_alone(tmp_path):
 def test_a_mean_is_shown_with_what_is_known(numbers, text):
     row = pd.Series(dict(zip(("x", "x.low", "x.high"), numbers, strict=True)))
     assert tables.estimate(row, "x") == text
+
+
+# More columns, and methods compared seed by seed
+
+MORE = {"balanced_accuracy": 0.7, "log_loss": 0.25}
+
+
+def richer(folder, block=None, **options):
+    """A sweep with more metrics on test rows; ``block``: what the configuration asks of the report."""
+    values = {f"{split}/{name}": v for split in ("val", "test") for name, v in MORE.items()}
+    asked = {f"report.{key}": v for key, v in (block or {}).items()}
+    return [row | asked for row in sweep(folder, **values, **options)]
+
+
+def test_more_columns_are_in_every_table_of_settings(tmp_path):
+    files = written(tmp_path, richer(tmp_path), columns=["balanced_accuracy", "accuracy", HARD, "log_loss"])
+    table = pd.read_csv(files["table.csv"])
+    assert table["test/balanced_accuracy"].tolist() == pytest.approx([0.7] * 4)
+    assert "test/log_loss.high" in table
+    header = f"| method | lam | seeds | accuracy | {HARD.replace('_', ' ')} | balanced accuracy | log loss | front |"
+    assert header in files["table.md"].read_text()
+    assert "| 0.700 [0.700, 0.700] | 0.250 [0.250, 0.250] | \\* |" in files["table.md"].read_text()
+    assert "balanced accuracy & log loss & front" in files["table.tex"].read_text()
+    assert "<button>balanced accuracy</button>" in files["report.html"].read_text()
+
+
+def test_the_caption_says_which_end_of_each_column_is_good(tmp_path):
+    values = {f"{split}/selection_rate": 0.5 for split in ("val", "test")}
+    found = trade(tmp_path, sweep(tmp_path, **values), columns=["roc_auc", "selection_rate"])
+    for caption in (tables.captions(found)[k] for k in (0, 3)):
+        assert "Accuracy: higher is better; demographic parity difference: lower is better; " in caption
+        assert "roc auc: higher is better; selection rate: neither end is better." in caption
+
+
+def test_methods_are_compared_seed_by_seed_in_every_column(tmp_path):
+    """Penalty minus ERM with weight lam: accuracy -lam / 20, difference -lam / 8, with every seed."""
+    files = written(tmp_path, richer(tmp_path), columns=["log_loss"], compare=[("penalty", "erm")])
+    pairs = pd.read_csv(files["pairs.csv"])
+    assert pairs[["dataset", "first", "second"]].drop_duplicates().to_numpy().tolist() == [["adult", "penalty", "erm"]]
+    lam = np.array([0.5, 1, 2])
+    for name, expected in (("accuracy", -lam / 20), (HARD, -lam / 8), ("log_loss", 0 * lam)):
+        for end in ("", ".low", ".high"):
+            np.testing.assert_allclose(pairs[f"test/{name}{end}"], expected, atol=1e-12)
+    row = "| penalty lam 1 | erm | 3 | -0.050 [-0.050, -0.050] | -0.125 [-0.125, -0.125] | 0.000 [0.000, 0.000] |"
+    assert row in files["table.md"].read_text()
+    assert "penalty lam 1 & erm & 3 & -0.050 [-0.050, -0.050]" in files["table.tex"].read_text()
+    assert "<h3>Compared, seed by seed</h3>" in files["report.html"].read_text()
+
+
+def test_without_a_pair_there_is_no_table_of_pairs(tmp_path):
+    files = written(tmp_path, sweep(tmp_path))
+    assert "seed by seed" not in files["table.md"].read_text() + files["report.html"].read_text()
+    assert pd.read_csv(files["pairs.csv"]).empty
+
+
+def test_a_data_set_that_lacks_a_method_has_no_pair(tmp_path):
+    rows = [*sweep(tmp_path), write_run(tmp_path, dataset="law_school")]
+    pairs = pd.read_csv(written(tmp_path, rows, compare=[("penalty", "erm")])["pairs.csv"])
+    assert pairs["dataset"].unique().tolist() == ["adult"]
+    assert pairs["seeds"].tolist() == [3] * 3
+
+
+def test_the_report_shows_what_any_record_asks_for(tmp_path):
+    """A folder of two commands: one asks for a column and a pair, the other for another column and the same pair."""
+    asked = {"columns": ["balanced_accuracy"], "compare.penalty": "erm", "compare.ltr": "erm"}
+    rows = richer(tmp_path / "a", asked)[3:]
+    rows += richer(tmp_path / "b", {"columns": ["log_loss", "balanced_accuracy"], "compare.penalty": "erm"})[:3]
+    found = trade(tmp_path, rows)
+    assert found.columns == ["balanced_accuracy", "log_loss"]
+    assert found.pairs["first"].tolist() == ["penalty"] * 3
+    assert "report" not in " ".join(found.by)
+
+
+def test_options_come_before_what_the_records_ask_for(tmp_path):
+    rows = richer(tmp_path, {"columns": ["balanced_accuracy"], "compare.penalty": "erm"})
+    found = trade(tmp_path, rows, columns=["log_loss"], compare=[])
+    assert found.columns == ["log_loss"]
+    assert found.pairs.empty
+
+
+def test_the_command_takes_columns_and_pairs_and_prints_them_within_160_columns(tmp_path, capsys):
+    names = [f"metric_of_number_{k}" for k in range(5)]
+    sweep(tmp_path, **{f"test/{name}": -0.25 for name in names})
+    report.main([str(tmp_path), "--columns", ",".join(names), "--compare", "penalty=erm,erm=penalty"])
+    shown = capsys.readouterr().out
+    assert "adult: compared, seed by seed: first minus second on test rows" in shown
+    assert "penalty lam 0.5   erm" in shown
+    assert "-.250 [-.250, -.250]" in shown
+    for name in names:
+        assert shown.count(name.replace("_", " ")) >= 2  # of settings, and of pairs
+    tables = shown[: shown.index("written: ")]
+    assert max(map(len, tables.splitlines())) <= 160
+    assert "…" not in tables
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--columns", "roc_auc,foo"], "columns must be one of accuracy, demographic_parity_difference, roc_auc"),
+        (["--compare", "penalty=foo"], "compare must be one of erm, penalty, got 'foo'"),
+        (["--compare", "penalty"], "compare must be pairs as in penalty=erm,ltr=erm, got 'penalty'"),
+    ],
+)
+def test_columns_and_pairs_that_no_run_has_are_refused(tmp_path, options, said):
+    sweep(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        report.main([str(tmp_path), *options])
+    assert str(stop.value.code).startswith(said)
 
 
 # Pictures

@@ -61,6 +61,24 @@ def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path,
     assert not {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}.items() & before.items()
 
 
+def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
+    """The same sweep, asked for more: nothing is trained, and the report has it."""
+    command = [part for part in SWEEP if "sweep.dir" not in part]
+    assert run(tmp_path, *command).returncode == 0
+    again = run(tmp_path, *command, "report.columns=[balanced_accuracy]", "+report.compare.penalty=erm")
+    assert again.returncode == 0, again.stderr
+    assert "6 runs, 6 of them done before" in again.stdout
+    assert "balanced accuracy" in again.stdout
+    assert "compared, seed by seed" in again.stdout
+    (pairs,) = tmp_path.rglob("pairs.csv")
+    (row,) = pd.read_csv(pairs).to_dict("records")
+    assert (row["first"], row["second"], row["seeds"]) == ("penalty", "erm", 3)
+    other = run(tmp_path, *command, "report.columns=[roc_auc]", "hydra.sweep.dir=other")
+    assert other.returncode == 0, other.stderr
+    from_records = run(tmp_path, "other", module="fairrun.report")
+    assert "roc auc" in from_records.stdout
+
+
 def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
     for name, batches in (
         ("whole", []),
@@ -137,7 +155,8 @@ def test_a_folder_in_use_is_refused(tmp_path, csv):
 def test_the_folder_is_named_by_the_command():
     one = ["method=erm,penalty", "seed=range(5)", "dataset=adult"]
     assert sweep_name(one).startswith("erm-penalty_adult_")
-    assert sweep_name([*one, "tracker=wandb", "resume=false", "tracker.project=x"]) == sweep_name(one)
+    more = ["tracker=wandb", "resume=false", "tracker.project=x", "report.columns=[roc_auc]", "+report.compare.a=b"]
+    assert sweep_name([*one, *more]) == sweep_name(one)
     assert sweep_name(["seed=range(6)", *one[::2]]) != sweep_name(one)
     assert len(sweep_name([f"method={'x' * 300}"])) < 80
     assert "/" not in sweep_name(["dataset=../../x", "experiment=paper/row"])

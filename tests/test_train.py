@@ -151,6 +151,11 @@ REFUSED = [
     (["+metric.foo=1"], ["metric must be the keys name, greater_is_better, surrogate, got", "foo"]),
     (["engine=fast"], ["engine must be one of auto, native, torch, got 'fast'"]),
     (["engine=native", "dtype=float64"], ["engine must be auto or torch unless dtype=float32 and device=cpu"]),
+    (["report.columns=[foo]"], ["report.columns must be one of accuracy", "'foo'"]),
+    (["report.columns=roc_auc"], ["report.columns must be a list of metrics, got 'roc_auc'"]),
+    (["report.compare=erm"], ["report.compare must be a mapping of a method's name to another's, got 'erm'"]),
+    (["+report.compare.penalty=[erm]"], ["report.compare must be a mapping of a method's name", "['erm']"]),
+    (["+report.foo=1"], ["report must be the keys columns and compare, got"]),
     (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
     (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
 ]
