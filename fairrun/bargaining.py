@@ -30,7 +30,7 @@ class Status(NamedTuple):
     """How the bargaining of each run ended."""
 
     solved: Tensor  # bool [R]
-    residual: Tensor  # [R] float64: max_i |a_i (M a)_i - 1| over the players, before a is rounded to gram's type
+    residual: Tensor  # [R] float64: max_i |a_i (M a)_i - 1|, before a is rounded to gram's type; nan without players
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
         2  q <- (A + I)^-1 r;  lam <- sqrt(r' q)           Newton's relative step, its decrement
         3  b <- b (1 + t q),  t = 1 if lam < 1/4 else 1 / (1 + lam)          b stays > 0; F converges from anywhere
 
-    up to a step of lam < 1e-6, after which lam < 1e-11.  The scale of a gradient cancels in C.
+    up to a step of lam < 1e-6, after which lam is about 1e-12.  The scale of a gradient cancels in C.
 
     Returns the weights and their ``Status``.  A run is solved where the residual is at most ``TOLERANCE``.  It is not,
     and all its weights are 0, where no player is left, or where the hull of the g_i/n_i comes as near to 0 as ``NEAR``
@@ -72,7 +72,7 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
         if not active.any():
             break
     A = b.unsqueeze(-1) * C * b.unsqueeze(-2)
-    residual = (one - A.sum(-1)).abs().amax(-1)
+    residual = torch.where(limit > 0, (one - A.sum(-1)).abs().amax(-1), torch.nan)
     solved = (residual <= TOLERANCE) & (b.sum(-1) < limit)
     alpha = torch.where(solved.unsqueeze(-1), b / norm, 0.0)[..., : gram.shape[-1]]
     return alpha.to(gram.dtype), Status(solved, residual)
@@ -135,11 +135,11 @@ def cagrad(gram: Tensor, c: float | Tensor) -> Tensor:
     C, norm, one = _cosines(_aligned(gram, beside=1))
     count = one.sum(-1, keepdim=True).clamp(min=1)
     unit = ((one * norm).square().sum(-1, keepdim=True) / count).sqrt()
-    norm_ = one * norm / torch.where(unit > 0, unit, 1.0)
-    M = norm_.unsqueeze(-1) * C * norm_.unsqueeze(-2)
-    uniform = one / count
-    along = (M * uniform.unsqueeze(-2)).sum(-1)  # [R, K] g_i . g_0
-    length = (uniform * along).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |g_0|
+    size = one * norm / torch.where(unit > 0, unit, 1.0)
+    M = size.unsqueeze(-1) * C * size.unsqueeze(-2)
+    mean = one / count
+    along = (M * mean.unsqueeze(-2)).sum(-1)  # [R, K] g_i . g_0
+    length = (mean * along).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |g_0|
     along = along / torch.where(length > 0, length, 1.0)
     c = torch.as_tensor(c, dtype=M.dtype, device=M.device)
     absent = torch.diag_embed(1 - one)
@@ -155,11 +155,11 @@ def cagrad(gram: Tensor, c: float | Tensor) -> Tensor:
         return gradient, torch.cat([top, torch.cat([side.mT, corner], -1)], -2)
 
     a = torch.cat([one, torch.zeros_like(count)], -1)
-    x = _interior(model, torch.cat([uniform + 1 - one, torch.ones_like(count)], -1), a)
+    x = _interior(model, torch.cat([mean + 1 - one, torch.ones_like(count)], -1), a)
     w = torch.where(one > 0, x[..., :-1], 0.0)
     w = w / w.sum(-1, keepdim=True).clamp(min=0.5)
     norm_w = ((w.unsqueeze(-1) * M * w.unsqueeze(-2)).sum((-2, -1)).unsqueeze(-1) + SMOOTHING**2).sqrt()
-    return (uniform + c * length / norm_w * w)[..., : gram.shape[-1]].to(gram.dtype)
+    return (mean + c * length / norm_w * w)[..., : gram.shape[-1]].to(gram.dtype)
 
 
 def _cosines(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
