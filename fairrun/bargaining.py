@@ -9,8 +9,8 @@ C_ij = M_ij / (n_i n_j) the cosines, b_i = a_i n_i.  Weights are in the type of 
 Everywhere: a player whose gradient is 0 (or whose row and column of M the caller has set to 0) is left out: its weight
 is 0, and the others' are as if it were not there.  Where M is not finite every weight is 0 (G^T a is then nan by
 itself).  No gradient flows through the weights.  A run's weights are bit for bit the same in any batch of runs: sums
-are over the last axes only, linear algebra is one factorization a matrix, and a run that has converged is frozen.
-Iterations end early when every run is frozen, which changes nothing.
+are over the last axes only, linear algebra is one call a matrix (see ``_aligned``), and a run that has converged is
+frozen.  Iterations end early when every run is frozen, which changes nothing.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import threshold
+from torch.nn.functional import pad, threshold
 
 MAX_STEPS = 100  # Newton steps, of either solver; the most seen is 82 (K = 32, nearly opposed)
 NEAR = 1e-5  # a hull of unit gradients this close to 0 counts as one that contains 0
@@ -30,7 +30,7 @@ class Status(NamedTuple):
     """How the bargaining of each run ended."""
 
     solved: Tensor  # bool [R]
-    residual: Tensor  # [R] float64: max_i |a_i (M a)_i - 1| over the players, before a is rounded to gram's type
+    residual: Tensor  # [R] float64: max_i |a_i (M a)_i - 1|, before a is rounded to gram's type; nan without players
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
         2  q <- (A + I)^-1 r;  lam <- sqrt(r' q)           Newton's relative step, its decrement
         3  b <- b (1 + t q),  t = 1 if lam < 1/4 else 1 / (1 + lam)          b stays > 0; F converges from anywhere
 
-    up to a step of lam < 1e-6, after which lam < 1e-11.  The scale of a gradient cancels in C.
+    up to a step of lam < 1e-6, after which lam is about 1e-12.  The scale of a gradient cancels in C.
 
     Returns the weights and their ``Status``.  A run is solved where the residual is at most ``TOLERANCE``.  It is not,
     and all its weights are 0, where no player is left, or where the hull of the g_i/n_i comes as near to 0 as ``NEAR``
@@ -56,7 +56,7 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
     Differs from the authors' solver, a sequence of convex programs that keeps the last weights where one fails: the
     equation is solved to rounding, and a failure is told.
     """
-    C, norm, one = _cosines(gram)
+    C, norm, one = _cosines(_aligned(gram))
     identity = torch.eye(C.shape[-1], dtype=C.dtype, device=C.device)
     limit = one.sum(-1).sqrt() / max(NEAR, 4 * torch.finfo(gram.dtype).eps ** 0.5)
     b = one * C.clamp(min=0).sum(-1).clamp(min=1).rsqrt()
@@ -72,9 +72,10 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
         if not active.any():
             break
     A = b.unsqueeze(-1) * C * b.unsqueeze(-2)
-    residual = (one - A.sum(-1)).abs().amax(-1)
+    residual = torch.where(limit > 0, (one - A.sum(-1)).abs().amax(-1), torch.nan)
     solved = (residual <= TOLERANCE) & (b.sum(-1) < limit)
-    return torch.where(solved.unsqueeze(-1), b / norm, 0.0).to(gram.dtype), Status(solved, residual)
+    alpha = torch.where(solved.unsqueeze(-1), b / norm, 0.0)[..., : gram.shape[-1]]
+    return alpha.to(gram.dtype), Status(solved, residual)
 
 
 @torch.no_grad()
@@ -92,13 +93,13 @@ def mgda(gram: Tensor) -> Tensor:
     Differs from Sener and Koltun, who iterate Frank and Wolfe's steps: by an interior point, so that |d - d*| is at
     most 1e-6 of the smallest n_i.  Where gradients are dependent w may not be unique; d is.
     """
-    C, norm, one = _cosines(gram)
+    C, norm, one = _cosines(_aligned(gram))
     smallest = torch.where(one > 0, norm, torch.inf).amin(-1, keepdim=True)
     a = one * smallest / norm  # v_i = w_i n_i / smallest: minimise v' C v where a' v = 1
     C = C + torch.diag_embed(1 - one)
     v = _interior(lambda v: ((C * v.unsqueeze(-2)).sum(-1), C), torch.ones_like(a), a)
     w = torch.where(one > 0, v * a, 0.0)
-    return (w / w.sum(-1, keepdim=True).clamp(min=0.5)).to(gram.dtype)
+    return (w / w.sum(-1, keepdim=True).clamp(min=0.5))[..., : gram.shape[-1]].to(gram.dtype)
 
 
 @torch.no_grad()
@@ -131,14 +132,14 @@ def cagrad(gram: Tensor, c: float | Tensor) -> Tensor:
     Differs from the paper: |g_w| is smoothed to sqrt(|g_w|^2 + (1e-4 n)^2), n^2 the mean of the n_i^2 (the authors'
     code: 1e-8 under the root, whatever the scale), so that |d - g_0| may fall short of c |g_0| where g_w is near 0.
     """
-    C, norm, one = _cosines(gram)
+    C, norm, one = _cosines(_aligned(gram, beside=1))
     count = one.sum(-1, keepdim=True).clamp(min=1)
     unit = ((one * norm).square().sum(-1, keepdim=True) / count).sqrt()
-    norm_ = one * norm / torch.where(unit > 0, unit, 1.0)
-    M = norm_.unsqueeze(-1) * C * norm_.unsqueeze(-2)
-    uniform = one / count
-    along = (M * uniform.unsqueeze(-2)).sum(-1)  # [R, K] g_i . g_0
-    length = (uniform * along).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |g_0|
+    size = one * norm / torch.where(unit > 0, unit, 1.0)
+    M = size.unsqueeze(-1) * C * size.unsqueeze(-2)
+    mean = one / count
+    along = (M * mean.unsqueeze(-2)).sum(-1)  # [R, K] g_i . g_0
+    length = (mean * along).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |g_0|
     along = along / torch.where(length > 0, length, 1.0)
     c = torch.as_tensor(c, dtype=M.dtype, device=M.device)
     absent = torch.diag_embed(1 - one)
@@ -154,11 +155,11 @@ def cagrad(gram: Tensor, c: float | Tensor) -> Tensor:
         return gradient, torch.cat([top, torch.cat([side.mT, corner], -1)], -2)
 
     a = torch.cat([one, torch.zeros_like(count)], -1)
-    x = _interior(model, torch.cat([uniform + 1 - one, torch.ones_like(count)], -1), a)
+    x = _interior(model, torch.cat([mean + 1 - one, torch.ones_like(count)], -1), a)
     w = torch.where(one > 0, x[..., :-1], 0.0)
     w = w / w.sum(-1, keepdim=True).clamp(min=0.5)
     norm_w = ((w.unsqueeze(-1) * M * w.unsqueeze(-2)).sum((-2, -1)).unsqueeze(-1) + SMOOTHING**2).sqrt()
-    return (uniform + c * length / norm_w * w).to(gram.dtype)
+    return (mean + c * length / norm_w * w)[..., : gram.shape[-1]].to(gram.dtype)
 
 
 def _cosines(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -169,6 +170,14 @@ def _cosines(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     norm = torch.where(counts, squares.sqrt(), 1.0)
     both = counts.unsqueeze(-1) & counts.unsqueeze(-2)
     return torch.where(both, M / norm.unsqueeze(-1) / norm.unsqueeze(-2), 0.0), norm, counts.double()
+
+
+def _aligned(gram: Tensor, beside: int = 0) -> Tensor:
+    """With players without a gradient, so that K + ``beside`` is a multiple of 4: every matrix and vector of a stack
+    starts at a multiple of 32 bytes.  LAPACK's rounding depends on that, and so, else, on the place in the stack.
+    """
+    missing = -(gram.shape[-1] + beside) % 4
+    return pad(gram, (0, missing, 0, missing))
 
 
 def _interior(model: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, a: Tensor) -> Tensor:
