@@ -156,6 +156,21 @@ REFUSED = [
     (["report.compare=erm"], ["report.compare must be a mapping of a method's name to another's, got 'erm'"]),
     (["+report.compare.penalty=[erm]"], ["report.compare must be a mapping of a method's name", "['erm']"]),
     (["+report.foo=1"], ["report must be the keys columns and compare, got"]),
+    (["method=nash_ltr", "method.goal=max"], ["method.goal must be one of mean, gap, worst, got 'max'"]),
+    (["method=nash_ltr", "method.bargain_epochs=-1"], ["method.bargain_epochs must be >= 0, got -1"]),
+    (["method=nash_ltr", "method.bargain_until=2"], ["method.bargain_until must be null or in (0, 1], got 2"]),
+    (["method=dro", "method.fraction=0"], ["method.fraction must be in (0, 1], got 0"]),
+    (["method=forml", "dataset.sensitive=[constant]"], ["must hold columns with two values or more, got constant"]),
+    (
+        ["method=ltr", "dataset.sensitive=[lucky]"],
+        ["dataset.split.balanced=8 needs training rows of every group and label", "'lucky=always' with label 0"],
+    ),
+    (["dataset.split.balanced=0"], ["dataset.split.balanced must be >= 1, got 0"]),
+    (
+        ["dataset.split.balance_test=true", "dataset.split.test=official"],
+        ["dataset.split.balance_test must be false for an official test set, got True"],
+    ),
+    (["model.width=[64]"], ["model.width must be >= 1, or a list of model.depth=2 such numbers, got [64]"]),
     (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
     (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
 ]
@@ -165,6 +180,7 @@ REFUSED = [
 def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, overrides, said):
     csv["constant"] = 1
     csv["unlucky"] = np.where(csv["hired"] == "yes", "always", "never")
+    csv["lucky"] = np.where((csv["hired"] == "yes") & (csv["kind"] == "a"), "always", "sometimes")
     csv["holes"] = csv["x1"].where(csv.index != 7)
     csv.to_csv(tmp_path / "table.csv", index=False)
     features = [] if any("numeric" in o for o in overrides) else ["dataset.numeric=[x0,x1]"]
@@ -177,6 +193,19 @@ def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, over
         assert words in output
     assert "Traceback" not in output
     assert not list(tmp_path.rglob("record.json"))
+
+
+def test_what_is_odd_but_allowed_is_said_before_training(tmp_path, csv):
+    """A stage that never ends; a cell with fewer rows than asked for."""
+    odd = ["method=nash_ltr", "method.bargain_epochs=5", "dataset.split.balanced=1000", "hydra.run.dir=out"]
+    done = run_warm(tmp_path, *DESCRIPTION, *odd, "epochs=5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    assert output.count("method.bargain_epochs=5: stage 2 never starts, epochs=5") == 1
+    assert "dataset.split.balanced=1000: 'group=north' with label 0 has" in output
+    (record,) = records(tmp_path)
+    balanced = record["base_rates"]["balanced"]
+    assert sum(rows for rows, _ in balanced) < 400 and min(min(p, n - p) for n, p in balanced) > 0
 
 
 def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_path, csv):
