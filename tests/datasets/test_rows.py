@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from fairrun.check import InputError
+from fairrun.data.images import ImageDataset
 from fairrun.data.sources import cache_folder, sha256, write_frame
 from fairrun.datasets import adult, compas, german, law_school
 from fairrun.datasets.adult import Adult
@@ -16,7 +17,8 @@ from fairrun.datasets.german import German
 from fairrun.datasets.law_school import LawSchool
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
-PRESETS = sorted(file.stem for file in CONF.glob("*.yaml") if file.stem != "csv")
+NEED_A_PATH = {"csv", "image_folder", "celeba"}
+PRESETS = sorted({file.stem for file in CONF.glob("*.yaml")} - NEED_A_PATH)
 
 
 def preset(name):
@@ -272,6 +274,8 @@ def test_a_preset_gives_the_same_tables_and_the_same_hash_each_time(loaded):
 
 def test_a_preset_without_the_sensitive_attribute_has_no_feature_of_it(loaded):
     dataset, data = loaded
+    if isinstance(dataset, ImageDataset):
+        pytest.skip("images have no columns to leave out")
     assert not dataset.include_sensitive
     assert not [name for name in data.features if name.startswith(f"{dataset.sensitive[0]}_")]
 
