@@ -126,6 +126,20 @@ def test_the_size_is_what_the_cache_holds_and_work_for_every_worker(german):
     assert {len(stack) for stack in planned(german(16, batch_size=1024), None, 1)} == {4}
 
 
+def test_the_size_follows_the_activations_of_a_network_for_images():
+    """2^20 bytes / (4 bytes x 64 rows x 16 channels x 8 x 8) = 4 runs; of 28 x 28, two are too many already."""
+    jobs = [job(f"cnn{k}", "model=cnn", "dataset=coloured_digits", f"seed={k}") for k in range(8)]
+    for size, runs in ((8, 4), (28, 2)):
+        assert {len(stack) for stack in plan(jobs, None, 1, lambda config, size=size: 3 * size**2)} == {runs}
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused_before_training(tmp_path):
+    jobs = [job(tmp_path / "a", "model=cnn", "dataset=coloured_digits", "model.channels=1")]
+    (outcome,) = Sweep(tmp_path).known(jobs).values()
+    assert outcome.status == "refused"
+    assert outcome.failure.startswith("model.channels must be such that the data's 192 features are channels x size")
+
+
 def test_every_job_gets_the_record_that_it_gets_alone(tmp_path, csv):
     commands = [[*csv, "method=penalty", f"seed={seed}", f"method.lam={lam}"] for seed in (0, 1) for lam in (0, 2)]
     commands += [[*csv, "method=group_dro", "seed=5"]]
