@@ -98,7 +98,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     method = build(config["method"], "method")
     for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
         _say(remark)
-    build(config["model"], "model", num_features=1)  # the data says how many features there are
+    build(config["model"], "model", num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
 
 
@@ -145,7 +145,7 @@ def facts(data: Data) -> dict[str, Any]:
         "train": data.train,
         "val": data.val,
         "test": data.test,
-        "balanced": data.held_out()[1],
+        "balanced": data.train.rows(data.balanced),
     }  # the last of train
     cells = {
         split: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
@@ -153,6 +153,7 @@ def facts(data: Data) -> dict[str, Any]:
     }
     return {
         "groups": data.groups,
+        "features": len(data.features),
         "rows": {split: len(getattr(data, split).y) for split in ("train", "val", "test")},
         "base_rates": cells,  # [rows, rows of class 1] of each group
         "data_sha256": data.sha256,
@@ -161,6 +162,7 @@ def facts(data: Data) -> dict[str, Any]:
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
+    build(config["model"], "model", num_features=data["features"])
     if "val" not in build(config["method"], "method").needs:
         return
     wanted = config["dataset"]["split"]["balanced"]

@@ -12,7 +12,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -74,14 +74,19 @@ class Failure(NamedTuple):
     trace: str
 
 
-def plan(jobs: Sequence[Job], stack_size: int | None, workers: int) -> list[list[Job]]:
-    """The stacks, largest first.  ``stack_size`` None: what the cache holds, and work for every worker."""
+def plan(
+    jobs: Sequence[Job], stack_size: int | None, workers: int, num_features: Callable[[dict[str, Any]], int]
+) -> list[list[Job]]:
+    """The stacks, largest first.  ``stack_size`` None: what the cache holds, and work for every worker.
+
+    ``num_features``: of a configuration's data, on which the activations of a model may depend.
+    """
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(_shape(job.config), []).append(job)
     stacks = []
     for group in groups.values():
-        size = stack_size or min(_fitting(group[0].config), max(2, math.ceil(len(jobs) / workers)))
+        size = stack_size or min(_fitting(group[0].config, num_features), max(2, math.ceil(len(jobs) / workers)))
         count = math.ceil(len(group) / size)
         if stack_size is None and count > 1:
             count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
@@ -103,12 +108,12 @@ def _static(node: dict[str, Any]) -> dict[str, Any]:
     return {key: _static(v) if isinstance(v, dict) and "_target_" in v else v for key, v in kept.items()}
 
 
-def _fitting(config: dict[str, Any]) -> int:
+def _fitting(config: dict[str, Any], num_features: Callable[[dict[str, Any]], int]) -> int:
     """How many runs' activations of one layer the cache holds."""
     most = MOST_RUNS[config["device"]]
     if config["device"] != "cpu":
         return most
-    width = build(config["model"], "model", num_features=1).widest
+    width = build(config["model"], "model", num_features=num_features(config)).widest
     return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * width)))
 
 
@@ -183,7 +188,7 @@ class Sweep:
         yield from ((job.folder, known[job.folder]) for job in jobs if job.folder in known)
         # Planned with the jobs that are done, so that the others keep their stacks, and with them their checkpoints.
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
-        planned = plan(sound, self.stack_size, self.executor.workers)
+        planned = plan(sound, self.stack_size, self.executor.workers, self._num_features)
         stacks = [[job for job in stack if job.folder not in known] for stack in planned]
         self.work.mkdir(parents=True, exist_ok=True)
         try:
@@ -221,6 +226,9 @@ class Sweep:
         if isinstance(found, InputError):
             raise found
         return found
+
+    def _num_features(self, config: dict[str, Any]) -> int:
+        return self._facts(config)["features"]
 
     def _name(self, stack: list[Job]) -> str:
         runs = [[job.key(self._facts(job.config)["data_sha256"]), job.folder.name] for job in stack]

@@ -23,13 +23,14 @@ SWEEPS = [name for group, name in CHOICES if group == "sweep"]
 EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix("")) for path in CONF.glob("experiment/**/*.yaml")
 )
-CSV = ["dataset.path=x.csv", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
+OWN = ["dataset.path=x", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
+GIVEN = {"csv": OWN, "image_folder": OWN, "celeba": OWN[:1]}  # data that a user has
 
 
 def overrides_of(group, name):
     if group == "optimizer":
         return [f"optimizer@method.optimizer={name}"]
-    return [f"{group}={name}", *(CSV if name == "csv" else [])]
+    return [f"{group}={name}", *GIVEN.get(name, [])]
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)

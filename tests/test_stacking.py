@@ -51,6 +51,10 @@ def jobs_of(folder, *commands):
     return [job(folder / str(k), *overrides) for k, overrides in enumerate(commands)]
 
 
+def planned(jobs, stack_size, workers):
+    return plan(jobs, stack_size, workers, lambda config: 1)
+
+
 def train(folder, jobs, **options):
     sweep = Sweep(folder, "sweep", **options)
     return dict(sweep.run(jobs, sweep.known(jobs)))
@@ -72,7 +76,7 @@ BASE = ["method=penalty", "dataset=german"]
 )
 def test_jobs_that_differ_in_seed_or_float_fields_share_a_stack(other):
     base = [*BASE, "tracker=wandb"]
-    assert len(plan([job("a", *base), job("b", *base, other)], None, 1)) == 1
+    assert len(planned([job("a", *base), job("b", *base, other)], None, 1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_jobs_that_differ_in_seed_or_float_fields_share_a_stack(other):
     ],
 )
 def test_jobs_that_differ_in_anything_else_do_not(other):
-    assert len(plan([job("a", *BASE), job("b", *BASE, other)], None, 1)) == 2
+    assert len(planned([job("a", *BASE), job("b", *BASE, other)], None, 1)) == 2
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +110,7 @@ def german():
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), workers=st.integers(1, 5), size=st.integers(0, 9))
 def test_a_plan_holds_every_job_once_in_stacks_that_keep_the_size(german, sizes, workers, size):
     jobs = [one for k, count in enumerate(sizes) for one in german(count, epochs=k + 1)]
-    stacks = plan(jobs, size or None, workers)
+    stacks = planned(jobs, size or None, workers)
     assert sorted(str(job.folder) for stack in stacks for job in stack) == sorted(str(job.folder) for job in jobs)
     assert all(len({job.config["epochs"] for job in stack}) == 1 for stack in stacks)
     assert all(1 <= len(stack) <= (size or MOST_RUNS["cpu"]) for stack in stacks)
@@ -115,11 +119,25 @@ def test_a_plan_holds_every_job_once_in_stacks_that_keep_the_size(german, sizes,
 
 def test_the_size_is_what_the_cache_holds_and_work_for_every_worker(german):
     """2^20 bytes / (4 bytes x 256 rows x 64 units) = 16 runs; 128 jobs for 16 workers are 8 each."""
-    assert [len(stack) for stack in plan(german(64, batch_size=256), None, 1)] == [16, 16, 16, 16]
-    assert [len(stack) for stack in plan(german(64), None, 1)] == [32, 32]
-    assert {len(stack) for stack in plan(german(128), None, 16)} == {8}
-    assert [len(stack) for stack in plan(german(3), None, 8)] == [2, 1]  # a run alone costs almost what two cost
-    assert {len(stack) for stack in plan(german(16, batch_size=1024), None, 1)} == {4}
+    assert [len(stack) for stack in planned(german(64, batch_size=256), None, 1)] == [16, 16, 16, 16]
+    assert [len(stack) for stack in planned(german(64), None, 1)] == [32, 32]
+    assert {len(stack) for stack in planned(german(128), None, 16)} == {8}
+    assert [len(stack) for stack in planned(german(3), None, 8)] == [2, 1]  # a run alone costs almost what two cost
+    assert {len(stack) for stack in planned(german(16, batch_size=1024), None, 1)} == {4}
+
+
+def test_the_size_follows_the_activations_of_a_network_for_images():
+    """2^20 bytes / (4 bytes x 64 rows x 16 channels x 8 x 8) = 4 runs; of 28 x 28, two are too many already."""
+    jobs = [job(f"cnn{k}", "model=cnn", "dataset=coloured_digits", f"seed={k}") for k in range(8)]
+    for size, runs in ((8, 4), (28, 2)):
+        assert {len(stack) for stack in plan(jobs, None, 1, lambda config, size=size: 3 * size**2)} == {runs}
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused_before_training(tmp_path):
+    jobs = [job(tmp_path / "a", "model=cnn", "dataset=coloured_digits", "model.channels=1")]
+    (outcome,) = Sweep(tmp_path).known(jobs).values()
+    assert outcome.status == "refused"
+    assert outcome.failure.startswith("model.channels must be such that the data's 192 features are channels x size")
 
 
 def test_every_job_gets_the_record_that_it_gets_alone(tmp_path, csv):

@@ -85,6 +85,42 @@ class Split:
         require(self.balanced >= 1, "balanced", self.balanced, ">= 1")
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
+    def rows(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows of train, val and test, and ``balanced``, which are rows of train."""
+        rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
+        cells, every = 2 * s + y.astype(np.int64), np.arange(len(frame))
+        balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
+        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
+        rest = np.setdiff1d(every, np.concatenate([test, balanced]))
+        in_val = self._val(frame, cells, rest, rng)
+        split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
+        for name, rows in split.items():
+            if not len(rows):
+                raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self}")
+        if not len(balanced):
+            balanced = split["train"][per_cell(cells[split["train"]], self.balanced, apart)]
+        return split | {"balanced": balanced}
+
+    def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
+        if self.test == "official":
+            if "split" not in frame or set(frame["split"]) - {"val"} != {"train", "test"}:
+                raise InputError(
+                    "dataset.split.test=official needs a column split with train and test; give a fraction instead"
+                )
+            return np.flatnonzero(frame["split"] == "test")
+        fraction = float(self.test)
+        if self.balance_test:
+            number = int(fraction * len(frame) / len(np.unique(cells)))
+            return rows[per_cell_with_replacement(cells[rows], number, rng)]
+        return rows[stratified(cells[rows], fraction, rng)]
+
+    def _val(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Which of ``rows`` are validation rows: the official ones where there are any, with the official test rows."""
+        if self.test == "official" and (frame["split"] == "val").any():
+            return (frame["split"].iloc[rows] == "val").to_numpy()
+        return stratified(cells[rows], self.val, rng)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -116,35 +152,26 @@ class Dataset:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
         frame = self.rows.frame(self.path)
         numeric, categorical = self._features(frame)
-        _refuse_missing_values(frame, [*numeric, *categorical, self.label, *self.sensitive])
-        y = self._labels(frame)
-        s, groups = self._groups(frame)
-        split = self._split(frame, y, s)
-        train, balanced = split["train"], split.pop("balanced")
-        _refuse_groups_without_positives(y[train], s[train], groups, self.sensitive)
-        encoder = _encoder(numeric, categorical).fit(frame.iloc[train])
-        tables = {}
-        for name, rows in split.items():
-            x = np.ascontiguousarray(encoder.transform(frame.iloc[rows]), dtype=np.float64)
-            tables[name] = Table(torch.tensor(x), torch.tensor(y[rows]), torch.tensor(s[rows]))
-        return Data(
-            **tables,
-            features=list(encoder.get_feature_names_out()),
-            groups=groups,
-            sha256=hashlib.sha256(write_frame(frame)).hexdigest(),
-            balanced=torch.tensor(np.searchsorted(train, balanced)),
-        )
+        refuse_missing_values(frame, [*numeric, *categorical, self.label, *self.sensitive])
+        divided = divide(frame, self.label, self.positive, self.sensitive, self.split)
+        encoder = _encoder(numeric, categorical).fit(frame.iloc[divided.rows["train"]])
+        x = {
+            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows]), dtype=np.float64))
+            for name, rows in divided.rows.items()
+        }
+        digest = hashlib.sha256(write_frame(frame)).hexdigest()
+        return divided.data(x, list(encoder.get_feature_names_out()), digest)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
-        _refuse_unknown_columns(frame, "label", [self.label])
+        refuse_unknown_columns(frame, "label", [self.label])
         for key, columns in (
             ("sensitive", self.sensitive),
             ("numeric", self.numeric),
             ("categorical", self.categorical),
         ):
-            _refuse_unknown_columns(frame, key, columns or [])
+            refuse_unknown_columns(frame, key, columns or [])
         for key, columns in self.states.items():
-            _refuse_unknown_columns(frame, "states", [key, *columns])
+            refuse_unknown_columns(frame, "states", [key, *columns])
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         taken = {self.label, "split"}
@@ -170,56 +197,53 @@ class Dataset:
         )
         return numeric, categorical
 
-    def _labels(self, frame: pd.DataFrame) -> np.ndarray:
-        values = sorted(frame[self.label].unique(), key=str)
-        if len(values) != 2:
-            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
-            raise InputError(f"dataset.label={self.label} must have two values, got {len(values)}: {shown}")
-        if self.positive not in values:
-            raise InputError(f"dataset.positive must be one of {', '.join(map(str, values))}, got {self.positive!r}")
-        return (frame[self.label] == self.positive).to_numpy(dtype=np.float64)
 
-    def _groups(self, frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        for column in self.sensitive:
-            if frame[column].nunique() < 2:
-                raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
-        keys = frame[self.sensitive].drop_duplicates().sort_values(self.sensitive).reset_index(drop=True)
-        s = frame[self.sensitive].merge(keys.assign(_s=keys.index), on=self.sensitive, how="left")["_s"].to_numpy()
-        names = [
-            ", ".join(f"{c}={v}" for c, v in zip(self.sensitive, key, strict=True))
-            for key in keys.itertuples(index=False)
-        ]
-        return s.astype(np.int64), names
+class Divided(NamedTuple):
+    """What tables and images have in common: labels, groups and splits of the rows of a frame."""
 
-    def _split(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows of train, val and test, and ``balanced``, which are rows of train."""
-        rng, apart = (np.random.default_rng(seed) for seed in (self.split.seed, [self.split.seed, 1]))
-        cells, every = 2 * s + y.astype(np.int64), np.arange(len(frame))
-        balanced = per_cell(cells, self.split.balanced, apart) if self.split.balance_test else every[:0]
-        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
-        rest = np.setdiff1d(every, np.concatenate([test, balanced]))
-        in_val = stratified(cells[rest], self.split.val, rng)
-        split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
-        for name, rows in split.items():
-            if not len(rows):
-                raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self.split}")
-        if not len(balanced):
-            balanced = split["train"][per_cell(cells[split["train"]], self.split.balanced, apart)]
-        return split | {"balanced": balanced}
+    y: np.ndarray  # [N] labels, 0.0 or 1.0
+    s: np.ndarray  # [N] sensitive attribute in {0..S-1}
+    groups: list[str]  # S names
+    rows: dict[str, np.ndarray]  # of train, val and test
+    balanced: np.ndarray  # [M] positions in the rows of train
 
-    def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
-        if self.split.test == "official":
-            if "split" not in frame or set(frame["split"]) != {"train", "test"}:
-                raise InputError(
-                    "dataset.split.test=official needs a column split with train and test; give a fraction instead"
-                )
-            return np.flatnonzero(frame["split"] == "test")
-        fraction = float(self.split.test)
-        if self.split.balance_test:
-            number = int(fraction * len(frame) / len(np.unique(cells)))
-            return rows[per_cell_with_replacement(cells[rows], number, rng)]
-        return rows[stratified(cells[rows], fraction, rng)]
+    def data(self, x: Mapping[str, Tensor], features: list[str], sha256: str) -> Data:
+        """With the features [N, D] of each split."""
+        y, s = torch.from_numpy(self.y), torch.from_numpy(self.s)
+        tables = {name: Table(x[name], y[rows], s[rows]) for name, rows in self.rows.items()}
+        return Data(
+            **tables, features=features, groups=self.groups, sha256=sha256, balanced=torch.from_numpy(self.balanced)
+        )
+
+
+def divide(frame: pd.DataFrame, label: str, positive: str | int | float, sensitive: list[str], split: Split) -> Divided:
+    """Labels, groups and splits of ``frame``, whose columns of these roles are there and have no missing value."""
+    y = _labels(frame, label, positive)
+    s, groups = _groups(frame, sensitive)
+    rows = split.rows(frame, y, s)
+    train, balanced = rows["train"], rows.pop("balanced")
+    _refuse_groups_without_positives(y[train], s[train], groups, sensitive)
+    return Divided(y, s, groups, rows, np.searchsorted(train, balanced))
+
+
+def _labels(frame: pd.DataFrame, label: str, positive: str | int | float) -> np.ndarray:
+    values = sorted(frame[label].unique(), key=str)
+    if len(values) != 2:
+        shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+        raise InputError(f"dataset.label={label} must have two values, got {len(values)}: {shown}")
+    if positive not in values:
+        raise InputError(f"dataset.positive must be one of {', '.join(map(str, values))}, got {positive!r}")
+    return (frame[label] == positive).to_numpy(dtype=np.float64)
+
+
+def _groups(frame: pd.DataFrame, sensitive: list[str]) -> tuple[np.ndarray, list[str]]:
+    for column in sensitive:
+        if frame[column].nunique() < 2:
+            raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
+    keys = frame[sensitive].drop_duplicates().sort_values(sensitive).reset_index(drop=True)
+    s = frame[sensitive].merge(keys.assign(_s=keys.index), on=sensitive, how="left")["_s"].to_numpy()
+    names = [", ".join(f"{c}={v}" for c, v in zip(sensitive, key, strict=True)) for key in keys.itertuples(index=False)]
+    return s.astype(np.int64), names
 
 
 def _encoder(numeric: list[str], categorical: list[str]) -> Any:
@@ -236,7 +260,8 @@ def _encoder(numeric: list[str], categorical: list[str]) -> Any:
     return ColumnTransformer(transformers, verbose_feature_names_out=False)
 
 
-def _refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
+def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
+    """Raise ``InputError`` unless ``columns``, the value of ``dataset.key``, are columns of ``frame``, once each."""
     for column in columns:
         if columns.count(column) > 1 and key != "states":
             raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
@@ -246,7 +271,8 @@ def _refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -
             )
 
 
-def _refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
+def refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
+    """Raise ``InputError`` for a missing or infinite value in ``columns``."""
     for column in columns:
         values = frame[column]
         missing = values.isna()
