@@ -192,7 +192,7 @@ def panel(axes: Axes, name: str, outcome: Outcome) -> None:
     axes.set_title(f"{name}\n{int(off.sum())}/{len(off)} off front; {fair}", size=10)
     if outcome.unsolved:
         steps = f"no bargain in {outcome.unsolved}\nof {len(off) * STEPS} steps"
-        axes.text(10.5, -13, steps, size=8, color="0.3", ha="right")
+        axes.text(-20.5, 6.5, steps, size=8, color="0.3")
     axes.set(xlim=(-21.5, 11), ylim=(-21.5, 11), aspect="equal")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
