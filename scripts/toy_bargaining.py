@@ -188,9 +188,11 @@ def panel(axes: Axes, name: str, outcome: Outcome) -> None:
         axes.plot(f1[-1], f2[-1], "o", color=colour, markersize=6, markeredgecolor="black", zorder=4)
     last = outcome.losses[-1, off]
     axes.plot(last[:, 0], last[:, 1], "o", color="red", markerfacecolor="none", markersize=13, mew=1.6, zorder=5)
-    axes.set_title(
-        f"{name}\n{int(off.sum())}/{len(off)} off front; $|f_1-f_2|$ ≤ {outcome.distance.max():.1f}", size=10
-    )
+    fair = f"$|f_1-f_2|$ ≤ {outcome.distance.max():.2f}"
+    axes.set_title(f"{name}\n{int(off.sum())}/{len(off)} off front; {fair}", size=10)
+    if outcome.unsolved:
+        steps = f"no bargain in {outcome.unsolved}\nof {len(off) * STEPS} steps"
+        axes.text(-20.5, 6.5, steps, size=8, color="0.3")
     axes.set(xlim=(-21.5, 11), ylim=(-21.5, 11), aspect="equal")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

@@ -17,7 +17,7 @@ RULES = {
     "cagrad": lambda gram: cagrad(gram, 0.4),
 }
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-many = settings(deadline=None, max_examples=25)
+many = settings(deadline=None, max_examples=15)
 
 
 def gram_of(G):
@@ -448,7 +448,13 @@ def test_a_run_has_bitwise_the_same_weights_in_any_stack(rule, K, dtype):
     weights = rule(gram)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(K))
     assert torch.equal(rule(gram[order]), weights[order])
-    for runs in [*([r] for r in range(30)), [3, 4], [24, 3, 29], list(range(17)), list(range(30)) * 9]:
+    for runs in [
+        *([r] for r in (0, 5, 9, 14, 17, 20, *range(24, 30))),
+        [3, 4],
+        [24, 3, 29],
+        list(range(17)),
+        list(range(30)) * 9,
+    ]:
         assert torch.equal(rule(gram[runs]), weights[runs])
 
 
