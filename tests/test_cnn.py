@@ -8,9 +8,12 @@ from torch import nn
 from fairrun.data.split import per_cell
 from fairrun.data.table import Data, Table
 from fairrun.fit import fit
+from fairrun.method import Batch
 from fairrun.methods.erm import ERM
 from fairrun.methods.group_dro import GroupDRO
+from fairrun.methods.nash_meta import NashMeta
 from fairrun.models.cnn import CNN
+from fairrun.models.functional import BinaryClassifier
 from fairrun.optim import Adam
 from tests.test_models import generators
 
@@ -193,6 +196,7 @@ def train(methods, seeds, dtype=torch.float64, network=None, epochs=3):
 METHODS = {
     "erm": lambda k: ERM(optimizer=Adam(1e-2 * (1 - 0.05 * k), 0.9, 0.999, 1e-8)),
     "group_dro": lambda k: GroupDRO(optimizer=ADAM, eta_q=0.1 * (1 + k), group_by="sy"),
+    "nash": lambda k: NashMeta(ADAM, "mean", 2, None, "cross_entropy_f1", "exact"),
 }
 
 
@@ -221,3 +225,29 @@ def test_it_learns():
     (run,) = train([METHODS["erm"](0)], [0], network=cnn(), epochs=15)
     assert run.failure is None
     assert run.history["test/accuracy"].iloc[-1] > 0.95
+
+
+def test_influence_is_the_inner_product_of_gradients():
+    """Of a network that is more than linear layers: by a derivative forward along a gradient."""
+    network = cnn()
+    model, theta, theta_val = BinaryClassifier(network), network.init(generators(2)), network.init(generators(4)[2:])
+    y = torch.tensor([[0.0, 1, 1, 0, 1]] * 2, dtype=torch.float64)
+    batch = Batch(rows(2), y, torch.zeros_like(y), torch.ones_like(y))
+    val = batch._replace(x=batch.x.flip(1), y=1 - y)
+    weights = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    gains, losses = model.influence(theta, batch, theta_val, val, weights, lambda losses, p: losses * p)
+    assert gains.shape == (2, 3, 5) and losses.shape == (2, 5)
+
+    def flat_gradient(function, at):
+        leaves = {name: p.clone().requires_grad_() for name, p in at.items()}
+        return torch.cat([g.flatten(1) for g in torch.autograd.grad(function(leaves), list(leaves.values()))], dim=1)
+
+    def objective(at, k):
+        losses, p = model.losses_and_scores(at, val)
+        return (weights[:, k] * losses * p).sum()
+
+    for k in range(3):
+        grad_k = flat_gradient(lambda at: objective(at, k), theta_val)  # noqa: B023
+        for j in range(5):
+            grad_j = flat_gradient(lambda at: model.losses(at, batch)[:, j].sum(), theta)  # noqa: B023
+            torch.testing.assert_close(gains[:, k, j], (grad_k * grad_j).sum(-1), rtol=1e-9, atol=1e-12)
