@@ -120,20 +120,12 @@ class NashMeta:
             return (w * model.losses(theta, batch)).sum(-1)
 
         theta, opt, loss = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 5
-        gains = _gains(gram, alpha)
-        aligned_rectified = _all((g * w.unsqueeze(1)).sum(-1) > 0, present)
-        length = (alpha * gains).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |d|
-        logs = {
+        logs = alignment(g, gram, alpha, beta, w, present) | {
             "loss": loss,
-            "aligned": _all(gains > 0, present),
-            "aligned_rectified": aligned_rectified,
-            "goal_aligned": _all(_gains(gram, beta) > 0, present),
-            "smallest_gain": torch.where(present, _scaled(gains, length), torch.inf).amin(-1),
             "infeasible": infeasible,
             "bargained": stage.bargains & ~infeasible & (batch.epoch < self.bargain_epochs),
         }
-        logs |= {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
-        stage = stage._replace(steps=stage.steps + 1, aligned=stage.aligned + aligned_rectified)
+        stage = stage._replace(steps=stage.steps + 1, aligned=stage.aligned + logs["aligned_rectified"])
         return State(theta, opt, stage, kept), {name: value.to(loss) for name, value in logs.items()}
 
     def _row_loss(self, val: Batch) -> Any:
@@ -185,6 +177,21 @@ def goal_weights(goal: str, l_k: Tensor, present: Tensor) -> Tensor:
 
     beta = group(l_s) if goal == "worst" else group(l_s) - group(-l_s)
     return beta.flatten(1)
+
+
+def alignment(g: Tensor, gram: Tensor, alpha: Tensor, beta: Tensor, w: Tensor, present: Tensor) -> dict[str, Tensor]:
+    """Whether every player gains: from the direction that ``alpha`` [R, K] makes, from the row weights ``w`` [R, B],
+    from the goal's own direction ``beta``; the smallest gain from a direction of length 1; and every player's alpha.
+    """
+    gains = _gains(gram, alpha)
+    length = (alpha * gains).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |d|
+    logs = {
+        "aligned": _all(gains > 0, present),
+        "aligned_rectified": _all((g * w.unsqueeze(1)).sum(-1) > 0, present),
+        "goal_aligned": _all(_gains(gram, beta) > 0, present),
+        "smallest_gain": torch.where(present, _scaled(gains, length), torch.inf).amin(-1),
+    }
+    return logs | {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
 
 
 def _gains(gram: Tensor, alpha: Tensor) -> Tensor:

@@ -222,4 +222,4 @@ def test_losses_are_the_golden_ones(name, request):
     path = GOLDEN / f"{name}.json"
     if request.config.getoption("--golden"):
         path.write_text(json.dumps(losses, indent=1) + "\n")
-    assert losses == pytest.approx(json.loads(path.read_text()), rel=1e-9)
+    assert losses == pytest.approx(json.loads(path.read_text()), rel=1e-7)  # bargaining has condition numbers of 1e6
