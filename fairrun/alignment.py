@@ -19,7 +19,7 @@ from fairrun.tradeoff import Tradeoff, describe, value
 ALPHA = "alpha/"  # prefix of a player's share of the weights
 COLUMNS = {  # of a history, as train/...
     "aligned": "share of steps whose direction was aligned",
-    "aligned_rectified": "the same with the weights that were used, max(alpha, 0)",
+    "aligned_rectified": "the same with the row weights that were used, max(d, 0)",
     "goal_aligned": "the same for the direction of the goal alone",
     "smallest_gain": "smallest g_i . d of a player, d of unit length",
     "infeasible": "share of steps in which the players have no agreement",
@@ -129,7 +129,7 @@ def caption(found: Alignment) -> str:
     """What the rows of the table are."""
     text = f"{found.dataset}: share of steps that raise no player's loss (every g_i . d > 0), mean over epochs and "
     text += f"seeds [95% interval: {RULE}]; a player is a cell of group and label. Aligned: before rectification; "
-    text += "rectified: with the weights that were used, max(alpha, 0); goal alone: the direction that the goal alone "
+    text += "rectified: with the row weights that were used, max(d, 0); goal alone: the direction that the goal alone "
     text += "would take, all epochs; infeasible: share of stage 1's steps without an agreement. An epoch is of stage 1 "
     text += "where more than half of its steps were bargained."
     first = " Of a method with several settings the first is shown."

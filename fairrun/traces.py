@@ -37,7 +37,9 @@ def draw(found: Alignment) -> Figure:
     for k, (axes, method) in enumerate(zip(lower, shares, strict=False)):
         _draw_players(axes, found, method)
         axes.set_title(f"({chr(ord('d') + k)}) shares of alpha: {method}", fontsize=10, loc="left")
-        axes.sharey(lower[0])
+    ends = [end for axes in lower[: len(shares)] for end in axes.get_ylim()]
+    for axes in lower[: len(shares)]:
+        axes.set_ylim(min(ends), max(ends))
     for axes in lower[len(shares) :]:
         axes.remove()
     epochs = found.steps["epoch"]
