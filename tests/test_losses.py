@@ -20,7 +20,7 @@ def batch_of(y, s, num_groups, w=None):
     """A batch of labels and groups, each [R, B]."""
     y, s = torch.as_tensor(y, dtype=torch.float64), torch.as_tensor(s, dtype=torch.int64)
     w = torch.ones_like(y) if w is None else torch.as_tensor(w, dtype=torch.float64)
-    return Batch(torch.zeros(*y.shape, 1), y, torch.arange(y.shape[1]).expand(y.shape), w, s, num_groups)
+    return Batch(torch.zeros(*y.shape, 1), y, torch.arange(y.shape[1]).expand(y.shape), w, s, num_groups=num_groups)
 
 
 def random_case(num_groups, seed=0, num_runs=3, num_rows=32):

@@ -85,7 +85,7 @@ def test_reweighing_of_independent_labels_is_erm():
 
 def test_reweighing_makes_label_and_group_independent():
     rows = data().train
-    whole = Batch(rows.x[None], rows.y[None], torch.arange(150)[None], torch.ones(1, 150), rows.s[None], 3)
+    whole = Batch(rows.x[None], rows.y[None], torch.arange(150)[None], torch.ones(1, 150), rows.s[None], num_groups=3)
     bound = bind([Reweighing(PLAIN)], torch.float64)
     state = bound.init(None, {"l": torch.zeros(1, 1, dtype=torch.float64)}, whole)
     w = state.cell_weights[0][2 * rows.s + rows.y.long()]
