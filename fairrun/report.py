@@ -47,8 +47,9 @@ def tradeoffs(
 
     Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
     chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``compare`` pairs of methods.  None:
-    what the config block ``report`` of any finished run asks for, in the order of the runs.  Raises ``InputError``: no
-    finished run, a metric or a method that the runs do not have, or runs made with different metrics and none named.
+    what the config block ``report`` of any finished run asks for, in the order of the runs.  Pairs with a method that
+    has no run are left out.  Raises ``InputError``: no finished run, a metric that the runs do not have, or runs made
+    with different metrics and none named.
     """
     runs = frame[frame["status"] == "finished"]
     if runs.empty:
@@ -56,7 +57,7 @@ def tradeoffs(
         raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
     name, greater_is_better = _metric(runs, metric)
     more = _recorded_columns(runs) if columns is None else _known_columns(runs, columns)
-    compared = _recorded_pairs(runs) if compare is None else _known_pairs(runs, compare)
+    compared = _recorded_pairs(runs) if compare is None else compare
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
     return [tradeoff(own, name, columns=more, compared=compared, **options) for _, own in runs.groupby("dataset")]
 
@@ -133,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         columns = None if given.columns is None else [name for name in given.columns.split(",") if name]
-        compare = None if given.compare is None else _parsed(given.compare)
+        compare = None if given.compare is None else _known_pairs(load(given.folder), _parsed(given.compare))
         show(given.folder, metric=given.metric, test_oracle=given.test_oracle, columns=columns, compare=compare)
     except InputError as error:
         sys.exit(str(error))

@@ -196,7 +196,7 @@ def train(methods, seeds, dtype=torch.float64, network=None, epochs=3):
 METHODS = {
     "erm": lambda k: ERM(optimizer=Adam(1e-2 * (1 - 0.05 * k), 0.9, 0.999, 1e-8)),
     "group_dro": lambda k: GroupDRO(optimizer=ADAM, eta_q=0.1 * (1 + k), group_by="sy"),
-    "nash": lambda k: NashMeta(ADAM, "mean", 2, None, "cross_entropy_f1", "exact"),
+    "nash": lambda k: NashMeta(ADAM, "mean", 2, None, "cross_entropy_f1", "norm", "exact"),
 }
 
 

@@ -19,7 +19,7 @@ from tests.synthetic import data
 NETWORK = MLP(num_features=6, width=8, depth=2, fairness_layers=0, dropout=0.0)
 PLAIN = SGD(lr=0.1, momentum=0.0, weight_decay=0.0)
 HEAVY = SGD(lr=0.1, momentum=0.9, weight_decay=5e-4)
-METHOD = NashMeta(PLAIN, "mean", 0, None, "cross_entropy", "exact")
+METHOD = NashMeta(PLAIN, "mean", 0, None, "cross_entropy", "norm", "exact")
 
 
 def method(**changes):
@@ -121,7 +121,7 @@ def test_players_are_the_cells_of_group_and_label():
 @pytest.mark.parametrize("goal", ["mean", "gap", "worst"])
 def test_a_one_stage_step_is_that_of_a_differentiated_virtual_step(goal, loss):
     """By hand: w = max(-d goal(theta - lr sum_j eps_j grad l_j) / d eps, 0) at eps = 0, divided by its sum."""
-    choice = method(goal=goal, validation_loss=loss)
+    choice = method(goal=goal, validation_loss=loss, normalise="sum")
     bound, model, state, batch = start(choice)
     leaves = {name: p.clone().requires_grad_() for name, p in state.theta.items()}
     eps = torch.zeros(1, 20, dtype=torch.float64, requires_grad=True)
@@ -172,16 +172,16 @@ def test_in_stage_1_every_player_gains_and_alpha_times_gain_is_one_for_all():
     assert (torch.tensor(shares) * u / (shares[0] * u[0])).tolist() == pytest.approx([1] * 6, rel=1e-5)
 
 
-def test_weights_are_not_negative_and_sum_to_one():
-    w, _, _ = step_weights(method())
+def test_weights_are_not_negative_and_may_sum_to_one():
+    w, _, _ = step_weights(method(normalise="sum"))
     assert w.min() > -1e-9 and (w > 1e-6).any() and (w.abs() < 1e-9).any()
     assert w.sum().item() == pytest.approx(1)
 
 
-def test_the_authors_weights_have_the_norm_of_equal_weights():
-    exact, authors = (step_weights(method(variant=variant))[0] for variant in ("exact", "authors"))
-    assert authors.norm().item() == pytest.approx(20**-0.5)
-    assert (authors / authors.sum()).tolist() == pytest.approx(exact.tolist(), abs=1e-7)
+def test_weights_have_the_norm_of_equal_weights():
+    by_sum, by_norm = (step_weights(method(normalise=normalise))[0] for normalise in ("sum", "norm"))
+    assert by_norm.norm().item() == pytest.approx(20**-0.5)
+    assert (by_norm / by_norm.sum()).tolist() == pytest.approx(by_sum.tolist(), abs=1e-7)
 
 
 def test_a_step_that_helps_nobody_is_no_step():
@@ -268,11 +268,11 @@ def test_no_epoch_of_bargaining_is_the_one_stage_form():
 
 @pytest.mark.parametrize("until", [0.01, 0.21, 1.0])
 def test_stage_1_ends_after_an_epoch_in_which_the_weights_help_every_player_often_enough(until):
-    history = trained(method(bargain_epochs=9, bargain_until=until), epochs=8).history
+    history = trained(method(bargain_epochs=9, bargain_until=until), epochs=9).history
     often = history["train/aligned_rectified"].to_numpy() >= until
-    ends = int(often.argmax()) + 1 if often.any() else 8
-    assert history["train/bargained"].tolist() == [1.0] * ends + [0.0] * (8 - ends)
-    assert (ends < 8) == (until < 1)
+    ends = int(often.argmax()) + 1 if often.any() else 9
+    assert history["train/bargained"].tolist() == [1.0] * ends + [0.0] * (9 - ends)
+    assert (ends < 9) == (until < 1)
 
 
 def test_runs_of_a_stack_end_stage_1_each_for_itself():
@@ -323,6 +323,7 @@ def test_the_rows_that_are_validated_on_are_not_trained_on():
         ({"bargain_until": 0.0}, r"bargain_until must be null or in \(0, 1\], got 0.0"),
         ({"bargain_until": 1.5}, r"bargain_until must be null or in \(0, 1\], got 1.5"),
         ({"validation_loss": "f1"}, "validation_loss must be one of cross_entropy, cross_entropy_f1, got 'f1'"),
+        ({"normalise": "max"}, "normalise must be one of norm, sum, got 'max'"),
         ({"variant": "paper"}, "variant must be one of exact, authors, got 'paper'"),
     ],
 )

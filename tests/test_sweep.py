@@ -65,7 +65,13 @@ def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     """The same sweep, asked for more: nothing is trained, and the report has it."""
     command = [part for part in SWEEP if "sweep.dir" not in part]
     assert run(tmp_path, *command).returncode == 0
-    again = run(tmp_path, *command, "report.columns=[balanced_accuracy]", "+report.compare.penalty=erm")
+    again = run(
+        tmp_path,
+        *command,
+        "report.columns=[balanced_accuracy]",
+        "+report.compare.penalty=erm",
+        "+report.compare.absent=erm",
+    )
     assert again.returncode == 0, again.stderr
     assert "6 runs, 6 of them done before" in again.stdout
     assert "balanced accuracy" in again.stdout

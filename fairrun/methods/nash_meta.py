@@ -21,10 +21,10 @@ hull of the g_k) the goal sets the direction.  Stage 2 may also start by a crite
 step is along the gradient, whatever the optimizer.
 Differs from the authors' code: g_k comes from inner products, not from a copy of the network that is differentiated
 through.  The bargaining problem is solved exactly; theirs stops at a tolerance, and fails on batches that have a
-solution.  Weights sum to 1; with ``variant: authors`` their L2 norm is fixed, as theirs, and where bargaining fails
-under the goal mean the direction is that of the batch before.  The weights are found with the drop-out masks of the
-step.  Theirs sums weighted losses with |w| = 1, here |w| = 1/sqrt(B) at most: their lr and weight decay are our
-lr / sqrt(B) and weight decay sqrt(B).
+solution.  Where bargaining fails under the goal mean, theirs takes the direction of the batch before; so does
+``variant: authors``.  The weights are found with the drop-out masks of the step.  Theirs sums the weighted losses with
+|w| = 1; here |w| = 1/sqrt(B), as of equal weights: their lr and weight decay are our lr / sqrt(B) and weight decay
+sqrt(B).  ``normalise: sum`` is that of Ren et al.; a few rows may then have all the weight, and a step be large.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,8 @@ class NashMeta:
     bargain_until: float | None  # stage 1 ends sooner, after an epoch in which the weights, all of them >= 0, lowered
     #                              every player's loss in this share of the steps, in (0, 1]; null: no such criterion
     validation_loss: str  # of a row: cross_entropy; or cross_entropy_f1, with a surrogate of the F1 score added (paper)
-    variant: str  # exact; authors: as their code where it differs
+    normalise: str  # the row weights. norm: |w| = 1/sqrt(B), as Zeng et al.; sum: they sum to 1, as Ren et al.
+    variant: str  # what is done where bargaining fails. exact: the goal rules; authors: as in their code
     needs: ClassVar[frozenset[str]] = frozenset({"val"})
 
     def __post_init__(self) -> None:
@@ -78,6 +79,7 @@ class NashMeta:
         until = self.bargain_until
         require(until is None or 0 < until <= 1, "bargain_until", until, "null or in (0, 1]")
         one_of("validation_loss", self.validation_loss, ("cross_entropy", "cross_entropy_f1"))
+        one_of("normalise", self.normalise, ("norm", "sum"))
         one_of("variant", self.variant, ("exact", "authors"))
 
     def remarks(self, epochs: int) -> list[str]:
@@ -147,12 +149,10 @@ class NashMeta:
         return Stage(bargains, torch.full_like(stage.epoch, epoch), steps, aligned)
 
     def _normalised(self, w: Tensor, real: Tensor) -> Tensor:
-        """Weights [R, B] that sum to 1, or by ``variant`` with the L2 norm of equal weights; all 0 stay 0."""
-        if self.variant == "authors":
-            length = w.square().sum(-1, keepdim=True).sqrt() * real.sum(-1, keepdim=True).sqrt()
-        else:
-            length = w.sum(-1, keepdim=True)
-        return _scaled(w, length)
+        """Weights [R, B] with the L2 norm of equal weights, or the sum 1; all 0 stay 0."""
+        if self.normalise == "norm":
+            return _scaled(w, (w.square().sum(-1, keepdim=True) * real.sum(-1, keepdim=True)).sqrt())
+        return _scaled(w, w.sum(-1, keepdim=True))
 
 
 def cell_weights(val: Batch) -> Tensor:
