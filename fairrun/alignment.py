@@ -1,6 +1,6 @@
-"""How bargaining went: whether a step raised a player's loss, epoch by epoch, and what each player weighed.
+"""How bargaining went: whether a step lowered every player's loss, epoch by epoch, and what each player weighed.
 
-A player is a cell of group and label; a direction d is aligned if no player loses by it: every g_i . d > 0.  Methods
+A player is a cell of group and label; a direction d is aligned if every player gains by it: every g_i . d > 0.  Methods
 that bargain log means over the steps of an epoch, in ``COLUMNS`` and a column a player below ``ALPHA``.
 """
 
@@ -23,7 +23,7 @@ COLUMNS = {  # of a history, as train/...
     "goal_aligned": "the same for the direction of the goal alone",
     "smallest_gain": "smallest g_i . d of a player, d of unit length",
     "infeasible": "share of steps in which the players have no agreement",
-    "bargained": "share of steps taken by bargaining; an epoch is of stage 1 where it is above 1/2, else of stage 2",
+    "bargained": "share of steps taken by bargaining; with the infeasible ones those of stage 1",
 }
 
 
@@ -32,7 +32,9 @@ class Alignment:
     """What the histories of one data set's runs say; ``alignment`` makes it."""
 
     dataset: str
-    steps: pd.DataFrame  # a row a method, seed and epoch: COLUMNS, NaN where a method has none, and the players' shares
+    steps: (
+        pd.DataFrame
+    )  # a row a method, seed and epoch: COLUMNS, NaN where a method has none, the players' shares, stage
     settings: Mapping[str, str]  # in words, of each method whose histories have the columns
     looks: Mapping[str, Look]
     groups: list[str]  # names of the groups
@@ -60,7 +62,7 @@ def alignment(trade: Tradeoff) -> Alignment | None:
     if "train/aligned" not in trade.runs:
         return None
     keys = [column for column in trade.by if column != "method"]
-    frames, settings, looks = [], {}, {}
+    frames, folders, settings, looks = [], [], {}, {}
     for k, (method, own) in enumerate(trade.settings.groupby("method", sort=False)):
         first = own.iloc[0]
         same = trade.runs["method"] == method
@@ -68,12 +70,14 @@ def alignment(trade: Tradeoff) -> Alignment | None:
             same &= trade.runs[key].map(value) == value(first[key])
         found = [frame for _, run in trade.runs[same].iterrows() if (frame := _history(run)) is not None]
         if found:
+            folders.append(trade.runs[same]["folder"].iloc[0])
             frames += found
             settings[str(method)] = describe(first, keys) if len(own) > 1 else ""
             looks[str(method)] = look(k)
     if not frames:
         return None
-    groups = read(Path(trade.runs["folder"].iloc[0])).get("groups", [])
+    names = {tuple(read(Path(folder)).get("groups", [])) for folder in folders}
+    groups = list(names.pop()) if len(names) == 1 else []  # of settings that differ in it: numbers
     return Alignment(trade.dataset, pd.concat(frames, ignore_index=True), settings, looks, groups)
 
 
@@ -86,7 +90,8 @@ def _history(run: pd.Series) -> pd.DataFrame | None:
     history.columns = history.columns.str.removeprefix("train/")
     players = [column for column in history if column.startswith(ALPHA)]
     steps = history.reindex(columns=["epoch", *COLUMNS, *players]).astype(float)
-    return steps.assign(method=str(run["method"]), seed=run["seed"])
+    first = steps["bargained"].fillna(0) + steps["infeasible"].fillna(0) > 0.5
+    return steps.assign(method=str(run["method"]), seed=run["seed"], stage=2 - first)
 
 
 def curve(steps: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -98,7 +103,7 @@ def curve(steps: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def second_stage(steps: pd.DataFrame) -> float:
     """The first epoch of stage 2, the median over the seeds that come to it; NaN if none does."""
-    return float(steps[steps["bargained"] <= 0.5].groupby("seed")["epoch"].min().median())
+    return float(steps[steps["stage"] == 2].groupby("seed")["epoch"].min().median())
 
 
 def alignment_table(found: Alignment) -> pd.DataFrame:
@@ -106,7 +111,7 @@ def alignment_table(found: Alignment) -> pd.DataFrame:
     rows = []
     for method, setting in found.settings.items():
         steps = found.of(method)
-        stages = steps[steps["bargained"] > 0.5], steps[steps["bargained"] <= 0.5]
+        stages = steps[steps["stage"] == 1], steps[steps["stage"] == 2]
         cells = {"method": f"{method} {setting}".strip(), "seeds": str(steps["seed"].nunique())}
         cells["epochs bargained"] = _estimate(steps.groupby("seed")["bargained"].sum(min_count=1), digits=1)
         for number, stage in enumerate(stages, 1):
@@ -127,10 +132,10 @@ def _estimate(by_seed: pd.Series, digits: int = 3) -> str:
 
 def caption(found: Alignment) -> str:
     """What the rows of the table are."""
-    text = f"{found.dataset}: share of steps that raise no player's loss (every g_i . d > 0), mean over epochs and "
+    text = f"{found.dataset}: share of steps that lower every player's loss (every g_i . d > 0), mean over epochs and "
     text += f"seeds [95% interval: {RULE}]; a player is a cell of group and label. Aligned: before rectification; "
     text += "rectified: with the row weights that were used, max(d, 0); goal alone: the direction that the goal alone "
     text += "would take, all epochs; infeasible: share of stage 1's steps without an agreement. An epoch is of stage 1 "
-    text += "where more than half of its steps were bargained."
+    text += "where more than half of its steps were bargained, or were to be."
     first = " Of a method with several settings the first is shown."
     return text + first * any(found.settings.values())

@@ -18,9 +18,9 @@ def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequ
     methods; their other settings as ``first.<column>`` and ``second.<column>``; ``seeds``; of each metric the mean of
     the differences, ``test/<metric>``, with ``.low`` and ``.high`` (95% interval).
 
-    Two settings are a pair if they agree in every column that both methods have.  Where several settings of each would
-    agree, for each method has a key of its own that varies, nothing says which belong together: no pair.  Methods
-    without a run, and settings without a seed in common, are left out.
+    Two settings are a pair if they agree in every column in which the methods have a value in common.  Where several
+    settings of each would agree, for each method has a key of its own that varies, nothing says which belong together:
+    no pair.  Methods without a run, and settings without a seed in common, are left out.
     """
     keys = [column for column in by if column != "method"]
     rows = []
@@ -41,7 +41,7 @@ def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequ
 
 def _pairs(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """The runs of settings that belong together."""
-    shared = [key for key in keys if first[key].notna().any() and second[key].notna().any()]
+    shared = [key for key in keys if set(first[key].dropna()) & set(second[key].dropna())]
     ones, others = _parts(first, shared), _parts(second, shared)
     for cell in [cell for cell in ones if cell in others]:
         left, right = (list(_parts(part[cell], keys).values()) for part in (ones, others))

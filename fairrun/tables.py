@@ -94,7 +94,8 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str]:
         methods += " Test oracle: chosen on test rows, for comparison only."
     comparisons = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
     pairs = f"{trade.dataset}: compared, seed by seed: first minus second on test rows, mean over shared seeds "
-    pairs += f"[95% interval: {RULE}]. {directions(trade)} Settings agree in every key that both methods have."
+    pairs += f"[95% interval: {RULE}]. {directions(trade)} Settings agree in every key in which both "
+    pairs += "methods have a value in common."
     return settings, methods, comparisons, pairs
 
 

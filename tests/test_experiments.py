@@ -21,7 +21,7 @@ NASH = {
 
 
 @pytest.mark.parametrize("name", NASH)
-@pytest.mark.parametrize("method", ["nash_ltr", "ltr", "erm"])
+@pytest.mark.parametrize("method", ["nash_ltr", "ltr", "dro", "erm"])
 def test_a_nash_preset_holds_the_values_of_the_authors_code(name, method):
     """Their lr and weight decay are for a sum over the batch, by the square root of the batch size."""
     lr, dropout, batch, epochs, second_stage, rows, fraction = NASH[name]
@@ -34,7 +34,10 @@ def test_a_nash_preset_holds_the_values_of_the_authors_code(name, method):
     assert (list(cfg.model.width), cfg.model.depth, cfg.model.dropout) == ([128, 64], 2, dropout)
     split = cfg.dataset.split
     assert (split.test, split.balance_test, split.balanced) == (fraction, True, rows)
-    if method != "erm":
+    assert cfg.dataset.scale == "all"
+    if method == "dro":
+        assert (cfg.method.fraction, cfg.method.variant) == (0.4, "zeng")
+    elif method != "erm":
         assert cfg.method.bargain_epochs == (second_stage - 1 if method == "nash_ltr" else 0)
 
 

@@ -172,6 +172,35 @@ def test_in_stage_1_every_player_gains_and_alpha_times_gain_is_one_for_all():
     assert (torch.tensor(shares) * u / (shares[0] * u[0])).tolist() == pytest.approx([1] * 6, rel=1e-5)
 
 
+@pytest.mark.parametrize("bargain_epochs", [0, 1])
+def test_a_small_step_lowers_the_losses_as_the_players_weigh_them(bargain_epochs):
+    """sum_k alpha_k L_k falls, for g . max(d, 0) >= 0 with d = sum_k alpha_k g_k; alpha > 0 for the goal mean."""
+    bound, model, state, batch = start(method(optimizer=SGD(1e-4, 0.0, 0.0), bargain_epochs=bargain_epochs))
+    after, logs = bound.update(model, state, batch)
+    alpha = torch.stack([logs[f"alpha/s={k // 2}/y={k % 2}"] for k in range(6)], -1)
+    before, now = (
+        (alpha * (cell_weights(batch.val) * model.losses(at.theta, batch.val).unsqueeze(1)).sum(-1)).sum(-1)
+        for at in (state, after)
+    )
+    assert now.item() < before.item()
+
+
+def test_a_player_without_a_gradient_does_not_count_as_one_that_loses():
+    bound, _, state, batch = start(method(bargain_epochs=1))
+    players = cell_weights(batch.val)
+
+    class Sure(BinaryClassifier):
+        """Certain of the rows of the first cell: their gradient is exactly 0."""
+
+        def influence(self, *arguments):
+            g, losses = super().influence(*arguments)
+            return g.index_fill(1, torch.tensor([0]), 0.0), losses
+
+    _, logs = bound.update(Sure(NETWORK), state, batch)
+    assert players[0, 0].any() and logs["aligned"].item() == logs["bargained"].item() == 1
+    assert logs["alpha/s=0/y=0"].item() == 0 < logs["smallest_gain"].item()
+
+
 def test_weights_are_not_negative_and_may_sum_to_one():
     w, _, _ = step_weights(method(normalise="sum"))
     assert w.min() > -1e-9 and (w > 1e-6).any() and (w.abs() < 1e-9).any()
@@ -225,6 +254,18 @@ def test_the_authors_take_the_direction_of_the_batch_before_under_the_goal_mean(
     moved = torch.cat([(state.theta[name] - after.theta[name]).flatten() for name in state.theta])
     torch.testing.assert_close(moved, 0.1 * expected, rtol=1e-9, atol=1e-12)
     assert torch.equal(after.d, state.d)
+
+
+def test_the_direction_of_the_batch_before_weighs_no_padding():
+    bound, model, state, agreeing, conflict = opposed(method(bargain_epochs=1, variant="authors"))
+    state, _ = bound.update(model, state, agreeing)
+    w = conflict.w.clone()
+    w[:, 15:] = 0
+    thetas = []
+    for x in (conflict.x, conflict.x.index_fill(1, torch.arange(15, 20), 3.0)):
+        after, _ = bound.update(model, state, conflict._replace(x=x, w=w))
+        thetas.append(after.theta)
+    assert all(torch.equal(thetas[0][name], p) for name, p in thetas[1].items())
 
 
 @pytest.mark.parametrize("goal", ["gap", "worst"])
@@ -286,6 +327,8 @@ def test_runs_of_a_stack_end_stage_1_each_for_itself():
 
 def test_more_epochs_of_bargaining_than_epochs_is_remarked():
     assert method(bargain_epochs=5).remarks(5) == ["method.bargain_epochs=5: stage 2 never starts, epochs=5"]
+    said = "method.bargain_until=0.5 has no effect: method.bargain_epochs=0, no stage 1"
+    assert method(bargain_until=0.5).remarks(5) == [said]
     assert method(bargain_epochs=4).remarks(5) == [] == method(bargain_epochs=9, bargain_until=0.5).remarks(5)
 
 

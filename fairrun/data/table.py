@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fairrun.check import InputError, is_integer, is_number, require
+from fairrun.check import InputError, is_integer, is_number, one_of, require
 from fairrun.data.sources import write_frame
 from fairrun.data.split import per_cell, per_cell_with_replacement, stratified
 
@@ -112,6 +112,11 @@ class Split:
         fraction = float(self.test)
         if self.balance_test:
             number = int(fraction * len(frame) / len(np.unique(cells)))
+            for cell in np.setdiff1d(cells, cells[rows]):
+                raise InputError(
+                    "dataset.split.balance_test=true needs two rows or more of every group and label, got one with "
+                    f"label {cell % 2} in group {cell // 2} (of dataset.sensitive, sorted, from 0)"
+                )
             return rows[per_cell_with_replacement(cells[rows], number, rng)]
         return rows[stratified(cells[rows], fraction, rng)]
 
@@ -134,6 +139,7 @@ class Dataset:
     states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
     numeric: list[str] | None  # null: every column of numbers that has no other role
     categorical: list[str] | None  # null: every other column that has no other role
+    scale: str  # what is brought to mean 0 and variance 1 of training rows. numbers; all: the columns of categories too
     split: Split
     path: str | None  # a file, or a folder with the files, that the user already has
 
@@ -147,6 +153,7 @@ class Dataset:
         for key in ("numeric", "categorical"):
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
+        one_of("scale", self.scale, ("numbers", "all"))
 
     def load(self) -> Data:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
@@ -154,7 +161,7 @@ class Dataset:
         numeric, categorical = self._features(frame)
         refuse_missing_values(frame, [*numeric, *categorical, self.label, *self.sensitive])
         divided = divide(frame, self.label, self.positive, self.sensitive, self.split)
-        encoder = _encoder(numeric, categorical).fit(frame.iloc[divided.rows["train"]])
+        encoder = _encoder(numeric, categorical, self.scale).fit(frame.iloc[divided.rows["train"]])
         x = {
             name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows]), dtype=np.float64))
             for name, rows in divided.rows.items()
@@ -246,9 +253,10 @@ def _groups(frame: pd.DataFrame, sensitive: list[str]) -> tuple[np.ndarray, list
     return s.astype(np.int64), names
 
 
-def _encoder(numeric: list[str], categorical: list[str]) -> Any:
+def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
     """A category unknown in training rows is encoded as none; features are named "column=category"."""
     from sklearn.compose import ColumnTransformer  # slow to import, and of no use to workers, which get tensors
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     one_hot = OneHotEncoder(
@@ -257,7 +265,8 @@ def _encoder(numeric: list[str], categorical: list[str]) -> Any:
         feature_name_combiner=lambda column, category: f"{column}={category}",
     )
     transformers = [("numeric", StandardScaler(), numeric), ("categorical", one_hot, categorical)]
-    return ColumnTransformer(transformers, verbose_feature_names_out=False)
+    encoder = ColumnTransformer(transformers, verbose_feature_names_out=False)
+    return make_pipeline(encoder, StandardScaler()) if scale == "all" else encoder
 
 
 def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:

@@ -84,6 +84,8 @@ class NashMeta:
 
     def remarks(self, epochs: int) -> list[str]:
         """What a user should know before a training of so many epochs."""
+        if self.bargain_until is not None and self.bargain_epochs == 0:
+            return [f"method.bargain_until={self.bargain_until} has no effect: method.bargain_epochs=0, no stage 1"]
         if self.bargain_until is None and self.bargain_epochs >= epochs:
             return [f"method.bargain_epochs={self.bargain_epochs}: stage 2 never starts, epochs={epochs}"]
         return []
@@ -104,7 +106,8 @@ class NashMeta:
         g, losses = model.influence(state.theta, batch, theta_val, batch.val, players, self._row_loss(batch.val))  # 2
         g = g * batch.w.unsqueeze(1)  # [R, K, B]
         beta = goal_weights(self.goal, (players * losses.unsqueeze(1)).sum(-1), present)  # [R, K]
-        gram = g.double() @ g.double().mT  # M, [R, K, K]
+        exact = g.double()
+        gram = exact @ exact.mT  # M, [R, K, K]
         stage = self._stage(state.stage, batch.epoch)
         alpha, infeasible = beta, torch.zeros_like(stage.bargains)
         if batch.epoch < self.bargain_epochs:
@@ -115,18 +118,23 @@ class NashMeta:
         d = (alpha.unsqueeze(-1) * g).sum(1)  # 4, [R, B]
         kept = state.d
         if self.variant == "authors" and self.goal == "mean":
-            d = kept = torch.where(infeasible.unsqueeze(-1), state.d.expand_as(d), d)
+            d = kept = torch.where(infeasible.unsqueeze(-1), state.d.expand_as(d), d) * batch.w
         w = self._normalised(d.clamp(min=0), batch.w)
 
         def weighted_risk(theta: Theta) -> Tensor:
             return (w * model.losses(theta, batch)).sum(-1)
 
         theta, opt, loss = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 5
-        logs = alignment(g, gram, alpha, beta, w, present) | {
+        moving = present & (gram.diagonal(dim1=-2, dim2=-1) > 0)  # a player without a gradient cannot gain
+        logs = {name: _aligned(exact, v, moving) for name, v in (("aligned", d), ("aligned_rectified", w))}
+        logs |= {
             "loss": loss,
+            "goal_aligned": _aligned(exact, (beta.unsqueeze(-1) * g).sum(1), moving),
+            "smallest_gain": _smallest_gain(exact, d, moving),
             "infeasible": infeasible,
             "bargained": stage.bargains & ~infeasible & (batch.epoch < self.bargain_epochs),
         }
+        logs |= {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
         stage = stage._replace(steps=stage.steps + 1, aligned=stage.aligned + logs["aligned_rectified"])
         return State(theta, opt, stage, kept), {name: value.to(loss) for name, value in logs.items()}
 
@@ -179,28 +187,15 @@ def goal_weights(goal: str, l_k: Tensor, present: Tensor) -> Tensor:
     return beta.flatten(1)
 
 
-def alignment(g: Tensor, gram: Tensor, alpha: Tensor, beta: Tensor, w: Tensor, present: Tensor) -> dict[str, Tensor]:
-    """Whether every player gains: from the direction that ``alpha`` [R, K] makes, from the row weights ``w`` [R, B],
-    from the goal's own direction ``beta``; the smallest gain from a direction of length 1; and every player's alpha.
-    """
-    gains = _gains(gram, alpha)
-    length = (alpha * gains).sum(-1, keepdim=True).clamp(min=0).sqrt()  # |d|
-    logs = {
-        "aligned": _all(gains > 0, present),
-        "aligned_rectified": _all((g * w.unsqueeze(1)).sum(-1) > 0, present),
-        "goal_aligned": _all(_gains(gram, beta) > 0, present),
-        "smallest_gain": torch.where(present, _scaled(gains, length), torch.inf).amin(-1),
-    }
-    return logs | {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
+def _aligned(g: Tensor, d: Tensor, players: Tensor) -> Tensor:
+    """Whether every one of the ``players`` gains, g_k . d > 0, by row weights ``d`` [R, B] -> bool [R]."""
+    return (((g * d.unsqueeze(1)).sum(-1) > 0) | ~players).all(-1) & players.any(-1)
 
 
-def _gains(gram: Tensor, alpha: Tensor) -> Tensor:
-    """What every player gains, g_k . d with d = sum_k alpha_k g_k, by the Gram matrix of the g_k, [R, K]."""
-    return (gram * alpha.unsqueeze(1)).sum(-1)
-
-
-def _all(condition: Tensor, present: Tensor) -> Tensor:
-    return (condition | ~present).all(-1)
+def _smallest_gain(g: Tensor, d: Tensor, players: Tensor) -> Tensor:
+    """min_k g_k . d / |d| over the ``players``, [R]; 0 where there is none."""
+    gains = _scaled((g * d.unsqueeze(1)).sum(-1), d.double().square().sum(-1, keepdim=True).sqrt())
+    return torch.where(players.any(-1), torch.where(players, gains, torch.inf).amin(-1), 0.0)
 
 
 def _scaled(v: Tensor, length: Tensor) -> Tensor:

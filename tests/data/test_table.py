@@ -52,6 +52,7 @@ def dataset(tmp_path):
             "states": {},
             "numeric": None,
             "categorical": None,
+            "scale": "numbers",
             "split": SPLIT,
             "path": str(path),
         }
@@ -365,7 +366,28 @@ def test_a_balanced_test_set_has_as_many_rows_of_each_cell_and_shares_none_with_
     assert np.bincount(cells_of(data.held_out()[1])).tolist() == [4] * 4
 
 
+def test_a_balanced_test_set_refuses_a_cell_of_one_row(dataset):
+    frame = people()
+    rare = (frame["race"] == "A") & (frame["hired"] == 1)
+    frame = frame[~rare | (rare.cumsum() <= 1)]
+    with pytest.raises(
+        InputError, match="needs two rows or more of every group and label, got one with label 1 in gro"
+    ):
+        dataset(frame, sensitive=["race"], split=split_of(test=0.4, balance_test=True)).load()
+
+
+def test_all_columns_may_be_scaled_by_training_rows(dataset):
+    data = dataset(people(), scale="all", numeric=["age"], categorical=["job", "race"]).load()
+    assert data.train.x.mean(0).tolist() == pytest.approx([0] * 7, abs=1e-12)
+    assert data.train.x.std(0, correction=0).tolist() == pytest.approx([1] * 7)
+    assert data.features[0] == "age" and data.features[1].startswith("job=")
+    plain = dataset(people(), numeric=["age"], categorical=["job", "race"]).load()
+    assert plain.features == data.features and set(plain.train.x[:, 1:].unique().tolist()) == {0.0, 1.0}
+    torch.testing.assert_close(plain.test.x[:, 0], data.test.x[:, 0])
+
+
 REFUSED = {
+    "scaling unknown": (None, {"scale": "none"}, ["scale must be one of numbers, all, got 'none'"]),
     "sensitive column missing": (None, {"sensitive": ["gender"]}, ["dataset.sensitive", "'gender'", "sex, race"]),
     "sensitive column constant": (
         lambda frame: frame.assign(sex="F"),
