@@ -1,6 +1,7 @@
 """How bargaining went: histories as methods of bargaining will log them, made up."""
 
 import dataclasses
+import json
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from fairrun.alignment import alignment, alignment_table, caption, curve, second_stage
 from fairrun.interval import interval
-from fairrun.results import HISTORY
+from fairrun.results import HISTORY, RECORD
 from fairrun.traces import draw
 from tests.test_report import WRITTEN, trade, without_plotly, write_run, written
 
@@ -60,10 +61,13 @@ def found(folder, rows):
 
 
 def by_hand(folder, lists, method="nash"):
-    """A run a seed, with lists of bargained and aligned by epoch, of which the rectified rate is half."""
+    """A run a seed, with lists of bargained and aligned by epoch; the rectified rate is half of the latter, the
+    infeasible rate of stage 1 the same.
+    """
     rows = []
     for seed, (bargained, aligned) in enumerate(lists):
-        values = {"train/bargained": bargained, "train/aligned": aligned, "train/infeasible": aligned}
+        failed = [v * (b > 0.5) for b, v in zip(bargained, aligned, strict=True)]
+        values = {"train/bargained": bargained, "train/aligned": aligned, "train/infeasible": failed}
         values["train/aligned_rectified"] = [v / 2 for v in aligned]
         rows.append(bargain(folder, method, seed, num_epochs=len(aligned), **values))
     return rows
@@ -147,6 +151,21 @@ def test_the_table_by_hand(tmp_path):
     for column, start in expected.items():
         assert row[column].startswith(start), column
     assert row["seeds"] == "2"
+
+
+def test_a_stage_in_which_bargaining_fails_is_stage_1(tmp_path):
+    values = {"train/bargained": [0.1, 0.1, 0], "train/infeasible": [0.9, 0.9, 0], "train/aligned": [0.1, 0.1, 1]}
+    told = found(tmp_path, [bargain(tmp_path, "nash", seed, num_epochs=3, **values) for seed in range(2)])
+    assert second_stage(told.steps) == 3
+    assert alignment_table(told).iloc[0]["infeasible"].startswith("0.900")
+
+
+def test_players_of_runs_with_other_groups_are_numbered(tmp_path):
+    rows = sweep(tmp_path, methods=["ksbs", "nash"])
+    assert not any(name.startswith("s=") for name in found(tmp_path, rows).players.values())
+    record = Path(rows[-3]["folder"], RECORD)  # the first run of nash
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"groups": ["race=A", "race=B"]}))
+    assert all(name.startswith("s=") for name in found(tmp_path, rows).players.values())
 
 
 def test_the_table_says_where_stage_2_never_starts_and_where_nobody_bargains(tmp_path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog, minimize, nnls
+from scipy.optimize import linprog, minimize, nnls, root
 
 from fairrun.bargaining import NEAR, TOLERANCE, cagrad, mgda, nash_bargaining, pcgrad, uniform
 
@@ -161,11 +161,13 @@ def test_a_short_step_lowers_every_smooth_loss(G, seed, share):
 
 @many
 @given(G=players())
-def test_weights_on_samples_from_the_rectified_direction_lower_the_bargained_loss(G):
-    """w = max(-d, 0) for gradients with respect to sample weights: d . w = -|w|^2 <= 0, to first order."""
-    d = direction(solved(G), G)
-    w = (-d).clamp(min=0)
-    assert (d * w).sum().item() == pytest.approx(-w.square().sum().item(), rel=1e-12, abs=1e-300)
+def test_the_solution_is_that_of_a_root_finder(G):
+    """Powell's hybrid method on a_i (M a)_i = 1, in the logarithms of the weights of unit gradients."""
+    C = gram_of(torch.nn.functional.normalize(G, dim=-1))[0].numpy()
+    found = root(lambda log_b: np.exp(log_b) * (C @ np.exp(log_b)) - 1, np.zeros(len(C)), tol=1e-12)
+    assume(found.success)
+    norms = G[0].norm(dim=-1).numpy()
+    np.testing.assert_allclose(solved(G)[0].numpy() * norms, np.exp(found.x), rtol=1e-6)
 
 
 def test_a_player_may_lose_by_weights_from_the_rectified_direction():

@@ -25,9 +25,12 @@ def train(methods, path, stop_after=None, every_s=0.0):
     return fit(NETWORK, methods, seeds, data(), epochs=5, batch_size=32, progress=progress, checkpoint=checkpoint)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_stopped_training_continues_bit_for_bit(name, tmp_path):
-    methods = [method(name), method(name, "method.optimizer.lr=0.01")]
+STAGES = ["nash_ltr", "method.variant=authors", "method.bargain_epochs=5", "method.bargain_until=0.3"]
+
+
+@pytest.mark.parametrize("chosen", [*([name] for name in METHODS), STAGES], ids=" ".join)
+def test_a_stopped_training_continues_bit_for_bit(chosen, tmp_path):
+    methods = [method(*chosen), method(*chosen, "method.optimizer.lr=0.01")]
     whole = train(methods, None)
     with pytest.raises(Stopped):
         train(methods, tmp_path / "stack.pt", stop_after=3)

@@ -63,3 +63,11 @@ def test_an_undefined_value_makes_its_difference_undefined_and_no_other():
     row = paired(runs, BY, ["accuracy", "gap"], [("a", "b")]).iloc[0]
     assert row["test/accuracy"] == row["test/accuracy.low"] == 0.25
     assert np.isnan(row["test/gap"])
+
+
+def test_a_key_in_which_the_methods_have_no_value_in_common_does_not_keep_them_apart():
+    """Epochs of a first stage, swept, against the method that has none."""
+    runs = frame(*of("a", 5, {0: 0.5}), *of("a", 14, {0: 0.75}), *of("b", 0, {0: 0.25}))
+    found = paired(runs, BY, ["accuracy"], [("a", "b")])
+    assert found["first.method.lam"].tolist() == [5, 14]
+    assert found["test/accuracy"].tolist() == [0.25, 0.5]
