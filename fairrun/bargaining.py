@@ -10,7 +10,8 @@ Everywhere: a player whose gradient is 0 (or whose row and column of M the calle
 is 0, and the others' are as if it were not there.  Where M is not finite every weight is 0 (G^T a is then nan by
 itself).  No gradient flows through the weights.  A run's weights are bit for bit the same in any batch of runs: sums
 are over the last axes only, linear algebra is one call a matrix (see ``_aligned``), and a run that has converged is
-frozen.  Iterations end early when every run is frozen, which changes nothing.
+frozen.  Iterations end early when every run is frozen, which changes nothing; on a GPU it waits for the device, once an
+iteration.
 """
 
 from collections.abc import Callable
