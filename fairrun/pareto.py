@@ -24,11 +24,12 @@ class Anchors(NamedTuple):
 def settings(frame: pd.DataFrame) -> list[str]:
     """The columns that tell the settings of a sweep apart: method, and the config keys that vary.
 
-    A key of the method counts where it varies among the runs of one method: another method may not have it.
+    A key of the method counts where it varies among the runs of one method: another method may not have it.  A key that
+    is the seed in every run (dataset.split.seed=${seed}) is no setting.
     """
     others = (*RESULTS, "method.")
     keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *NOT_SETTINGS)]
-    varying = [c for c in keys if _varies(frame[c])]
+    varying = [c for c in keys if _varies(frame[c]) and not (frame[c].astype(str) == frame["seed"].astype(str)).all()]
     methods = [runs for _, runs in frame.groupby("method")]
     own = [c for c in frame.columns if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]
     return ["method", *(c for c in [*own, *varying] if "_target_" not in c)]

@@ -65,6 +65,12 @@ def test_lists_tell_settings_apart():
 # summarise
 
 
+def test_a_key_that_is_the_seed_is_no_setting():
+    rows = [run(1, seed, **{"dataset.split.seed": seed}) for seed in range(3)]
+    assert settings(frame(*rows)) == ["method"]
+    assert settings(frame(*rows, run(1, 3, **{"dataset.split.seed": 0}))) == ["method", "dataset.split.seed"]
+
+
 def test_a_setting_has_the_means_over_its_seeds():
     """Accuracy (.5 + .75) / 2, gap (.25 + .5) / 2 on validation rows; (.25 + .5) / 2, (0 + .25) / 2 on test rows."""
     table = summarise(frame(run(1, 0, (0.5, 0.25), (0.25, 0.0)), run(1, 1, (0.75, 0.5), (0.5, 0.25))), "gap")
