@@ -8,12 +8,7 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-NO_EFFECT = (
-    "tracker",
-    "report",
-    "resume",
-    "checkpoint_minutes",
-)  # top-level keys that change nothing in what is computed
+NO_EFFECT = ("tracker", "report", "resume", "checkpoint_minutes")  # top-level keys that change nothing in the results
 
 
 class InputError(ValueError):

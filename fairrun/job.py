@@ -141,12 +141,9 @@ def load(config: dict[str, Any]) -> Data:
 
 def facts(data: Data) -> dict[str, Any]:
     """What a record says of its data."""
-    splits = {
-        "train": data.train,
-        "val": data.val,
-        "test": data.test,
-        "balanced": data.train.rows(data.balanced),
-    }  # the last of train
+    splits = {split: getattr(data, split) for split in ("train", "val", "test")}
+    rows = {split: len(table.y) for split, table in splits.items()}
+    splits["balanced"] = data.train.rows(data.balanced)  # counted in train
     cells = {
         split: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
         for split, t in splits.items()
@@ -154,7 +151,7 @@ def facts(data: Data) -> dict[str, Any]:
     return {
         "groups": data.groups,
         "features": len(data.features),
-        "rows": {split: len(getattr(data, split).y) for split in ("train", "val", "test")},
+        "rows": rows,
         "base_rates": cells,  # [rows, rows of class 1] of each group
         "data_sha256": data.sha256,
     }

@@ -134,8 +134,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         columns = None if given.columns is None else [name for name in given.columns.split(",") if name]
-        compare = None if given.compare is None else _known_pairs(load(given.folder), _parsed(given.compare))
-        show(given.folder, metric=given.metric, test_oracle=given.test_oracle, columns=columns, compare=compare)
+        frame = load(given.folder)
+        compare = None if given.compare is None else _known_pairs(frame, _parsed(given.compare))
+        show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, columns=columns, compare=compare)
     except InputError as error:
         sys.exit(str(error))
 
@@ -147,9 +148,8 @@ def _parsed(text: str) -> list[Pair]:
     return [(pair[0], pair[1]) for pair in pairs]
 
 
-def show(folder: Path, **options: Any) -> None:
-    """As ``report``, with the tables printed, what did not finish, and what was written."""
-    frame = load(folder)
+def show(folder: Path, frame: pd.DataFrame, **options: Any) -> None:
+    """As ``report``, of the runs in ``frame``, with the tables printed, what did not finish, and what was written."""
     trades = tradeoffs(frame, **options)
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
     for trade in trades:

@@ -71,6 +71,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
     from fairrun.check import InputError
     from fairrun.job import check_report
     from fairrun.report import show
+    from fairrun.results import load
     from fairrun.stacking import WORK
 
     folder = Path(config.hydra.sweep.dir)
@@ -80,7 +81,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
         check_report(asked)
-        show(folder, columns=asked["columns"] or None, compare=list(asked["compare"].items()) or None)
+        show(folder, load(folder), columns=asked["columns"] or None, compare=list(asked["compare"].items()) or None)
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)

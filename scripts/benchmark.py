@@ -51,10 +51,16 @@ def few_rows(data: Data) -> Data:
 def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
     """ERM by ``fit``.  Returns the number of steps of all runs."""
     config = config_of("method=erm", f"method.optimizer.lr={LR}", f"model.width={width}")
+    return trained(data, config, batch, epochs, num_runs, engine)
+
+
+def trained(data: Data, config: dict[str, Any], batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
+    """Runs of one configuration by ``fit``.  Returns the number of steps of all of them."""
     network = build(config["model"], "model", num_features=len(data.features))
-    methods = [build(config["method"], "method")] * num_runs
-    fit(network, methods, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
-    return num_runs * epochs * -(-len(data.train.y) // batch)
+    method = build(config["method"], "method")
+    fit(network, [method] * num_runs, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
+    rows = len(data.train.y) - len(data.balanced) * ("val" in method.needs)
+    return num_runs * epochs * -(-rows // batch)
 
 
 def loop(data: Data, width: int, batch: int, epochs: int, *, evaluate: bool = False) -> int:
@@ -103,22 +109,14 @@ def nash(pairs: int) -> None:
     data = data._replace(balanced=torch.arange(len(data.balanced)) + rows)
     for batch, floor in ((256, 3.6), (64, 8.0)):
         for method in ("ltr", "nash_ltr"):
-            config = config_of(f"method={method}")["method"] | {"bargain_epochs": 99 * (method == "nash_ltr")}
+            config = config_of(f"method={method}", f"method.bargain_epochs={99 * (method == 'nash_ltr')}")
             ratios = []
             for _ in range(pairs):
-                ours = rate(lambda: reweighting(data, config, batch, 32, epochs=4))  # noqa: B023
+                ours = rate(lambda: trained(data, config, batch, 4, 32))  # noqa: B023
                 loop = {"steps": 200, "batch_size": batch, "width": 64, "lr": 0.02, "bargain": method == "nash_ltr"}
                 ratios.append(ours / rate(lambda: meta_loop.train(data, **loop)))  # noqa: B023
             what = "steps per CPU-second, fit, 32 runs / double-backward loop, K = 4"
             summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
-
-
-def reweighting(data: Data, method: dict[str, Any], batch: int, num_runs: int, epochs: int) -> int:
-    """Runs of a method by ``fit``.  Returns the number of steps of all of them."""
-    network = build(config_of()["model"], "model", num_features=len(data.features))
-    methods = [build(method, "method")] * num_runs
-    fit(network, methods, range(num_runs), data, epochs=epochs, batch_size=batch, engine="auto")
-    return num_runs * epochs * -(-len(data.held_out()[0].y) // batch)
 
 
 def sweep(pairs: int) -> None:

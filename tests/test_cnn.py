@@ -15,7 +15,7 @@ from fairrun.methods.nash_meta import NashMeta
 from fairrun.models.cnn import CNN
 from fairrun.models.functional import BinaryClassifier
 from fairrun.optim import Adam
-from tests.test_models import generators
+from tests.test_models import flat_gradient, generators
 
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 
@@ -237,10 +237,6 @@ def test_influence_is_the_inner_product_of_gradients():
     weights = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     gains, losses = model.influence(theta, batch, theta_val, val, weights, lambda losses, p: losses * p)
     assert gains.shape == (2, 3, 5) and losses.shape == (2, 5)
-
-    def flat_gradient(function, at):
-        leaves = {name: p.clone().requires_grad_() for name, p in at.items()}
-        return torch.cat([g.flatten(1) for g in torch.autograd.grad(function(leaves), list(leaves.values()))], dim=1)
 
     def objective(at, k):
         losses, p = model.losses_and_scores(at, val)

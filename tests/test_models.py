@@ -118,6 +118,12 @@ def influence_case(**changes):
     return BinaryClassifier(network), theta, batch, theta_val, val, weights
 
 
+def flat_gradient(function, theta):
+    """The gradient of ``function(theta)``, a sum over runs, as one row a run, [R, P]."""
+    leaves = {name: p.clone().requires_grad_() for name, p in theta.items()}
+    return torch.cat([g.flatten(1) for g in torch.autograd.grad(function(leaves), list(leaves.values()))], dim=1)
+
+
 def with_square(losses, p):
     return losses + p**2
 
@@ -134,11 +140,6 @@ def test_influence_is_the_inner_product_of_gradients(changes):
     """Against every row's gradient, one by one."""
     model, theta, batch, theta_val, val, weights = influence_case(**changes)
     gains, losses = model.influence(theta, batch, theta_val, val, weights, with_square)
-
-    def flat_gradient(function, at):
-        leaves = {name: p.clone().requires_grad_() for name, p in at.items()}
-        grads = torch.autograd.grad(function(leaves), list(leaves.values()))
-        return torch.cat([g.flatten(1) for g in grads], dim=1)  # [R, P]
 
     torch.testing.assert_close(losses, with_square(*model.losses_and_scores(theta_val, val)))
     for k in range(3):

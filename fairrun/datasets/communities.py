@@ -74,9 +74,7 @@ class Communities:
     of black residents as scaled by the publisher, is over 0.06.
     """
 
-    threshold: (
-        float  # ViolentCrimesPerPop from which on the crime rate is high, in (0, 1]; 0.7 makes 6% of the rows high
-    )
+    threshold: float  # ViolentCrimesPerPop from which on crime is high, in (0, 1]; 0.7 makes 6% of the rows high
 
     def __post_init__(self) -> None:
         require(

@@ -109,11 +109,12 @@ class NashMeta:
         exact = g.double()
         gram = exact @ exact.mT  # M, [R, K, K]
         stage = self._stage(state.stage, batch.epoch)
-        alpha, infeasible = beta, torch.zeros_like(stage.bargains)
+        alpha, bargained = beta, torch.zeros_like(stage.bargains)
+        infeasible = bargained
         if batch.epoch < self.bargain_epochs:
             agreed, status = nash_bargaining(gram)  # 3
-            infeasible = stage.bargains & ~status.solved
-            alpha = torch.where((stage.bargains & status.solved).unsqueeze(-1), agreed.to(beta), beta)
+            bargained, infeasible = stage.bargains & status.solved, stage.bargains & ~status.solved
+            alpha = torch.where(bargained.unsqueeze(-1), agreed.to(beta), beta)
         alpha = _scaled(alpha, alpha.abs().sum(-1, keepdim=True))
         d = (alpha.unsqueeze(-1) * g).sum(1)  # 4, [R, B]
         kept = state.d
@@ -132,7 +133,7 @@ class NashMeta:
             "goal_aligned": _aligned(exact, (beta.unsqueeze(-1) * g).sum(1), moving),
             "smallest_gain": _smallest_gain(exact, d, moving),
             "infeasible": infeasible,
-            "bargained": stage.bargains & ~infeasible & (batch.epoch < self.bargain_epochs),
+            "bargained": bargained,
         }
         logs |= {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
         stage = stage._replace(steps=stage.steps + 1, aligned=stage.aligned + logs["aligned_rectified"])

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import require
 from fairrun.method import Theta
+from fairrun.models.functional import classified, dropout_mask, layer_names, uniform
 
 
 @dataclass(frozen=True)
@@ -61,35 +62,29 @@ class CNN:
 
     def _blocks(self) -> Iterator[tuple[str, int, int]]:
         """Name, channels before and channels after each block."""
-        num_base, num_in = self.depth - self.fairness_layers, self.channels
-        for k in range(self.depth):
+        num_in = self.channels
+        for k, name in enumerate(layer_names(self.depth, self.fairness_layers)):
             num_out = self.filters * 2**k
-            yield f"base.{k}" if k < num_base else f"fairness.{k - num_base}", num_in, num_out
+            yield name, num_in, num_out
             num_in = num_out
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters in float64, each run's from its own generator."""
-
-        def uniform(shape: tuple[int, ...], num_inputs: int) -> Tensor:
-            u = torch.stack([torch.rand(shape, generator=g, dtype=torch.float64) for g in generators])
-            return (2 * u - 1) / num_inputs**0.5
-
         theta, num_out = {}, 0
         for name, num_in, num_out in self._blocks():
-            theta[f"{name}.weight"] = uniform((num_out, num_in, 3, 3), 9 * num_in)
-            theta[f"{name}.bias"] = uniform((num_out,), 9 * num_in)
+            theta[f"{name}.weight"] = uniform(generators, (num_out, num_in, 3, 3), 9 * num_in)
+            theta[f"{name}.bias"] = uniform(generators, (num_out,), 9 * num_in)
             theta[f"{name}.scale"] = torch.ones(len(generators), num_out, dtype=torch.float64)
             theta[f"{name}.shift"] = torch.zeros(len(generators), num_out, dtype=torch.float64)
-        theta["classifier.weight"] = uniform((num_out, 1), num_out)
-        theta["classifier.bias"] = uniform((1, 1), num_out)
+        theta["classifier.weight"] = uniform(generators, (num_out, 1), num_out)
+        theta["classifier.bias"] = uniform(generators, (1, 1), num_out)
         return theta
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
         """One mask [R, B, channels], 0 or 1 / (1 - dropout)."""
         if self.dropout == 0:
             return ()
-        keep, size = 1 - self.dropout, (num_rows, self.filters * 2 ** (self.depth - 1))
-        return (torch.stack([torch.rand(size, generator=g) < keep for g in generators]) / keep,)
+        return (dropout_mask(generators, (num_rows, self.filters * 2 ** (self.depth - 1)), self.dropout),)
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
@@ -98,7 +93,7 @@ class CNN:
         h = torch.stack([self._run({name: p[r] for name, p in parts.items()}, v) for r, v in enumerate(images)])
         for mask in masks:
             h = h * mask
-        return (h * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)
+        return classified(theta, h)
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> None:
         """Not known: it is more than linear layers."""

@@ -45,6 +45,30 @@ class Network(Protocol):
         ...
 
 
+def layer_names(depth: int, fairness_layers: int) -> list[str]:
+    """Names of the hidden layers, first to last: the group ``base``, then ``fairness``."""
+    num_base = depth - fairness_layers
+    return [f"base.{k}" for k in range(num_base)] + [f"fairness.{k}" for k in range(fairness_layers)]
+
+
+def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: int) -> Tensor:
+    """A parameter [R, *size] in float64, uniform in +-1/sqrt(num_inputs), each run's from its own generator."""
+    u = torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in generators])
+    return (2 * u - 1) / num_inputs**0.5
+
+
+def dropout_mask(generators: Sequence[Generator], size: tuple[int, ...], dropout: float) -> Tensor:
+    """[R, *size], 0 or 1 / (1 - dropout), each run's from its own generator."""
+    keep = 1 - dropout
+    return torch.stack([torch.rand(size, generator=g) < keep for g in generators]) / keep
+
+
+def classified(theta: Theta, x: Tensor) -> Tensor:
+    """The logits of the layer ``classifier``, [R, B, in] -> [R, B]."""
+    # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
+    return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)
+
+
 @dataclass(frozen=True)
 class BinaryClassifier:
     """A network with the logistic loss: what methods see as ``model``."""

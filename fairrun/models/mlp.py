@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import require
 from fairrun.method import Theta
-from fairrun.models.functional import Tangent
+from fairrun.models.functional import Tangent, classified, dropout_mask, layer_names, uniform
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class MLP:
         return self.width if isinstance(self.width, list) else [self.width] * self.depth
 
     def _hidden(self) -> list[str]:
-        num_base = self.depth - self.fairness_layers
-        return [f"base.{k}" for k in range(num_base)] + [f"fairness.{k}" for k in range(self.fairness_layers)]
+        return layer_names(self.depth, self.fairness_layers)
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters in float64, each run's from its own generator."""
@@ -52,26 +51,23 @@ class MLP:
         theta = {}
         for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
             for part, rows in (("weight", num_in), ("bias", 1)):
-                u = torch.stack([torch.rand(rows, num_out, generator=g, dtype=torch.float64) for g in generators])
-                theta[f"{name}.{part}"] = (2 * u - 1) / num_in**0.5
+                theta[f"{name}.{part}"] = uniform(generators, (rows, num_out), num_in)
         return theta
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
         """One mask [R, B, width] a hidden layer, 0 or 1 / (1 - dropout)."""
         if self.dropout == 0:
             return ()
-        keep = 1 - self.dropout
-        layers = ((num_rows, width) for width in self._widths())
-        return tuple(torch.stack([torch.rand(size, generator=g) < keep for g in generators]) / keep for size in layers)
+        return tuple(dropout_mask(generators, (num_rows, width), self.dropout) for width in self._widths())
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
-        return self._classified(theta, self._inputs(theta, x, masks)[-1])
+        return classified(theta, self._inputs(theta, x, masks)[-1])
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, list[Tangent]]:
         """The logits [R, B]; of every linear layer, last to first, its input and the logit's slope at its output."""
         inputs = self._inputs(theta, x, masks)
-        return self._classified(theta, inputs[-1]), self.slopes(theta, inputs, masks)
+        return classified(theta, inputs[-1]), self.slopes(theta, inputs, masks)
 
     def slopes(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> list[Tangent]:
         """By the ``inputs`` of the linear layers, first to last, the tangents, last to first."""
@@ -92,7 +88,3 @@ class MLP:
             x = torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()
             inputs.append(x := x * masks[k] if masks else x)
         return inputs
-
-    def _classified(self, theta: Theta, x: Tensor) -> Tensor:
-        # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
-        return (x * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)
