@@ -35,6 +35,59 @@ def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
     return torch.where(present.sum(-1) >= 2, highest - lowest, 0.0)
 
 
+def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; of two groups the squared gap."""
+    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
+    present = _present(batch)
+    pairs = (present.unsqueeze(2) & present.unsqueeze(1)).triu(1)  # [R, S, S]
+    gaps = (rates.unsqueeze(2) - rates.unsqueeze(1)).square()
+    return (gaps * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+
+
+def demographic_parity_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over groups of (E[p | s] - E[p])^2, in [0, 1).  Smooth; a rare group weighs as much as a common one."""
+    gaps, present = _gaps(p, batch)
+    return gaps.square().sum(-1) / present.sum(-1).clamp(min=1)
+
+
+def equal_opportunity_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over groups of (E[p | s, y = 1] - E[p | y = 1])^2, in [0, 1).  Smooth."""
+    return demographic_parity_mean_square(p, positives(batch))
+
+
+def false_positive_rate_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over groups of (E[p | s, y = 0] - E[p | y = 0])^2, in [0, 1).  Smooth."""
+    return demographic_parity_mean_square(p, negatives(batch))
+
+
+def equalized_odds_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """The larger of the mean squares of true and false positive rates, in [0, 1).  Smooth where they differ."""
+    return torch.maximum(equal_opportunity_mean_square(p, batch), false_positive_rate_mean_square(p, batch))
+
+
+def average_equalized_odds_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """The mean of the mean squares of true and false positive rates, in [0, 1).  Smooth."""
+    return (equal_opportunity_mean_square(p, batch) + false_positive_rate_mean_square(p, batch)) / 2
+
+
+def demographic_parity_fairbinn(p: Tensor, batch: Batch) -> Tensor:
+    """What FairBiNN's code means to train with (Yazdani-Jahromi et al., NeurIPS 2024), in [0, 0.03).
+
+    1/2 mean_s (E[q | s] - E[q])^2 with q = sigmoid(p): a second sigmoid, on the network's own, whose slope is 0.20 to
+    0.25.
+    """
+    return demographic_parity_mean_square(torch.sigmoid(p), batch) / 2
+
+
+def demographic_parity_fairbinn_group_0(p: Tensor, batch: Batch) -> Tensor:
+    """What that code does train with, by an index that takes group 0 for every group: 1/2 (E[q | s = 0] - E[q])^2.
+
+    In [0, 0.03).  With more than two groups it asks nothing of how the others differ among each other.
+    """
+    gaps, _ = _gaps(torch.sigmoid(p), batch)
+    return gaps[:, 0].square() / 2
+
+
 def equal_opportunity(p: Tensor, batch: Batch) -> Tensor:
     """max_s E[p | s, y = 1] - min_s E[p | s, y = 1], in [0, 1]: the spread of soft true positive rates."""
     return demographic_parity(p, positives(batch))
@@ -93,6 +146,14 @@ LOSSES: dict[str, FairnessLoss] = {
     loss.__name__: loss
     for loss in (
         demographic_parity,
+        demographic_parity_pairs,
+        demographic_parity_mean_square,
+        equal_opportunity_mean_square,
+        false_positive_rate_mean_square,
+        equalized_odds_mean_square,
+        average_equalized_odds_mean_square,
+        demographic_parity_fairbinn,
+        demographic_parity_fairbinn_group_0,
         equal_opportunity,
         false_positive_rate,
         equalized_odds,
@@ -101,6 +162,14 @@ LOSSES: dict[str, FairnessLoss] = {
         mmd,
     )
 }
+
+
+def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """E[p | s] - E[p], 0 for a group without a row of positive weight, and which groups have one, both [R, S]."""
+    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)
+    overall = group_mean(p, torch.zeros_like(_s(batch)), 1, batch.w)  # [R, 1]
+    present = _present(batch)
+    return torch.where(present, rates - overall, 0.0), present
 
 
 def _present(batch: Batch) -> Tensor:

@@ -10,7 +10,7 @@ Letters: R runs, N rows of a split, B rows of a batch, D features, S values of t
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Protocol, get_type_hints
 
 import torch
 from torch import Tensor
@@ -65,6 +65,8 @@ class Model(Protocol):
 class Optimizer(Protocol):
     """A first-order optimizer as pure functions (``fairrun.optim``)."""
 
+    scale_free: ClassVar[bool]  # whether a gradient twice as large makes the same step
+
     def init(self, theta: Theta) -> Any:
         """The state before the first step."""
         ...
@@ -89,7 +91,9 @@ class Method(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What training may see beyond x, y and i: any of {"s", "val"}.  A class attribute."""
+        """What it needs beyond x, y and i, any of {"s", "val", "fairness"}: the sensitive attribute and the validation
+        batch, which training may then see; a network with parameters of the group "fairness".  A class attribute.
+        """
         ...
 
     def init(self, model: Model, theta: Theta, train: Batch) -> Any:
@@ -103,31 +107,62 @@ class Method(Protocol):
         ...
 
 
-def descend(loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Optimizer) -> tuple[Theta, Any, Any]:
+def descend(
+    loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Optimizer, rate: Tensor | None = None
+) -> tuple[Theta, Any, Any]:
     """One step of every run on its own loss: theta <- theta - lr grad loss(theta).
 
-    ``loss(theta)`` is a loss [R], or a tuple that starts with one.  Returns the parameters, the optimizer's state, and
-    what ``loss`` returned, detached.  Raises ``ValueError`` for a loss that is not [R]: [R, 1] times [R] is [R, R].
+    Returns the parameters, the optimizer's state, and what ``loss`` returned, detached.  ``loss`` and errors as of
+    ``gradient``, ``rate`` as of ``move``.
+    """
+    grads, result = gradient(loss, theta)
+    return *move(theta, grads, opt, optimizer, rate), result
+
+
+def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
+    """The gradient of every run's loss at its parameters, and what ``loss`` returned, detached.
+
+    ``loss(theta)`` is a loss [R], or a tuple that starts with one.  Raises ``ValueError`` for a loss that is not [R]:
+    [R, 1] times [R] is [R, R].
     """
     leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
     result = loss(leaves)
-    grads = _gradient(result[0] if isinstance(result, tuple) else result, leaves)
-    with torch.no_grad():
-        theta, opt = optimizer.step(theta, grads, opt)
-    return theta, opt, tuple(v.detach() for v in result) if isinstance(result, tuple) else result.detach()
+    value, num_runs = result[0] if isinstance(result, tuple) else result, next(iter(leaves.values())).shape[0]
+    if value.shape != (num_runs,):
+        raise ValueError(f"a loss must have shape [R] = [{num_runs}], one value per run, got {list(value.shape)}")
+    grads = dict(zip(leaves, torch.autograd.grad(value.sum(), list(leaves.values())), strict=True))
+    return grads, tuple(v.detach() for v in result) if isinstance(result, tuple) else result.detach()
 
 
-def gradient(loss: Callable[[Theta], Tensor], theta: Theta) -> Theta:
-    """The gradient of every run's loss [R] at its parameters."""
-    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
-    return _gradient(loss(leaves), leaves)
+@torch.no_grad()
+def move(theta: Theta, grads: Theta, opt: Any, optimizer: Optimizer, rate: Tensor | None = None) -> tuple[Theta, Any]:
+    """The parameters and the optimizer's state after a step along ``grads``; ``rate`` [R, 1] multiplies its lr."""
+    new, opt = optimizer.step(theta, grads, opt)
+    if rate is not None:
+        new = {name: torch.lerp(p, new[name], rate.view(-1, *[1] * (p.dim() - 1))) for name, p in theta.items()}
+    return new, opt
 
 
-def _gradient(loss: Tensor, leaves: Theta) -> Theta:
-    num_runs = next(iter(leaves.values())).shape[0]
-    if loss.shape != (num_runs,):
-        raise ValueError(f"a loss must have shape [R] = [{num_runs}], one value per run, got {list(loss.shape)}")
-    return dict(zip(leaves, torch.autograd.grad(loss.sum(), list(leaves.values())), strict=True))
+def decay_rate(decay: PerRun, epoch: int, every: int) -> Tensor | None:
+    """The factor of lr of a schedule that multiplies it by ``decay`` after ``every`` epochs; None while it is 1."""
+    return None if epoch < every else decay ** (epoch // every)
+
+
+def split(theta: Theta, group: str) -> tuple[Theta, Theta]:
+    """The parameters whose name starts with ``group``, and the others."""
+    inside = {name: p for name, p in theta.items() if name.startswith(group)}
+    return inside, {name: p for name, p in theta.items() if name not in inside}
+
+
+def flatten(tensors: Theta) -> Tensor:
+    """All tensors [R, ...] side by side -> [R, P]."""
+    return torch.cat([t.flatten(1) for t in tensors.values()], dim=1)
+
+
+def unflatten(flat: Tensor, theta: Theta) -> Theta:
+    """``flat`` [R, P] as views in the shapes of ``theta``, laid out as ``flatten`` does."""
+    parts = torch.split_with_sizes(flat, [p.numel() // len(p) for p in theta.values()], dim=1)
+    return {name: part.view_as(p) for (name, p), part in zip(theta.items(), parts, strict=True)}
 
 
 def mean(v: Tensor, w: Tensor) -> Tensor:

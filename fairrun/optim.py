@@ -4,25 +4,18 @@ The parameters of a run are handled as one row of a matrix [R, P], so a hyper-pa
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fairrun.check import require
-from fairrun.method import PerRun, Theta
-
-
-def flatten(tensors: Theta) -> Tensor:
-    """All tensors [R, ...] side by side -> [R, P]."""
-    return torch.cat([t.flatten(1) for t in tensors.values()], dim=1)
+from fairrun.method import PerRun, Theta, flatten, unflatten
 
 
 def subtract(theta: Theta, update: Tensor) -> Theta:
     """``theta`` minus ``update`` [R, P], laid out as ``flatten`` does."""
-    old = list(theta.values())
-    parts = torch.split_with_sizes(update, [p.numel() // len(p) for p in old], dim=1)
-    new = torch._foreach_sub(old, [part.view_as(p) for part, p in zip(parts, old, strict=True)])
+    new = torch._foreach_sub(list(theta.values()), list(unflatten(update, theta).values()))
     return dict(zip(theta, new, strict=True))
 
 
@@ -41,6 +34,7 @@ class SGD:
     lr: PerRun  # step size, > 0
     momentum: PerRun  # in [0, 1)
     weight_decay: PerRun  # >= 0, added to the gradient (L2)
+    scale_free: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _require_rate(self.lr)
@@ -80,6 +74,7 @@ class Adam:
     b1: PerRun  # decay of the mean of the gradient, in [0, 1)
     b2: PerRun  # decay of the mean of its square, in [0, 1)
     eps: PerRun  # > 0
+    scale_free: ClassVar[bool] = True  # but for eps
 
     def __post_init__(self) -> None:
         _require_rate(self.lr)
@@ -114,6 +109,7 @@ class Adagrad:
     lr: PerRun  # step size, > 0
     initial_accumulator_value: PerRun  # start of the sum, >= 0
     eps: PerRun  # >= 0
+    scale_free: ClassVar[bool] = False  # unless initial_accumulator_value is 0
 
     def __post_init__(self) -> None:
         _require_rate(self.lr)

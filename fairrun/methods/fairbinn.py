@@ -1,0 +1,109 @@
+"""FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024), Algorithm 1.  https://arxiv.org/abs/2410.16432
+
+Two players move one network: accuracy, the leader, all but the fairness layers, theta_a; fairness, the follower, the
+fairness layers, theta_f.
+
+min over theta_a of  mean_i l_i(theta_a, theta_f*)   with   theta_f* in argmin over theta_f of  F(theta_a, theta_f)
+
+    1  theta_a <- theta_a - lr grad_a mean_i l_i(theta_a, theta_f)
+    2  theta_f <- theta_f - lr_f grad_f eta F(theta_a, theta_f)        with the theta_a of line 1
+
+Letters: our ``optimizer.lr`` and ``fairness_optimizer.lr`` are the eta_a and eta_f of the paper's box, our ``eta`` is
+the weight of its tables.  F is a fairness loss of the batch's scores, in the paper the demographic parity difference.
+Differs from the paper: both players see the same batch (the box draws one each: ``minibatches: split``).  As in the
+box, and unlike the paper's prose, nothing is unrolled; ``stackelberg.py`` does that.  With Adam, the paper's choice,
+``eta`` does nothing, for Adam divides the gradient by its size; the knobs are ``fairness_optimizer.lr`` and
+``follower_steps``, or ``eta`` with SGD.  More follower steps and the order are ours.
+Differs from the authors' code, which is another algorithm: ``fairbinn_authors.py``.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.losses import LOSSES
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, decay_rate, descend, mean, split
+
+
+class State(NamedTuple):
+    """Parameters, and the optimizer of each player."""
+
+    theta: Theta
+    opt: Any
+    opt_f: Any
+
+
+@dataclass(frozen=True)
+class FairBiNN:
+    """The accuracy player moves all but the fairness layers, the fairness player the fairness layers."""
+
+    optimizer: Optimizer  # of theta_a
+    fairness_optimizer: Optimizer  # of theta_f
+    eta: PerRun  # weight of the fairness loss, >= 0
+    fairness_loss: str  # a function of fairrun.losses
+    follower_steps: int  # steps of the fairness player after each one of the accuracy player, >= 1; paper: 1
+    order: str  # who moves first: accuracy_first (the box) or fairness_first (the paper's section on complexity)
+    minibatches: str  # same: one for both; split: every other row of a batch for each
+    decay: PerRun  # factor of the accuracy player's lr after every decay_epochs, in (0, 1]
+    fairness_decay: PerRun  # of the fairness player's
+    decay_epochs: int  # >= 1
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
+
+    def __post_init__(self) -> None:
+        require(self.eta >= 0, "eta", self.eta, ">= 0")
+        one_of("fairness_loss", self.fairness_loss, LOSSES)
+        require(self.follower_steps >= 1, "follower_steps", self.follower_steps, ">= 1")
+        one_of("order", self.order, ("accuracy_first", "fairness_first"))
+        one_of("minibatches", self.minibatches, ("same", "split"))
+        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
+        require(0 < self.fairness_decay <= 1, "fairness_decay", self.fairness_decay, "in (0, 1]")
+        require(self.decay_epochs >= 1, "decay_epochs", self.decay_epochs, ">= 1")
+
+    def remarks(self, epochs: int) -> list[str]:
+        """What a user should know before a training of so many epochs."""
+        if not self.fairness_optimizer.scale_free:
+            return []
+        name = type(self.fairness_optimizer).__name__
+        return [
+            f"method.eta has no effect: {name} divides the gradient by its size, and the fairness layers see no other; "
+            "sweep method.fairness_optimizer.lr or method.follower_steps, or take method=fairbinn_sgd"
+        ]
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """Each optimizer's first state, of its player's parameters."""
+        theta_f, theta_a = split(theta, "fairness")
+        return State(theta, self.optimizer.init(theta_a), self.fairness_optimizer.init(theta_f))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """A step of the accuracy player, then steps of the fairness player, or the other way round."""
+        theta_f, theta_a = split(state.theta, "fairness")
+        opt, opt_f = state.opt, state.opt_f
+        batch_a, batch_f = self._batches(batch)
+        rate, rate_f = (decay_rate(d, batch.epoch, self.decay_epochs) for d in (self.decay, self.fairness_decay))
+
+        def error(theta_a: Theta) -> Tensor:
+            return mean(model.losses({**theta_a, **theta_f}, batch_a), batch_a.w)  # [R]
+
+        def weighted_unfairness(theta_f: Theta) -> tuple[Tensor, Tensor]:
+            unfairness = LOSSES[self.fairness_loss](model.scores({**theta_a, **theta_f}, batch_f), batch_f)  # [R]
+            return self.eta[:, 0] * unfairness, unfairness
+
+        if self.order == "accuracy_first":
+            theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer, rate)  # 1
+        for _ in range(self.follower_steps):
+            theta_f, opt_f, (_, unfairness) = descend(  # 2
+                weighted_unfairness, theta_f, opt_f, self.fairness_optimizer, rate_f
+            )
+        if self.order == "fairness_first":
+            theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer, rate)  # 1
+        return State({**theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}
+
+    def _batches(self, batch: Batch) -> tuple[Batch, Batch]:
+        """What the accuracy and the fairness player see."""
+        if self.minibatches == "same":
+            return batch, batch
+        even = torch.arange(batch.w.shape[-1], device=batch.w.device) % 2 == 0
+        return batch._replace(w=batch.w * even), batch._replace(w=batch.w * ~even)

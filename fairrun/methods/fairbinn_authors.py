@@ -1,0 +1,81 @@
+"""FairBiNN as its released code trains it (Yazdani-Jahromi et al., NeurIPS 2024).  https://arxiv.org/abs/2410.16432
+
+Another algorithm than the paper's (``fairbinn.py``): the fairness player moves first, and the gradients of its loss are
+not cleared before the accuracy player's backward pass, so that they are added to its step.
+
+    1  g_a, g_f <- grad_a, grad_f eta F(theta_a, theta_f)
+    2  theta_f <- theta_f - lr_f g_f
+    3  theta_a <- theta_a - lr (grad_a mean_i l_i(theta_a, theta_f) + g_a)        with the theta_f of line 2
+
+So theta_a descends on the Lagrangian, up to the fairness layers' small step between its two gradients, and ``eta``
+works through it: the fairness layers, whose lr is 1e-5, hardly move, and Adam takes ``eta`` out of their step.
+
+Letters: theta_f is the fairness layers, theta_a the rest; F is 1/2 mean_s (E[q | s] - E[q])^2 with a second sigmoid,
+q = sigmoid(p).  The code has group 0 in the place of every s: ``fairness_loss: demographic_parity_fairbinn_group_0``.
+Differs from the authors' code: rows are shuffled; a batch without group 0 has no fairness loss, theirs is then NaN and
+stays so; scales are those of the training rows; validation rows are kept for selection.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.losses import LOSSES
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, decay_rate, gradient, mean, move, split
+
+
+class State(NamedTuple):
+    """Parameters, and the optimizer of each player."""
+
+    theta: Theta
+    opt: Any
+    opt_f: Any
+
+
+@dataclass(frozen=True)
+class FairBiNNAuthors:
+    """Two players, of whom the one for accuracy also follows the fairness gradient."""
+
+    optimizer: Optimizer  # of theta_a
+    fairness_optimizer: Optimizer  # of theta_f
+    eta: PerRun  # weight of the fairness loss, >= 0
+    fairness_loss: str  # a function of fairrun.losses
+    decay: PerRun  # factor of the accuracy player's lr after every decay_epochs, in (0, 1]
+    fairness_decay: PerRun  # of the fairness player's
+    decay_epochs: int  # >= 1
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
+
+    def __post_init__(self) -> None:
+        require(self.eta >= 0, "eta", self.eta, ">= 0")
+        one_of("fairness_loss", self.fairness_loss, LOSSES)
+        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
+        require(0 < self.fairness_decay <= 1, "fairness_decay", self.fairness_decay, "in (0, 1]")
+        require(self.decay_epochs >= 1, "decay_epochs", self.decay_epochs, ">= 1")
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """Each optimizer's first state, of its player's parameters."""
+        theta_f, theta_a = split(theta, "fairness")
+        return State(theta, self.optimizer.init(theta_a), self.fairness_optimizer.init(theta_f))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """A step of the fairness player, then one of the accuracy player with what is left of the former's gradient."""
+        theta_f, theta_a = split(state.theta, "fairness")
+        rate, rate_f = (decay_rate(d, batch.epoch, self.decay_epochs) for d in (self.decay, self.fairness_decay))
+
+        def weighted_unfairness(theta: Theta) -> tuple[Tensor, Tensor]:
+            unfairness = LOSSES[self.fairness_loss](model.scores(theta, batch), batch)  # [R]
+            return self.eta[:, 0] * unfairness, unfairness
+
+        grads, (_, unfairness) = gradient(weighted_unfairness, state.theta)  # 1
+        g_f, g_a = split(grads, "fairness")
+        theta_f, opt_f = move(theta_f, g_f, state.opt_f, self.fairness_optimizer, rate_f)  # 2
+
+        def error(theta_a: Theta) -> Tensor:
+            return mean(model.losses({**theta_a, **theta_f}, batch), batch.w)  # [R]
+
+        grads, loss = gradient(error, theta_a)
+        grads = {name: g + g_a[name] for name, g in grads.items()}
+        theta_a, opt = move(theta_a, grads, state.opt, self.optimizer, rate)  # 3
+        return State({**theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}

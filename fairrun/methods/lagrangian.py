@@ -1,0 +1,55 @@
+"""The Lagrangian that FairBiNN is compared with (Yazdani-Jahromi et al., NeurIPS 2024).
+https://arxiv.org/abs/2410.16432
+
+minimise over theta  mean_i l_i(theta) + eta F(theta)
+
+    1  theta <- theta - lr grad (mean_i l_i + eta F)
+
+Letters: theta is all parameters, those of the fairness layers among them, so that the network is the players'.  It is
+``penalty`` with their letter ``eta``, their loss F, see ``fairrun.losses``, and their schedule.
+Differs from the authors' code: theirs has the fairness layers twice, 41,310 parameters instead of 31,008 on Adult, and
+hands some of them to Adam twice.  Theirs logs the sum as the loss; ours logs the loss and F apart.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.losses import LOSSES
+from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, decay_rate, descend, mean
+
+
+@dataclass(frozen=True)
+class Lagrangian:
+    """min over theta of the mean loss plus eta times a fairness loss."""
+
+    optimizer: Optimizer
+    eta: PerRun  # weight of the fairness loss, >= 0; 0 is ERM
+    fairness_loss: str  # a function of fairrun.losses
+    decay: PerRun  # factor of lr after every decay_epochs, in (0, 1]
+    decay_epochs: int  # >= 1
+    needs: ClassVar[frozenset[str]] = frozenset({"s"})
+
+    def __post_init__(self) -> None:
+        require(self.eta >= 0, "eta", self.eta, ">= 0")
+        one_of("fairness_loss", self.fairness_loss, LOSSES)
+        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
+        require(self.decay_epochs >= 1, "decay_epochs", self.decay_epochs, ">= 1")
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the sum."""
+
+        def lagrangian(theta: Theta) -> tuple[Tensor, Tensor, Tensor]:
+            losses, p = model.losses_and_scores(theta, batch)  # [R, B]
+            loss, unfairness = mean(losses, batch.w), LOSSES[self.fairness_loss](p, batch)  # [R]
+            return loss + self.eta[:, 0] * unfairness, loss, unfairness
+
+        rate = decay_rate(self.decay, batch.epoch, self.decay_epochs)
+        theta, opt, (_, loss, unfairness) = descend(lagrangian, state.theta, state.opt, self.optimizer, rate)  # 1
+        return State(theta, opt), {"loss": loss, "unfairness": unfairness}

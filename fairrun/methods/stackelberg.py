@@ -1,0 +1,133 @@
+"""The Stackelberg game that FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, section 3.2) sets out to play.
+https://arxiv.org/abs/2410.16432
+
+The accuracy player, the leader, moves all but the fairness layers, theta_a, and knows how the fairness player, the
+follower, will answer with the fairness layers, theta_f.
+
+min over theta_a of  L(theta_a, theta_f*(theta_a))   with   theta_f*(theta_a) = argmin over theta_f of
+phi(theta_a, theta_f) = (eta F + proximal/2 |theta_f - theta_f^0|^2) / (eta + proximal)
+
+    1  theta_f(theta_a) <- theta_f, then follower_steps times  theta_f <- theta_f - follower_lr grad_f phi
+    2  theta_a <- theta_a - lr dL(theta_a, theta_f(theta_a)) / dtheta_a
+
+The total derivative of line 2, beside grad_a L, goes through the answer:
+
+    unrolled   (Maclaurin et al., ICML 2015)  the steps of line 1 are differentiated
+    implicit   (Pedregosa, ICML 2016)         - (d^2 phi / dtheta_a dtheta_f) v,  (d^2 phi / dtheta_f^2) v = grad_f L,
+               v by conjugate gradient; a run stops at a direction along which phi does not curve upwards
+
+Letters: L is the mean loss, F a fairness loss of the batch's scores, a smooth one, for a gap has no derivative at
+parity; theta_f^0 is the first theta_f.  The proximal term keeps the follower from the solution that suits it best
+whatever the leader does, a constant output.  Dividing by the weights changes no answer: one follower_lr serves all eta.
+Differs from the paper: all of this.  Its prose speaks of unrolling; its Algorithm 1 is ``fairbinn.py``.  Where
+theta_f has not come to rest both derivatives are approximate: the implicit one takes theta_f for the answer.
+Differs from the authors' code: ``fairbinn_authors.py``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.losses import LOSSES
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, flatten, mean, split, unflatten
+
+
+class State(NamedTuple):
+    """Parameters, the leader's optimizer, and the fairness layers' first parameters, [R, P_f]."""
+
+    theta: Theta
+    opt: Any
+    start: Tensor
+
+
+@dataclass(frozen=True)
+class Stackelberg:
+    """A leader for accuracy that sees through the answer of a follower for fairness."""
+
+    optimizer: Optimizer  # of the leader
+    eta: PerRun  # weight of the fairness loss, >= 0
+    proximal: PerRun  # weight of the distance of theta_f from its start, > 0
+    follower_lr: PerRun  # step size of the follower, > 0
+    follower_steps: int  # >= 1
+    fairness_loss: str  # a function of fairrun.losses
+    derivative: str  # of the answer: unrolled, implicit; or none, for comparison: the leader takes theta_f as given
+    cg_steps: int  # of conjugate gradient, where the derivative is implicit, >= 1
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
+
+    def __post_init__(self) -> None:
+        require(self.eta >= 0, "eta", self.eta, ">= 0")
+        require(self.proximal > 0, "proximal", self.proximal, "> 0")
+        require(self.follower_lr > 0, "follower_lr", self.follower_lr, "> 0")
+        require(self.follower_steps >= 1, "follower_steps", self.follower_steps, ">= 1")
+        one_of("fairness_loss", self.fairness_loss, LOSSES)
+        one_of("derivative", self.derivative, ("unrolled", "implicit", "none"))
+        require(self.cg_steps >= 1, "cg_steps", self.cg_steps, ">= 1")
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The leader's optimizer; the follower starts where it is drawn."""
+        theta_f, theta_a = split(theta, "fairness")
+        return State(theta, self.optimizer.init(theta_a), flatten(theta_f))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """The follower's answer, and a step of the leader that foresees it."""
+        theta_f, theta_a = split(state.theta, "fairness")
+        share = (self.eta / (self.eta + self.proximal))[:, 0]  # [R]
+
+        def risks(theta_a: Theta, f: Tensor) -> tuple[Tensor, Tensor]:
+            losses, p = model.losses_and_scores({**theta_a, **unflatten(f, theta_f)}, batch)  # [R, B]
+            return mean(losses, batch.w), LOSSES[self.fairness_loss](p, batch)  # L and F, [R]
+
+        def slope(theta_a: Theta, f: Tensor) -> Tensor:
+            """grad_f phi, [R, P_f]."""
+            unfairness = risks(theta_a, f)[1]
+            (g,) = torch.autograd.grad(unfairness.sum(), f, create_graph=self.derivative != "none")
+            return share.unsqueeze(-1) * g + (1 - share).unsqueeze(-1) * (f - state.start)
+
+        def foreseen(theta_a: Theta) -> tuple[Tensor, ...]:
+            f = flatten(theta_f).requires_grad_()
+            for _ in range(self.follower_steps):  # 1
+                f = f - self.follower_lr * slope(theta_a, f)
+                f = f if self.derivative == "unrolled" else f.detach().requires_grad_()
+            loss, unfairness = risks(theta_a, f)
+            total = loss
+            if self.derivative == "implicit":
+                total = loss - _answered(loss, slope(theta_a, f), f, self.cg_steps)
+            return total, loss, unfairness, f
+
+        theta_a, opt, (_, loss, unfairness, f) = descend(foreseen, theta_a, state.opt, self.optimizer)  # 2
+        theta_f = unflatten(f, theta_f)
+        return State({**theta_a, **theta_f}, opt, state.start), {"loss": loss, "unfairness": unfairness}
+
+
+def _answered(loss: Tensor, slope: Tensor, f: Tensor, steps: int) -> Tensor:
+    """<grad_f phi, v> with v held fixed, [R]: its gradient at theta_a is (d^2 phi / dtheta_a dtheta_f) v."""
+    (g,) = torch.autograd.grad(loss.sum(), f, retain_graph=True)  # grad_f L
+
+    def curvature(v: Tensor) -> Tensor:
+        return torch.autograd.grad(slope, f, v, retain_graph=True)[0]  # (d^2 phi / dtheta_f^2) v
+
+    return (slope * conjugate_gradient(curvature, g, steps)).sum(-1)
+
+
+@torch.no_grad()
+def conjugate_gradient(product: Callable[[Tensor], Tensor], b: Tensor, steps: int) -> Tensor:
+    """X with ``product(x)`` = ``b`` [R, P], for a symmetric matrix a run (Hestenes and Stiefel, 1952).
+
+    A run stops where a direction does not curve upwards (Steihaug, 1983), and where it has arrived.
+    """
+    x, r, p = torch.zeros_like(b), b, b
+    rr = (r * r).sum(-1, keepdim=True)
+    going = rr > 0  # [R, 1]
+    for _ in range(steps):
+        ap = product(p)
+        curvature = (p * ap).sum(-1, keepdim=True)
+        going = going & (curvature > 0)
+        step = torch.where(going, rr / torch.where(going, curvature, 1.0), 0.0)
+        x, r = x + step * p, r - step * ap
+        before, rr = rr, (r * r).sum(-1, keepdim=True)
+        p = r + rr / torch.where(before > 0, before, 1.0) * p
+    return x
