@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class GridSweeper(BasicSweeper):
-    """Every combination of the values given on the command line."""
+    """Every combination of the values given on the command line, and of ``hydra.sweeper.params`` for other keys."""
 
     def __init__(self, max_batch_size: Any, params: Any, **ranges: Any) -> None:
         super().__init__(max_batch_size, params)
@@ -48,7 +48,9 @@ class GridSweeper(BasicSweeper):
         if self.ranges:
             raise Refused("sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid")
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        given, own = parser.parse_overrides(arguments), parser.parse_overrides(self._parse_config())
+        keys = {override.key_or_group for override in given}
+        overrides = [*(override for override in own if override.key_or_group not in keys), *given]
         for override in overrides:
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")

@@ -43,6 +43,16 @@ def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
     assert number == 4  # of each method, in one stack for each of two workers
 
 
+def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv):
+    """As those of a preset; the grid is of both."""
+    params = "hydra.sweeper.params={seed: '0,1,2', method.optimizer.lr: '0.001,0.01'}"
+    done = run(tmp_path, "-m", *DESCRIPTION, params, "seed=7,8", "hydra.sweep.dir=sweep")
+    assert done.returncode == 0, done.stderr
+    found = {(record["seed"], record["config"]["method"]["optimizer"]["lr"]) for record in records(tmp_path / "sweep")}
+    assert found == {(seed, lr) for seed in (7, 8) for lr in (0.001, 0.01)}
+    assert len(records(tmp_path / "sweep")) == 4
+
+
 def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path, csv):
     command = [part for part in SWEEP if "sweep.dir" not in part]
     first = run(tmp_path, *command)
