@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from fairrun.build import build
 from fairrun.check import NO_EFFECT, InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
 from fairrun.fit import Run
-from fairrun.metrics import METRICS
+from fairrun.metrics import LABELS_OF_EVERY_GROUP, METRICS
 from fairrun.native.parts import choose
 from fairrun.results import dotted, versions
 from fairrun.selection import RULES, Metric, select
@@ -160,8 +161,45 @@ def facts(data: Data) -> dict[str, Any]:
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
     build(config["model"], "model", num_features=data["features"])
-    if "val" not in build(config["method"], "method").needs:
-        return
+    _check_metric(config["metric"]["name"], data)
+    needs = build(config["method"], "method").needs
+    if "s" in needs:
+        _say_which_groups_batches_lack(config["batch_size"], data)
+    if "val" in needs:
+        _check_balanced(config, data)
+
+
+def _check_metric(name: str, data: dict[str, Any]) -> None:
+    for label in LABELS_OF_EVERY_GROUP.get(name, ()):
+        for split in ("val", "test"):
+            for group, (rows, positive) in zip(data["groups"], data["base_rates"][split], strict=True):
+                if (rows - positive, positive)[label] == 0:
+                    raise InputError(
+                        f"metric.name={name} needs {split} rows of every group with label {label}, got none of "
+                        f"{group!r} (among its {rows} {split} rows); merge or drop the group, or choose another metric"
+                    )
+
+
+def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
+    rows = [n for n, _ in data["base_rates"]["train"]]
+    shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
+    often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
+    if often:
+        _say(f"batch_size={batch_size}: batches without a row of a group, whose fairness loss leaves it out: {often}")
+
+
+def share_without(group: int, total: int, batch_size: int) -> float:
+    """How probable it is that ``batch_size`` of ``total`` rows, drawn without replacement, are none of ``group`` of
+    them: C(total - group, batch_size) / C(total, batch_size), in [0, 1].
+    """
+    others = total - group
+    if batch_size > others:
+        return 0.0
+    log_all, log_others = (math.lgamma(n + 1) - math.lgamma(n - batch_size + 1) for n in (total, others))
+    return math.exp(log_others - log_all)
+
+
+def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
     wanted = config["dataset"].get("split", {}).get("balanced", "?")  # a plugin's data set may have no such key
     for group, (rows, positive) in zip(data["groups"], data["base_rates"]["balanced"], strict=True):
         for label, number in enumerate((rows - positive, positive)):

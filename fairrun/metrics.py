@@ -192,6 +192,12 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     balanced_accuracy_difference,
     worst_group_balanced_accuracy,
 )
+LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a row of; without, the group does not count
+    "equal_opportunity_difference": (1,),
+    "false_positive_rate_difference": (0,),
+    "equalized_odds_difference": (0, 1),
+    "average_equalized_odds_difference": (0, 1),
+}
 GROUP_METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     group_accuracy,
     group_balanced_accuracy,

@@ -165,6 +165,16 @@ REFUSED = [
         ["method=ltr", "dataset.sensitive=[lucky]"],
         ["dataset.split.balanced=8 needs training rows of every group and label", "'lucky=always' with label 0"],
     ),
+    (
+        ["metric=equal_opportunity_difference", "dataset.sensitive=[rare]"],
+        [
+            "metric.name=equal_opportunity_difference needs val rows of every group with label 1",
+            "'rare=yes'",
+            "merge or",
+        ],
+    ),
+    (["+dataset.omitted.kind=[c]"], ["dataset.omitted.kind must hold values of that column, got 'c'"]),
+    (["+dataset.omitted.kind=a"], ["dataset.omitted must be a mapping to a list", "'a'"]),
     (["dataset.split.balanced=0"], ["dataset.split.balanced must be >= 1, got 0"]),
     (
         ["dataset.split.balance_test=true", "dataset.split.test=official"],
@@ -181,6 +191,7 @@ def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, over
     csv["constant"] = 1
     csv["unlucky"] = np.where(csv["hired"] == "yes", "always", "never")
     csv["lucky"] = np.where((csv["hired"] == "yes") & (csv["kind"] == "a"), "always", "sometimes")
+    csv["rare"] = np.where((csv["hired"] == "yes") & (csv.index < csv.index[csv["hired"] == "yes"][1]), "yes", "no")
     csv["holes"] = csv["x1"].where(csv.index != 7)
     csv.to_csv(tmp_path / "table.csv", index=False)
     features = [] if any("numeric" in o for o in overrides) else ["dataset.numeric=[x0,x1]"]

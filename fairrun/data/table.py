@@ -17,6 +17,9 @@ from fairrun.check import InputError, is_integer, is_number, one_of, require
 from fairrun.data.sources import write_frame
 from fairrun.data.split import per_cell, per_cell_with_replacement, stratified
 
+# Numbers to mean 0 and variance 1; the columns of categories too; numbers to [0, 1]; all as they are
+SCALES = ("numbers", "all", "range", "none")
+
 
 class Table(NamedTuple):
     """The rows of one split.  N rows, D features."""
@@ -139,7 +142,8 @@ class Dataset:
     states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
     numeric: list[str] | None  # null: every column of numbers that has no other role
     categorical: list[str] | None  # null: every other column that has no other role
-    scale: str  # what is brought to mean 0 and variance 1 of training rows. numbers; all: the columns of categories too
+    omitted: Mapping[str, list[str | int]]  # column of categories -> categories that get no feature
+    scale: str  # of SCALES, by training rows
     split: Split
     path: str | None  # a file, or a folder with the files, that the user already has
 
@@ -153,7 +157,7 @@ class Dataset:
         for key in ("numeric", "categorical"):
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
-        one_of("scale", self.scale, ("numbers", "all"))
+        one_of("scale", self.scale, SCALES)
 
     def load(self) -> Data:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
@@ -162,12 +166,15 @@ class Dataset:
         refuse_missing_values(frame, [*numeric, *categorical, self.label, *self.sensitive])
         divided = divide(frame, self.label, self.positive, self.sensitive, self.split)
         encoder = _encoder(numeric, categorical, self.scale).fit(frame.iloc[divided.rows["train"]])
+        omitted = {f"{column}={category}" for column, values in self.omitted.items() for category in values}
+        features = {name: k for k, name in enumerate(encoder.get_feature_names_out()) if name not in omitted}
+        kept = list(features.values())
         x = {
-            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows]), dtype=np.float64))
+            name: torch.tensor(np.asarray(encoder.transform(frame.iloc[rows])[:, kept], dtype=np.float64))
             for name, rows in divided.rows.items()
         }
         digest = hashlib.sha256(write_frame(frame)).hexdigest()
-        return divided.data(x, list(encoder.get_feature_names_out()), digest)
+        return divided.data(x, list(features), digest)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         refuse_unknown_columns(frame, "label", [self.label])
@@ -179,6 +186,10 @@ class Dataset:
             refuse_unknown_columns(frame, key, columns or [])
         for key, columns in self.states.items():
             refuse_unknown_columns(frame, "states", [key, *columns])
+        for key, values in self.omitted.items():
+            refuse_unknown_columns(frame, "omitted", [key])
+            for value in set(values) - set(frame[key]):
+                raise InputError(f"dataset.omitted.{key} must hold values of that column, got {value!r}")
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         taken = {self.label, "split"}
@@ -198,7 +209,8 @@ class Dataset:
         rest = [column for column in frame.columns if column not in numeric]
         categorical = [c for c in (rest if self.categorical is None else self.categorical) if c not in taken]
         if self.include_sensitive:
-            categorical += [column for column in self.sensitive if column not in numeric + categorical]
+            given = {*numeric, *categorical}
+            categorical += [c for c in self.sensitive if not given & {c, *self.states.get(c, [])}]
         require(
             len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
         )
@@ -257,14 +269,15 @@ def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
     """A category unknown in training rows is encoded as none; features are named "column=category"."""
     from sklearn.compose import ColumnTransformer  # slow to import, and of no use to workers, which get tensors
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
+    scaler = {"range": MinMaxScaler(), "none": "passthrough"}.get(scale, StandardScaler())
     one_hot = OneHotEncoder(
         handle_unknown="ignore",
         sparse_output=False,
         feature_name_combiner=lambda column, category: f"{column}={category}",
     )
-    transformers = [("numeric", StandardScaler(), numeric), ("categorical", one_hot, categorical)]
+    transformers = [("numeric", scaler, numeric), ("categorical", one_hot, categorical)]
     encoder = ColumnTransformer(transformers, verbose_feature_names_out=False)
     return make_pipeline(encoder, StandardScaler()) if scale == "all" else encoder
 

@@ -52,6 +52,7 @@ def dataset(tmp_path):
             "states": {},
             "numeric": None,
             "categorical": None,
+            "omitted": {},
             "scale": "numbers",
             "split": SPLIT,
             "path": str(path),
@@ -254,6 +255,13 @@ def test_columns_that_state_the_sensitive_attribute_stay_where_it_stays(dataset)
     assert {"title=Mr", "title=Ms", "sex=F", "sex=M"} < set(features)
 
 
+def test_a_column_that_states_the_sensitive_attribute_stands_for_it_where_no_list_names_it(dataset):
+    frame = people().assign(is_male=lambda rows: rows["sex"] == "M")
+    options = {"numeric": ["is_male"], "categorical": ["job"], "states": {"sex": ["is_male"]}}
+    features = dataset(frame, include_sensitive=True, **options).load().features
+    assert features == ["is_male", "job=?", "job=clerk", "job=cook"]
+
+
 def test_columns_that_are_not_given_are_inferred(dataset):
     features = dataset(with_official_split(people()), numeric=None, categorical=None, include_sensitive=True).load()[3]
     given = {"numeric": ["id", "age"], "categorical": ["job", "sex", "race"]}
@@ -386,8 +394,46 @@ def test_all_columns_may_be_scaled_by_training_rows(dataset):
     torch.testing.assert_close(plain.test.x[:, 0], data.test.x[:, 0])
 
 
+def test_numbers_may_be_brought_to_the_range_of_training_rows(dataset):
+    """Two training rows hold 20 and 60, the test rows 20 and 80: a range of 40, which test rows may leave."""
+    frame = with_official_split(people())
+    train = frame["split"] == "train"
+    frame["age"] = np.where(train, np.where(frame["id"] % 2, 20, 60), np.where(frame["id"] % 2, 20, 80))
+    options = {"split": split_of(test="official"), "numeric": ["id", "age"], "categorical": ["job"]}
+    data = dataset(frame, scale="range", **options).load()
+    assert [set(column(data, split, "age").tolist()) for split in SPLITS] == [{0.0, 1.0}, {0.0, 1.0}, {0.0, 1.5}]
+    assert (column(data, "train", "id").min(), column(data, "train", "id").max()) == (0, 1)
+    plain = dataset(frame, **options).load()
+    assert plain.features == data.features and torch.equal(plain.test.x[:, 2:], data.test.x[:, 2:])
+
+
+def test_numbers_may_be_left_as_they_are(dataset):
+    frame = people().assign(local=lambda rows: rows["id"] > 9)
+    data = dataset(frame, scale="none", numeric=["id", "age", "local"], categorical=["job"]).load()
+    by_id = frame.set_index("id")
+    for split in SPLITS:
+        assert column(data, split, "age").tolist() == by_id["age"].loc[column(data, split, "id").long()].tolist()
+
+
+@pytest.mark.parametrize("scale", ["numbers", "all", "range", "none"])
+def test_an_omitted_category_has_no_column_and_the_others_are_as_before(scale, dataset):
+    options = {"scale": scale, "numeric": ["age"], "categorical": ["job", "race", "sex"], "include_sensitive": True}
+    before = dataset(people(), **options).load()
+    after = dataset(people(), omitted={"sex": ["M"], "job": ["?", "cook"]}, **options).load()
+    assert after.features == ["age", "job=clerk", "race=A", "race=B", "race=C", "sex=F"]
+    for split in SPLITS:
+        for name in after.features:
+            assert torch.equal(column(after, split, name), column(before, split, name))
+
+
+def test_an_omitted_category_may_be_a_number_or_of_a_column_that_is_no_feature(dataset):
+    frame = people().assign(floor=lambda rows: rows["id"] % 3)
+    options = {"numeric": ["age"], "categorical": ["floor", "sex"], "omitted": {"floor": [1], "sex": ["M"]}}
+    assert dataset(frame, **options).load().features == ["age", "floor=0", "floor=2"]
+
+
 REFUSED = {
-    "scaling unknown": (None, {"scale": "none"}, ["scale must be one of numbers, all, got 'none'"]),
+    "scaling unknown": (None, {"scale": "log"}, ["scale must be one of numbers, all, range, none, got 'log'"]),
     "sensitive column missing": (None, {"sensitive": ["gender"]}, ["dataset.sensitive", "'gender'", "sex, race"]),
     "sensitive column constant": (
         lambda frame: frame.assign(sex="F"),
@@ -464,6 +510,12 @@ REFUSED = {
     "categorical column unknown": (None, {"categorical": ["town"]}, ["dataset.categorical", "'town'", "id, age, job"]),
     "numeric as a string": (None, {"numeric": "age"}, ["numeric must be", "'age'", "a list of columns, or null"]),
     "categorical as a string": (None, {"categorical": "job"}, ["categorical must be", "'job'", "a list of columns"]),
+    "omitted from an unknown column": (
+        None,
+        {"omitted": {"town": ["x"]}},
+        ["dataset.omitted", "'town'", "id, age, job"],
+    ),
+    "omitted value unknown": (None, {"omitted": {"job": ["Cook"]}}, ["dataset.omitted.job", "values of", "'Cook'"]),
     "text as numeric": (None, {"numeric": ["age", "job"]}, ["dataset.numeric", "'job'", "columns of numbers"]),
     "no feature": (
         None,

@@ -1,6 +1,8 @@
 """The real rows: the counts and rates that papers report."""
 
 import gzip
+import io
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -13,17 +15,20 @@ from omegaconf import OmegaConf
 
 from fairrun.check import InputError
 from fairrun.data.images import ImageDataset
-from fairrun.data.sources import cache_folder, read_frame, sha256, write_frame
-from fairrun.datasets import adult, bank, communities, compas, credit, german, law_school, student, titanic
+from fairrun.data.sources import Unavailable, cache_folder, read_frame, sha256, write_frame
+from fairrun.datasets import adult, bank, communities, compas, credit, german, health, law_school, student, titanic
 from fairrun.datasets.adult import Adult
 from fairrun.datasets.bank import Bank40004
 from fairrun.datasets.communities import Communities
 from fairrun.datasets.compas import Compas
 from fairrun.datasets.credit import Credit
 from fairrun.datasets.german import German
+from fairrun.datasets.health import Health
 from fairrun.datasets.law_school import LawSchool
 from fairrun.datasets.student import StudentPortuguese
 from fairrun.datasets.titanic import Titanic
+from fairrun.job import load
+from tests.synthetic import config
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 NEED_A_PATH = {"csv", "image_folder", "celeba"}
@@ -56,6 +61,7 @@ PINNED = {
     "adult": (Adult("all"), adult.FRAME_SHA256),
     "compas": (Compas("all", None), compas.FRAME_SHA256),
     "german": (German(), german.FRAME_SHA256),
+    "health": (Health(), health.FRAME_SHA256),
     "law_school": (LawSchool(), law_school.FRAME_SHA256),
     "bank_40004": (Bank40004(), bank.FRAME_SHA256),
     "communities": (Communities(0.7), communities.FRAME_SHA256),
@@ -297,6 +303,72 @@ def test_credit_keeps_the_codes_that_are_not_documented():
     assert {code: marriage[code] for code in (0, 3)} == {0: 54, 3: 323}
 
 
+# Heritage Health Prize
+
+
+AGES = {  # rows, share with an index above 0
+    "0-9": (5440, 0.1040),
+    "10-19": (5235, 0.0848),
+    "20-29": (3688, 0.0797),
+    "30-39": (6091, 0.1494),
+    "40-49": (8414, 0.2343),
+    "50-59": (7173, 0.3565),
+    "60-69": (7480, 0.5279),
+    "70-79": (8948, 0.6498),
+    "80+": (3455, 0.6755),
+}
+
+
+def test_health_has_55924_rows_of_which_33687_in_100000_have_an_index_above_0():
+    frame = cached("health")
+    assert frame.shape == (55924, 127)
+    assert frame["charlson_above_0"].sum() == 18839 and rate(frame["charlson_above_0"], 5) == 0.33687
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"), [("age", AGES), ("sex", {"female": (30953, 0.3331), "male": (24971, 0.3415)})]
+)
+def test_health_has_the_counted_rates(by, expected):
+    assert positives(cached("health"), "charlson_above_0", 1, by) == expected
+
+
+def test_health_does_not_hold_what_its_label_is_made_from():
+    index = [column for column in cached("health") if "charlson" in column.lower()]
+    assert index == ["charlson_above_0"]
+    assert not {"MemberID_t", "YEAR_t", "trainset", "DaysInHospital"} & set(cached("health"))
+
+
+def test_the_age_groups_of_health_are_decades():
+    frame = cached("health")
+    assert frame.groupby("age")["age_decade"].agg(["min", "max"]).to_numpy().tolist() == [[k, k] for k in range(9)]
+
+
+def test_a_table_of_health_gives_its_third_year_from_the_zip_and_from_the_file():
+    """Three members of the third year, of whom one is of unknown age, and one of the second."""
+    ages = "".join(f",age_{decade}5" for decade in range(9))
+    index = "".join(f",CharlsonIndexI_{name}" for name in ("max", "min", "ave", "range", "stdev"))
+    head = f"MemberID_t,YEAR_t,trainset{ages},age_MISS,sexMALE,sexFEMALE,sexMISS,no_Claims{index},Charlson>0"
+    rows = [
+        "1,Y3,0,1,0,0,0,0,0,0,0,0,0,1,0,0,5,0,0,0.0,0,0.0,0",
+        "2,Y2,1,0,1,0,0,0,0,0,0,0,0,1,0,0,6,0,0,0.0,0,0.0,0",
+        "3,Y3,0,0,0,0,0,0,0,0,0,0,1,1,0,0,7,0,0,0.0,0,0.0,0",
+        "4,Y3,0,0,0,0,0,0,0,0,0,1,0,0,1,0,8,2,0,1.0,2,1.0,1",
+    ]
+    content, archive = "\n".join([head, *rows]).encode(), io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("health.csv", content)
+    columns = ["age", "age_decade", "sex", "charlson_above_0", "age_MISS", "sexMISS", "no_Claims"]
+    expected = [["0-9", 0, "male", 0, 0, 0, 5], ["80+", 8, "female", 1, 0, 0, 8]]
+    for source, given in zip(health.SOURCES, (archive.getvalue(), content), strict=True):
+        frame = source.read({"file": given})
+        assert list(frame.columns) == columns and frame.to_numpy().tolist() == expected
+
+
+def test_a_file_of_health_that_only_a_user_has_is_not_fetched():
+    with pytest.raises(Unavailable, match=r"dataset\.path"):
+        health.SOURCES[1].origin.fetch(["health.csv"])
+
+
 # Communities and Crime
 
 
@@ -528,3 +600,41 @@ def test_compas_compares_two_races():
     data = preset("compas").load()
     assert data.groups == ["race=African-American", "race=Caucasian"]
     assert sum(len(table.y) for table in data[:3]) == 5278
+
+
+# The forms that papers use
+
+
+def form(*overrides):
+    """The data of a composed configuration."""
+    return load(OmegaConf.to_container(config(*overrides), resolve=True))
+
+
+def rates(*tables):
+    """Rows, share of group 0, and the rates of class 1 of groups 0 and 1."""
+    y, s = (torch.cat([getattr(table, field) for table in tables]).numpy() for field in ("y", "s"))
+    return len(y), rate(s == 0, 4), rate(y[s == 0], 4), rate(y[s == 1], 4)
+
+
+def test_adult_has_a_form_of_101_features_in_0_to_1():
+    omitted = "+dataset.omitted={sex: [Male], native-country: [Holand-Netherlands]}"
+    data = form("dataset=adult", "dataset.include_sensitive=true", "dataset.scale=range", omitted)
+    numbers = ["age", "education-num", "capital-gain", "capital-loss", "hours-per-week"]
+    assert len(data.features) == 101 and data.features[:5] == numbers
+    assert not {"fnlwgt", "sex=Male", "native-country=Holand-Netherlands"} & set(data.features)
+    female = data.train.x[:, data.features.index("sex=Female")]
+    assert data.groups == ["sex=Female", "sex=Male"] and torch.equal(female, (data.train.s == 0).double())
+    for values, expected in ((data.train.x.amin(0), 0.0), (data.train.x.amax(0), 1.0)):
+        torch.testing.assert_close(values, torch.full_like(values, expected))
+    assert rates(data.train, data.val) == (30162, 0.3243, 0.1137, 0.3138)
+    assert rates(data.test) == (15060, 0.3262, 0.1134, 0.3097)
+
+
+def test_health_has_a_form_of_125_features_and_its_groups_are_in_order_of_age():
+    data = form("dataset=health", "dataset.include_sensitive=true")
+    assert data.groups == [f"age={age}" for age in AGES] and data.sha256 == health.FRAME_SHA256
+    described = [name for name in data.features if name.startswith(("age", "sex"))]
+    assert len(data.features) == 125 and described == ["age_decade", "age_MISS", "sexMISS", "sex=female"]
+    decades = data.train.x[:, data.features.index("age_decade")]
+    assert torch.equal(decades.unique(return_inverse=True)[1], data.train.s)
+    assert len(data.test.y) == 11185 and len(data.train.y) + len(data.val.y) == 44739
