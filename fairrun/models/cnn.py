@@ -63,7 +63,7 @@ class CNN:
     def _blocks(self) -> Iterator[tuple[str, int, int]]:
         """Name, channels before and channels after each block."""
         num_in = self.channels
-        for k, name in enumerate(layer_names(self.depth, self.fairness_layers)):
+        for k, name in enumerate(layer_names(self.depth, self.fairness_layers, None)):
             num_out = self.filters * 2**k
             yield name, num_in, num_out
             num_in = num_out

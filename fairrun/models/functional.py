@@ -49,10 +49,17 @@ class Network(Protocol):
         ...
 
 
-def layer_names(depth: int, fairness_layers: int) -> list[str]:
-    """Names of the hidden layers, first to last: the group ``base``, then ``fairness``."""
-    num_base = depth - fairness_layers
-    return [f"base.{k}" for k in range(num_base)] + [f"fairness.{k}" for k in range(fairness_layers)]
+def layer_names(depth: int, fairness_layers: int, fairness_position: int | None) -> list[str]:
+    """Names of the hidden layers, first to last: the group ``fairness`` from the 1-based position on, by None the last
+    layers, and the group ``base`` before and after it.
+    """
+    first = depth - fairness_layers if fairness_position is None else fairness_position - 1
+    after = range(first, depth - fairness_layers)
+    return [
+        *(f"base.{k}" for k in range(first)),
+        *(f"fairness.{k}" for k in range(fairness_layers)),
+        *(f"base.{k}" for k in after),
+    ]
 
 
 def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: int) -> Tensor:
