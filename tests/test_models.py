@@ -14,7 +14,11 @@ def generators(num_runs):
 
 
 def mlp(**changes):
-    return MLP(**{"num_features": 5, "width": 8, "depth": 3, "fairness_layers": 1, "dropout": 0.0} | changes)
+    return MLP(
+        **{"num_features": 5, "width": 8, "depth": 3, "fairness_layers": 1}
+        | {"fairness_position": None, "dropout": 0.0}
+        | changes
+    )
 
 
 def test_logits_are_those_of_a_torch_module_for_every_run():
@@ -36,6 +40,37 @@ def test_parameter_groups_are_named_base_fairness_classifier():
         "fairness.0.weight",
         "classifier.weight",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"fairness_position": 1}, "fairness.0 base.0 base.1"),
+        ({"fairness_position": 2}, "base.0 fairness.0 base.1"),
+        ({"fairness_position": 3}, "base.0 base.1 fairness.0"),
+        ({"fairness_position": 1, "fairness_layers": 2}, "fairness.0 fairness.1 base.0"),
+        ({"fairness_position": 1, "fairness_layers": 3}, "fairness.0 fairness.1 fairness.2"),
+    ],
+)
+def test_the_fairness_layers_begin_at_their_position_and_only_names_change(changes, expected):
+    last, moved = mlp().init(generators(2)), mlp(**changes).init(generators(2))
+    assert [name for name in moved if name.endswith("weight")] == [
+        f"{n}.weight" for n in [*expected.split(), "classifier"]
+    ]
+    for ours, theirs in zip(moved.values(), last.values(), strict=True):
+        assert torch.equal(ours, theirs)
+    x = torch.randn(2, 7, 5, dtype=torch.float64)
+    assert torch.equal(mlp(**changes).logits(moved, x), mlp().logits(last, x))
+
+
+@pytest.mark.parametrize("position", [1, 2, 3, None])
+def test_square_fairness_layers_have_the_counts_of_fairbinn_at_every_position(position):
+    """Width 101 on 101 features: 101 * 101 + 101 = 10,302 a hidden layer and 101 + 1 of the classifier; two hidden
+    layers and the classifier are 20,706.
+    """
+    theta = mlp(num_features=101, width=101, fairness_position=position).init(generators(1))
+    fairness = sum(p.numel() for name, p in theta.items() if name.startswith("fairness"))
+    assert (fairness, sum(p.numel() for p in theta.values())) == (10_302, 31_008)
 
 
 def test_depth_0_is_the_linear_model():
@@ -85,12 +120,38 @@ def test_without_drop_out_no_random_number_is_drawn():
     assert torch.equal(generator.get_state(), before)
 
 
+@pytest.mark.parametrize("changes", [{}, {"depth": 0, "fairness_layers": 0}, {"width": [8, 4, 6], "dropout": 0.4}])
+def test_the_representation_is_what_the_classifier_sees_and_has_a_gradient(changes):
+    network = mlp(**changes)
+    theta = {name: p.requires_grad_() for name, p in network.init(generators(2)).items()}
+    batch = rows(2, 7, 0)
+    batch = batch._replace(masks=tuple(m.double() for m in network.masks(generators(2), 7)))
+    h = BinaryClassifier(network).representation(theta, batch)
+    assert h.shape == (2, 7, len(theta["classifier.weight"][0]))
+    logits = h @ theta["classifier.weight"] + theta["classifier.bias"]
+    torch.testing.assert_close(network.logits(theta, batch.x, batch.masks), logits.squeeze(-1))
+    assert h.requires_grad == (network.depth > 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"width": 0}, "width must be >= 1, or a list"),
         ({"depth": -1}, "depth must be >= 0, got -1"),
         ({"fairness_layers": 4}, "fairness_layers must be between 0 and model.depth=3, got 4"),
+        (
+            {"fairness_position": 4},
+            "fairness_position must be null, or between 1 and 3 with model.depth=3 and model.fairness_layers=1, got 4",
+        ),
+        ({"fairness_position": 0}, "fairness_position must be null, or between 1 and 3 .*, got 0"),
+        (
+            {"fairness_position": 3, "fairness_layers": 2},
+            "fairness_position must be null, or between 1 and 2 .*, got 3",
+        ),
+        (
+            {"fairness_position": 1, "fairness_layers": 0},
+            "fairness_position must be null with model.depth=3 and model.fairness_layers=0, got 1",
+        ),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
     ],
 )

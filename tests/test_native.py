@@ -1,5 +1,6 @@
 """The native engine against torch, alone and in a stack, and without a compiler."""
 
+import dataclasses
 import logging
 import os
 import subprocess
@@ -20,14 +21,14 @@ from fairrun.optim import SGD, Adagrad, Adam
 from tests.synthetic import data
 
 built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
-NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=0, dropout=0.0)
+NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 SHAPES = [(6, 16, 1), (100, 64, 2), (33, 128, 3), (20, 80, 2)]  # D, width, depth
 
 
 def case(num_features, width, depth, num_runs=3, num_rows=64):
     """A network, parameters, inputs with many zeros, and what to multiply the logits by, in float64."""
-    network = MLP(num_features, width, depth, 0, 0.0)
+    network = MLP(num_features, width, depth, 0, None, 0.0)
     g = torch.Generator().manual_seed(0)
     theta = network.init([g] * num_runs)
     x = torch.randn(num_runs, num_rows, num_features, generator=g, dtype=torch.float64)
@@ -93,6 +94,15 @@ def test_not_a_number_is_passed_on():
     assert logits[0].isfinite().all()
     assert logits[1].isnan().all()
     assert logits[2].isnan().nonzero().tolist() == [[5]]
+
+
+@built
+def test_the_representation_is_that_of_torch_with_its_gradient():
+    network, theta, x, _ = case(6, 16, 2)
+    leaves = {name: p.float().requires_grad_() for name, p in theta.items()}
+    ours, theirs = (n.hidden(leaves, x.float()) for n in (accelerate(network), network))
+    assert torch.equal(ours, theirs)
+    assert ours.requires_grad
 
 
 @built
@@ -195,9 +205,9 @@ def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
 
 
 @built
-@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"width": 20}, {"width": [16]}, {"depth": 0}])
+@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"width": 20}, {"width": [16, 16]}, {"depth": 0}])
 def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
-    network = MLP(**{"num_features": 6, "width": 16, "depth": 1, "fairness_layers": 0, "dropout": 0.0} | changes)
+    network = dataclasses.replace(NETWORK, **changes)
     assert accelerate(network) is network
     method = ERM(Adagrad(lr=0.1, initial_accumulator_value=0.0, eps=1e-10))
     (run,) = fit(network, [method], [0], data(), epochs=1, batch_size=32, engine="native")

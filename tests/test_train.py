@@ -126,6 +126,8 @@ REFUSED = [
     (["fairness_bound=-1"], ["fairness_bound must be null or a number >= 0, got -1"]),
     (["device=tpu"], ["device must be one of cpu, cuda, got 'tpu'"]),
     (["model.depth=x"], ["model.depth must be an integer, got 'x'"]),
+    (["model.fairness_position=3"], ["model.fairness_position must be null, or between 1 and 2", "got 3"]),
+    (["model.fairness_position=a"], ["model.fairness_position must be", "'a'"]),
     (["model.fairness_layers=9"], ["model.fairness_layers must be between 0 and model.depth=2, got 9"]),
     (["dataset.split.val=2"], ["dataset.split.val must be a fraction between 0 and 1, got 2"]),
     (["dataset.sensitive=[gender]"], ["dataset.sensitive must hold columns of the data", "'gender'"]),

@@ -36,6 +36,10 @@ class Network(Protocol):
         """[R, B, D] -> [R, B].  Without masks nothing is dropped."""
         ...
 
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """The input of the layer ``classifier``, [R, B, D] -> [R, B, H]; ``x`` where there is no hidden layer."""
+        ...
+
     def tangents(
         self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
     ) -> tuple[Tensor, Sequence[Tangent]] | None:
@@ -45,10 +49,17 @@ class Network(Protocol):
         ...
 
 
-def layer_names(depth: int, fairness_layers: int) -> list[str]:
-    """Names of the hidden layers, first to last: the group ``base``, then ``fairness``."""
-    num_base = depth - fairness_layers
-    return [f"base.{k}" for k in range(num_base)] + [f"fairness.{k}" for k in range(fairness_layers)]
+def layer_names(depth: int, fairness_layers: int, fairness_position: int | None) -> list[str]:
+    """Names of the hidden layers, first to last: the group ``fairness`` from the 1-based position on, by None the last
+    layers, and the group ``base`` before and after it.
+    """
+    first = depth - fairness_layers if fairness_position is None else fairness_position - 1
+    after = range(first, depth - fairness_layers)
+    return [
+        *(f"base.{k}" for k in range(first)),
+        *(f"fairness.{k}" for k in range(fairness_layers)),
+        *(f"base.{k}" for k in after),
+    ]
 
 
 def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: int) -> Tensor:
@@ -87,6 +98,10 @@ class BinaryClassifier:
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
         """Both, from one pass through the network."""
         return _losses_and_scores(self.network.logits(theta, batch.x, batch.masks), batch.y)
+
+    def representation(self, theta: Theta, batch: Batch) -> Tensor:
+        """What the layer ``classifier`` sees of every row, [R, B, H]."""
+        return self.network.hidden(theta, batch.x, batch.masks)
 
     def influence(
         self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss

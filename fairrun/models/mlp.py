@@ -15,15 +15,19 @@ from fairrun.models.functional import Tangent, classified, dropout_mask, layer_n
 class MLP:
     """ReLU layers and a linear classifier, for R runs at once.
 
-    Parameter groups, by the first part of the name: ``base``, then ``fairness`` (the last hidden layers), then
-    ``classifier``. Weights are [R, in, out], biases [R, 1, out], both uniform in +-1/sqrt(in), as torch.nn.Linear draws
-    them.
+    Parameter groups, by the first part of the name: ``base`` and ``fairness`` (the hidden layers), ``classifier``.
+    Weights are [R, in, out], biases [R, 1, out], both uniform in +-1/sqrt(in), as torch.nn.Linear draws them.
+
+    The fairness layers are square where the widths around them are equal, which at position 1 takes a width of
+    ``num_features``; the groups then have as many parameters at every position.  Position p comes after p - 1 layers of
+    ``base``, as in FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024).
     """
 
     num_features: int  # D
     width: int | list[int]  # of every hidden layer, or of each in turn
     depth: int  # hidden layers; 0 is the linear model
-    fairness_layers: int  # how many of the hidden layers, counted from the last, are the group "fairness"
+    fairness_layers: int  # how many of the hidden layers, one behind the other, are the group "fairness"
+    fairness_position: int | None  # place of the first of them among the hidden layers, from 1; None: they are the last
     dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
 
     def __post_init__(self) -> None:
@@ -32,7 +36,17 @@ class MLP:
         require(len(self._widths()) == self.depth and min(self._widths(), default=1) >= 1, "width", self.width, allowed)
         allowed = f"between 0 and model.depth={self.depth}"
         require(0 <= self.fairness_layers <= self.depth, "fairness_layers", self.fairness_layers, allowed)
+        self._check_position()
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+
+    def _check_position(self) -> None:
+        if self.fairness_position is None:
+            return
+        last = self.depth - self.fairness_layers + 1
+        allowed = f"null, or between 1 and {last}" if self.fairness_layers > 0 else "null"
+        given = f"{allowed} with model.depth={self.depth} and model.fairness_layers={self.fairness_layers}"
+        inside = self.fairness_layers > 0 and 1 <= self.fairness_position <= last
+        require(inside, "fairness_position", self.fairness_position, given)
 
     @property
     def widest(self) -> int:
@@ -43,7 +57,7 @@ class MLP:
         return self.width if isinstance(self.width, list) else [self.width] * self.depth
 
     def _hidden(self) -> list[str]:
-        return layer_names(self.depth, self.fairness_layers)
+        return layer_names(self.depth, self.fairness_layers, self.fairness_position)
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters in float64, each run's from its own generator."""
@@ -62,7 +76,11 @@ class MLP:
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
-        return classified(theta, self._inputs(theta, x, masks)[-1])
+        return classified(theta, self.hidden(theta, x, masks))
+
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """The last hidden layer, [R, B, D] -> [R, B, width]; ``x`` for depth 0."""
+        return self._inputs(theta, x, masks)[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, list[Tangent]]:
         """The logits [R, B]; of every linear layer, last to first, its input and the logit's slope at its output."""

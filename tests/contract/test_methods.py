@@ -20,7 +20,7 @@ from fairrun.models.mlp import MLP
 from tests.synthetic import METHODS, config, data, method
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, dropout=0.0)
+NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 DROPPING = dataclasses.replace(NETWORK, dropout=0.3)
 pytestmark = pytest.mark.parametrize("name", METHODS)
 
