@@ -1,5 +1,6 @@
 """Objects from configuration nodes: a node with a ``_target_`` names a class, its other keys are the class's fields."""
 
+import dataclasses
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +16,12 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
     values = {name: _value(value, f"{key}.{name}") for name, value in node.items() if name != "_target_"}
     cls = class_of(node["_target_"], key)
     check_fields(cls, node, key)
+    given = {**values, **extra}
+    for field in dataclasses.fields(cls):
+        if field.name not in given and field.default is field.default_factory is dataclasses.MISSING:
+            raise InputError(f"{key}.{field.name} must be given")
     try:
-        return cls(**values, **extra)
+        return cls(**given)
     except InputError as error:
         raise InputError(f"{key}.{error}") from None
 

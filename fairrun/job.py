@@ -19,6 +19,7 @@ from fairrun.check import NO_EFFECT, InputError, is_integer, is_number, one_of, 
 from fairrun.data.table import Data
 from fairrun.fit import Run
 from fairrun.metrics import LABELS_OF_EVERY_GROUP, METRICS
+from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.results import dotted, versions
 from fairrun.selection import RULES, Metric, select
@@ -160,13 +161,22 @@ def facts(data: Data) -> dict[str, Any]:
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
-    build(config["model"], "model", num_features=data["features"])
+    network = build(config["model"], "model", num_features=data["features"])
     _check_metric(config["metric"]["name"], data)
     needs = build(config["method"], "method").needs
+    if "fairness" in needs:
+        _check_fairness_layers(config, network)
     if "s" in needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
     if "val" in needs:
         _check_balanced(config, data)
+
+
+def _check_fairness_layers(config: dict[str, Any], network: Network) -> None:
+    if not any(name.startswith("fairness") for name in network.init([torch.Generator()])):
+        method = config["method"]["_target_"].rpartition(".")[2]
+        key = {key: value for key, value in config["model"].items() if key in ("fairness_layers", "depth")}
+        raise InputError(f"model.fairness_layers must be >= 1: {method} has a player that moves them only, got {key}")
 
 
 def _check_metric(name: str, data: dict[str, Any]) -> None:

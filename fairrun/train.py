@@ -52,6 +52,7 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
 
 # Cached, as Hydra's time is: jobs that other launchers compose anew are told the name that the whole sweep has.
 OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)  # for presets: ${sum:2,${a.key}}
 
 
 class Refused(CompactHydraException):

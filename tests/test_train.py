@@ -111,6 +111,9 @@ REFUSED = [
     (["method=penalty", "method.lamm=1"], ["lamm"]),
     (["method=penalty", "method.lam=abc"], ["method.lam must be a number, got 'abc'"]),
     (["method=penalty", "method.lam=-1"], ["method.lam must be >= 0, got -1"]),
+    (["method=fairbinn", "method.eta=-1"], ["method.eta must be >= 0, got -1"]),
+    (["method=fairbinn", "~method.fairness_optimizer"], ["method.fairness_optimizer must be given"]),
+    (["method=fairbinn", "model=linear"], ["model.fairness_layers must be >= 1: FairBiNN has a player"]),
     (["method=penalty", "method.lam=nan"], ["method.lam must be a number, got nan"]),
     (["method=penalty", "method.fairness_loss=foo"], ["method.fairness_loss must be one of", "'foo'"]),
     (
