@@ -3,15 +3,19 @@
 // Every run is computed by itself and in one fixed order, so it is the same in any stack, bit for bit.  Weights are
 // [in, out] and a layer is out = relu(in W + b).  The input is one-hot for the most part: the first layer takes a row's
 // non-zero columns only (13 of 100 on Adult), and is left with a tenth of the time of a step.  Products reach 114 of the
-// 117 GFLOP/s of a Zen 4 core.  `rows` is a multiple of 4 and `width` one of 16.
+// 117 GFLOP/s of a Zen 4 core.  `rows` is a multiple of 4.
+//
+// A vector holds units of one row, so every width is padded to a multiple of 16: the activations by units that are zero
+// (relu of a zero weight and bias), weights and biases by zeros when a pass comes to them.
 //
 // Letters: R runs, B rows, D features, H width, K depth.  A tensor with a run axis comes with its stride.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <utility>
-#include <vector>
 #if defined(__AVX512F__)
 #include <immintrin.h>
 constexpr int LANES = 16, VECTORS = 4;  // a tile of 4 rows and VECTORS vectors fills the registers
@@ -53,7 +57,12 @@ template <class F>
 inline void columns(int64_t width, F f) {
     int64_t j = 0;
     for (; j + VECTORS * LANES <= width; j += VECTORS * LANES) f.template operator()<VECTORS>(j);
-    for (; j < width; j += LANES) f.template operator()<1>(j);
+    const int64_t rest = (width - j) / LANES;
+    if (rest == 1) f.template operator()<1>(j);
+    if constexpr (VECTORS == 4) {
+        if (rest == 2) f.template operator()<2>(j);
+        if (rest == 3) f.template operator()<3>(j);
+    }
 }
 
 // c [4, N] = finish(start + a b) with a [4, num], b [num, N]; a is the transpose of [num, 4] where TRANSPOSED.
@@ -103,6 +112,40 @@ void product(int64_t rows, int64_t num, int64_t width, const float* a, int64_t l
     });
 }
 
+// Room for `num` numbers, at the start of a line of the cache: a vector that lies across two lines takes twice as long.
+class Memory {
+    std::unique_ptr<float[]> whole;
+
+   public:
+    explicit Memory(int64_t num) : whole(new float[num + 16]) {}
+    float* start() const { return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(whole.get()) + 63) / 64 * 64); }
+};
+
+inline int64_t padded(int64_t width) { return (width + 15) / 16 * 16; }
+
+// w [rows, width] with zeros behind each row: w itself where its width is a multiple of 16, else a copy in `memory`.
+const float* widened(int64_t rows, int64_t width, const float* w, float* memory) {
+    const int64_t stride = padded(width);
+    if (stride == width) return w;
+    for (int64_t i = 0; i < rows; i++) {
+        std::memcpy(memory + i * stride, w + i * width, width * sizeof(float));
+        std::memset(memory + i * stride + width, 0, (stride - width) * sizeof(float));
+    }
+    return memory;
+}
+
+// out [width, padded(rows)] = the transpose of w [rows, width], with zeros behind each row
+void transpose(int64_t rows, int64_t width, const float* w, float* out) {
+    const int64_t stride = padded(rows);
+    for (int64_t j = 0; j < stride; j += 16) {  // sixteen rows of w stay in L1
+        const int64_t end = std::min(j + 16, rows);
+        for (int64_t i = 0; i < width; i++) {
+            for (int64_t k = j; k < end; k++) out[i * stride + k] = w[k * width + i];
+            for (int64_t k = end; k < j + 16; k++) out[i * stride + k] = 0;
+        }
+    }
+}
+
 // The non-zero columns of rows of x and their values.
 struct Entries {
     int64_t* ends;  // [B], where the entries of each row end
@@ -150,21 +193,21 @@ void first_layer(int64_t rows, int64_t width, Entries x, int64_t first, const fl
     });
 }
 
-// dw [features, width] = x^T d, dbias [width] = sum of d
-void first_layer_gradient(int64_t rows, int64_t width, Entries x, int64_t first, const float* d, float* dw, float* dbias) {
+// dw [features, width] = x^T d
+void first_layer_gradient(int64_t features, int64_t rows, int64_t width, Entries x, int64_t first, const float* d,
+                          float* dw) {
+    std::memset(dw, 0, features * width * sizeof(float));
     columns(width, [&]<int N>(int64_t j) {
-        Vec sums[N] = {};
         int64_t e = first;
         for (int64_t i = 0; i < rows; i++) {
             Vec delta[N];
-            for (int n = 0; n < N; n++) sums[n] += delta[n] = load(d + i * width + j + n * LANES);
+            for (int n = 0; n < N; n++) delta[n] = load(d + i * width + j + n * LANES);
             for (; e < x.ends[i]; e++) {
                 float* row = dw + x.column[e] * width + j;
                 const Vec factor = broadcast(x.value[e]);
                 for (int n = 0; n < N; n++) store(row + n * LANES, load(row + n * LANES) + factor * delta[n]);
             }
         }
-        for (int n = 0; n < N; n++) store(dbias + j + n * LANES, sums[n]);
     });
 }
 
@@ -177,9 +220,9 @@ void last_layer(int64_t rows, int64_t width, const float* a, const float* w, flo
     }
 }
 
-// d [rows, width] = g w^T where a > 0, dw = a^T g, dlower = sum of d: the bias of the layer below
+// d [rows, width] = g w^T where a > 0, dw [width] = a^T g, dlower [width] = sum of d: the bias of the layer below
 void last_layer_gradient(int64_t rows, int64_t width, const float* a, const float* w, const float* g, float* d,
-                         float* dw, float* dbias, float* dlower) {
+                         float* dw, float* dlower) {
     columns(width, [&]<int N>(int64_t j) {
         Vec weight[N], dweight[N] = {}, total[N] = {};
         for (int n = 0; n < N; n++) weight[n] = load(w + j + n * LANES);
@@ -198,10 +241,9 @@ void last_layer_gradient(int64_t rows, int64_t width, const float* a, const floa
             store(dlower + j + n * LANES, total[n]);
         }
     });
-    *dbias = 0;
-    for (int64_t i = 0; i < rows; i++) *dbias += g[i];
 }
 
+// out [width] = the sum of the rows of a [rows, width]
 void column_sums(int64_t rows, int64_t width, const float* a, float* out) {
     columns(width, [&]<int N>(int64_t j) {
         Vec sums[N] = {};
@@ -222,8 +264,24 @@ void adam_numbers(int64_t num, const float* __restrict q, const float* __restric
     }
 }
 
+// R, B, K, and D followed by the width of each hidden layer.
 struct Shape {
-    int64_t runs, rows, features, width, depth;
+    int64_t runs, rows, depth;
+    const int64_t* sizes;
+
+    explicit Shape(const int64_t* n) : runs(n[0]), rows(n[1]), depth(n[2]), sizes(n + 3) {}
+
+    int64_t stride(int64_t k) const { return padded(sizes[k]); }
+    int64_t widest() const {
+        int64_t most = 0;
+        for (int64_t k = 1; k <= depth; k++) most = std::max(most, stride(k));
+        return most;
+    }
+    int64_t largest() const {  // numbers of a padded weight or of its transpose
+        int64_t most = 0;
+        for (int64_t k = 0; k < depth; k++) most = std::max(most, stride(k) * stride(k + 1));
+        return most;
+    }
 };
 
 }  // namespace
@@ -231,53 +289,87 @@ struct Shape {
 extern "C" {
 
 // logits [R, B] of x [R, B, D].  p and strides: weight and bias of each layer, 2 (K + 1) pointers.
-// Kept for `mlp_gradient`: activations [K, R, B, H]; the entries of x, ends [R, B], column and value [R B D + 16].
-void mlp_logits(const Shape* shape, const float* x, int64_t x_stride, const float* const* p, const int64_t* stride,
-                float* activations, int64_t* ends, int32_t* column, float* value, float* logits) {
-    const auto [runs, rows, features, width, depth] = *shape;
-    for (int64_t r = 0; r < runs; r++) {
+// Kept for `mlp_gradient`: activations, K pointers [R, B, padded H]; the entries of x, ends [R, B], column and value
+// [R B D + 16].
+void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const float* const* p, const int64_t* stride,
+                float* const* activations, int64_t* ends, int32_t* column, float* value, float* logits) {
+    const Shape shape(numbers);
+    const int64_t rows = shape.rows, depth = shape.depth, *sizes = shape.sizes, largest = shape.largest();
+    const Memory memory(largest + shape.widest());
+    float *weights = memory.start(), *biases = weights + largest;
+    for (int64_t r = 0; r < shape.runs; r++) {
+        const auto part = [&](int64_t c, int64_t num, int64_t width, float* room) {
+            return widened(num, width, p[c] + r * stride[c], room);
+        };
         const int64_t own = x_stride == 0 ? 0 : r * rows;  // 0: all runs see the same rows
         const int64_t first = own == 0 ? 0 : ends[own - 1];
         const Entries entries{ends + own, column, value};
-        if (own == r * rows) entries.fill(first, rows, features, x + r * x_stride);
-        float* a = activations + r * rows * width;
-        first_layer(rows, width, entries, first, p[0] + r * stride[0], p[1] + r * stride[1], a);
-        for (int64_t k = 1; k < depth; k++) {
-            float* next = a + runs * rows * width;
-            product<false, RELU>(rows, width, width, a, width, p[2 * k] + r * stride[2 * k], next,
-                                 p[2 * k + 1] + r * stride[2 * k + 1], nullptr);
+        if (own == r * rows) entries.fill(first, rows, sizes[0], x + r * x_stride);
+        const float* a = nullptr;
+        for (int64_t k = 0; k < depth; k++) {
+            const int64_t width = shape.stride(k + 1);
+            const float* w = part(2 * k, sizes[k], sizes[k + 1], weights);
+            const float* bias = part(2 * k + 1, 1, sizes[k + 1], biases);
+            float* next = activations[k] + r * rows * width;
+            if (k == 0)
+                first_layer(rows, width, entries, first, w, bias, next);
+            else
+                product<false, RELU>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
             a = next;
         }
-        const float *w = p[2 * depth] + r * stride[2 * depth], *bias = p[2 * depth + 1] + r * stride[2 * depth + 1];
-        last_layer(rows, width, a, w, *bias, logits + r * rows);
+        const float* w = part(2 * depth, 1, sizes[depth], weights);
+        last_layer(rows, shape.stride(depth), a, w, p[2 * depth + 1][r * stride[2 * depth + 1]], logits + r * rows);
     }
 }
 
-// The gradient of sum(g logits) at the parameters, g [R, B] -> dp, each contiguous.  The rest is as `mlp_logits` left it.
-void mlp_gradient(const Shape* shape, int64_t x_stride, const float* g, const float* const* p, const int64_t* stride,
-                  const float* activations, int64_t* ends, int32_t* column, float* value, float* const* dp) {
-    const auto [runs, rows, features, width, depth] = *shape;
-    std::vector<float> memory(2 * rows * width + width * width + 16);
-    float *d = memory.data(), *next = d + rows * width, *transposed = next + rows * width;
-    for (int64_t r = 0; r < runs; r++) {
-        const float* a = activations + ((depth - 1) * runs + r) * rows * width;
-        last_layer_gradient(rows, width, a, p[2 * depth] + r * stride[2 * depth], g + r * rows, d,
-                            dp[2 * depth] + r * width, dp[2 * depth + 1] + r, dp[2 * depth - 1] + r * width);
-        for (int64_t k = depth - 1; k > 0; k--) {
-            const float *w = p[2 * k] + r * stride[2 * k], *below = a - runs * rows * width;
-            product<true, NOTHING>(width, rows, width, below, width, d, dp[2 * k] + r * width * width, nullptr, nullptr);
-            for (int64_t i = 0; i < width; i++)
-                for (int64_t j = 0; j < width; j++) transposed[i * width + j] = w[j * width + i];
-            product<false, MASK>(rows, width, width, d, width, transposed, next, nullptr, below);
-            std::swap(d, next);
-            a = below;
-            if (k > 1) column_sums(rows, width, d, dp[2 * k - 1] + r * width);
+// The gradient of sum(g logits) at the parameters, g [R, B] -> dp, each contiguous; null for one that is not asked for.
+// The rest is as `mlp_logits` left it.
+void mlp_gradient(const int64_t* numbers, int64_t x_stride, const float* g, const float* const* p, const int64_t* stride,
+                  float* const* activations, int64_t* ends, int32_t* column, float* value, float* const* dp) {
+    const Shape shape(numbers);
+    const int64_t rows = shape.rows, depth = shape.depth, *sizes = shape.sizes, largest = shape.largest();
+    const int64_t widest = shape.widest(), top = shape.stride(depth);
+    const Memory memory(2 * largest + 2 * rows * widest + 2 * widest);
+    float *d = memory.start(), *next = d + rows * widest, *transposed = next + rows * widest;
+    float *room = transposed + largest, *dtop = room + largest, *dbias = dtop + widest;
+    int64_t lowest = 0;  // layer that a gradient is asked for
+    while (lowest < depth && !dp[2 * lowest] && !dp[2 * lowest + 1]) lowest++;
+    for (int64_t r = 0; r < shape.runs; r++, g += rows) {
+        const auto layer = [&](int64_t k) { return activations[k] + r * rows * shape.stride(k + 1); };
+        const auto weight = [&](int64_t k) { return p[2 * k] + r * stride[2 * k]; };
+        const auto copy = [&](int64_t c, int64_t num, int64_t width, const float* from) {
+            if (dp[c])
+                for (int64_t i = 0; i < num; i++)
+                    std::memcpy(dp[c] + (r * num + i) * width, from + i * padded(width), width * sizeof(float));
+        };
+        last_layer_gradient(rows, top, layer(depth - 1), widened(1, sizes[depth], weight(depth), room), g, d, dtop, dbias);
+        copy(2 * depth, 1, sizes[depth], dtop);
+        if (dp[2 * depth + 1]) {
+            float total = 0;
+            for (int64_t i = 0; i < rows; i++) total += g[i];
+            dp[2 * depth + 1][r] = total;
         }
-        float* dw = dp[0] + r * features * width;
-        std::memset(dw, 0, features * width * sizeof(float));
-        const int64_t own = x_stride == 0 ? 0 : r * rows;
-        const Entries entries{ends + own, column, value};
-        first_layer_gradient(rows, width, entries, own == 0 ? 0 : ends[own - 1], d, dw, dp[1] + r * width);
+        for (int64_t k = depth - 1; k >= lowest; k--) {
+            const int64_t num = sizes[k], width = sizes[k + 1], wide = padded(width);
+            if (k < depth - 1) column_sums(rows, wide, d, dbias);
+            copy(2 * k + 1, 1, width, dbias);
+            if (dp[2 * k]) {
+                const int64_t whole = (num + TILE - 1) / TILE * TILE;  // rows of tiles
+                float* dw = wide == width && (k == 0 || whole == num) ? dp[2 * k] + r * num * width : room;
+                if (k > 0) {
+                    product<true, NOTHING>(whole, rows, wide, layer(k - 1), padded(num), d, dw, nullptr, nullptr);
+                } else {
+                    const int64_t own = x_stride == 0 ? 0 : r * rows;
+                    const Entries entries{ends + own, column, value};
+                    first_layer_gradient(num, rows, wide, entries, own == 0 ? 0 : ends[own - 1], d, dw);
+                }
+                if (dw == room) copy(2 * k, num, width, room);
+            }
+            if (k == lowest) break;
+            transpose(num, width, weight(k), transposed);
+            product<false, MASK>(rows, width, padded(num), d, wide, transposed, next, nullptr, layer(k - 1));
+            std::swap(d, next);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ from fairrun.native.library import library
 from fairrun.optim import SGD, Adam, AdamState, SGDState
 
 ENGINES = ("auto", "native", "torch")
-WIDTH_MULTIPLE = 16
+WIDTH_MULTIPLE = 16  # of units of a hidden layer: those beyond its width are zero
 ROWS_MULTIPLE = 4
 
 
@@ -37,9 +37,7 @@ def accelerate(part: Any) -> Any:
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
-        uniform = isinstance(part.width, int) and part.width % WIDTH_MULTIPLE == 0
-        covered = uniform and part.depth > 0 and part.dropout == 0
-        return NativeMLP(part, kernels) if covered else part
+        return NativeMLP(part, kernels) if part.depth > 0 and part.dropout == 0 else part
     if isinstance(part, Adam):
         return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
     if isinstance(part, SGD):
@@ -75,7 +73,7 @@ class NativeMLP:
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
         parameters = [theta[name] for name in self._names()]
-        if x.requires_grad or not self._covers(x, parameters):
+        if x.requires_grad or not _covers(x, parameters):
             return self.mlp.logits(theta, x, masks)
         logits: Tensor = _Logits.apply(self, x, *parameters)
         return logits
@@ -89,10 +87,11 @@ class NativeMLP:
     ) -> tuple[Tensor, Sequence[Tangent]] | None:
         """As ``MLP.tangents``."""
         parameters = [theta[name] for name in self._names()]
-        if not self._covers(x, parameters):
+        if not _covers(x, parameters):
             return self.mlp.tangents(theta, x, masks)
         logits, activations, *_ = self._forward(x, parameters)
-        return logits, self.mlp.slopes(theta, [x, *activations], ())
+        units = [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
+        return logits, self.mlp.slopes(theta, [x, *units], ())
 
     def gather(self, table: Tensor, rows: Tensor, out: Tensor) -> None:
         """``out`` <- the ``rows`` of ``table``, fetched ahead: a data set is larger than the cache."""
@@ -102,38 +101,38 @@ class NativeMLP:
         number = _long(table.shape[1]), _pointer(rows), _long(len(rows))
         self.kernels.gather(_pointer(table), *number, _pointer(out))
 
-    def _covers(self, x: Tensor, parameters: Sequence[Tensor]) -> bool:
-        return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *parameters)))
-
-    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The logits, and what a backward pass needs: activations [depth, R, B, width], the entries of ``x`` that are
-        not zero.
+    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
+        """The logits, and what a backward pass needs: the activations of each layer, [R, B, padded width], and the
+        entries of ``x`` that are not zero.
         """
         runs, rows, features = x.shape
-        activations = x.new_empty(self.mlp.depth, runs, rows, self.mlp.widest)
+        activations = [x.new_empty(runs, rows, -(-w // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for w in self.mlp._widths()]
         ends = x.new_empty(runs, rows, dtype=torch.int64)
         most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
-        kept = activations, ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
+        entries = ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
         logits = x.new_empty(runs, rows)
         self.kernels.mlp_logits(
             self._shape(x),
             _pointer(x),
             _long(x.stride(0)),
             *_stacked(p),
-            *map(_pointer, kept),
+            _pointers(activations),
+            *map(_pointer, entries),
             _pointer(logits),
         )
-        return logits, *kept
+        return logits, activations, *entries
 
     def _shape(self, x: Tensor) -> Any:
-        return (_long * 5)(*x.shape, self.mlp.widest, self.mlp.depth)
+        runs, rows, features = x.shape
+        numbers = [runs, rows, self.mlp.depth, features, *self.mlp._widths()]
+        return (_long * len(numbers))(*numbers)
 
     def _names(self) -> list[str]:
         return [f"{layer}.{part}" for layer in (*self.mlp._hidden(), "classifier") for part in ("weight", "bias")]
 
 
 class _Logits(torch.autograd.Function):
-    """The logits and their gradient at the parameters."""
+    """The logits and their gradient at the parameters, those that it is asked for."""
 
     @staticmethod
     def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
@@ -145,14 +144,27 @@ class _Logits(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, *p = ctx.saved_tensors
+        needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # a gradient of the gradient is asked for
             logits = ctx.native.mlp.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
-            needed = iter(torch.autograd.grad(logits, [q for q in p if q.requires_grad], g, create_graph=True))
-            return None, None, *(next(needed) if q.requires_grad else None for q in p)
-        grads = [torch.empty_like(q, memory_format=torch.contiguous_format) for q in p]
-        g, kept = g.contiguous(), map(_pointer, ctx.kept)
-        shape = ctx.native._shape(x)
-        ctx.native.kernels.mlp_gradient(shape, _long(x.stride(0)), _pointer(g), *_stacked(p), *kept, _pointers(grads))
+            wanted = [q for q, need in zip(p, needed, strict=True) if need]
+            slopes = iter(torch.autograd.grad(logits, wanted, g, create_graph=True))
+            return None, None, *(next(slopes) if need else None for need in needed)
+        grads = [
+            torch.empty_like(q, memory_format=torch.contiguous_format) if need else None
+            for q, need in zip(p, needed, strict=True)
+        ]
+        activations, *entries = ctx.kept
+        g = g.contiguous()
+        ctx.native.kernels.mlp_gradient(
+            ctx.native._shape(x),
+            _long(x.stride(0)),
+            _pointer(g),
+            *_stacked(p),
+            _pointers(activations),
+            *map(_pointer, entries),
+            _pointers(grads),
+        )
         return None, None, *grads
 
 
@@ -217,10 +229,14 @@ def _readable(t: Tensor) -> bool:
     return t.is_contiguous() or t[0].is_contiguous()
 
 
+def _covers(x: Tensor, parameters: Sequence[Tensor]) -> bool:
+    return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *parameters)))
+
+
 def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
     """Where tensors with a run axis are, and how far their runs are apart."""
     return _pointers(tensors), (_long * len(tensors))(*(t.stride(0) for t in tensors))
 
 
-def _pointers(tensors: Sequence[Tensor]) -> Any:
-    return (ctypes.c_void_p * len(tensors))(*(t.data_ptr() for t in tensors))
+def _pointers(tensors: Sequence[Tensor | None]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*(None if t is None else t.data_ptr() for t in tensors))
