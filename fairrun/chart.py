@@ -5,33 +5,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairrun.figure import Look, limits, look
+from fairrun.figure import QUOTED, Look, accuracy_limits, accuracy_title, limits, look, metric_title, quoted_look
 from fairrun.pareto import attainment
 from fairrun.tables import estimate
 from fairrun.tradeoff import Tradeoff, describe, words
 
 Trace = dict[str, Any]
+LAST = 2000  # in the legend; plotly's own rank is 1000
+DOMAINS = ([0, 0.485], [0.515, 1])  # of two panels
 
 
 def chart(trade: Tradeoff) -> dict[str, Any]:
     """``data`` (traces) and ``layout`` of the chart.
 
     A method's traces share its colour and place in the legend: band and line of its validation front, points of its
-    settings, single runs, and hidden its attainment surfaces (``meta``: "attainment" or "means").
+    settings, single runs, and hidden its attainment surfaces (``meta``: "attainment" or "means").  Panels share the
+    axis of accuracy and the legend.
     """
     data: list[Trace] = []
+    for k, panel in enumerate(trade.panels):
+        place = {"xaxis": f"x{k + 1}", "yaxis": f"y{k + 1}"} if k else {}
+        data += [trace | place for trace in _panel(panel, accuracy_limits(trade)[0], named=k == 0)]
+    return {"data": data, "layout": _layout(trade)}
+
+
+def _panel(trade: Tradeoff, bottom: float, *, named: bool) -> list[Trace]:
+    """The traces of one panel; ``named``: they are in the legend."""
+    data: list[Trace] = _quoted(trade)
     targets: list[Trace] = []
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
         runs = trade.runs[trade.runs["method"] == method]
         common = {"legendgroup": str(method), "name": _harmless(str(method)), "showlegend": False}
         traces = [_band(trade, rows, look(k)), _single(trade, runs, look(k)), *_points(trade, rows, look(k))]
         data += [common | {"meta": "means"} | trace for trace in traces]
-        data += [common | {"meta": "attainment", "visible": False} | trace for trace in _surfaces(trade, runs, look(k))]
+        surfaces = _surfaces(trade, runs, look(k), bottom)
+        data += [common | {"meta": "attainment", "visible": False} | trace for trace in surfaces]
         targets.append(common | {"meta": "means"} | _targets(trade, rows, look(k)))
     data.append(_ring(trade))
     if trade.test_oracle:
         data.append(_oracle(trade))
-    return {"data": data + targets, "layout": _layout(trade)}
+    data += targets
+    return data if named else [t if "legendrank" in t else t | {"showlegend": False} for t in data]
 
 
 def _xy(trade: Tradeoff, rows: pd.DataFrame) -> Trace:
@@ -91,10 +105,31 @@ def _targets(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> Trace:
     return _xy(trade, rows) | {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text"}
 
 
-def _surfaces(trade: Tradeoff, runs: pd.DataFrame, look: Look) -> list[Trace]:
+def _quoted(trade: Tradeoff) -> list[Trace]:
+    """What others published, grey and hollow."""
+    traces = []
+    for (k, method), rows in trade.quoted.groupby(["number", "method"]):
+        own, look = rows.sort_values([f"test/{trade.metric}", "test/accuracy"]), quoted_look(k)
+        texts = [
+            f"{QUOTED}{_harmless(str(method))}, not run here<br>accuracy {row['test/accuracy']:.4f}, "
+            f"{words(trade.metric)} {row[f'test/{trade.metric}']:.4f}"
+            for _, row in own.iterrows()
+        ]
+        trace = {"mode": "lines+markers", "line": {"color": look.colour, "width": 1}, "meta": "means"}
+        trace |= {
+            "marker": {"color": look.colour, "symbol": look.symbol, "size": 6},
+            "text": texts,
+            "hoverinfo": "text",
+        }
+        name = f"{QUOTED}{_harmless(str(method))}"
+        traces.append(_xy(trade, own) | trace | {"name": name, "legendgroup": name, "legendrank": LAST})
+    return traces
+
+
+def _surfaces(trade: Tradeoff, runs: pd.DataFrame, look: Look, bottom: float) -> list[Trace]:
     """What half of the seeds attain, between what one and what every seed attains, as steps to the chart's edges."""
     surface = attainment(runs, trade.metric, greater_is_better=trade.greater_is_better)
-    edge, bottom = limits(trade, f"test/{trade.metric}")[not trade.greater_is_better], limits(trade, "test/accuracy")[0]
+    edge = limits(trade, f"test/{trade.metric}")[not trade.greater_is_better]
     traces = []
     for percent, width, dash in ((0, 1, "dot"), (50, 2.5, "solid"), (100, 1, "dash")):
         own = surface[surface["percent"] == percent].sort_values("test/accuracy")
@@ -116,20 +151,32 @@ def _ring(trade: Tradeoff) -> Trace:
     front = trade.settings[trade.settings["front"]]
     marker = {"symbol": "circle-open", "size": 17, "color": "black", "line": {"width": 1.2}}
     name = "front of all, chosen on validation"
-    return _xy(trade, front) | {"mode": "markers", "marker": marker, "name": name, "hoverinfo": "skip", "meta": "means"}
+    trace = {"mode": "markers", "marker": marker, "name": name, "hoverinfo": "skip", "meta": "means"}
+    return _xy(trade, front) | trace | {"legendgroup": name}
 
 
 def _oracle(trade: Tradeoff) -> Trace:
     oracle = trade.settings[trade.settings["test_oracle"]].sort_values(f"test/{trade.metric}")
     line = {"color": "black", "dash": "dot", "width": 1.5}
     name = "test oracle: chosen on test"
-    return _xy(trade, oracle) | {"mode": "lines", "line": line, "name": name, "hoverinfo": "skip", "meta": "means"}
+    trace = {"mode": "lines", "line": line, "name": name, "hoverinfo": "skip", "meta": "means"}
+    return _xy(trade, oracle) | trace | {"legendgroup": name}
 
 
 def _layout(trade: Tradeoff) -> dict[str, Any]:
-    return {
-        "xaxis": _axis(trade, f"test/{trade.metric}", trade.direction),
-        "yaxis": _axis(trade, "test/accuracy", "higher is better"),
+    wide = len(trade.panels) == 1
+    axes: dict[str, Any] = {}
+    for k, panel in enumerate(trade.panels):
+        number = str(k + 1) * bool(k)
+        title = metric_title(panel, " " if wide else "<br>")
+        domain = {} if wide else {"domain": DOMAINS[k], "anchor": f"y{number}"}
+        axes[f"xaxis{number}"] = _axis(title, limits(panel, f"test/{panel.metric}")) | domain
+        axes[f"yaxis{number}"] = _axis(accuracy_title(panel), accuracy_limits(trade))
+    if not wide:
+        axes["yaxis2"] |= {"anchor": "x2", "matches": "y", "showticklabels": False, "title": {"text": ""}}
+    lines = [line for k, panel in enumerate(trade.panels) if panel.anchored for line in _anchors(panel, k)]
+    return axes | {
+        "shapes": lines,
         "legend": {"orientation": "h", "x": 0, "yref": "container", "y": 0, "yanchor": "bottom"},
         "margin": {"l": 60, "r": 20, "t": 30, "b": 60},
         "hovermode": "closest",
@@ -138,15 +185,25 @@ def _layout(trade: Tradeoff) -> dict[str, Any]:
     }
 
 
-def _axis(trade: Tradeoff, column: str, direction: str) -> dict[str, Any]:
-    title = f"{words(column.removeprefix('test/'))} on test rows ({direction})"
+def _anchors(trade: Tradeoff, k: int) -> list[dict[str, Any]]:
+    """The majority's accuracy dashed, the labels' difference dotted, across panel ``k``."""
+    x, y = (f"{axis}{k + 1 if k else ''}" for axis in "xy")
+    majority, max_dp = trade.anchors
+    line = {"color": "#666", "width": 1}
+    across = {"xref": f"{x} domain", "x0": 0, "x1": 1, "yref": y, "y0": majority, "y1": majority}
+    up = {"xref": x, "x0": max_dp, "x1": max_dp, "yref": f"{y} domain", "y0": 0, "y1": 1}
+    common = {"type": "line", "layer": "below"}
+    return [common | across | {"line": line | {"dash": "dash"}}, common | up | {"line": line | {"dash": "dot"}}]
+
+
+def _axis(title: str, ends: tuple[float, float]) -> dict[str, Any]:
     look = {"gridcolor": "#e6e6e6", "zeroline": False, "linecolor": "#444", "ticks": "outside", "automargin": True}
-    return look | {"title": {"text": title}, "range": list(limits(trade, column))}
+    return look | {"title": {"text": title}, "range": list(ends)}
 
 
 def _hover(row: pd.Series, trade: Tradeoff) -> str:
     lines = [_name(row, trade), f"accuracy {estimate(row, 'test/accuracy')}"]
-    lines.append(f"{words(trade.metric)} {estimate(row, f'test/{trade.metric}')}")
+    lines.append(f"{trade.heading} {estimate(row, f'test/{trade.metric}')}")
     lines.append(f"validation {row['val/accuracy']:.3f}, {row[f'val/{trade.metric}']:.3f}; {row['seeds']} seeds")
     return "<br>".join(lines)
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import fairrun
+from fairrun import quoted
 from fairrun.build import build
 from fairrun.check import NO_EFFECT, InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
@@ -116,14 +117,19 @@ def _say(remark: str) -> None:
 
 def check_report(node: Any) -> None:
     """Check what a report is asked to show.  Raises ``InputError``."""
-    known = isinstance(node, dict) and set(node) == {"columns", "compare"}
-    require(known, "report", node, "the keys columns and compare")
+    keys = ("columns", "compare", "over_seeds", "reference")
+    require(isinstance(node, dict) and set(node) == set(keys), "report", node, f"the keys {', '.join(keys)}")
     columns, compare = node["columns"], node["compare"]
     require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
     for name in columns:
         one_of("report.columns", name, NAMES)
     names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
     require(names, "report.compare", compare, "a mapping of a method's name to another's")
+    one_of("report.over_seeds", node["over_seeds"], ("mean", "worst"))
+    reference = node["reference"]
+    require(reference is None or isinstance(reference, str), "report.reference", reference, "null, a name or a path")
+    if reference is not None:
+        quoted.read(reference)
 
 
 @functools.cache
@@ -237,6 +243,17 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
         **_origin(job, data),
         **stack,
     }
+
+
+def collapse(record: dict[str, Any]) -> str | None:
+    """What is to be said of a finished run whose decisions on all validation rows, at the epoch that counts, are alike;
+    None of any other.
+    """
+    rate = record["metrics"].get("val/selection_rate")
+    if record["status"] != "finished" or rate not in (0, 1):
+        return None
+    epoch = f"epoch {record['epoch']}, the one that counts"
+    return f"collapsed to a constant prediction: val/selection_rate is {rate:g} at {epoch}"
 
 
 def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:

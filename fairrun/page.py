@@ -15,13 +15,13 @@ from fairrun.alignment import Alignment, alignment_table, caption
 from fairrun.chart import chart
 from fairrun.pareto import RESULTS
 from fairrun.results import read
-from fairrun.tables import UNKNOWN, captioned
-from fairrun.tradeoff import Tradeoff, value
+from fairrun.tables import UNKNOWN, captioned, collapse_note, over_seeds_note
+from fairrun.tradeoff import Tradeoff, value, words
 
 TEMPLATE = Path(__file__).with_name("report.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
-TITLES |= {"pairs": "Compared, seed by seed"}
+TITLES |= {"pairs": "Compared, seed by seed", "quoted": "Quoted, not run here"}
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 
@@ -53,9 +53,25 @@ def _section(trade: Tradeoff) -> dict[str, Any]:
     return {
         "dataset": trade.dataset,
         "chart": chart(trade),
+        "notes": _notes(trade),
         "tables": [_cells(table, caption) | {"title": TITLES[kind]} for kind, table, caption in captioned(trade)],
         "facts": _facts(trade),
     }
+
+
+def _notes(trade: Tradeoff) -> list[str]:
+    """What has to be known of the chart beside its caption."""
+    notes = [over_seeds_note(trade), collapse_note(trade)]
+    if trade.other is not None:
+        notes.append(
+            f"Left: {words(trade.metric)}; right: {words(trade.other.metric)}, each with a front of its own that "
+            "validation rows choose; the stars and ends of fronts in the tables are those of the left one."
+        )
+    if trade.anchored:
+        notes.append("Dashed: accuracy of always deciding for the majority. Dotted: the labels' own difference.")
+    if any(len(panel.quoted) for panel in trade.panels):
+        notes.append("Grey and hollow: points quoted from publications, not run here.")
+    return [note for note in notes if note]
 
 
 def _bargaining(found: tuple[Alignment, bytes] | None) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ from fairrun.check import NO_EFFECT, InputError
 from fairrun.interval import interval
 
 NOT_SETTINGS = ("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", *NO_EFFECT)
+OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it
+COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
 RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "base_rates.")
 
 
@@ -59,26 +61,37 @@ def summarise(
     greater_is_better: bool = False,
     test_oracle: bool = False,
     columns: Sequence[str] = (),
+    over_seeds: str = "mean",
 ) -> pd.DataFrame:
     """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
 
-    Columns: the settings; ``seeds``; ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, those of
-    ``columns`` on test rows, and for the test ones ``.low`` and ``.high`` (NaN with one seed); then true or false:
-    ``front``, on the front of the validation means; ``method_front``, the same among the settings of its method; and if
-    asked for ``test_oracle``, on the front of the test means, to compare with papers that select on test.  Failed runs
-    are left out, and runs that repeat a setting and seed.  Raises ``InputError`` if there is no other.
+    Columns: the settings; ``seeds``; ``over_seeds``; ``collapsed``, how many of its runs did (NaN: nobody knows);
+    ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, those of ``columns`` on test rows, and for
+    the test ones ``.low`` and ``.high`` (NaN with one seed); then true or false: ``front``, on the front of the
+    validation values; ``method_front``, the same among the settings of its method; and if asked for ``test_oracle``, on
+    the front of the test values, to compare with papers that select on test.  Failed runs are left out, and runs that
+    repeat a setting and seed.  Raises ``InputError`` if there is no other.
+
+    ``over_seeds`` worst: the metric, on validation and on test rows, is that of the seed where it is worst, without an
+    interval, as in papers that give mean accuracy and the largest difference; all else are means still.
     """
     runs = finished(frame)
     by = settings(runs)
     rows = []
     for key, group in runs.groupby(by, dropna=False, sort=False):
-        row = dict(zip(by, key, strict=True)) | {"seeds": len(group)}
+        row = dict(zip(by, key, strict=True)) | {"seeds": len(group), "over_seeds": over_seeds}
+        row["collapsed"] = int(collapsed(group).sum()) if COLLAPSE in group else float("nan")
         for split, names in (("val", ()), ("test", columns)):
             for name in ("accuracy", metric, *names):
                 column = f"{split}/{name}"
+                values = group[column].to_numpy(dtype=float)
+                worst = over_seeds == "worst" and name == metric
                 row[column] = group[column].mean(skipna=False)
+                if worst:
+                    row[column] = values.min() if greater_is_better else values.max()
                 if split == "test":
-                    row[f"{column}.low"], row[f"{column}.high"] = interval(group[column].to_numpy(dtype=float))
+                    ends = (float("nan"), float("nan")) if worst else interval(values)
+                    row[f"{column}.low"], row[f"{column}.high"] = ends
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
     table["front"] = on_front(table, metric, greater_is_better=greater_is_better)
@@ -88,6 +101,11 @@ def summarise(
     if test_oracle:
         table["test_oracle"] = on_front(table, metric, greater_is_better=greater_is_better, split="test")
     return table
+
+
+def collapsed(runs: pd.DataFrame) -> pd.Series:
+    """Which runs, at the epoch that counts, decide alike on all validation rows: a constant prediction."""
+    return runs[COLLAPSE].isin([0, 1])
 
 
 def _sortable(column: pd.Series) -> pd.Series:
@@ -113,15 +131,25 @@ def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, 
     return rows.loc[front, ["test/accuracy", f"test/{metric}"]].to_numpy(dtype=float)
 
 
-def anchors(runs: pd.DataFrame) -> Anchors:
-    """From ``base_rates.test``, [rows, positive rows] of each group; NaN without it or if the runs' labels differ.
-
-    majority = max(P(y = 1), P(y = 0)); max_dp = largest minus smallest P(y = 1 | s), groups without a row left out.
+def counts(runs: pd.DataFrame) -> list[list[int]]:
+    """[rows, positive rows] of each group that has test rows, from ``base_rates.test``; empty without it or if the
+    runs' labels differ.
     """
     cells = [cell for cell in runs.get("base_rates.test", []) if isinstance(cell, list)]
     if not cells or any(cell != cells[0] for cell in cells):
+        return []
+    return [group for group in cells[0] if group[0] > 0]
+
+
+def anchors(runs: pd.DataFrame) -> Anchors:
+    """From the test labels' ``counts``; NaN without them.
+
+    majority = max(P(y = 1), P(y = 0)); max_dp = largest minus smallest P(y = 1 | s).
+    """
+    cells = counts(runs)
+    if not cells:
         return Anchors(float("nan"), float("nan"))
-    rows, positive = np.array([group for group in cells[0] if group[0] > 0], dtype=float).T
+    rows, positive = np.array(cells, dtype=float).T
     rate = positive.sum() / rows.sum()
     return Anchors(float(max(rate, 1 - rate)), float(np.ptp(positive / rows)))
 

@@ -1,6 +1,8 @@
 """A sweep's tables, pictures and page: ``python -m fairrun.report outputs/sweeps/SWEEP``."""
 
 import argparse
+import logging
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,17 +15,20 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fairrun import page, tables, traces
+from fairrun import page, quoted, tables, traces
 from fairrun.alignment import alignment
 from fairrun.check import InputError, one_of, require
 from fairrun.figure import draw
 from fairrun.pairs import SIDES, Pair
+from fairrun.pareto import OVER_SEEDS
 from fairrun.results import load
 from fairrun.tradeoff import LOWER_IS_BETTER, Tradeoff, tradeoff, value, words
 
+log = logging.getLogger(__name__)
 NOT_FAIRNESS = ("accuracy", "selection_rate")  # the other axis; and without a good end
 COMPARE = "report.compare."  # prefix of columns
 LEADING_ZERO = r"\b0\."
+QUOTED_CAPTION = "published points; areas with the anchors of these runs' test rows; sources and caveats: table.md"
 AT_ONCE = 3  # metrics in a table on the terminal, beside accuracy and the chosen one: 160 columns hold them
 
 
@@ -42,14 +47,17 @@ def tradeoffs(
     test_oracle: bool = False,
     columns: Sequence[str] | None = None,
     compare: Sequence[Pair] | None = None,
+    over_seeds: str | None = None,
+    reference: str | None = None,
 ) -> list[Tradeoff]:
     """The trade-off of each data set that has a finished run, sorted by name.
 
     Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
-    chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``compare`` pairs of methods.  None:
-    what the config block ``report`` of any finished run asks for, in the order of the runs.  Pairs with a method that
-    has no run are left out.  Raises ``InputError``: no finished run, a metric that the runs do not have, or runs made
-    with different metrics and none named.
+    chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``compare`` pairs of methods,
+    ``over_seeds`` what of a setting's seeds stands for it, ``reference`` points that others published ("": none).
+    None: what the config block ``report`` of any finished run asks for, in the order of the runs.  Pairs with a method
+    that has no run are left out.  Raises ``InputError``: no finished run, a metric that the runs do not have, runs made
+    with different metrics and none named, or a reference that cannot be read.
     """
     runs = frame[frame["status"] == "finished"]
     if runs.empty:
@@ -59,7 +67,30 @@ def tradeoffs(
     more = _recorded_columns(runs) if columns is None else _known_columns(runs, columns)
     compared = _recorded_pairs(runs) if compare is None else compare
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
-    return [tradeoff(own, name, columns=more, compared=compared, **options) for _, own in runs.groupby("dataset")]
+    options["over_seeds"] = _recorded_over_seeds(runs) if over_seeds is None else over_seeds
+    points = _recorded_points(runs) if reference is None else quoted.read(reference, "reference") if reference else None
+    options |= {"columns": more, "compared": compared, "points": points}
+    trades = [tradeoff(own, name, **options) for _, own in runs.groupby("dataset")]
+    for trade in trades:
+        if points is not None and not any(len(panel.quoted) for panel in trade.panels):
+            log.warning("the reference has no point of the %s on %s to be drawn", words(name), trade.dataset)
+    return trades
+
+
+def _recorded_over_seeds(runs: pd.DataFrame) -> str:
+    """The worst if any record asks for it."""
+    return "worst" if "worst" in set(runs.get("report.over_seeds", [])) else "mean"
+
+
+def _recorded_points(runs: pd.DataFrame) -> pd.DataFrame | None:
+    """The references that any record asks for, as far as they can be read; the others are named in a warning."""
+    found = []
+    for name in runs["report.reference"].dropna().unique() if "report.reference" in runs else []:
+        try:
+            found.append(quoted.read(name))
+        except InputError as error:
+            log.warning("%s; the report goes without it", error)
+    return pd.concat(found, ignore_index=True) if found else None
 
 
 def _recorded_columns(runs: pd.DataFrame) -> list[str]:
@@ -131,12 +162,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--columns", help=text)
     text = "methods to compare seed by seed, as in penalty=erm,group_dro=erm; default: those of the runs' configuration"
     parser.add_argument("--compare", help=text)
+    text = "what of a setting's seeds stands for it; worst: mean accuracy, and the metric of the worst seed"
+    parser.add_argument("--over-seeds", choices=OVER_SEEDS, help=f"{text}; default: as the runs' configuration has it")
+    text = "points that others published, to be drawn beside: fairbinn, or a CSV file; '' for none"
+    parser.add_argument("--reference", help=f"{text}; default: those of the runs' configuration")
     given = parser.parse_args(arguments)
     try:
         columns = None if given.columns is None else [name for name in given.columns.split(",") if name]
         frame = load(given.folder)
         compare = None if given.compare is None else _known_pairs(frame, _parsed(given.compare))
-        show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, columns=columns, compare=compare)
+        options = {"over_seeds": given.over_seeds, "reference": given.reference, "compare": compare, "columns": columns}
+        show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, **options)
     except InputError as error:
         sys.exit(str(error))
 
@@ -153,7 +189,7 @@ def show(folder: Path, frame: pd.DataFrame, **options: Any) -> None:
     trades = tradeoffs(frame, **options)
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
     for trade in trades:
-        console.print(*settings_as_text(trade), areas_as_text(trade), *pairs_as_text(trade))
+        console.print(*settings_as_text(trade), *areas_as_text(trade), *pairs_as_text(trade))
     for _, run in frame[frame["status"] != "finished"].iterrows():
         console.print(
             f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True, markup=False
@@ -170,6 +206,10 @@ def settings_as_text(trade: Tradeoff) -> list[Table]:
     """The settings as tables for the terminal; a star marks the front."""
     caption = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
     title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
+    if trade.over_seeds != "mean":
+        title += f", but the {trade.heading}"
+    if note := tables.collapse_note(trade):
+        caption += f"\n{note}"
     return _in_parts(trade, tables.settings_table(trade), title, caption)
 
 
@@ -184,21 +224,27 @@ def _in_parts(trade: Tradeoff, table: pd.DataFrame, title: str, caption: str) ->
     """A table of metrics; with more of them than a terminal is wide it is shorter and in parts."""
     more = [words(name) for name in trade.columns]
     if more:
-        own = [words(name) for name in trade.directions]
+        own = [name for name in table if name in {trade.heading, *map(words, trade.directions)}]
         table = table.assign(**{name: table[name].str.replace(LEADING_ZERO, ".", regex=True) for name in own})
     first = table.drop(columns=more[AT_ONCE:])
     keys = list(table.loc[:, :"seeds"])
     rest = [table[[*keys, *more[k : k + AT_ONCE]]] for k in range(AT_ONCE, len(more), AT_ONCE)]
-    width = table[["accuracy", words(trade.metric), *more]].map(len).max().max()
+    width = table[[name for name in ("accuracy", trade.heading, *more) if name in table]].map(len).max().max()
     return [_rich(part, title, caption, min_width=width) for part in (first, *rest)]
 
 
-def areas_as_text(trade: Tradeoff) -> Table:
-    """The methods' areas as a table for the terminal."""
+def areas_as_text(trade: Tradeoff) -> list[Table]:
+    """The methods' areas as a table for the terminal, and those of what is quoted."""
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
     reference = ", ".join(f"{number:.4g}" for number in trade.reference)
     table = tables.methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])
-    return _rich(table, title, f"hypervolume: reference (accuracy, metric) = ({reference})")
+    caption = f"hypervolume: reference (accuracy, metric) = ({reference}); / ideal: share of the best front's AOPAC"
+    short = table.map(lambda cell: re.sub(LEADING_ZERO, ".", cell))
+    found = [_rich(short, title, caption)]
+    others = tables.quoted_table(trade)
+    if len(others):
+        found.append(_rich(others, f"{trade.dataset}: quoted from publications, not run here", QUOTED_CAPTION))
+    return found
 
 
 def _rich(table: pd.DataFrame, title: str, caption: str, min_width: int | None = None) -> Table:

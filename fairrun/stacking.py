@@ -24,7 +24,7 @@ from fairrun.checkpoint import Checkpoint
 from fairrun.data.table import Data, Table
 from fairrun.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.fit import Run, fit
-from fairrun.job import Job, check, check_data, digest, facts, failed, is_finished, load, record
+from fairrun.job import Job, check, check_data, collapse, digest, facts, failed, is_finished, load, record
 from fairrun.method import PerRun
 from fairrun.native.parts import choose
 from fairrun.progress import Display, is_published, publish
@@ -281,6 +281,8 @@ class Sweep:
             except OSError as error:
                 yield job.folder, Outcome("failed", f"its results could not be written: {error}")
                 continue
+            if remark := collapse(entry):
+                log.warning("%s, in %s: %s", job.name, job.folder, remark)
             self._tracker(job).log(job.folder, self.name, entry, history)
             trace = result.trace if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)

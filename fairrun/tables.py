@@ -6,19 +6,25 @@ import pandas as pd
 
 from fairrun.interval import RULE
 from fairrun.pairs import SIDES
-from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, describe, value, words
+from fairrun.pareto import aopac, chosen
+from fairrun.quoted import KINDS
+from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, describe, share, value, words
 
 UNKNOWN = "-"
 AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
+AREA_WORDS |= {"aopac_ideal": "AOPAC / ideal", "soft_aopac_ideal": "soft AOPAC / ideal"}
 
 
 def settings_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a setting, all text; a star marks the front of all methods."""
+    """A row a setting, all text; a star marks the front of all methods.  With collapsed runs their number."""
     rows = []
+    collapses = (trade.settings["collapsed"] > 0).any()
     for _, row in trade.settings.iterrows():
         cells = {c.removeprefix("method."): value(row[c]) for c in trade.by} | {"seeds": str(row["seeds"])}
         for name in trade.directions:
-            cells[words(name)] = estimate(row, f"test/{name}")
+            cells[trade.heading if name == trade.metric else words(name)] = estimate(row, f"test/{name}")
+        if collapses:
+            cells["collapsed"] = value(row["collapsed"])
         cells["front"] = "*" if row["front"] else ""
         if trade.test_oracle:
             cells["test oracle"] = "*" if row["test_oracle"] else ""
@@ -64,20 +70,67 @@ def pairs_table(trade: Tradeoff) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def quoted_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a quoted method, all text; no rows without one."""
+    rows = quoted_areas(trade).to_dict("records")
+    areas = {"aopac": "AOPAC", "aopac_ideal": "AOPAC / ideal"}
+    return pd.DataFrame(
+        {"method": f"quoted: {row['method']}", "difference": row["kind"], "points": str(row["points"])}
+        | {name: estimate(pd.Series(row), column, digits=4) for column, name in areas.items()}
+        for row in rows
+    )
+
+
+def quoted_areas(trade: Tradeoff) -> pd.DataFrame:
+    """A row a quoted method and kind of demographic parity difference: the areas of its points, by the anchors of the
+    runs' test rows.
+
+    Columns ``method``, ``kind``, ``points``, ``aopac``, ``aopac_ideal``, ``source``.
+    """
+    rows = []
+    for panel in trade.panels:
+        kind = next((kind for kind, metric in KINDS.items() if metric == panel.metric), "")
+        for (_, method), own in panel.quoted.groupby(["number", "method"]):
+            area = aopac(chosen(own, panel.metric, split="test"), panel.anchors)
+            row = {"method": method, "kind": kind, "points": len(own), "aopac": area}
+            source = "; ".join(own["source"].unique())
+            rows.append(row | {"aopac_ideal": share(area, panel.ideal), "source": source})
+    return pd.DataFrame(rows, columns=["method", "kind", "points", "aopac", "aopac_ideal", "source"])
+
+
+def collapse_note(trade: Tradeoff) -> str:
+    """How many runs collapsed; empty if none did."""
+    number = int(trade.settings["collapsed"].sum())
+    if not number:
+        return ""
+    text = f"{number} of {len(trade.runs)} runs collapsed to a constant prediction: at the epoch that counts, their "
+    return f"{text}decisions on the validation rows are all alike."
+
+
+def over_seeds_note(trade: Tradeoff) -> str:
+    """What stands for the seeds of a setting where it is not the mean; else empty."""
+    if trade.over_seeds == "mean":
+        return ""
+    text = f"{trade.heading[0].upper()}{trade.heading[1:]}: that of the worst of a setting's seeds, on validation rows "
+    return f"{text}as on test rows, without an interval; all else: means."
+
+
 def directions(trade: Tradeoff) -> str:
     """Which end of each metric is good: "Accuracy: higher is better; log loss: lower is better."."""
     text = "; ".join(f"{words(name)}: {good}" for name, good in trade.directions.items())
     return f"{text[0].upper()}{text[1:]}."
 
 
-def captions(trade: Tradeoff) -> tuple[str, str, str, str]:
-    """What the rows of the four tables are: settings, methods, comparisons, pairs."""
+def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
+    """What the rows of the five tables are: settings, methods, comparisons, pairs, quoted."""
     over = f"mean over {trade.seeds} [95% interval: {RULE}]"
     metric = words(trade.metric)
     settings = f"{trade.dataset}: test rows, {over}. {directions(trade)} "
     settings += "* front of all settings, chosen on validation rows."
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."
+    for note in filter(None, (over_seeds_note(trade), collapse_note(trade))):
+        settings += f" {note}"
     anchors, worst = trade.anchors, trade.reference[1]
     methods = f"{trade.dataset}: area under each method's front, {over}; higher is better. "
     methods += "Every seed's front is chosen on its own validation rows and valued on test rows. "
@@ -86,7 +139,8 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str]:
             f"Hypervolume: accuracy and {metric}, reference point accuracy {anchors.majority:.4f} (the majority's) and "
             f"{metric} {worst:g}. AOPAC: area over the parity-accuracy curve between the majority's accuracy and "
             f"the labels' demographic parity difference {anchors.max_dp:.4f}, on hard decisions "
-            f"({words(AOPAC['aopac'])}) and on soft ones ({words(AOPAC['soft_aopac'])})."
+            f"({words(AOPAC['aopac'])}) and on soft ones ({words(AOPAC['soft_aopac'])}); / ideal: its share of the "
+            f"area {trade.ideal:.4f} of the best front that the labels allow."
         )
     else:
         methods += "Areas are unknown: the records do not give one rate of positive labels for each group."
@@ -96,19 +150,23 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str]:
     pairs = f"{trade.dataset}: compared, seed by seed: first minus second on test rows, mean over shared seeds "
     pairs += f"[95% interval: {RULE}]. {directions(trade)} Settings agree in every key in which both "
     pairs += "methods have a value in common."
-    return settings, methods, comparisons, pairs
+    quoted = f"{trade.dataset}: points quoted from publications, not run here, and AOPAC of those that no other of the "
+    quoted += "method dominates, with the anchors of these runs' test rows. "
+    quoted += "; ".join(f"{source}" for source in quoted_areas(trade)["source"].unique()) + "."
+    return settings, methods, comparisons, pairs, quoted
 
 
 def captioned(trade: Tradeoff) -> list[tuple[str, pd.DataFrame, str]]:
     """The kind, rows and caption of each table that has rows."""
-    tables = (settings_table(trade), methods_table(trade), comparisons_table(trade), pairs_table(trade))
-    named = zip(("settings", "methods", "comparisons", "pairs"), tables, captions(trade), strict=True)
+    tables = [of(trade) for of in (settings_table, methods_table, comparisons_table, pairs_table, quoted_table)]
+    named = zip(("settings", "methods", "comparisons", "pairs", "quoted"), tables, captions(trade), strict=True)
     return [(kind, table, caption) for kind, table, caption in named if len(table)]
 
 
 def estimate(row: pd.Series, column: str, digits: int = 3) -> str:
     """A mean with its interval; without one the mean alone, and a dash for an undefined mean."""
-    numbers = (round(float(row[name]), digits) + 0.0 for name in (column, f"{column}.low", f"{column}.high"))  # no -0
+    ends = (row.get(f"{column}.{end}", float("nan")) for end in ("low", "high"))
+    numbers = (round(float(number), digits) + 0.0 for number in (row[column], *ends))  # no -0
     mean, low, high = (f"{number:.{digits}f}" for number in numbers)
     if mean == "nan":
         return UNKNOWN
@@ -140,7 +198,7 @@ def _escaped(text: str) -> str:
 
 def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
     """Write ``table.md`` and ``table.tex`` (all tables), and ``table.csv``, ``methods.csv``, ``comparisons.csv``
-    and ``pairs.csv`` (full precision, a column for the data set).
+    and ``pairs.csv`` (full precision, a column for the data set); with quoted points also ``quoted.csv``.
     """
     texts: dict[str, list[str]] = {"table.md": [], "table.tex": ["% needs \\usepackage{booktabs}\n"]}
     for trade in trades:
@@ -155,6 +213,9 @@ def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
         "comparisons.csv": [trade.comparisons for trade in trades],
         "pairs.csv": [trade.pairs for trade in trades],
     }
+    quoted = [quoted_areas(trade) for trade in trades]
+    if any(len(rows) for rows in quoted):
+        frames["quoted.csv"] = quoted
     for name, parallel in frames.items():
         named = {trade.dataset: table for trade, table in zip(trades, parallel, strict=True)}
         frame = pd.concat(named, names=["dataset", None]).reset_index("dataset")

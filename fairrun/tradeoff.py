@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
+from fairrun import quoted
+from fairrun.ideal import ideal_area
 from fairrun.interval import interval
 from fairrun.pairs import Pair, paired
 from fairrun.pareto import Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 
-AOPAC = {"aopac": "demographic_parity_difference", "soft_aopac": "soft_demographic_parity_difference"}
-AREAS = ("hypervolume", *AOPAC)
+AOPAC = {"aopac": quoted.KINDS["hard"], "soft_aopac": quoted.KINDS["soft"]}
+IDEAL = {f"{name}_ideal": name for name in AOPAC}  # of the ideal front's area, the share that AOPAC is
+AREAS = ("hypervolume", *AOPAC, *IDEAL)
 LOWER_IS_BETTER = ("_difference", "_error", "_loss")  # endings of metrics; of all others greater values are better
+NOTHING = pd.DataFrame(columns=[*quoted.COLUMNS])
 NO_GOOD_END = ("selection_rate",)
 ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
 
@@ -26,6 +31,7 @@ class Tradeoff:
     greater_is_better: bool
     columns: list[str]  # more metrics to be shown
     test_oracle: bool  # whether fronts chosen on test rows are wanted too
+    over_seeds: str  # mean; worst: the metric of a setting is that of its worst seed
     runs: pd.DataFrame  # finished, each setting and seed once
     by: list[str]  # the columns that tell settings apart
     settings: pd.DataFrame  # a row a setting: summarise
@@ -33,6 +39,26 @@ class Tradeoff:
     comparisons: pd.DataFrame  # a row a pair of methods and an area: compare
     pairs: pd.DataFrame  # a row a pair of settings: paired
     anchors: Anchors
+    ideal: float  # the AOPAC of the ideal front
+    quoted: pd.DataFrame  # points of this data set and metric that others published
+    other: "Tradeoff | None"  # of a demographic parity difference, hard or soft, the same runs in the other one
+
+    @property
+    def panels(self) -> "list[Tradeoff]":
+        """What is drawn side by side."""
+        return [self] if self.other is None else [self, self.other]
+
+    @property
+    def anchored(self) -> bool:
+        """Whether the labels' anchors are of the metric, a demographic parity difference, and known."""
+        return self.metric in AOPAC.values() and self.anchors.majority == self.anchors.majority
+
+    @property
+    def heading(self) -> str:
+        """The metric in words, with what is taken of a setting's seeds unless that is the mean."""
+        if self.over_seeds == "mean":
+            return words(self.metric)
+        return f"{'smallest' if self.greater_is_better else 'largest'} {words(self.metric)}"
 
     @property
     def direction(self) -> str:
@@ -68,22 +94,55 @@ def tradeoff(
     test_oracle: bool = False,
     columns: Sequence[str] = (),
     compared: Sequence[Pair] = (),
+    over_seeds: str = "mean",
+    points: pd.DataFrame | None = None,
 ) -> Tradeoff:
-    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``: pairs of methods.
+    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``: pairs of methods,
+    ``points``: what others published, as ``quoted.read`` gives it.
 
     Raises ``InputError`` if none finished.
     """
     runs = finished(runs)
+    options: dict[str, Any] = {"test_oracle": test_oracle, "columns": columns, "over_seeds": over_seeds}
+    other = _other(runs, metric)
+    options |= {"compared": compared, "points": points}
+    twin = None if other is None else _tradeoff(runs, other, False, None, **options)
+    return _tradeoff(runs, metric, greater_is_better, twin, **options)
+
+
+def _other(runs: pd.DataFrame, metric: str) -> str | None:
+    """Of a demographic parity difference, hard or soft, the other one, if the runs have it."""
+    both = list(AOPAC.values())
+    if metric not in both:
+        return None
+    other = both[1 - both.index(metric)]
+    return other if all(runs.get(f"{split}/{other}", pd.Series()).notna().any() for split in ("val", "test")) else None
+
+
+def _tradeoff(
+    runs: pd.DataFrame,
+    metric: str,
+    greater_is_better: bool,
+    other: Tradeoff | None,
+    *,
+    test_oracle: bool,
+    columns: Sequence[str],
+    compared: Sequence[Pair],
+    over_seeds: str,
+    points: pd.DataFrame | None,
+) -> Tradeoff:
     by = settings(runs)
+    dataset = str(runs["dataset"].iloc[0])
     more = [name for name in dict.fromkeys(columns) if name not in ("accuracy", metric)]
-    table = summarise(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle, columns=more)
-    values = areas(runs, metric, greater_is_better=greater_is_better, test_oracle=test_oracle)
+    options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
+    table = summarise(runs, metric, columns=more, over_seeds=over_seeds, **options)
+    values = areas(runs, metric, **options)
     return Tradeoff(
-        dataset=str(runs["dataset"].iloc[0]),
+        dataset=dataset,
         metric=metric,
-        greater_is_better=greater_is_better,
         columns=more,
-        test_oracle=test_oracle,
+        over_seeds=over_seeds,
+        **options,
         runs=runs,
         by=by,
         settings=table,
@@ -91,6 +150,9 @@ def tradeoff(
         comparisons=compare(values),
         pairs=paired(runs, by, ["accuracy", metric, *more], compared),
         anchors=anchors(runs),
+        ideal=ideal_area(runs),
+        quoted=quoted.of(NOTHING if points is None else points, dataset, metric),
+        other=other,
     )
 
 
@@ -100,10 +162,11 @@ def areas(
     """A row a method and seed: the areas of the front that this seed's own validation values choose.
 
     Columns ``method``, ``seed``, ``hypervolume`` (in accuracy and ``metric``), ``aopac`` and ``soft_aopac`` (the front
-    chosen in accuracy and the hard or soft demographic parity difference); with ``test_oracle`` the same again, chosen
-    on test values, as ``test_oracle/...``.  A seed whose runs failed in part has the front of the others.
+    chosen in accuracy and the hard or soft demographic parity difference), ``aopac_ideal`` and ``soft_aopac_ideal``
+    (their share of the ideal front's area); with ``test_oracle`` the same again, chosen on test values, as
+    ``test_oracle/...``.  A seed whose runs failed in part has the front of the others.
     """
-    labels = anchors(runs)
+    labels, ideal = anchors(runs), ideal_area(runs)
     reference = (labels.majority, 0.0 if greater_is_better else 1.0)
     rows = []
     for (method, seed), own in runs.groupby(["method", "seed"]):
@@ -114,8 +177,14 @@ def areas(
             for name, dp in AOPAC.items():
                 known = f"{split}/{dp}" in own
                 row[prefix + name] = aopac(chosen(own, dp, split=split), labels) if known else float("nan")
+            row |= {prefix + name: share(row[prefix + of], ideal) for name, of in IDEAL.items()}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def share(area: float, ideal: float) -> float:
+    """Of the ideal front's area; NaN where that is 0."""
+    return area / ideal if ideal > 0 else float("nan")
 
 
 def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.DataFrame:

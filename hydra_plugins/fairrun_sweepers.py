@@ -83,7 +83,8 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
         check_report(asked)
-        show(folder, load(folder), columns=asked["columns"] or None, compare=list(asked["compare"].items()) or None)
+        own = {"over_seeds": asked["over_seeds"], "reference": asked["reference"], "columns": asked["columns"] or None}
+        show(folder, load(folder), compare=list(asked["compare"].items()) or None, **own)
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)

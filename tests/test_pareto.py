@@ -125,6 +125,8 @@ def test_the_columns_are_those_of_the_description():
         "method",
         "method.lam",
         "seeds",
+        "over_seeds",
+        "collapsed",
         "val/accuracy",
         "val/gap",
         "test/accuracy",
@@ -136,6 +138,58 @@ def test_the_columns_are_those_of_the_description():
         "front",
         "method_front",
     ]
+
+
+# Over seeds: the worst instead of the mean
+
+
+def test_the_worst_seed_stands_for_a_setting_in_the_metric_and_the_mean_in_accuracy():
+    """Accuracy (.25 + .5) / 2 on test rows; gap: the larger of .25 and .5 on validation, of 0 and .25 on test rows."""
+    rows = [
+        run(1, 0, (0.5, 0.25), (0.25, 0.0), **{"test/x": 1.0}),
+        run(1, 1, (0.75, 0.5), (0.5, 0.25), **{"test/x": 2}),
+    ]
+    row = summarise(frame(*rows), "gap", over_seeds="worst", columns=["x"]).iloc[0]
+    assert row[list(RESULTS)].tolist() == [0.625, 0.5, 0.375, 0.25]
+    assert row[["test/gap.low", "test/gap.high"]].isna().all()
+    assert (row["test/accuracy.low"], row["test/accuracy.high"]) == interval(np.array([0.25, 0.5]))
+    assert row["test/x"] == 1.5
+    assert (row["over_seeds"], row["seeds"]) == ("worst", 2)
+
+
+def test_the_worst_of_a_metric_whose_greater_values_are_better_is_the_smallest():
+    rows = [run(1, seed, (0.5, gap), (0.5, gap / 2)) for seed, gap in enumerate((0.5, 0.25))]
+    row = summarise(frame(*rows), "gap", over_seeds="worst", greater_is_better=True).iloc[0]
+    assert row[["val/gap", "test/gap"]].tolist() == [0.25, 0.125]
+
+
+def test_the_front_is_chosen_on_the_worst_seeds_if_they_stand_for_the_settings():
+    """lam 0 has mean gap .3 and worst .6, lam 1 has .4 twice; lam 1 is the more accurate."""
+    rows = [run(0, 0, (0.6, 0.0)), run(0, 1, (0.6, 0.6)), run(1, 0, (0.7, 0.4)), run(1, 1, (0.7, 0.4))]
+    assert summarise(frame(*rows), "gap")["front"].tolist() == [True, True]
+    assert summarise(frame(*rows), "gap", over_seeds="worst")["front"].tolist() == [False, True]
+
+
+def test_one_undefined_value_makes_the_worst_undefined():
+    rows = [run(0, 0, test=(0.5, np.nan)), run(0, 1)]
+    assert np.isnan(summarise(frame(*rows), "gap", over_seeds="worst").iloc[0]["test/gap"])
+
+
+# Collapse
+
+
+def test_runs_that_decide_alike_on_all_validation_rows_are_counted():
+    rates = {0: (0.0, 1.0, 0.5), 1: (1e-6, 1 - 1e-6, 0.5)}
+    rows = [
+        run(lam, k, **{"val/selection_rate": r, "test/selection_rate": 0})
+        for lam in rates
+        for k, r in enumerate(rates[lam])
+    ]
+    assert summarise(frame(*rows), "gap")["collapsed"].tolist() == [2, 0]
+
+
+def test_records_without_a_selection_rate_do_not_tell_of_collapse():
+    assert summarise(frame(run(0)), "gap")["collapsed"].isna().all()
 
 
 # The front

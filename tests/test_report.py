@@ -143,7 +143,7 @@ def test_the_markdown_has_a_table_of_settings_methods_and_comparisons(tmp_path):
 
 
 def test_the_captions_state_rows_seeds_interval_selection_and_reference(tmp_path):
-    settings, methods, comparisons, _ = tables.captions(trade(tmp_path, sweep(tmp_path)))
+    settings, methods, comparisons, _, _ = tables.captions(trade(tmp_path, sweep(tmp_path)))
     for words in ("adult: test rows", "mean over 3 seeds", "95% interval: Student's t", "chosen on validation rows"):
         assert words in settings
     assert "reference point accuracy 0.6000 (the majority's) and demographic parity difference 1." in methods
@@ -333,7 +333,7 @@ def axes_of(figure):
 def test_the_axes_say_which_end_is_good(tmp_path):
     rows = sweep(tmp_path)
     axes = axes_of(draw(trade(tmp_path, rows)))
-    assert axes.get_xlabel() == "demographic parity difference on test rows (lower is better)"
+    assert axes.get_xlabel() == "demographic parity difference\non test rows (lower is better)"
     assert axes.get_ylabel() == "accuracy on test rows (higher is better)"
     axes = axes_of(draw(trade(tmp_path, rows, "worst_group_accuracy")))
     assert axes.get_xlabel() == "worst group accuracy on test rows (higher is better)"
@@ -353,11 +353,142 @@ def test_thirty_five_methods_look_different():
 
 def test_the_limits_hold_every_run_and_a_wild_interval_does_not_stretch_them(tmp_path):
     """Two seeds: the interval is 12.7 standard errors to each side."""
-    found = trade(tmp_path, sweep(tmp_path, seeds=2))
+    found = trade(tmp_path, sweep(tmp_path, seeds=2), "worst_group_accuracy")
     low, high = limits(found, "test/accuracy")
     runs = found.runs["test/accuracy"]
     assert low < runs.min() <= runs.max() < high
     assert high - low < 2.2 * (runs.max() - runs.min())
+
+
+# Hard and soft parity, with anchors and what others published
+
+
+def panels_of(found):
+    return draw(found).axes
+
+
+def drawn(axes):
+    return {line.get_label(): line.get_xydata() for line in axes.lines}
+
+
+def test_hard_and_soft_differences_are_drawn_side_by_side_each_with_its_own_front(tmp_path):
+    """On validation rows penalty 2 is unfair by the soft difference alone: it is on the front on the left only."""
+    rows = sweep(tmp_path)
+    for row in rows[-3:]:
+        row[f"val/{SOFT}"] = 0.9
+    left, right = panels_of(trade(tmp_path, rows))
+    assert right.get_xlabel() == "soft demographic parity difference\non test rows (lower is better)"
+    assert left.get_ylim() == right.get_ylim()
+    assert [len(drawn(axes)["penalty"]) for axes in (left, right)] == [3, 2]
+
+
+def test_the_anchors_are_lines_in_both_panels_and_within_them(tmp_path):
+    for axes in panels_of(trade(tmp_path, sweep(tmp_path))):
+        lines = [line.get_xydata().tolist() for line in axes.lines]
+        assert [[0, 0.6], [1, 0.6]] in lines
+        assert any(
+            line[0][0] == line[1][0] == pytest.approx(0.4) and line[0][1] == 0 for line in lines if len(line) == 2
+        )
+        assert axes.get_ylim()[0] < 0.6
+        assert axes.get_xlim()[1] > 0.4
+
+
+def test_without_counts_of_labels_and_for_other_metrics_there_are_no_anchors(tmp_path):
+    rows = sweep(tmp_path)
+    unknown = pd.DataFrame(rows).drop(columns="base_rates.test")
+    for found in (trade(tmp_path, unknown), trade(tmp_path, rows, "worst_group_accuracy")):
+        for axes in panels_of(found):
+            assert not any(line.get_linestyle() in ("--", ":") for line in axes.lines)
+    assert len(panels_of(trade(tmp_path, rows, "worst_group_accuracy"))) == 1
+
+
+def test_quoted_points_are_drawn_in_the_panel_of_their_kind_and_labelled(tmp_path):
+    left, right = panels_of(trade(tmp_path, sweep(tmp_path), reference="fairbinn"))
+    assert drawn(left)["quoted: FCRL"][0].tolist() == [0.0251, 0.7895]
+    assert len(drawn(left)["quoted: FCRL"]) == 9
+    assert len(drawn(right)["quoted: Distraction"]) == 11
+    assert "quoted: Distraction" not in drawn(left)
+    assert not {"quoted: FCRL", "quoted: MIFR"} & set(drawn(right))
+
+
+def test_the_areas_of_quoted_points_are_in_a_table_that_says_so(tmp_path):
+    files = written(tmp_path, sweep(tmp_path), reference="fairbinn")
+    table = pd.read_csv(files["quoted.csv"])
+    assert table["kind"].value_counts().to_dict() == {"hard": 7, "soft": 1}
+    assert "quoted" not in "".join(files[name].read_text() for name in ("methods.csv", "comparisons.csv"))
+    for name in ("table.md", "table.tex", "report.html"):
+        text = files[name].read_text()
+        assert "points quoted from publications, not run here" in text
+        assert "quoted: Adversarial Forgetting" in text
+        assert "chosen on test rows" in text
+
+
+def test_the_record_asks_for_a_reference_and_one_that_is_gone_is_left_out(tmp_path, caplog):
+    rows = [row | {"report.reference": None} for row in sweep(tmp_path)]
+    rows[1]["report.reference"], rows[4]["report.reference"] = "fairbinn", "gone.csv"
+    assert len(trade(tmp_path, rows).quoted) == 32
+    assert "got 'gone.csv'; the report goes without it" in caplog.text
+    assert trade(tmp_path, rows, reference="").quoted.empty
+
+
+def test_a_reference_without_a_point_of_the_data_set_says_so(tmp_path, caplog):
+    found = trade(tmp_path, sweep(tmp_path, dataset="compas"), reference="fairbinn")
+    assert found.quoted.empty
+    assert "the reference has no point of the demographic parity difference on compas to be drawn" in caplog.text
+
+
+def test_a_reference_that_cannot_be_read_is_refused(tmp_path):
+    sweep(tmp_path)
+    with pytest.raises(SystemExit, match=r"reference must be null, fairbinn or a CSV file that exists, got 'foo'"):
+        report.main([str(tmp_path), "--reference", "foo"])
+
+
+# The worst seed, and collapse
+
+
+def test_the_worst_seed_is_labelled_wherever_it_is_shown(tmp_path, capsys):
+    """ERM with seed k has the difference .3 + k / 300: .307 with seed 2."""
+    sweep(tmp_path)
+    report.main([str(tmp_path), "--over-seeds", "worst"])
+    shown = capsys.readouterr().out
+    assert "mean over seeds [95% interval], but the largest demographic parity difference" in shown
+    assert "| erm |  | 3 | 0.852 [0.847, 0.857] | 0.307 |" in (tmp_path / "table.md").read_text()
+    for name in ("table.md", "table.tex", "report.html"):
+        assert "Largest demographic parity difference: that of the worst of a setting" in (tmp_path / name).read_text()
+    assert pd.read_csv(tmp_path / "table.csv")["over_seeds"].unique().tolist() == ["worst"]
+    left, right = panels_of(report.tradeoffs(results.load(tmp_path), over_seeds="worst")[0])
+    assert left.get_xlabel() == "largest demographic parity difference\nof 3 seeds on test rows (lower is better)"
+    assert right.get_xlabel().startswith("largest soft demographic parity difference")
+    assert left.get_ylabel() == "mean accuracy on test rows (higher is better)"
+    assert left.get_title("left").endswith("but the largest demographic parity difference")
+
+
+def test_the_records_ask_for_the_worst_seed(tmp_path):
+    rows = [row | {"report.over_seeds": "worst"} for row in sweep(tmp_path)]
+    assert trade(tmp_path, rows).over_seeds == "worst"
+    assert trade(tmp_path, rows, over_seeds="mean").over_seeds == "mean"
+    assert trade(tmp_path, rows, "worst_group_accuracy").heading == "smallest worst group accuracy"
+
+
+def test_collapsed_runs_are_counted_and_told(tmp_path, capsys):
+    rates = {"val/selection_rate": 0.25}
+    rows = [*sweep(tmp_path, **rates), write_run(tmp_path, lam=9.0, **rates), write_run(tmp_path, lam=9.0, seed=1)]
+    rows[-2]["val/selection_rate"] = 0.0
+    files = written(tmp_path, rows)
+    assert pd.read_csv(files["table.csv"])["collapsed"].tolist() == [0, 0, 0, 0, 1]
+    note = "1 of 14 runs collapsed to a constant prediction"
+    assert all(note in files[name].read_text() for name in ("table.md", "table.tex"))
+    assert files["report.html"].read_text().count(note) == 2  # below the chart, and of the table
+    assert "| collapsed | front |" in files["table.md"].read_text()
+    report.show(tmp_path, pd.DataFrame(rows))
+    assert note in capsys.readouterr().out
+
+
+def test_without_a_collapse_nothing_is_said_of_it_but_in_the_csv(tmp_path):
+    files = written(tmp_path, sweep(tmp_path, **{"val/selection_rate": 0.25}))
+    assert pd.read_csv(files["table.csv"])["collapsed"].tolist() == [0] * 4
+    for name in ("table.md", "table.tex", "report.html"):
+        assert "collapsed" not in without_plotly(files[name].read_text())
 
 
 # Odd sweeps
@@ -373,7 +504,7 @@ def test_one_run_has_a_report_without_intervals_and_comparisons(tmp_path):
 def test_more_methods_than_colours_have_a_report(tmp_path):
     rows = [write_run(tmp_path, f"method_{k}", k / 10, seed) for k in range(12) for seed in range(2)]
     assert set(written(tmp_path, rows)) == WRITTEN
-    assert len(trade(tmp_path, rows).comparisons) == 3 * 12 * 11 / 2
+    assert len(trade(tmp_path, rows).comparisons) == 5 * 12 * 11 / 2
 
 
 def test_a_metric_whose_greater_values_are_better_has_a_report(tmp_path):

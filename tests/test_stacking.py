@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from fairrun import results
 from fairrun.check import InputError
 from fairrun.executors import Loky
-from fairrun.job import GROUPS, Job, load
+from fairrun.fit import Run
+from fairrun.job import GROUPS, Job, collapse, load, record
 from fairrun.stacking import MOST_RUNS, Sweep, plan
 from tests.cli import DESCRIPTION
 from tests.synthetic import config
@@ -279,6 +280,33 @@ def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, csv):
         assert cells[2] == [int((rows.s == 2).sum()), int(rows.y[rows.s == 2].sum())]
     assert math.isfinite(written["score"])
     assert torch.get_num_threads() == 1
+
+
+def test_a_run_that_collapsed_is_named_once_with_its_value(tmp_path, csv, caplog):
+    commands = [[*csv, "method=penalty", f"method.lam={lam}", "method.optimizer.lr=0.1"] for lam in (0, 1000, 1000000)]
+    jobs = jobs_of(tmp_path, *commands)
+    outcomes = train(tmp_path, jobs)
+    rates = {folder: outcome.record["metrics"]["val/selection_rate"] for folder, outcome in outcomes.items()}
+    collapsed = {folder: rate for folder, rate in rates.items() if rate in (0, 1)}
+    assert 0 < len(collapsed) < 3
+    found = [
+        entry.getMessage() for entry in caplog.records if "collapsed to a constant prediction" in entry.getMessage()
+    ]
+    assert len(found) == len(collapsed)
+    for said, (folder, rate) in zip(found, collapsed.items(), strict=True):
+        assert f"penalty on csv, seed 0, in {folder}: " in said
+        assert f"val/selection_rate is {rate:g} at epoch 2, the one that counts" in said
+
+
+@pytest.mark.parametrize(("rates", "said"), [((0.5, 0.0), False), ((1.0, 0.5), True), ((1e-9, 0.0), False)])
+def test_collapse_is_judged_at_the_epoch_that_counts_not_at_the_last(rates, said):
+    """The first epoch is the more accurate."""
+    history = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.8, 0.7], "val/selection_rate": rates})
+    history["val/demographic_parity_difference"] = 0.1
+    facts = {"data_sha256": "ab"}
+    entry = record(job("a", *BASE, "selection=best"), Run(history, {}, None), facts)
+    assert (collapse(entry) is not None) == said
+    assert collapse(entry | {"status": "failed"}) is None
 
 
 def test_the_same_run_twice_is_trained_for_both_folders(tmp_path, csv):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairrun.ideal import ideal_area
 from fairrun.interval import interval
-from fairrun.tradeoff import areas, by_method, compare, describe, tradeoff
+from fairrun.tradeoff import AREAS, areas, by_method, compare, describe, tradeoff
 from tests.test_pareto import frame, run
 
 HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
@@ -38,6 +39,10 @@ def test_the_areas_of_a_seed_by_hand():
     assert row[["method", "seed"]].tolist() == ["penalty", 0]
     found = row[["hypervolume", "aopac", "soft_aopac"]].tolist()
     assert found == pytest.approx([0.25, 0.07 / 0.16, 0.06 / 0.16])
+    ideal = ideal_area(frame(*rows))
+    assert row[["aopac_ideal", "soft_aopac_ideal"]].tolist() == pytest.approx(
+        [0.07 / 0.16 / ideal, 0.06 / 0.16 / ideal]
+    )
 
 
 def test_the_test_oracle_has_areas_of_its_own():
@@ -64,7 +69,7 @@ def test_each_seed_chooses_its_own_front():
 
 def test_records_without_counts_of_labels_have_no_areas():
     rows = [dp_run("penalty", 0, 0, (0.9, 0.1, 0.1), (0.9, 0.3, 0.2), **{"base_rates.test": None})]
-    assert areas(frame(*rows), HARD)[["hypervolume", "aopac", "soft_aopac"]].isna().all(axis=None)
+    assert areas(frame(*rows), HARD)[list(AREAS)].isna().all(axis=None)
 
 
 def test_records_without_a_soft_difference_have_no_area_of_it():
@@ -112,10 +117,13 @@ def test_the_number_of_seeds_is_said():
     assert tradeoff(one, HARD, greater_is_better=False).seeds == "1 seed"
 
 
+UNKNOWN = ("aopac", "aopac_ideal", "soft_aopac_ideal")
+
+
 def table_of(**methods):
     """Areas of methods, a list over seeds each."""
     rows = [
-        {"method": method, "seed": seed, "hypervolume": v, "aopac": np.nan, "soft_aopac": -v}
+        {"method": method, "seed": seed, "hypervolume": v, "soft_aopac": -v} | dict.fromkeys(UNKNOWN, np.nan)
         for method, values in methods.items()
         for seed, v in values.items()
     ]
@@ -159,3 +167,34 @@ def test_the_ends_of_a_front_without_a_known_value_are_empty():
 def test_a_setting_in_words_names_the_keys_that_it_has():
     row = pd.Series({"method": "penalty", "method.lam": 0.5, "epochs": 10.0, "method.eta": np.nan, "note": None})
     assert describe(row, list(row.index)) == "lam 0.5, epochs 10"
+
+
+# Hard and soft side by side
+
+
+def test_a_parity_difference_has_the_other_one_beside_it_with_a_front_of_its_own():
+    """By the hard difference lam 0 beats lam 1, by the soft one both are on the front."""
+    rows = [
+        dp_run("penalty", 0, 0, (0.9, 0.1, 0.3), (0.9, 0.1, 0.3)),
+        dp_run("penalty", 1, 0, (0.8, 0.2, 0.1), (0.8, 0.2, 0.1)),
+    ]
+    for metric, other, fronts in ((HARD, SOFT, (1, 2)), (SOFT, HARD, (2, 1))):
+        trade = tradeoff(frame(*rows), metric, greater_is_better=False)
+        assert [panel.metric for panel in trade.panels] == [metric, other]
+        assert tuple(panel.settings["front"].sum() for panel in trade.panels) == fronts
+        assert trade.panels[1].over_seeds == trade.over_seeds
+
+
+def test_other_metrics_and_records_without_the_other_difference_have_one_panel():
+    row = dp_run("penalty", 0, 0, (0.9, 0.1, 0.3), (0.9, 0.1, 0.3))
+    assert len(tradeoff(frame(row), "gap", greater_is_better=False).panels) == 1
+    alone = frame(row).drop(columns=f"val/{SOFT}")
+    assert len(tradeoff(alone, HARD, greater_is_better=False).panels) == 1
+
+
+def test_only_a_parity_difference_has_the_anchors_of_the_labels():
+    row = dp_run("penalty", 0, 0, (0.9, 0.1, 0.3), (0.9, 0.1, 0.3))
+    assert tradeoff(frame(row), SOFT, greater_is_better=False).anchored
+    assert not tradeoff(frame(row), "gap", greater_is_better=False).anchored
+    row["base_rates.test"] = None
+    assert not tradeoff(frame(row), SOFT, greater_is_better=False).anchored
