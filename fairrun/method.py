@@ -51,6 +51,10 @@ class Model(Protocol):
         """Both, for the price of one."""
         ...
 
+    def representation(self, theta: Theta, batch: Batch) -> Tensor:
+        """What the last layer, ``classifier``, sees of every row: H numbers, [R, B, H]."""
+        ...
+
     def influence(
         self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
     ) -> tuple[Tensor, Tensor]:

@@ -68,6 +68,14 @@ def test_logits_and_gradients_are_those_of_a_torch_module_for_every_run():
             torch.testing.assert_close(mine, parameter.grad, rtol=1e-10, atol=1e-10)
 
 
+def test_the_representation_is_what_the_classifier_sees():
+    network, x = cnn(dropout=0.3), rows(2)
+    theta = distinct(network.init(generators(2)))
+    masks = tuple(mask.double() for mask in network.masks(generators(2), 5))
+    logits = network.hidden(theta, x, masks) @ theta["classifier.weight"] + theta["classifier.bias"]
+    torch.testing.assert_close(network.logits(theta, x, masks), logits.squeeze(-1))
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch.func.jvp itself uses it
 def test_the_directional_derivative_is_the_gradient_along_the_direction():
     network, x = cnn(), rows(2)

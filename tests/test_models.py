@@ -85,6 +85,19 @@ def test_without_drop_out_no_random_number_is_drawn():
     assert torch.equal(generator.get_state(), before)
 
 
+@pytest.mark.parametrize("changes", [{}, {"depth": 0, "fairness_layers": 0}, {"width": [8, 4, 6], "dropout": 0.4}])
+def test_the_representation_is_what_the_classifier_sees_and_has_a_gradient(changes):
+    network = mlp(**changes)
+    theta = {name: p.requires_grad_() for name, p in network.init(generators(2)).items()}
+    batch = rows(2, 7, 0)
+    batch = batch._replace(masks=tuple(m.double() for m in network.masks(generators(2), 7)))
+    h = BinaryClassifier(network).representation(theta, batch)
+    assert h.shape == (2, 7, len(theta["classifier.weight"][0]))
+    logits = h @ theta["classifier.weight"] + theta["classifier.bias"]
+    torch.testing.assert_close(network.logits(theta, batch.x, batch.masks), logits.squeeze(-1))
+    assert h.requires_grad == (network.depth > 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

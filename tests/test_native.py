@@ -96,6 +96,15 @@ def test_not_a_number_is_passed_on():
 
 
 @built
+def test_the_representation_is_that_of_torch_with_its_gradient():
+    network, theta, x, _ = case(6, 16, 2)
+    leaves = {name: p.float().requires_grad_() for name, p in theta.items()}
+    ours, theirs = (n.hidden(leaves, x.float()) for n in (accelerate(network), network))
+    assert torch.equal(ours, theirs)
+    assert ours.requires_grad
+
+
+@built
 def test_the_gradient_of_a_gradient_is_that_of_torch():
     network, theta, x, factor = case(6, 16, 2)
 

@@ -88,12 +88,16 @@ class CNN:
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
+        return classified(theta, self.hidden(theta, x, masks))
+
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """The means over the last block's images, [R, B, D] -> [R, B, channels]."""
         images = x.unflatten(-1, (self.channels, self._size, self._size))
         parts = {name: p.unbind() for name, p in theta.items()}
         h = torch.stack([self._run({name: p[r] for name, p in parts.items()}, v) for r, v in enumerate(images)])
         for mask in masks:
             h = h * mask
-        return classified(theta, h)
+        return h
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> None:
         """Not known: it is more than linear layers."""

@@ -36,6 +36,10 @@ class Network(Protocol):
         """[R, B, D] -> [R, B].  Without masks nothing is dropped."""
         ...
 
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """The input of the layer ``classifier``, [R, B, D] -> [R, B, H]; ``x`` where there is no hidden layer."""
+        ...
+
     def tangents(
         self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
     ) -> tuple[Tensor, Sequence[Tangent]] | None:
@@ -87,6 +91,10 @@ class BinaryClassifier:
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
         """Both, from one pass through the network."""
         return _losses_and_scores(self.network.logits(theta, batch.x, batch.masks), batch.y)
+
+    def representation(self, theta: Theta, batch: Batch) -> Tensor:
+        """What the layer ``classifier`` sees of every row, [R, B, H]."""
+        return self.network.hidden(theta, batch.x, batch.masks)
 
     def influence(
         self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss

@@ -62,7 +62,11 @@ class MLP:
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
-        return classified(theta, self._inputs(theta, x, masks)[-1])
+        return classified(theta, self.hidden(theta, x, masks))
+
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """The last hidden layer, [R, B, D] -> [R, B, width]; ``x`` for depth 0."""
+        return self._inputs(theta, x, masks)[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, list[Tangent]]:
         """The logits [R, B]; of every linear layer, last to first, its input and the logit's slope at its output."""

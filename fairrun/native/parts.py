@@ -80,6 +80,10 @@ class NativeMLP:
         logits: Tensor = _Logits.apply(self, x, *parameters)
         return logits
 
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """As ``MLP.hidden``."""
+        return self.mlp.hidden(theta, x, masks)
+
     def tangents(
         self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
     ) -> tuple[Tensor, Sequence[Tangent]] | None:
