@@ -76,7 +76,9 @@ def fit(
         network, method = accelerate(network), accelerate(method)
     model = BinaryClassifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
-    theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
+    drawn = network.init(streams["init"])
+    drawn |= getattr(method, "draw", _nothing)(drawn, num_groups, streams["init"])
+    theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
     train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
     val = None if held_out is None else _padded(held_out, num_runs, num_groups)
@@ -111,6 +113,10 @@ def fit(
         if checkpoint is not None:
             checkpoint.save(Progress(epoch + 1, state, records, first_bad_step), streams)
     return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+
+
+def _nothing(theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
+    return {}
 
 
 class _Batches:
