@@ -7,7 +7,7 @@ multiple of 32.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Run:
     history: pd.DataFrame  # a row an epoch: epoch, train/..., val/..., test/...
     theta: Theta  # parameters after the last epoch, without the run axis
     failure: str | None = None  # why training stopped making sense: the first step with a loss that is not finite
+    postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
 
 
 @contextlib.contextmanager
@@ -202,12 +203,22 @@ def _padded(table: Table, num_runs: int, num_groups: int) -> Batch:
 
 @torch.no_grad()
 def _evaluate(network: Network, theta: Theta, table: Table, num_groups: int) -> dict[str, Tensor]:
-    """Every metric on a split, [R].  Rows are padded as those of a batch are."""
+    """Every metric on a split, [R]."""
+    return evaluate(outcome(_logits(network, theta, table), table, num_groups))
+
+
+@torch.no_grad()
+def predict(network: Network, theta: Theta, table: Table) -> Tensor:
+    """The logits of all rows of a split, [R, N]."""
+    return _logits(network, theta, table)[:, : len(table.y)]
+
+
+def _logits(network: Network, theta: Theta, table: Table) -> Tensor:
+    """With those of padding behind, as rows of a batch are padded."""
     num_runs = next(iter(theta.values())).shape[0]
     *parts, last = table.x.split(EVALUATION_ROWS)
     last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))
-    logits = torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
-    return evaluate(outcome(logits, table, num_groups))
+    return torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
 
 
 def _finish(records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Any, seed: int) -> Run:

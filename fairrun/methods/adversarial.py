@@ -37,7 +37,7 @@ class State(NamedTuple):
     theta: Theta
     opt: Any
     adversary: Theta
-    adversary_opt: Any
+    opt_a: Any
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ class Adversarial:
         def guess(adversary: Theta) -> Tensor:
             return self._adversary_loss(adversary, p, batch)
 
-        adversary, adversary_opt, _ = descend(guess, state.adversary, state.adversary_opt, self.adversary_optimizer)  # 4
-        return State(theta, opt, adversary, adversary_opt), {"loss": loss, "adversary_loss": adversary_loss}
+        adversary, opt_a, _ = descend(guess, state.adversary, state.opt_a, self.adversary_optimizer)  # 4
+        return State(theta, opt, adversary, opt_a), {"loss": loss, "adversary_loss": adversary_loss}
 
     def _adversary_loss(self, adversary: Theta, p: Tensor, batch: Batch) -> Tensor:
         """L_A, the mean cross-entropy of the adversary's guess, [R]."""
         assert batch.s is not None
         s = torch.sigmoid((1 + adversary["c"].abs()) * torch.logit(p, EPS))  # 1
         seen = [s, s * batch.y, s * (1 - batch.y)] if self.goal == "equalized_odds" else [s]
-        U = adversary["U"].split(1, dim=-1)  # one [R, S, 1] an input; products, for a matrix product this thin rounds by R
+        U = adversary["U"].split(1, dim=-1)  # one [R, S, 1] an input: a matrix product so thin rounds by R
         z_hat = adversary["b"] + sum(u * v.unsqueeze(1) for u, v in zip(U, seen, strict=True))  # [R, S, B]
         return mean(F.cross_entropy(z_hat, batch.s, reduction="none"), batch.w)
 
