@@ -10,7 +10,17 @@ import pandas as pd
 from fairrun.check import NO_EFFECT, InputError
 from fairrun.interval import interval
 
-NOT_SETTINGS = ("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", *NO_EFFECT, "postprocess")
+NOT_SETTINGS = (
+    "folder",
+    "status",
+    "failure",
+    "seed",
+    "device",
+    "num_threads",
+    "dataset.path",
+    *NO_EFFECT,
+    "postprocess",
+)
 RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "base_rates.")
 
 
