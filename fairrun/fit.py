@@ -7,7 +7,7 @@ multiple of 32.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Run:
     history: pd.DataFrame  # a row an epoch: epoch, train/..., val/..., test/...
     theta: Theta  # parameters after the last epoch, without the run axis
     failure: str | None = None  # why training stopped making sense: the first step with a loss that is not finite
+    postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
 
 
 @contextlib.contextmanager
@@ -76,7 +77,9 @@ def fit(
         network, method = accelerate(network), accelerate(method)
     model = BinaryClassifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
-    theta = {name: p.to(device, dtype) for name, p in network.init(streams["init"]).items()}
+    drawn = network.init(streams["init"])
+    drawn |= getattr(method, "draw", _nothing)(drawn, num_groups, streams["init"])
+    theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
     train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
     val = None if held_out is None else _padded(held_out, num_runs, num_groups)
@@ -111,6 +114,10 @@ def fit(
         if checkpoint is not None:
             checkpoint.save(Progress(epoch + 1, state, records, first_bad_step), streams)
     return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+
+
+def _nothing(theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
+    return {}
 
 
 class _Batches:
@@ -196,12 +203,22 @@ def _padded(table: Table, num_runs: int, num_groups: int) -> Batch:
 
 @torch.no_grad()
 def _evaluate(network: Network, theta: Theta, table: Table, num_groups: int) -> dict[str, Tensor]:
-    """Every metric on a split, [R].  Rows are padded as those of a batch are."""
+    """Every metric on a split, [R]."""
+    return evaluate(outcome(_logits(network, theta, table), table, num_groups))
+
+
+@torch.no_grad()
+def predict(network: Network, theta: Theta, table: Table) -> Tensor:
+    """The logits of all rows of a split, [R, N]."""
+    return _logits(network, theta, table)[:, : len(table.y)]
+
+
+def _logits(network: Network, theta: Theta, table: Table) -> Tensor:
+    """With those of padding behind, as rows of a batch are padded."""
     num_runs = next(iter(theta.values())).shape[0]
     *parts, last = table.x.split(EVALUATION_ROWS)
     last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))
-    logits = torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
-    return evaluate(outcome(logits, table, num_groups))
+    return torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
 
 
 def _finish(records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Any, seed: int) -> Run:

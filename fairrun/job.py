@@ -22,7 +22,8 @@ from fairrun.fit import Run
 from fairrun.metrics import LABELS_OF_EVERY_GROUP, METRICS
 from fairrun.models.functional import Network
 from fairrun.native.parts import choose
-from fairrun.results import dotted, versions
+from fairrun.postprocess import CONSTRAINTS
+from fairrun.results import dotted, method_name, versions
 from fairrun.selection import RULES, Metric, select
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Job:
     @property
     def name(self) -> str:
         """For people: method, data set and seed."""
-        return f"{self.choices['method']} on {self.choices['dataset']}, seed {self.config['seed']}"
+        return f"{method_name(self.choices, self.config)} on {self.choices['dataset']}, seed {self.config['seed']}"
 
     def key(self, data_sha256: str) -> str:
         """What makes two runs the same run: the configuration without paths and tracker, the version, the data."""
@@ -79,6 +80,11 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 1), ("num_threads", 1)):
         require(is_integer(config[key]) and config[key] >= least, key, config[key], f"an integer >= {least}")
     one_of("selection", config["selection"], RULES)
+    constraint = config["postprocess"]
+    if constraint is not None:
+        require(constraint in CONSTRAINTS, "postprocess", constraint, f"null or one of {', '.join(CONSTRAINTS)}")
+        last = config["selection"] == "last"
+        require(last, "selection", config["selection"], f"last with postprocess={constraint}")
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     metric = ", ".join(Metric._fields)
@@ -170,6 +176,9 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     network = build(config["model"], "model", num_features=data["features"])
     _check_metric(config["metric"]["name"], data)
     needs = build(config["method"], "method").needs
+    if config["postprocess"] is not None:
+        what = f"postprocess={config['postprocess']} needs validation rows"
+        _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
     if "fairness" in needs:
         _check_fairness_layers(config, network)
     if "s" in needs:
@@ -217,22 +226,29 @@ def share_without(group: int, total: int, batch_size: int) -> float:
 
 def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
     wanted = config["dataset"].get("split", {}).get("balanced", "?")  # a plugin's data set may have no such key
-    for group, (rows, positive) in zip(data["groups"], data["base_rates"]["balanced"], strict=True):
+    cells = data["base_rates"]["balanced"]
+    _refuse_empty_cells(f"dataset.split.balanced={wanted} needs training rows", data["groups"], cells)
+    for group, (rows, positive) in zip(data["groups"], cells, strict=True):
         for label, number in enumerate((rows - positive, positive)):
-            if number == 0:
-                raise InputError(
-                    f"dataset.split.balanced={wanted} needs training rows of every group and label, got none of "
-                    f"{group!r} with label {label}; merge or drop the group"
-                )
             if wanted != "?" and number < wanted:
                 _say(f"dataset.split.balanced={wanted}: {group!r} with label {label} has {number}, half of its rows")
+
+
+def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]]) -> None:
+    for group, (rows, positive) in zip(groups, cells, strict=True):
+        for label, number in enumerate((rows - positive, positive)):
+            if number == 0:
+                missing = f"{group!r} with label {label}"
+                raise InputError(f"{what} of every group and label, got none of {missing}; merge or drop the group")
 
 
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:
     """What a trained run leaves.  ``data``: its facts; ``stack``: what is known of how it was trained."""
     metric = Metric(**job.config["metric"])
-    epoch, score = select(trained.history, job.config["selection"], metric, job.config["fairness_bound"])
-    chosen = trained.history.iloc[epoch].to_dict()
+    history = trained.history.copy()
+    history.loc[history.index[-1], list(trained.postprocessed)] = list(trained.postprocessed.values())
+    epoch, score = select(history, job.config["selection"], metric, job.config["fairness_bound"])
+    chosen = history.iloc[epoch].to_dict()
     return {
         "status": "finished" if trained.failure is None else "failed",
         "failure": trained.failure,

@@ -90,7 +90,11 @@ class State(NamedTuple):
 class Method(Protocol):
     """A frozen dataclass of hyper-parameters with two pure functions.
 
-    It may have a third, ``remarks(epochs) -> list[str]``: what a user should know before a training of so many epochs.
+    It may have more.  ``remarks(epochs) -> list[str]``: what a user should know before a training of so many epochs.
+    ``draw(theta, num_groups, generators) -> Theta``: parameters of its own, each [R, ...] in float64, every run's from
+    its own generator.  ``theta`` are the network's, drawn before from the same generators.  Names start with a prefix
+    that no layer has, such as ``adversary.``; ``init`` gets both together and may ``split`` them, and the network
+    ignores them.
     """
 
     @property
@@ -131,11 +135,24 @@ def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
     """
     leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
     result = loss(leaves)
-    value, num_runs = result[0] if isinstance(result, tuple) else result, next(iter(leaves.values())).shape[0]
-    if value.shape != (num_runs,):
-        raise ValueError(f"a loss must have shape [R] = [{num_runs}], one value per run, got {list(value.shape)}")
-    grads = dict(zip(leaves, torch.autograd.grad(value.sum(), list(leaves.values())), strict=True))
+    grads = _gradient(result[0] if isinstance(result, tuple) else result, leaves)
     return grads, tuple(v.detach() for v in result) if isinstance(result, tuple) else result.detach()
+
+
+def gradients(losses: Callable[[Theta], tuple[Tensor, ...]], theta: Theta) -> tuple[list[Theta], tuple[Tensor, ...]]:
+    """The gradients of each of several losses [R], and the losses, detached; from one pass through ``losses``."""
+    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    result = losses(leaves)
+    grads = [_gradient(loss, leaves, keep=k + 1 < len(result)) for k, loss in enumerate(result)]
+    return grads, tuple(loss.detach() for loss in result)
+
+
+def _gradient(loss: Tensor, leaves: Theta, keep: bool = False) -> Theta:
+    num_runs = next(iter(leaves.values())).shape[0]
+    if loss.shape != (num_runs,):
+        raise ValueError(f"a loss must have shape [R] = [{num_runs}], one value per run, got {list(loss.shape)}")
+    grads = torch.autograd.grad(loss.sum(), list(leaves.values()), retain_graph=keep)
+    return dict(zip(leaves, grads, strict=True))
 
 
 @torch.no_grad()

@@ -36,11 +36,23 @@ def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
     num_rows = len(table.y)
     p = torch.sigmoid(logits.double())[:, :num_rows]
     logits = logits[:, :num_rows]
-    cells = F.one_hot(2 * table.s + table.y.long(), 2 * num_groups).float()  # [N, 2S]
-    selected = (logits > 0).float() @ cells  # sums of 0 and 1, which float32 holds exactly up to 2^24
+    decisions = (logits > 0).float()  # sums of 0 and 1 are exact in float32 up to 2^24
+    return Outcome(logits, p, *_counted(decisions, table, num_groups))
+
+
+def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
+    """Decisions that are 1 with probability ``p`` [R, N] float64, each row's apart: counts are expected values, and a
+    row's score is its ``p``.
+    """
+    return Outcome(p, p, *_counted(p, table, num_groups))
+
+
+def _counted(decisions: Tensor, table: Table, num_groups: int) -> tuple[Tensor, ...]:
+    """Labels and groups, the number of rows, and how many are decided 1, by ``decisions`` [R, N] in [0, 1]."""
+    cells = F.one_hot(2 * table.s + table.y.long(), 2 * num_groups).to(decisions)  # [N, 2S]
+    rows, selected = cells.sum(0).double(), (decisions @ cells).double()
     shape = (num_groups, 2)
-    rows = cells.sum(0).double().unflatten(0, shape)
-    return Outcome(logits, p, table.y.double(), table.s, rows, selected.double().unflatten(1, shape))
+    return table.y.double(), table.s, rows.unflatten(0, shape), selected.unflatten(1, shape)
 
 
 def accuracy(o: Outcome) -> Tensor:

@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,15 @@ def _row(folder: Path) -> dict[str, Any]:
     except InputError as error:
         return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
     fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
+    fields["method"] = method_name(record["choices"], record["config"])
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
     return fields | dotted(record["config"]) | rates | record["metrics"]
+
+
+def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """The method of a run, with its post-processing: "erm + demographic_parity thresholds"."""
+    constraint = config.get("postprocess")
+    return choices["method"] if constraint is None else f"{choices['method']} + {constraint} thresholds"
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

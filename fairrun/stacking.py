@@ -1,9 +1,11 @@
 """A sweep's jobs as stacks: what trains side by side, what is done already, and the writing of what comes out.
 
-A stack is jobs that differ only in seed and in the ``PerRun`` fields of the method and its optimizers.  No Hydra here.
+A stack is jobs that differ only in seed, in post-processing and in the ``PerRun`` fields of the method and its
+optimizers.  No Hydra here.
 """
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import json
@@ -27,6 +29,7 @@ from fairrun.fit import Run, fit
 from fairrun.job import Job, check, check_data, collapse, digest, facts, failed, is_finished, load, record
 from fairrun.method import PerRun
 from fairrun.native.parts import choose
+from fairrun.postprocess import postprocess
 from fairrun.progress import Display, is_published, publish
 from fairrun.results import RECORD, read, write
 
@@ -97,7 +100,7 @@ def plan(
 
 def _shape(config: dict[str, Any]) -> str:
     """Equal for configurations that can train side by side."""
-    kept = {key: value for key, value in config.items() if key not in ("seed", *NO_EFFECT)}
+    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", *NO_EFFECT)}
     return digest(kept | {"method": _static(config["method"])})
 
 
@@ -127,8 +130,9 @@ def train(task: Task) -> Trained | Failure:
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
         publish(task.work, task.name, 0, math.nan)
+        network = build(config["model"], "model", num_features=len(data.features))
         runs = fit(
-            build(config["model"], "model", num_features=len(data.features)),
+            network,
             [build(config["method"], "method") for config in task.configs],
             [config["seed"] for config in task.configs],
             data,
@@ -140,7 +144,11 @@ def train(task: Task) -> Trained | Failure:
             progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
-        trained = [Run(run.history, {}, run.failure) for run in runs]
+        rows = data.to("cpu", dtype)
+        for run, own in zip(runs, task.configs, strict=True):
+            if own["postprocess"] is not None and run.failure is None:
+                run.postprocessed = postprocess(own["postprocess"], network, run.theta, rows)
+        trained = [dataclasses.replace(run, theta={}) for run in runs]
         return Trained(trained, engine, round(time.perf_counter() - started, 3))
     except Exception as error:
         return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from fairrun.check import InputError, one_of
-from fairrun.results import HISTORY, RECORD, load, read, replace
+from fairrun.results import HISTORY, RECORD, load, method_name, read, replace
 
 MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
 # Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
@@ -118,7 +118,7 @@ class Wandb:
             history.to_dict("records"),
             {**record["metrics"], "status": record["status"], "epoch": record["epoch"]},
             exit_code=0 if record["status"] == "finished" else 1,
-            name=f"{choices['method']} {choices['dataset']} seed={record['seed']}",
+            name=f"{method_name(choices, record['config'])} {choices['dataset']} seed={record['seed']}",
             group=sweep,
             tags=[choices[group] for group in ("method", "dataset", "model")],
             config=dict(record["config"]),

@@ -22,6 +22,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"native"},
     {"methods"},
     {"fit"},
+    {"postprocess"},
     {"selection", "interval", "quoted"},
     {"pareto", "pairs"},
     {"ideal"},
@@ -59,7 +60,14 @@ def test_imports_point_one_way(path):
 
 
 @pytest.mark.parametrize(
-    ("library", "owner"), [("hydra", "train"), ("omegaconf", "train"), ("wandb", "tracking"), ("optuna", "search")]
+    ("library", "owner"),
+    [
+        ("hydra", "train"),
+        ("omegaconf", "train"),
+        ("wandb", "tracking"),
+        ("optuna", "search"),
+        ("fairlearn", "postprocess"),
+    ],
 )
 def test_a_library_has_one_importer(library, owner):
     for path in MODULES:

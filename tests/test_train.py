@@ -187,6 +187,17 @@ REFUSED = [
     ),
     (["+dataset.omitted.kind=[c]"], ["dataset.omitted.kind must hold values of that column, got 'c'"]),
     (["+dataset.omitted.kind=a"], ["dataset.omitted must be a mapping to a list", "'a'"]),
+    (["postprocess=parity"], ["postprocess must be null or one of demographic_parity, equalized_odds, got 'parity'"]),
+    (
+        ["postprocess=demographic_parity", "selection=best"],
+        ["selection must be last with postprocess=demographic_parity, got 'best'"],
+    ),
+    (
+        ["postprocess=equalized_odds", "dataset.sensitive=[lucky]"],
+        ["postprocess=equalized_odds needs validation rows of every group and label", "'lucky=always' with label 0"],
+    ),
+    (["method=adversarial", "method.alpha=-1"], ["method.alpha must be >= 0, got -1"]),
+    (["method=laftr", "method.adversary_steps=0"], ["method.adversary_steps must be >= 1, got 0"]),
     (["dataset.split.balanced=0"], ["dataset.split.balanced must be >= 1, got 0"]),
     (
         ["dataset.split.balance_test=true", "dataset.split.test=official"],
@@ -292,7 +303,7 @@ def test_real_data_trains_to_the_accuracy_known_for_it(tmp_path):
 def test_help_names_the_groups_without_importing_torch(tmp_path):
     done = run(tmp_path, "--help")
     assert done.returncode == 0
-    assert "method: dro, erm, forml, group_dro, ltr, meta_gdro, nash_forml, nash_ltr, nash_meta_gdro" in done.stdout
+    assert "method: adversarial, dro, erm, forml, group_dro, laftr, ltr, meta_gdro, nash_forml, nash_ltr" in done.stdout
     code = "import sys; sys.argv = ['train', '--help']; import fairrun.train; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -53,6 +53,8 @@ def start(name, num_runs=3):
     bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
     generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
     model, theta = BinaryClassifier(NETWORK), NETWORK.init(generators)
+    if hasattr(bound, "draw"):
+        theta |= bound.draw(theta, 3, generators)
     w = torch.ones(num_runs, 32, dtype=torch.float64)
     w[:, 30:] = 0
     held_out = batch_of(rows, data().balanced.repeat(3)[:32].expand(num_runs, -1))._replace(w=w)

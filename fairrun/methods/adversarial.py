@@ -1,0 +1,107 @@
+"""Adversarial learning (Zhang, Lemoine and Mitchell, AIES 2018), equation 1.  https://arxiv.org/abs/1801.07593
+
+A predictor W guesses y; an adversary U guesses the sensitive attribute z from the predictor's output, and for equalized
+odds from the label too.  W lowers L_P and raises L_A, both cross-entropies, and never takes a step that helps U:
+
+    1  s <- sigma((1 + |c|) sigma^-1(y_hat));   z_hat <- softmax(U s + b), for equalized odds U [s, s y, s (1 - y)] + b
+    2  g_P <- grad_W L_P;   g_A <- grad_W L_A
+    3  W <- W - lr (g_P - proj_{g_A} g_P - alpha g_A)       proj_g v = <v, g> / <g, g> g
+    4  U, b, c <- the adversary's step on grad L_A
+
+Letters: y_hat is our score p, z our s; the adversary's s is kept.  Both step from the same point.
+Differs from the paper: z may have more than two values (softmax for their logistic output).  alpha and the step size
+stay as they are, where the paper's simulated example has alpha = sqrt(t) and a step size ~ 1/t.  Any optimizer makes
+the step along line 3's direction: with Adam the step itself is not orthogonal to g_A, with plain SGD it is.  U and b
+start at 0 (no preference among groups), c at 1.  L_A is the mean over a batch, as L_P.
+Differs from the authors' code: none was published that we know of; others' were not compared.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, gradients, mean
+
+GOALS = ("demographic_parity", "equalized_odds")
+TINY = torch.finfo(torch.float32).tiny
+EPS = 1e-6  # y_hat is kept so far from 0 and 1: sigma^-1 is finite
+
+
+class State(NamedTuple):
+    """Parameters and optimizer of the predictor, and of the adversary: U, b and c."""
+
+    theta: Theta
+    opt: Any
+    adversary: Theta
+    opt_a: Any
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """min over W of L_P, max over W and min over U of L_A."""
+
+    optimizer: Optimizer
+    adversary_optimizer: Optimizer
+    alpha: PerRun  # weight of the adversary's gradient in the predictor's step, >= 0; 0 only keeps from helping it
+    goal: str  # what the adversary sees. demographic_parity: the score; equalized_odds: the score and the label
+    needs: ClassVar[frozenset[str]] = frozenset({"s"})
+
+    def __post_init__(self) -> None:
+        require(self.alpha >= 0, "alpha", self.alpha, ">= 0")
+        one_of("goal", self.goal, GOALS)
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """An adversary that knows nothing."""
+        zero = train.x.new_zeros(train.x.shape[0], train.num_groups, 1)
+        num_inputs = 3 if self.goal == "equalized_odds" else 1
+        adversary = {"U": zero.repeat(1, 1, num_inputs), "b": zero, "c": torch.ones_like(zero[:, 0])}
+        return State(theta, self.optimizer.init(theta), adversary, self.adversary_optimizer.init(adversary))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step of each."""
+
+        def both_losses(theta: Theta) -> tuple[Tensor, Tensor]:
+            losses, p = model.losses_and_scores(theta, batch)
+            return mean(losses, batch.w), self._adversary_loss(state.adversary, p, batch)
+
+        (g_p, g_a), (loss, adversary_loss) = gradients(both_losses, state.theta)  # 2
+        helping, pull = projection(g_p, g_a), _times(self.alpha[:, 0], g_a)
+        direction = {name: g_p[name] - helping[name] - pull[name] for name in g_p}  # 3
+        theta, opt = self.optimizer.step(state.theta, direction, state.opt)
+        with torch.no_grad():
+            p = model.scores(state.theta, batch)
+
+        def guess(adversary: Theta) -> Tensor:
+            return self._adversary_loss(adversary, p, batch)
+
+        adversary, opt_a, _ = descend(guess, state.adversary, state.opt_a, self.adversary_optimizer)  # 4
+        return State(theta, opt, adversary, opt_a), {"loss": loss, "adversary_loss": adversary_loss}
+
+    def _adversary_loss(self, adversary: Theta, p: Tensor, batch: Batch) -> Tensor:
+        """L_A, the mean cross-entropy of the adversary's guess, [R]."""
+        assert batch.s is not None
+        s = torch.sigmoid((1 + adversary["c"].abs()) * torch.logit(p, EPS))  # 1
+        seen = [s, s * batch.y, s * (1 - batch.y)] if self.goal == "equalized_odds" else [s]
+        U = adversary["U"].split(1, dim=-1)  # one [R, S, 1] an input: a matrix product so thin rounds by R
+        z_hat = adversary["b"] + sum(u * v.unsqueeze(1) for u, v in zip(U, seen, strict=True))  # [R, S, B]
+        return mean(F.cross_entropy(z_hat, batch.s, reduction="none"), batch.w)
+
+
+def projection(v: Theta, g: Theta) -> Theta:
+    """proj_g v = <v, g> / <g, g> g, every run's over all of its parameters; 0 where g is 0."""
+    return _times(_inner(v, g) / _inner(g, g).clamp(min=TINY), g)
+
+
+def _inner(a: Theta, b: Theta) -> Tensor:
+    """The inner product over all parameters, [R]."""
+    first, second = (torch.cat([v[name].flatten(1) for name in a], dim=1) for v in (a, b))  # [R, P], each row in order
+    return (first * second).sum(-1)
+
+
+def _times(factor: Tensor, v: Theta) -> Theta:
+    """Every run's parameters times its own factor, [R]."""
+    return {name: factor.view(-1, *[1] * (p.dim() - 1)) * p for name, p in v.items()}

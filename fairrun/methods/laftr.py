@@ -1,0 +1,123 @@
+"""LAFTR, Learning Adversarially Fair and Transferable Representations (Madras et al., ICML 2018), equation 1.
+https://arxiv.org/abs/1802.06309
+
+An encoder f (the hidden layers) makes representations Z, a classifier g (the last layer) guesses y from them, and an
+adversary h the sensitive attribute:  min over f, g and max over h of  L_C - gamma E_A,  E_A the adversary's error
+
+    demographic parity     E_A = sum over groups a of the mean of |h_a(Z) - 1| over the rows of group a
+    equalized odds         E_A = sum over cells (a, y) of the mean of |h_a(Z, y) - 1| over the rows of the cell
+
+with -log h_a in the place of |h_a - 1| for adversary_loss=cross_entropy
+
+    1  f, g <- f, g - lr grad (L_C - gamma E_A)
+    2  h <- h - lr grad E_A(h)                    adversary_steps times, on the same batch
+
+Letters: a is our s.  h_a is the adversary's probability of group a; for two groups |h_a - 1| is their |h - a|, and
+their L_Adv is 1 - E_A, or 2 - E_A for equalized odds.  alpha, the weight of L_C, is 1, and beta, that of the
+reconstruction, 0, as in the sweep of their code on Adult.
+Where the absolute error fails: an h that is sure of one group for all rows has no gradient to learn from, nor has f.
+A wide representation can drive h there, E_A stays at its value for no knowledge, and the rest is ERM: on Adult with
+64 units at gamma >= 1 after a few epochs; with 8 units, theirs, at gamma = 3.  The cross-entropy does not saturate.
+Differs from the paper: no decoder.  L_C is the cross-entropy.  More than two groups: h is a softmax over them; E_A is
+then smallest where h tells every group apart, and S - 1 (2S - 2 for the cells) for an h that sees nothing.  Means are
+over the rows of a batch; a group that is absent counts 0.  The last layer of h has no bias and starts at 0: no
+preference among groups.
+A model without a hidden layer has no encoder: gamma changes nothing.
+Differs from the authors' code (VectorInstitute/laftr): as it does, h sees y for equalized odds, and f and g step first;
+there L_C is the mean absolute error, a row has a fixed weight by its group or cell in place of the means, and encoder
+and classifier have a hidden layer of 8 each and a leaky ReLU; here they are the model's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from fairrun.check import one_of, require
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, group_mean, label_cells, mean, split
+
+GOALS = ("demographic_parity", "equalized_odds")
+LEAK = 0.2  # slope of the adversary's ReLU below 0
+
+
+class State(NamedTuple):
+    """Parameters and optimizer of encoder and classifier, and of the adversary."""
+
+    theta: Theta
+    opt: Any
+    adversary: Theta
+    opt_a: Any
+
+
+@dataclass(frozen=True)
+class LAFTR:
+    """min over encoder and classifier, max over the adversary, of the loss minus gamma times the adversary's error."""
+
+    optimizer: Optimizer
+    adversary_optimizer: Optimizer
+    gamma: PerRun  # weight of the adversary's error, >= 0; 0 is ERM
+    goal: str  # demographic_parity or equalized_odds
+    adversary_loss: str  # of a row: absolute, the paper's; or cross_entropy
+    adversary_width: int  # units of the adversary's hidden layer, >= 1
+    adversary_steps: int  # of the adversary for each of the others, >= 1
+    needs: ClassVar[frozenset[str]] = frozenset({"s"})
+
+    def __post_init__(self) -> None:
+        require(self.gamma >= 0, "gamma", self.gamma, ">= 0")
+        one_of("goal", self.goal, GOALS)
+        one_of("adversary_loss", self.adversary_loss, ("absolute", "cross_entropy"))
+        require(self.adversary_width >= 1, "adversary_width", self.adversary_width, ">= 1")
+        require(self.adversary_steps >= 1, "adversary_steps", self.adversary_steps, ">= 1")
+
+    def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
+        """The adversary; its hidden layer uniform in +-1/sqrt(number of inputs)."""
+        num_inputs = theta["classifier.weight"].shape[1] + (self.goal == "equalized_odds")
+        size = num_inputs + 1, self.adversary_width
+        u = torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in generators])
+        hidden = (2 * u - 1) / num_inputs**0.5
+        return {
+            "adversary.hidden.weight": hidden[:, 1:],
+            "adversary.hidden.bias": hidden[:, :1],
+            "adversary.guess.weight": hidden.new_zeros(len(hidden), self.adversary_width, num_groups),
+        }
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizers' first states."""
+        adversary, theta = split(theta, "adversary.")
+        return State(theta, self.optimizer.init(theta), adversary, self.adversary_optimizer.init(adversary))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step of encoder and classifier, then those of the adversary."""
+
+        def fooling_risk(theta: Theta) -> tuple[Tensor, Tensor, Tensor]:
+            loss = mean(model.losses(theta, batch), batch.w)
+            error = self._error(state.adversary, model.representation(theta, batch), batch)
+            return loss - self.gamma[:, 0] * error, loss, error
+
+        theta, opt, (_, loss, error) = descend(fooling_risk, state.theta, state.opt, self.optimizer)  # 1
+        with torch.no_grad():
+            z = model.representation(theta, batch)
+
+        def error_of(adversary: Theta) -> Tensor:
+            return self._error(adversary, z, batch)
+
+        adversary, opt_a = state.adversary, state.opt_a
+        for _ in range(self.adversary_steps):
+            adversary, opt_a, _ = descend(error_of, adversary, opt_a, self.adversary_optimizer)  # 2
+        return State(theta, opt, adversary, opt_a), {"loss": loss, "adversary_error": error}
+
+    def _error(self, adversary: Theta, z: Tensor, batch: Batch) -> Tensor:
+        """E_A, the sum over groups or cells of the adversary's mean error, [R]."""
+        assert batch.s is not None
+        cells, num_cells = batch.s, batch.num_groups
+        if self.goal == "equalized_odds":
+            z = torch.cat([z, batch.y.unsqueeze(-1)], dim=-1)
+            cells, num_cells = label_cells(batch), 2 * batch.num_groups
+        hidden = torch.baddbmm(adversary["adversary.hidden.bias"], z, adversary["adversary.hidden.weight"])
+        guess = F.leaky_relu(hidden, LEAK) @ adversary["adversary.guess.weight"]
+        log_h = guess.log_softmax(-1).gather(-1, batch.s.unsqueeze(-1)).squeeze(-1)  # of every row's own group, [R, B]
+        errors = 1 - log_h.exp() if self.adversary_loss == "absolute" else -log_h
+        return group_mean(errors, cells, num_cells, batch.w).sum(-1)
