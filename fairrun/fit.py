@@ -74,7 +74,8 @@ def fit(
     num_runs, num_groups = len(seeds), len(data.groups)
     method = bind(methods, dtype, device)
     if choose(engine, dtype, device) == "native":
-        network, method = accelerate(network), accelerate(method)
+        method = accelerate(method)
+        network = network if getattr(method, "second_derivatives", False) else accelerate(network)
     model = BinaryClassifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     drawn = network.init(streams["init"])

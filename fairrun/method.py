@@ -94,7 +94,8 @@ class Method(Protocol):
     ``draw(theta, num_groups, generators) -> Theta``: parameters of its own, each [R, ...] in float64, every run's from
     its own generator.  ``theta`` are the network's, drawn before from the same generators.  Names start with a prefix
     that no layer has, such as ``adversary.``; ``init`` gets both together and may ``split`` them, and the network
-    ignores them.
+    ignores them.  ``second_derivatives``, a class attribute: True if ``update`` differentiates gradients of the
+    network, which then is torch's whatever the engine: its second derivatives are faster.
     """
 
     @property

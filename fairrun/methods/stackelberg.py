@@ -57,6 +57,7 @@ class Stackelberg:
     derivative: str  # of the answer: unrolled, implicit; or none, for comparison: the leader takes theta_f as given
     cg_steps: int  # of conjugate gradient, where the derivative is implicit, >= 1
     needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
+    second_derivatives: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.eta >= 0, "eta", self.eta, ">= 0")
