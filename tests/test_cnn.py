@@ -10,6 +10,7 @@ from fairrun.data.table import Data, Table
 from fairrun.fit import fit
 from fairrun.method import Batch
 from fairrun.methods.erm import ERM
+from fairrun.methods.fairbinn_authors import FairBiNNAuthors
 from fairrun.methods.group_dro import GroupDRO
 from fairrun.methods.nash_meta import NashMeta
 from fairrun.models.cnn import CNN
@@ -18,31 +19,51 @@ from fairrun.optim import Adam
 from tests.test_models import flat_gradient, generators
 
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
+TYPES = {
+    "conv": {},
+    "residual": {"fairness_type": "residual"},
+    "linear": {"fairness_type": "linear", "depth": 3, "fairness_layers": 2},
+}
+EVERY_TYPE = pytest.mark.parametrize("kind", TYPES)
 
 
 def cnn(**changes):
     small = {"channels": 2, "filters": 4, "depth": 2, "groups": 2, "fairness_layers": 1, "dropout": 0.0}
-    return CNN(**{"num_features": 2 * 7 * 7} | small | changes)
+    return CNN(**{"num_features": 2 * 7 * 7, "fairness_type": "conv"} | small | changes)
 
 
 def rows(num_runs, num_rows=5):
     return torch.randn(num_runs, num_rows, 98, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def module(theta, r):
-    """Run ``r`` of ``cnn()`` as a module of torch."""
-    blocks = [("base.0", 2, 4), ("fairness.0", 4, 8)]
-    layers = []
-    for _, num_in, num_out in blocks:
-        layers += [nn.Conv2d(num_in, num_out, 3, padding=1), nn.GroupNorm(2, num_out), nn.ReLU(), nn.AvgPool2d(2)]
-    net = nn.Sequential(nn.Unflatten(1, (2, 7, 7)), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1))
-    names = [f"{name}.{part}" for name, _, _ in blocks for part in ("weight", "bias", "scale", "shift")]
-    ours = [theta[name][r] for name in names] + [theta["classifier.weight"][r].T, theta["classifier.bias"][r, 0]]
-    net = net.double()
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def block(num_in, num_out, wrapped=nn.Sequential):
+    inside = wrapped(nn.Conv2d(num_in, num_out, 3, padding=1), nn.GroupNorm(2, num_out))
+    return [inside, nn.ReLU(), nn.AvgPool2d(2)]
+
+
+def module(kind, theta, r):
+    """Run ``r`` of ``cnn(**TYPES[kind])`` as a module of torch."""
+    mean = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers = {
+        "conv": [*block(4, 8), *mean, nn.Linear(8, 1)],
+        "residual": [*block(4, 4, Residual), *mean, nn.Linear(4, 1)],
+        "linear": [*mean, nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1)],
+    }
+    net = nn.Sequential(nn.Unflatten(1, (2, 7, 7)), *block(2, 4), *layers[kind]).double()
     with torch.no_grad():
-        for parameter, value in zip(net.parameters(), ours, strict=True):
+        for parameter, value in zip(net.parameters(), as_torch(theta, r), strict=True):
             parameter.copy_(value)
     return net
+
+
+def as_torch(theta, r):
+    """Run ``r``'s parameters as modules of torch hold them."""
+    return [p[r].T if p[r].ndim == 2 and name.endswith("weight") else p[r].squeeze(0) for name, p in theta.items()]
 
 
 def distinct(theta):
@@ -51,25 +72,26 @@ def distinct(theta):
     return {name: p + 0.3 * torch.randn(p.shape, generator=g, dtype=torch.float64) for name, p in theta.items()}
 
 
-def test_logits_and_gradients_are_those_of_a_torch_module_for_every_run():
-    network, x = cnn(), rows(3)
+@EVERY_TYPE
+def test_logits_and_gradients_are_those_of_a_torch_module_for_every_run(kind):
+    network, x = cnn(**TYPES[kind]), rows(3)
     theta = {name: p.requires_grad_() for name, p in distinct(network.init(generators(3))).items()}
     logits = network.logits(theta, x)
     factor = torch.randn(logits.shape, dtype=torch.float64)
     grads = dict(zip(theta, torch.autograd.grad((factor * logits).sum(), list(theta.values())), strict=True))
     for r in range(3):
-        net = module(theta, r)
+        net = module(kind, theta, r)
         expected = net(x[r])[:, 0]
         torch.testing.assert_close(logits[r], expected, rtol=1e-10, atol=1e-10)
         (factor[r] * expected).sum().backward()
-        ours = [grads[name][r] for name in theta if not name.startswith("classifier")]
-        ours += [grads["classifier.weight"][r].T, grads["classifier.bias"][r, 0]]
-        for mine, parameter in zip(ours, net.parameters(), strict=True):
+        for mine, parameter in zip(as_torch(grads, r), net.parameters(), strict=True):
             torch.testing.assert_close(mine, parameter.grad, rtol=1e-10, atol=1e-10)
+    assert all(grad.any() for name, grad in grads.items() if name.startswith("fairness"))
 
 
-def test_the_representation_is_what_the_classifier_sees():
-    network, x = cnn(dropout=0.3), rows(2)
+@EVERY_TYPE
+def test_the_representation_is_what_the_classifier_sees(kind):
+    network, x = cnn(**TYPES[kind], dropout=0.3), rows(2)
     theta = distinct(network.init(generators(2)))
     masks = tuple(mask.double() for mask in network.masks(generators(2), 5))
     logits = network.hidden(theta, x, masks) @ theta["classifier.weight"] + theta["classifier.bias"]
@@ -77,8 +99,9 @@ def test_the_representation_is_what_the_classifier_sees():
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch.func.jvp itself uses it
-def test_the_directional_derivative_is_the_gradient_along_the_direction():
-    network, x = cnn(), rows(2)
+@EVERY_TYPE
+def test_the_directional_derivative_is_the_gradient_along_the_direction(kind):
+    network, x = cnn(**TYPES[kind]), rows(2)
     theta = distinct(network.init(generators(2)))
     direction = {name: torch.randn(p.shape, dtype=torch.float64) for name, p in theta.items()}
     logits, slope = torch.func.jvp(lambda theta: network.logits(theta, x), (theta,), (direction,))
@@ -92,8 +115,9 @@ def test_the_directional_derivative_is_the_gradient_along_the_direction():
             torch.testing.assert_close(slope[r, b], along, rtol=1e-10, atol=1e-10)
 
 
-def test_a_gradient_of_the_gradient_is_right():
-    network, x = cnn(), rows(2, num_rows=2)
+@pytest.mark.parametrize("kind", ["conv", "linear"])
+def test_a_gradient_of_the_gradient_is_right(kind):
+    network, x = cnn(**TYPES[kind]), rows(2, num_rows=2)
     theta = distinct(network.init(generators(2)))
     names = list(theta)
     parameters = tuple(theta[name].requires_grad_() for name in names)
@@ -112,6 +136,24 @@ def test_parameter_groups_are_named_base_fairness_classifier(fairness, expected)
     assert [n.removesuffix(".weight") for n in names if n.endswith("weight")] == [*expected.split(), "classifier"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "fairness", "classifier"),
+    [("conv", 4 * 8 * 9 + 3 * 8, 8 + 1), ("residual", 4 * 4 * 9 + 3 * 4, 4 + 1), ("linear", 2 * (4 * 4 + 4), 4 + 1)],
+)
+def test_fairness_layers_other_than_conv_keep_the_channels_of_the_last_block(kind, fairness, classifier):
+    theta, counts = cnn(**TYPES[kind]).init(generators(1)), {"base": 0, "fairness": 0, "classifier": 0}
+    for name, p in theta.items():
+        counts[name.partition(".")[0]] += p.numel()
+    assert counts == {"base": 2 * 4 * 9 + 3 * 4, "fairness": fairness, "classifier": classifier}
+
+
+@pytest.mark.parametrize("kind", ["residual", "linear"])
+def test_without_fairness_layers_the_type_is_without_effect(kind):
+    theta, conv = (cnn(fairness_layers=0, fairness_type=each).init(generators(2)) for each in (kind, "conv"))
+    assert list(theta) == list(conv)
+    assert all(torch.equal(p, conv[name]) for name, p in theta.items())
+
+
 def test_initial_parameters_are_uniform_in_the_range_of_torch():
     network = cnn(filters=64, groups=4)
     theta = network.init(generators(1))
@@ -127,8 +169,19 @@ def test_initial_parameters_are_uniform_in_the_range_of_torch():
             assert torch.all(theta[f"{name}.scale"] == 1) and torch.all(theta[f"{name}.shift"] == 0)
 
 
-def test_every_parameter_has_the_run_axis_and_comes_from_the_runs_own_seed():
-    three, last = cnn().init(generators(3)), cnn().init(generators(3)[2:])
+def test_initial_linear_layers_are_uniform_in_the_range_of_torch():
+    theta = cnn(filters=64, fairness_type="linear").init(generators(1))
+    layer = nn.Linear(64, 64)
+    for part in ("weight", "bias"):
+        ours, theirs = theta[f"fairness.0.{part}"], getattr(layer, part)
+        assert 0.8 / 8 < ours.abs().max() <= 1 / 8
+        assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.2)
+
+
+@EVERY_TYPE
+def test_every_parameter_has_the_run_axis_and_comes_from_the_runs_own_seed(kind):
+    network = cnn(**TYPES[kind])
+    three, last = network.init(generators(3)), network.init(generators(3)[2:])
     for name, p in three.items():
         assert p.shape[0] == 3
         assert torch.equal(p[2], last[name][0])
@@ -165,6 +218,12 @@ def test_width_counts_the_units_of_the_first_block():
         ({"filters": 3}, "filters must be a multiple of model.groups=2, and >= 1, got 3"),
         ({"filters": 0}, "filters must be a multiple of model.groups=2, and >= 1, got 0"),
         ({"fairness_layers": 3}, "fairness_layers must be between 0 and model.depth=2, got 3"),
+        ({"fairness_type": "mlp"}, "fairness_type must be one of conv, residual, linear, got 'mlp'"),
+        (
+            {"fairness_type": "residual", "fairness_layers": 2},
+            "fairness_layers must be between 0 and 1: model.fairness_type=residual takes a block before them, got 2",
+        ),
+        ({"fairness_type": "linear", "depth": 4}, "depth must be at most 3 for images of 7 x 7, .*, got 4"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
     ],
 )
@@ -211,7 +270,18 @@ METHODS = {
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("network", [cnn(dropout=0.3), cnn(filters=16, groups=4, fairness_layers=0)])
 def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name, network):
-    methods, seeds = [METHODS[name](k) for k in range(5)], [4, 3, 2, 1, 0]
+    check_any_stack([METHODS[name](k) for k in range(5)], network)
+
+
+@EVERY_TYPE
+def test_runs_with_a_player_of_each_type_are_the_same_in_any_stack_in_float32(kind):
+    loss = "demographic_parity_mean_square"
+    methods = [FairBiNNAuthors(ADAM, ADAM, 1.0 + k, loss, 0.5, 0.9, decay_epochs=50) for k in range(5)]
+    check_any_stack(methods, cnn(**TYPES[kind], dropout=0.3))
+
+
+def check_any_stack(methods, network):
+    seeds = [4, 3, 2, 1, 0]
     stacked = train(methods, seeds, torch.float32, network)
     for order in ([0], [3, 1], [4, 2, 0], [4, 3, 2, 1, 0]):
         others = train([methods[r] for r in order], [seeds[r] for r in order], torch.float32, network)
