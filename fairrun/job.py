@@ -123,7 +123,7 @@ def _say(remark: str) -> None:
 
 def check_report(node: Any) -> None:
     """Check what a report is asked to show.  Raises ``InputError``."""
-    keys = ("columns", "compare", "over_seeds", "reference")
+    keys = ("columns", "compare", "over_seeds", "reference", "methods_by")
     require(isinstance(node, dict) and set(node) == set(keys), "report", node, f"the keys {', '.join(keys)}")
     columns, compare = node["columns"], node["compare"]
     require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
@@ -136,6 +136,8 @@ def check_report(node: Any) -> None:
     require(reference is None or isinstance(reference, str), "report.reference", reference, "null, a name or a path")
     if reference is not None:
         quoted.read(reference)
+    keys_of_config = isinstance(node["methods_by"], list) and all(isinstance(key, str) for key in node["methods_by"])
+    require(keys_of_config, "report.methods_by", node["methods_by"], "a list of keys of the configuration")
 
 
 @functools.cache

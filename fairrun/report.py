@@ -49,21 +49,24 @@ def tradeoffs(
     compare: Sequence[Pair] | None = None,
     over_seeds: str | None = None,
     reference: str | None = None,
+    methods_by: Sequence[str] | None = None,
 ) -> list[Tradeoff]:
     """The trade-off of each data set that has a finished run, sorted by name.
 
     Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
     chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``compare`` pairs of methods,
-    ``over_seeds`` what of a setting's seeds stands for it, ``reference`` points that others published ("": none).
-    None: what the config block ``report`` of any finished run asks for, in the order of the runs.  Pairs with a method
-    that has no run are left out.  Raises ``InputError``: no finished run, a metric that the runs do not have, runs made
-    with different metrics and none named, or a reference that cannot be read.
+    ``over_seeds`` what of a setting's seeds stands for it, ``reference`` points that others published ("": none),
+    ``methods_by`` keys of the configuration whose values make a method several.  None: what the config block ``report``
+    of any finished run asks for, in the order of the runs.  Pairs with a method that has no run are left out.  Raises
+    ``InputError``: no finished run, a metric that the runs do not have, runs made with different metrics and none
+    named, a reference that cannot be read, or a key that no run has.
     """
     runs = frame[frame["status"] == "finished"]
     if runs.empty:
         reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
         raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
     name, greater_is_better = _metric(runs, metric)
+    runs = _told_apart(runs, _recorded(runs, "report.methods_by") if methods_by is None else methods_by)
     more = _recorded_columns(runs) if columns is None else _known_columns(runs, columns)
     compared = _recorded_pairs(runs) if compare is None else compare
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
@@ -93,10 +96,25 @@ def _recorded_points(runs: pd.DataFrame) -> pd.DataFrame | None:
     return pd.concat(found, ignore_index=True) if found else None
 
 
+def _told_apart(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The runs with the values of ``keys`` in the names of their methods: "laftr, width 8"."""
+    for key in keys:
+        require(key in runs, "methods_by", key, "a key of the runs' configuration, such as model.width")
+        values = runs[key].map(value)
+        named = runs["method"] + f", {key.rpartition('.')[2]} " + values
+        runs = runs.assign(method=named.where(values != "", runs["method"]))
+    return runs
+
+
 def _recorded_columns(runs: pd.DataFrame) -> list[str]:
     """The metrics that any record asks for, as far as the runs have them."""
-    lists = [names for names in runs.get("report.columns", []) if isinstance(names, list)]
-    return [name for name in dict.fromkeys(name for names in lists for name in names) if f"test/{name}" in runs]
+    return [name for name in _recorded(runs, "report.columns") if f"test/{name}" in runs]
+
+
+def _recorded(runs: pd.DataFrame, key: str) -> list[str]:
+    """What any record has in its list ``key``, once each."""
+    lists = [names for names in runs.get(key, []) if isinstance(names, list)]
+    return list(dict.fromkeys(name for names in lists for name in names))
 
 
 def _recorded_pairs(runs: pd.DataFrame) -> list[Pair]:
@@ -166,12 +184,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--over-seeds", choices=OVER_SEEDS, help=f"{text}; default: as the runs' configuration has it")
     text = "points that others published, to be drawn beside: fairbinn, or a CSV file; '' for none"
     parser.add_argument("--reference", help=f"{text}; default: those of the runs' configuration")
+    text = "keys whose values make a method several, each with a front of its own, as in model.width,model.depth"
+    parser.add_argument("--methods-by", help=f"{text}; default: those of the runs' configuration")
     given = parser.parse_args(arguments)
     try:
-        columns = None if given.columns is None else [name for name in given.columns.split(",") if name]
+        columns, methods_by = (
+            None if text is None else [name for name in text.split(",") if name]
+            for text in (given.columns, given.methods_by)
+        )
         frame = load(given.folder)
         compare = None if given.compare is None else _known_pairs(frame, _parsed(given.compare))
         options = {"over_seeds": given.over_seeds, "reference": given.reference, "compare": compare, "columns": columns}
+        options["methods_by"] = methods_by
         show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, **options)
     except InputError as error:
         sys.exit(str(error))

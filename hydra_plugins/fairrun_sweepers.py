@@ -83,7 +83,8 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
         check_report(asked)
-        own = {"over_seeds": asked["over_seeds"], "reference": asked["reference"], "columns": asked["columns"] or None}
+        own = {"over_seeds": asked["over_seeds"], "reference": asked["reference"]}
+        own |= {key: asked[key] or None for key in ("columns", "methods_by")}
         show(folder, load(folder), compare=list(asked["compare"].items()) or None, **own)
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:

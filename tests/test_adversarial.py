@@ -126,7 +126,9 @@ def test_a_step_of_the_adversary_by_hand():
 
 def test_without_alpha_the_step_is_orthogonal_to_the_adversarys_gradient():
     bound, state, batch = later(change(ZHANG, optimizer=PLAIN, alpha=0.0))
-    g_a, _ = gradient(lambda theta: bound._adversary_loss(state.adversary, MODEL.scores(theta, batch), batch), state.theta)
+    g_a, _ = gradient(
+        lambda theta: bound._adversary_loss(state.adversary, MODEL.scores(theta, batch), batch), state.theta
+    )
     g_p, _ = gradient(lambda theta: mean(MODEL.losses(theta, batch), batch.w), state.theta)
     step = moved(state.theta, bound.update(MODEL, state, batch)[0].theta)
     assert abs(inner(g_p, g_a)) > 1e-5
@@ -140,7 +142,9 @@ def test_alpha_adds_the_adversarys_gradient_times_itself():
         bound, state, batch = later(change(ZHANG, alpha=0.0))
         bound = bind([change(ZHANG, alpha=alpha)], torch.float64)
         states[alpha] = bound.update(MODEL, state, batch)[0].theta
-    g_a, _ = gradient(lambda theta: bound._adversary_loss(state.adversary, MODEL.scores(theta, batch), batch), state.theta)
+    g_a, _ = gradient(
+        lambda theta: bound._adversary_loss(state.adversary, MODEL.scores(theta, batch), batch), state.theta
+    )
     for name, difference in moved(states[2.0], states[0.0]).items():
         torch.testing.assert_close(difference, 2 * g_a[name], rtol=1e-10, atol=1e-15)
 

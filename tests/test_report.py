@@ -312,6 +312,10 @@ def test_the_command_takes_columns_and_pairs_and_prints_them_within_160_columns(
     [
         (["--columns", "roc_auc,foo"], "columns must be one of accuracy, demographic_parity_difference, roc_auc"),
         (["--compare", "penalty=foo"], "compare must be one of erm, penalty, got 'foo'"),
+        (
+            ["--methods-by", "model.width"],
+            "methods_by must be a key of the runs' configuration, such as model.width, got",
+        ),
         (["--compare", "penalty"], "compare must be pairs as in penalty=erm,ltr=erm, got 'penalty'"),
     ],
 )
@@ -320,6 +324,18 @@ def test_columns_and_pairs_that_no_run_has_are_refused(tmp_path, options, said):
     with pytest.raises(SystemExit) as stop:
         report.main([str(tmp_path), *options])
     assert str(stop.value.code).startswith(said)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_key_may_make_a_method_several(tmp_path, recorded):
+    """Each weight of the penalty has a front and areas of its own; ERM, which has no weight, is as it was."""
+    rows = [row | {"report.methods_by": ["method.lam"] * recorded} for row in sweep(tmp_path)]
+    options = {} if recorded else {"methods_by": ["method.lam"]}
+    found = trade(tmp_path, rows, **options)
+    assert found.methods["method"].tolist() == ["erm", "penalty, lam 0.5", "penalty, lam 1", "penalty, lam 2"]
+    assert found.methods["settings"].tolist() == [1, 1, 1, 1]
+    assert found.methods["aopac"].nunique() > 2
+    assert trade(tmp_path, rows, methods_by=[]).methods["method"].tolist() == ["erm", "penalty"]
 
 
 # Pictures
