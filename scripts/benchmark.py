@@ -1,4 +1,4 @@
-"""Speed and memory: scripts/benchmark [train] [nash] [sweep] [start] [memory] [tracker]."""
+"""Speed and memory: scripts/benchmark [train] [nash] [fairbinn] [sweep] [start] [memory] [tracker]."""
 
 import argparse
 import functools
@@ -25,7 +25,7 @@ from fairrun.fit import fit
 from fairrun.job import load
 from fairrun.results import read
 from fairrun.train import CONF
-from scripts import loader_loop, meta_loop
+from scripts import loader_loop, meta_loop, player_loop
 
 SHAPES = {  # width and batch size; runs side by side; how often as fast as the DataLoader loop at least
     "MLP 64-64, batch 256": (64, 256, 16, 9.0),
@@ -119,6 +119,36 @@ def nash(pairs: int) -> None:
             summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
 
 
+def fairbinn(pairs: int) -> None:
+    """12 eta x 5 seeds of FairBiNN on Adult, 50 epochs, batch 100, both cores: runs per hour of the whole command.
+
+    Against the same runs one after another by Hydra's basic launcher (extrapolated from two more jobs than one), and
+    against a DataLoader loop of two torch optimizers that does not evaluate (extrapolated from two epochs).
+    """
+    torch.set_num_threads(1)
+    data = load(config_of("experiment=fairbinn/adult"))
+    etas = "1,10,30,100,200,300,600,1000,2000,3000,4500,6000"
+    for method in ("fairbinn_authors", "fairbinn"):
+        common = ["-m", "experiment=fairbinn/adult", f"method={method}"]
+        ratios: dict[str, list[float]] = {"the same runs one after another": [], "a DataLoader loop": []}
+        for _ in range(pairs):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder)
+                ours = wall(lambda: command(path / "ours", *common, f"method.eta={etas}", "seed=range(5)"))  # noqa: B023
+                basic = [*common, "hydra/launcher=basic", "method.eta=100"]
+                one, three = (
+                    wall(lambda: command(path / str(seeds), *basic, f"seed=range({seeds})"))  # noqa: B023
+                    for seeds in (1, 3)
+                )
+            options = {"batch_size": 100, "width": 101, "eta": 100.0, "leak": method == "fairbinn_authors"}
+            loop = wall(lambda: player_loop.train(data, epochs=2, **options))  # noqa: B023
+            ratios["the same runs one after another"].append((one + 59 * (three - one) / 2) / ours)
+            ratios["a DataLoader loop"].append(60 * 25 * loop / ours)
+            print(f"  {ours:.0f} s; a run alone {(three - one) / 2:.1f} s, of the loop {25 * loop:.1f} s", flush=True)
+        for kind, values in ratios.items():
+            summary(f"runs per hour, stacks / {kind}, {method} (floor 5, aim 10)", values)
+
+
 def sweep(pairs: int) -> None:
     """Whole sweeps by the command line, imports and report included."""
     torch.set_num_threads(1)
@@ -199,7 +229,7 @@ def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> Non
     subprocess.run(done, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def wall(work: Callable[[], None]) -> float:
+def wall(work: Callable[[], object]) -> float:
     """Seconds."""
     before = time.perf_counter()
     work()
@@ -263,7 +293,7 @@ def summary(what: str, ratios: list[float]) -> None:
 
 def main() -> None:
     """Run the benchmarks that are named, or all."""
-    benchmarks = {function.__name__: function for function in (train, nash, sweep, start, memory, tracker)}
+    benchmarks = {function.__name__: function for function in (train, nash, fairbinn, sweep, start, memory, tracker)}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
     parser.add_argument("--pairs", type=int, default=5)
