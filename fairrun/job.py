@@ -212,7 +212,7 @@ def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> Non
     shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:
-        _say(f"batch_size={batch_size}: batches without a row of a group, whose fairness loss leaves it out: {often}")
+        _say(f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}")
 
 
 def share_without(group: int, total: int, batch_size: int) -> float:

@@ -66,7 +66,7 @@ def tradeoffs(
         reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
         raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
     name, greater_is_better = _metric(runs, metric)
-    runs = _told_apart(runs, _recorded(runs, "report.methods_by") if methods_by is None else methods_by)
+    runs = _told_apart(runs, _recorded_keys(runs) if methods_by is None else methods_by)
     more = _recorded_columns(runs) if columns is None else _known_columns(runs, columns)
     compared = _recorded_pairs(runs) if compare is None else compare
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
@@ -104,6 +104,15 @@ def _told_apart(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         named = runs["method"] + f", {key.rpartition('.')[2]} " + values
         runs = runs.assign(method=named.where(values != "", runs["method"]))
     return runs
+
+
+def _recorded_keys(runs: pd.DataFrame) -> list[str]:
+    """The keys of ``report.methods_by`` that any record asks for and has; the others are named in a warning."""
+    keys = _recorded(runs, "report.methods_by")
+    for key in keys:
+        if key not in runs:
+            log.warning("report.methods_by has %r, which is no key of the runs; the report goes without it", key)
+    return [key for key in keys if key in runs]
 
 
 def _recorded_columns(runs: pd.DataFrame) -> list[str]:

@@ -144,7 +144,7 @@ def train(task: Task) -> Trained | Failure:
             progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
-        rows = data.to("cpu", dtype)
+        rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
         for run, own in zip(runs, task.configs, strict=True):
             if own["postprocess"] is not None and run.failure is None:
                 run.postprocessed = postprocess(own["postprocess"], network, run.theta, rows)

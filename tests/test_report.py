@@ -376,6 +376,17 @@ def test_the_limits_hold_every_run_and_a_wild_interval_does_not_stretch_them(tmp
     assert high - low < 2.2 * (runs.max() - runs.min())
 
 
+def test_a_recorded_key_that_no_run_has_costs_nobody_the_report(tmp_path, caplog):
+    rows = [row | {"report.methods_by": ["model.widht", "method.lam"]} for row in sweep(tmp_path)]
+    assert trade(tmp_path, rows).methods["method"].tolist() == [
+        "erm",
+        "penalty, lam 0.5",
+        "penalty, lam 1",
+        "penalty, lam 2",
+    ]
+    assert "report.methods_by has 'model.widht', which is no key of the runs" in caplog.text
+
+
 # Hard and soft parity, with anchors and what others published
 
 
