@@ -84,8 +84,15 @@ def demographic_parity_fairbinn_group_0(p: Tensor, batch: Batch) -> Tensor:
 
     In [0, 0.03).  With more than two groups it asks nothing of how the others differ among each other.
     """
-    gaps, _ = _gaps(torch.sigmoid(p), batch)
-    return gaps[:, 0].square() / 2
+    return _fairbinn_of_group(p, batch, 0)
+
+
+def demographic_parity_fairbinn_group_1(p: Tensor, batch: Batch) -> Tensor:
+    """The same of group 1.  Groups are numbered by the alphabet here: the men of Adult, group 0 of that code, are 1.
+
+    Of two groups the rarer weighs more: (E[q | s] - E[q])^2 is 4.3 times as large for the women of Adult.
+    """
+    return _fairbinn_of_group(p, batch, 1)
 
 
 def equal_opportunity(p: Tensor, batch: Batch) -> Tensor:
@@ -154,6 +161,7 @@ LOSSES: dict[str, FairnessLoss] = {
         average_equalized_odds_mean_square,
         demographic_parity_fairbinn,
         demographic_parity_fairbinn_group_0,
+        demographic_parity_fairbinn_group_1,
         equal_opportunity,
         false_positive_rate,
         equalized_odds,
@@ -162,6 +170,11 @@ LOSSES: dict[str, FairnessLoss] = {
         mmd,
     )
 }
+
+
+def _fairbinn_of_group(p: Tensor, batch: Batch, group: int) -> Tensor:
+    gaps, _ = _gaps(torch.sigmoid(p), batch)
+    return gaps[:, group : group + 1].square().sum(-1) / 2  # 0 where there is no such group
 
 
 def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -89,5 +89,6 @@ def test_the_ablations_of_fairbinn_have_the_networks_that_they_compare():
 
 
 def test_adult_as_released_has_the_wrong_index_and_nine_groups_have_not():
+    """The code's group 0 are the men, which of "sex=Female" and "sex=Male" are group 1."""
     losses = [config(f"experiment=fairbinn/{name}", "method=lagrangian").method.fairness_loss for name in FAIRBINN]
-    assert losses == ["demographic_parity_fairbinn_group_0", "demographic_parity_fairbinn"]
+    assert losses == ["demographic_parity_fairbinn_group_1", "demographic_parity_fairbinn"]
