@@ -10,7 +10,7 @@ Letters: R runs, N rows of a split, B rows of a batch, D features, S values of t
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, get_type_hints
+from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import torch
 from torch import Tensor
@@ -69,7 +69,10 @@ class Model(Protocol):
 class Optimizer(Protocol):
     """A first-order optimizer as pure functions (``fairrun.optim``)."""
 
-    scale_free: ClassVar[bool]  # whether a gradient twice as large makes the same step
+    @property
+    def scale_free(self) -> bool:
+        """Whether a gradient twice as large makes the same step."""
+        ...
 
     def init(self, theta: Theta) -> Any:
         """The state before the first step."""

@@ -109,7 +109,11 @@ class Adagrad:
     lr: PerRun  # step size, > 0
     initial_accumulator_value: PerRun  # start of the sum, >= 0
     eps: PerRun  # >= 0
-    scale_free: ClassVar[bool] = False  # unless initial_accumulator_value is 0
+
+    @property
+    def scale_free(self) -> bool:
+        """But for eps, where the sum starts at 0."""
+        return self.initial_accumulator_value == 0
 
     def __post_init__(self) -> None:
         _require_rate(self.lr)

@@ -5,6 +5,9 @@ fairlearn's ThresholdOptimizer finds, on the scores, labels and groups of the va
 decisions under the constraint.  They may be at random between two thresholds of a group: a row then has a probability
 of the decision 1, and every rate is its expected value, with no draw.
 
+The same validation rows also choose fronts, and at parity they are by construction: where fronts of several methods are
+compared, they flatter these decisions.  A history, epoch by epoch, is of the decisions before.
+
 What that makes of the metrics: accuracy and rates are expected values.  The soft demographic parity difference is the
 hard one.  ROC AUC ranks rows by the probability of the decision 1, which takes few values.  Log loss and calibration
 error are about probabilities of the label, of which decisions say nothing: NaN.

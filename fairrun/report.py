@@ -202,7 +202,8 @@ def main(arguments: list[str] | None = None) -> None:
             for text in (given.columns, given.methods_by)
         )
         frame = load(given.folder)
-        compare = None if given.compare is None else _known_pairs(frame, _parsed(given.compare))
+        named = _told_apart(frame, _recorded_keys(frame) if methods_by is None else methods_by)
+        compare = None if given.compare is None else _known_pairs(named, _parsed(given.compare))
         options = {"over_seeds": given.over_seeds, "reference": given.reference, "compare": compare, "columns": columns}
         options["methods_by"] = methods_by
         show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, **options)
@@ -211,8 +212,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parsed(text: str) -> list[Pair]:
-    """The pairs of methods in "a=b,c=d".  Raises ``InputError``."""
-    pairs = [tuple(pair.split("=")) for pair in text.split(",") if pair]
+    """The pairs of methods in "a=b,c=d"; a comma before a space is part of a name: "laftr, width 8".
+
+    Raises ``InputError``.
+    """
+    pairs = [tuple(pair.split("=")) for pair in re.split(r",(?! )", text) if pair]
     require(all(len(pair) == 2 and all(pair) for pair in pairs), "compare", text, "pairs as in penalty=erm,ltr=erm")
     return [(pair[0], pair[1]) for pair in pairs]
 

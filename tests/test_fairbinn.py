@@ -17,7 +17,7 @@ from fairrun.methods.lagrangian import Lagrangian
 from fairrun.methods.penalty import Penalty
 from fairrun.models.functional import BinaryClassifier
 from fairrun.models.mlp import MLP
-from fairrun.optim import SGD, Adam
+from fairrun.optim import SGD, Adagrad, Adam
 from tests.contract.test_methods import batch_of
 from tests.synthetic import data, method
 
@@ -186,7 +186,10 @@ def test_with_adam_eta_does_nothing_and_a_user_is_told():
     )
     for name, p in first[0].theta.items():
         torch.testing.assert_close(p, second[0].theta[name], rtol=0, atol=2e-4)
-    assert "eta has no effect" in method("fairbinn").remarks(50)[0]
+    assert "method.eta, if not 0, has no effect" in method("fairbinn").remarks(50)[0]
+    adagrad = Adagrad(lr=0.1, initial_accumulator_value=0.0, eps=1e-8)
+    assert len(paper(fairness_optimizer=adagrad).remarks(50)) == 1
+    assert paper(fairness_optimizer=dataclasses.replace(adagrad, initial_accumulator_value=0.1)).remarks(50) == []
     assert method("fairbinn_sgd").remarks(50) == []
 
 

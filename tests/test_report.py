@@ -376,6 +376,14 @@ def test_the_limits_hold_every_run_and_a_wild_interval_does_not_stretch_them(tmp
     assert high - low < 2.2 * (runs.max() - runs.min())
 
 
+def test_methods_that_are_told_apart_are_compared_by_their_whole_names(tmp_path):
+    sweep(tmp_path)
+    report.main([str(tmp_path), "--methods-by", "method.lam", "--compare", "penalty, lam 0.5=erm,penalty, lam 2=erm"])
+    assert pd.read_csv(tmp_path / "pairs.csv")["first"].tolist() == ["penalty, lam 0.5", "penalty, lam 2"]
+    with pytest.raises(SystemExit, match=r"compare must be one of erm, penalty, lam 0\.5, .* got 'penalty'"):
+        report.main([str(tmp_path), "--methods-by", "method.lam", "--compare", "penalty=erm"])
+
+
 def test_a_recorded_key_that_no_run_has_costs_nobody_the_report(tmp_path, caplog):
     rows = [row | {"report.methods_by": ["model.widht", "method.lam"]} for row in sweep(tmp_path)]
     assert trade(tmp_path, rows).methods["method"].tolist() == [

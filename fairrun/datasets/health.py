@@ -18,10 +18,10 @@ import pandas as pd
 
 from fairrun.data.sources import Files, Source, Unavailable, Wheel, load
 
-AGES = {f"age_{decade}5": f"{decade}0-{decade}9" for decade in range(1, 8)}
+_DECADES = {f"age_{decade}5": f"{decade}0-{decade}9" for decade in range(1, 8)}
 AGES = {
     "age_05": "0-9",
-    **AGES,
+    **_DECADES,
     "age_85": "80+",
 }  # column of the file -> age group, in order of age and of the alphabet
 LEFT_OUT = ["MemberID_t", "YEAR_t", "trainset", "sexMALE", "sexFEMALE", "Charlson>0"]

@@ -16,7 +16,7 @@ start at 0 (no preference among groups), c at 1.  L_A is the mean over a batch, 
 adversary sees y too, where theirs has [s, s y, s (1 - y)]: without it only s can say how z depends on y, so U is not 0
 at equalized odds, and the predictor is driven away from them (on Adult, alpha = 1: a difference of 0.33 in place of
 0.09; ERM has 0.08).
-Differs from the authors' code: none was published that we know of; others' were not compared.
+Differs from the authors' code: not compared.
 """
 
 from dataclasses import dataclass

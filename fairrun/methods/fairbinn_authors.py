@@ -11,8 +11,8 @@ So theta_a descends on the Lagrangian, up to the fairness layers' small step bet
 works through it: the fairness layers, whose lr is 1e-5, hardly move, and Adam takes ``eta`` out of their step.
 
 Letters: theta_f is the fairness layers, theta_a the rest; F is 1/2 mean_s (E[q | s] - E[q])^2 with a second sigmoid,
-q = sigmoid(p).  The code has group 0 in the place of every s: ``fairness_loss: demographic_parity_fairbinn_group_0``, or
-on Adult ``..._group_1``, for its group 0 are the men, and ours the women.
+q = sigmoid(p).  The code has its group 0 in the place of every s: demographic_parity_fairbinn_group_0; but on Adult
+demographic_parity_fairbinn_group_1, for its group 0 are the men, and ours the women.
 Differs from the authors' code: rows are shuffled; a batch without group 0 has no fairness loss, theirs is then NaN and
 stays so; scales are those of the training rows; validation rows are kept for selection.
 """
