@@ -113,7 +113,7 @@ class Adagrad:
     @property
     def scale_free(self) -> bool:
         """But for eps, where the sum starts at 0."""
-        return self.initial_accumulator_value == 0
+        return bool(self.initial_accumulator_value == 0)
 
     def __post_init__(self) -> None:
         _require_rate(self.lr)

@@ -68,8 +68,8 @@ class FairBiNN:
             return []
         name = type(self.fairness_optimizer).__name__
         return [
-            f"method.eta, if not 0, has no effect: {name} divides the gradient by its size, and the fairness layers see no "
-            "other; sweep method.fairness_optimizer.lr or method.follower_steps, or take method=fairbinn_sgd"
+            f"method.eta, if not 0, has no effect: {name} divides a gradient by its size, and the fairness layers see "
+            "no other; sweep method.fairness_optimizer.lr or method.follower_steps, or take method=fairbinn_sgd"
         ]
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
