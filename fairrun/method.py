@@ -115,7 +115,7 @@ class Method(Protocol):
         ...
 
     def update(self, model: Model, state: Any, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
-        """One step: the next state, and what to log, each [R]; ``loss`` among it."""
+        """One step: the next state, its parameters in the same order, and what to log, each [R]; ``loss`` among it."""
         ...
 
 

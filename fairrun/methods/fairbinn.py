@@ -99,7 +99,7 @@ class FairBiNN:
             )
         if self.order == "fairness_first":
             theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer, rate)  # 1
-        return State({**theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}
+        return State({**state.theta, **theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}
 
     def _batches(self, batch: Batch) -> tuple[Batch, Batch]:
         """What the accuracy and the fairness player see."""

@@ -79,4 +79,4 @@ class FairBiNNAuthors:
         grads, loss = gradient(error, theta_a)
         grads = {name: g + g_a[name] for name, g in grads.items()}
         theta_a, opt = move(theta_a, grads, state.opt, self.optimizer, rate)  # 3
-        return State({**theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}
+        return State({**state.theta, **theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}

@@ -101,7 +101,7 @@ class Stackelberg:
 
         theta_a, opt, (_, loss, unfairness, f) = descend(foreseen, theta_a, state.opt, self.optimizer)  # 2
         theta_f = unflatten(f, theta_f)
-        return State({**theta_a, **theta_f}, opt, state.start), {"loss": loss, "unfairness": unfairness}
+        return State({**state.theta, **theta_a, **theta_f}, opt, state.start), {"loss": loss, "unfairness": unfairness}
 
 
 def _answered(loss: Tensor, slope: Tensor, f: Tensor, steps: int) -> Tensor:
