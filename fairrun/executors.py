@@ -4,6 +4,7 @@ An executor maps a function over named tasks and yields ``(name, result)`` as re
 own exceptions, so whatever an executor raises, or yields as ``Lost``, means that a worker died.
 """
 
+import functools
 import importlib.util
 import logging
 import os
@@ -74,7 +75,8 @@ class Loky:
 
         Joblib would run a single worker's tasks in this process: so there are two, and one task at a time.
         """
-        with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads, initializer=_die_with_parent):
+        watch = _watch_of(os.getpid())
+        with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads, initializer=watch):
             return _parallel(function, tasks, max(2, self.workers), self.workers)
 
 
@@ -232,9 +234,14 @@ def _parallel(function: Function, tasks: Mapping[str, Any], processes: int, at_a
     return results
 
 
-def _die_with_parent() -> None:
+@functools.cache
+def _watch_of(parent: int) -> Callable[[], None]:
+    """One and the same object, by which joblib knows that workers may serve again."""
+    return functools.partial(_die_with, parent)
+
+
+def _die_with(parent: int) -> None:
     """In a worker: end it when the process that started it is gone, killed perhaps.  Nobody would take its results."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
