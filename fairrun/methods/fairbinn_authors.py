@@ -8,7 +8,7 @@ not cleared before the accuracy player's backward pass, so that they are added t
     3  theta_a <- theta_a - lr (grad_a mean_i l_i(theta_a, theta_f) + g_a)        with the theta_f of line 2
 
 So theta_a descends on the Lagrangian, up to the fairness layers' small step between its two gradients, and ``eta``
-works through it: the fairness layers, whose lr is 1e-5, hardly move, and Adam takes ``eta`` out of their step.
+works through it: the fairness layers, whose lr is 1e-5, stay near their start, and Adam takes ``eta`` out of it.
 
 Letters: theta_f is the fairness layers, theta_a the rest; F is 1/2 mean_s (E[q | s] - E[q])^2 with a second sigmoid,
 q = sigmoid(p).  The code has its group 0 in the place of every s: demographic_parity_fairbinn_group_0; but on Adult
