@@ -32,9 +32,7 @@ class Alignment:
     """What the histories of one data set's runs say; ``alignment`` makes it."""
 
     dataset: str
-    steps: (
-        pd.DataFrame
-    )  # a row a method, seed and epoch: COLUMNS, NaN where a method has none, the players' shares, stage
+    steps: pd.DataFrame  # a row a method, seed and epoch: COLUMNS (NaN: the method has none), players' shares, stage
     settings: Mapping[str, str]  # in words, of each method whose histories have the columns
     looks: Mapping[str, Look]
     groups: list[str]  # names of the groups

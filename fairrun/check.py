@@ -10,6 +10,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 NO_EFFECT = ("tracker", "report", "resume", "checkpoint_minutes")  # top-level keys that change nothing in the results
 
+OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message says what and what is allowed."""

@@ -16,7 +16,7 @@ import torch
 import fairrun
 from fairrun import quoted
 from fairrun.build import build
-from fairrun.check import NO_EFFECT, InputError, is_integer, is_number, one_of, require
+from fairrun.check import NO_EFFECT, OVER_SEEDS, InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
 from fairrun.fit import Run
 from fairrun.metrics import LABELS_OF_EVERY_GROUP, METRICS
@@ -131,7 +131,7 @@ def check_report(node: Any) -> None:
         one_of("report.columns", name, NAMES)
     names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
     require(names, "report.compare", compare, "a mapping of a method's name to another's")
-    one_of("report.over_seeds", node["over_seeds"], ("mean", "worst"))
+    one_of("report.over_seeds", node["over_seeds"], OVER_SEEDS)
     reference = node["reference"]
     require(reference is None or isinstance(reference, str), "report.reference", reference, "null, a name or a path")
     if reference is not None:
@@ -247,8 +247,10 @@ def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]]) ->
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:
     """What a trained run leaves.  ``data``: its facts; ``stack``: what is known of how it was trained."""
     metric = Metric(**job.config["metric"])
-    history = trained.history.copy()
-    history.loc[history.index[-1], list(trained.postprocessed)] = list(trained.postprocessed.values())
+    history = trained.history
+    if trained.postprocessed:
+        history = history.copy()
+        history.loc[history.index[-1], list(trained.postprocessed)] = list(trained.postprocessed.values())
     epoch, score = select(history, job.config["selection"], metric, job.config["fairness_bound"])
     chosen = history.iloc[epoch].to_dict()
     return {

@@ -38,10 +38,7 @@ def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
 def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
     """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; of two groups the squared gap."""
     rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
-    present = _present(batch)
-    pairs = (present.unsqueeze(2) & present.unsqueeze(1)).triu(1)  # [R, S, S]
-    gaps = (rates.unsqueeze(2) - rates.unsqueeze(1)).square()
-    return (gaps * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+    return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), batch)
 
 
 def demographic_parity_mean_square(p: Tensor, batch: Batch) -> Tensor:
@@ -143,10 +140,7 @@ def mmd(p: Tensor, batch: Batch) -> Tensor:
     kernel = torch.exp(-((p.unsqueeze(2) - p.unsqueeze(1)) / KERNEL_WIDTH).square())  # [R, B, B]
     between = share @ kernel @ share.mT  # [R, S, S] mean kernel of two groups
     within = between.diagonal(dim1=1, dim2=2)
-    distance = within.unsqueeze(2) + within.unsqueeze(1) - 2 * between
-    present = _present(batch)
-    pairs = (present.unsqueeze(2) & present.unsqueeze(1)).triu(1)  # [R, S, S]
-    return (distance * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+    return _mean_over_pairs(within.unsqueeze(2) + within.unsqueeze(1) - 2 * between, batch)
 
 
 LOSSES: dict[str, FairnessLoss] = {
@@ -183,6 +177,13 @@ def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     overall = group_mean(p, torch.zeros_like(_s(batch)), 1, batch.w)  # [R, 1]
     present = _present(batch)
     return torch.where(present, rates - overall, 0.0), present
+
+
+def _mean_over_pairs(distance: Tensor, batch: Batch) -> Tensor:
+    """Mean of ``distance`` [R, S, S] over the pairs of groups that have rows of positive weight, [R]; 0 without one."""
+    present = _present(batch)
+    pairs = (present.unsqueeze(2) & present.unsqueeze(1)).triu(1)  # [R, S, S]
+    return (distance * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
 
 
 def _present(batch: Batch) -> Tensor:

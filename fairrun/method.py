@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from fairrun.check import InputError
 
@@ -188,6 +188,12 @@ def unflatten(flat: Tensor, theta: Theta) -> Theta:
     """``flat`` [R, P] as views in the shapes of ``theta``, laid out as ``flatten`` does."""
     parts = torch.split_with_sizes(flat, [p.numel() // len(p) for p in theta.values()], dim=1)
     return {name: part.view_as(p) for (name, p), part in zip(theta.items(), parts, strict=True)}
+
+
+def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: int) -> Tensor:
+    """A parameter [R, *size] in float64, uniform in +-1/sqrt(num_inputs), each run's from its own generator."""
+    u = torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in generators])
+    return (2 * u - 1) / num_inputs**0.5
 
 
 def mean(v: Tensor, w: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ NOT_SETTINGS = (
     *("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", "postprocess"),
     *NO_EFFECT,
 )
-OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it
 COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
 RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "base_rates.")
 

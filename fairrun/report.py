@@ -17,10 +17,9 @@ from rich.table import Table
 
 from fairrun import page, quoted, tables, traces
 from fairrun.alignment import alignment
-from fairrun.check import InputError, one_of, require
+from fairrun.check import OVER_SEEDS, InputError, one_of, require
 from fairrun.figure import draw
 from fairrun.pairs import SIDES, Pair
-from fairrun.pareto import OVER_SEEDS
 from fairrun.results import load
 from fairrun.tradeoff import LOWER_IS_BETTER, Tradeoff, tradeoff, value, words
 
@@ -201,9 +200,10 @@ def main(arguments: list[str] | None = None) -> None:
             None if text is None else [name for name in text.split(",") if name]
             for text in (given.columns, given.methods_by)
         )
-        frame = load(given.folder)
-        named = _told_apart(frame, _recorded_keys(frame) if methods_by is None else methods_by)
-        compare = None if given.compare is None else _known_pairs(named, _parsed(given.compare))
+        frame, compare = load(given.folder), None
+        if given.compare is not None:
+            named = _told_apart(frame, _recorded_keys(frame) if methods_by is None else methods_by)
+            compare = _known_pairs(named, _parsed(given.compare))
         options = {"over_seeds": given.over_seeds, "reference": given.reference, "compare": compare, "columns": columns}
         options["methods_by"] = methods_by
         show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, **options)

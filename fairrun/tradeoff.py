@@ -1,7 +1,7 @@
 """Everything that a report says about one data set: its settings, its methods, and methods against each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -103,41 +103,14 @@ def tradeoff(
     Raises ``InputError`` if none finished.
     """
     runs = finished(runs)
-    options: dict[str, Any] = {"test_oracle": test_oracle, "columns": columns, "over_seeds": over_seeds}
-    other = _other(runs, metric)
-    options |= {"compared": compared, "points": points}
-    twin = None if other is None else _tradeoff(runs, other, False, None, **options)
-    return _tradeoff(runs, metric, greater_is_better, twin, **options)
-
-
-def _other(runs: pd.DataFrame, metric: str) -> str | None:
-    """Of a demographic parity difference, hard or soft, the other one, if the runs have it."""
-    both = list(AOPAC.values())
-    if metric not in both:
-        return None
-    other = both[1 - both.index(metric)]
-    return other if all(runs.get(f"{split}/{other}", pd.Series()).notna().any() for split in ("val", "test")) else None
-
-
-def _tradeoff(
-    runs: pd.DataFrame,
-    metric: str,
-    greater_is_better: bool,
-    other: Tradeoff | None,
-    *,
-    test_oracle: bool,
-    columns: Sequence[str],
-    compared: Sequence[Pair],
-    over_seeds: str,
-    points: pd.DataFrame | None,
-) -> Tradeoff:
     by = settings(runs)
     dataset = str(runs["dataset"].iloc[0])
     more = [name for name in dict.fromkeys(columns) if name not in ("accuracy", metric)]
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
     table = summarise(runs, metric, columns=more, over_seeds=over_seeds, **options)
     values = areas(runs, metric, **options)
-    return Tradeoff(
+    points = NOTHING if points is None else points
+    trade = Tradeoff(
         dataset=dataset,
         metric=metric,
         columns=more,
@@ -151,9 +124,28 @@ def _tradeoff(
         pairs=paired(runs, by, ["accuracy", metric, *more], compared),
         anchors=anchors(runs),
         ideal=ideal_area(runs),
-        quoted=quoted.of(NOTHING if points is None else points, dataset, metric),
-        other=other,
+        quoted=quoted.of(points, dataset, metric),
+        other=None,
     )
+    other = _other(runs, metric)
+    return trade if other is None else replace(trade, other=_drawn_by(trade, other, points))
+
+
+def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
+    """What is drawn of ``trade`` in another difference; its tables of methods and pairs stay those of ``trade``."""
+    options: dict[str, Any] = {"greater_is_better": False, "columns": []}
+    kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "over_seeds": trade.over_seeds}
+    table = summarise(trade.runs, metric, **options, **kept)
+    return replace(trade, metric=metric, settings=table, quoted=quoted.of(points, trade.dataset, metric), **options)
+
+
+def _other(runs: pd.DataFrame, metric: str) -> str | None:
+    """Of a demographic parity difference, hard or soft, the other one, if the runs have it."""
+    both = list(AOPAC.values())
+    if metric not in both:
+        return None
+    other = both[1 - both.index(metric)]
+    return other if all(runs.get(f"{split}/{other}", pd.Series()).notna().any() for split in ("val", "test")) else None
 
 
 def areas(

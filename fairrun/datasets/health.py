@@ -19,11 +19,8 @@ import pandas as pd
 from fairrun.data.sources import Files, Source, Unavailable, Wheel, load
 
 _DECADES = {f"age_{decade}5": f"{decade}0-{decade}9" for decade in range(1, 8)}
-AGES = {
-    "age_05": "0-9",
-    **_DECADES,
-    "age_85": "80+",
-}  # column of the file -> age group, in order of age and of the alphabet
+# Column of the file -> age group, in order of age and of the alphabet
+AGES = {"age_05": "0-9", **_DECADES, "age_85": "80+"}
 LEFT_OUT = ["MemberID_t", "YEAR_t", "trainset", "sexMALE", "sexFEMALE", "Charlson>0"]
 LEFT_OUT += [f"CharlsonIndexI_{statistic}" for statistic in ("max", "min", "ave", "range", "stdev")]
 FRAME_SHA256 = "206bf2f90f162c924c4b3563408bc064764cbc07f17017a41ea4196a38d0a3d5"

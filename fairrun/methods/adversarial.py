@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, gradients, mean
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, flatten, gradients, mean, move, unflatten
 
 GOALS = ("demographic_parity", "equalized_odds")
 TINY = torch.finfo(torch.float32).tiny
@@ -72,9 +72,8 @@ class Adversarial:
             return mean(losses, batch.w), self._adversary_loss(state.adversary, p, batch)
 
         (g_p, g_a), (loss, adversary_loss) = gradients(both_losses, state.theta)  # 2
-        helping, pull = projection(g_p, g_a), _times(self.alpha[:, 0], g_a)
-        direction = {name: g_p[name] - helping[name] - pull[name] for name in g_p}  # 3
-        theta, opt = self.optimizer.step(state.theta, direction, state.opt)
+        direction = flatten(g_p) - flatten(projection(g_p, g_a)) - self.alpha * flatten(g_a)  # 3, [R, P]
+        theta, opt = move(state.theta, unflatten(direction, state.theta), state.opt, self.optimizer)
         with torch.no_grad():
             p = model.scores(state.theta, batch)
 
@@ -96,15 +95,6 @@ class Adversarial:
 
 def projection(v: Theta, g: Theta) -> Theta:
     """proj_g v = <v, g> / <g, g> g, every run's over all of its parameters; 0 where g is 0."""
-    return _times(_inner(v, g) / _inner(g, g).clamp(min=TINY), g)
-
-
-def _inner(a: Theta, b: Theta) -> Tensor:
-    """The inner product over all parameters, [R]."""
-    first, second = (torch.cat([v[name].flatten(1) for name in a], dim=1) for v in (a, b))  # [R, P], each row in order
-    return (first * second).sum(-1)
-
-
-def _times(factor: Tensor, v: Theta) -> Theta:
-    """Every run's parameters times its own factor, [R]."""
-    return {name: factor.view(-1, *[1] * (p.dim() - 1)) * p for name, p in v.items()}
+    flat_v, flat_g = flatten(v), flatten(g)  # [R, P]
+    inner, square = ((flat * flat_g).sum(-1, keepdim=True) for flat in (flat_v, flat_g))
+    return unflatten(inner / square.clamp(min=TINY) * flat_g, g)

@@ -37,7 +37,19 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, group_mean, label_cells, mean, split
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    descend,
+    group_mean,
+    label_cells,
+    mean,
+    split,
+    uniform,
+)
 
 GOALS = ("demographic_parity", "equalized_odds")
 LEAK = 0.2  # slope of the adversary's ReLU below 0
@@ -75,9 +87,7 @@ class LAFTR:
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
         """The adversary; its hidden layer uniform in +-1/sqrt(number of inputs)."""
         num_inputs = theta["classifier.weight"].shape[1] + (self.goal == "equalized_odds")
-        size = num_inputs + 1, self.adversary_width
-        u = torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in generators])
-        hidden = (2 * u - 1) / num_inputs**0.5
+        hidden = uniform(generators, (num_inputs + 1, self.adversary_width), num_inputs)
         return {
             "adversary.hidden.weight": hidden[:, 1:],
             "adversary.hidden.bias": hidden[:, :1],

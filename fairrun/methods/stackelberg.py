@@ -82,21 +82,21 @@ class Stackelberg:
             losses, p = model.losses_and_scores({**theta_a, **unflatten(f, theta_f)}, batch)  # [R, B]
             return mean(losses, batch.w), LOSSES[self.fairness_loss](p, batch)  # L and F, [R]
 
-        def slope(theta_a: Theta, f: Tensor) -> Tensor:
+        def slope(theta_a: Theta, f: Tensor, *, differentiable: bool) -> Tensor:
             """grad_f phi, [R, P_f]."""
             unfairness = risks(theta_a, f)[1]
-            (g,) = torch.autograd.grad(unfairness.sum(), f, create_graph=self.derivative != "none")
+            (g,) = torch.autograd.grad(unfairness.sum(), f, create_graph=differentiable)
             return share.unsqueeze(-1) * g + (1 - share).unsqueeze(-1) * (f - state.start)
 
         def foreseen(theta_a: Theta) -> tuple[Tensor, ...]:
-            f = flatten(theta_f).requires_grad_()
+            f, unrolled = flatten(theta_f).requires_grad_(), self.derivative == "unrolled"
             for _ in range(self.follower_steps):  # 1
-                f = f - self.follower_lr * slope(theta_a, f)
-                f = f if self.derivative == "unrolled" else f.detach().requires_grad_()
+                f = f - self.follower_lr * slope(theta_a, f, differentiable=unrolled)
+                f = f if unrolled else f.detach().requires_grad_()
             loss, unfairness = risks(theta_a, f)
             total = loss
             if self.derivative == "implicit":
-                total = loss - _answered(loss, slope(theta_a, f), f, self.cg_steps)
+                total = loss - _answered(loss, slope(theta_a, f, differentiable=True), f, self.cg_steps)
             return total, loss, unfairness, f
 
         theta_a, opt, (_, loss, unfairness, f) = descend(foreseen, theta_a, state.opt, self.optimizer)  # 2

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.check import one_of, require
-from fairrun.method import Theta
-from fairrun.models.functional import classified, dropout_mask, layer_names, uniform
+from fairrun.method import Theta, uniform
+from fairrun.models.functional import classified, dropout_mask, layer_names
 
 FAIRNESS_TYPES = ("conv", "residual", "linear")
 

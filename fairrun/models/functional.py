@@ -62,12 +62,6 @@ def layer_names(depth: int, fairness_layers: int, fairness_position: int | None)
     ]
 
 
-def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: int) -> Tensor:
-    """A parameter [R, *size] in float64, uniform in +-1/sqrt(num_inputs), each run's from its own generator."""
-    u = torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in generators])
-    return (2 * u - 1) / num_inputs**0.5
-
-
 def dropout_mask(generators: Sequence[Generator], size: tuple[int, ...], dropout: float) -> Tensor:
     """[R, *size], 0 or 1 / (1 - dropout), each run's from its own generator."""
     keep = 1 - dropout

@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from fairrun.check import require
-from fairrun.method import Theta
-from fairrun.models.functional import Tangent, classified, dropout_mask, layer_names, uniform
+from fairrun.method import Theta, uniform
+from fairrun.models.functional import Tangent, classified, dropout_mask, layer_names
 
 
 @dataclass(frozen=True)
