@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from fairrun.checkpoint import Checkpoint, Progress
 from fairrun.data.table import Data, Table
 from fairrun.method import Batch, Theta, bind
-from fairrun.metrics import evaluate, outcome
+from fairrun.metrics import evaluate, evaluate_tasks, outcome
 from fairrun.models.functional import BinaryClassifier, Network
 from fairrun.native.parts import NativeMLP, accelerate, choose
 
@@ -66,9 +66,9 @@ def fit(
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
-    Methods may differ in their ``PerRun`` fields only.  A run whose loss stops being finite is marked; the others go
-    on.  ``engine`` is one of ``fairrun.native.parts.ENGINES``.  A ``checkpoint`` that holds these runs' progress is
-    continued.
+    Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked;
+    the others go on.  ``engine`` is one of ``fairrun.native.parts.ENGINES``.  A ``checkpoint`` that holds these runs'
+    progress is continued.
     """
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
@@ -102,7 +102,7 @@ def fit(
         first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         for split in ("val", "test"):
-            for name, value in _evaluate(network, state.theta, getattr(data, split), num_groups).items():
+            for name, value in _evaluate(network, state.theta, data, split).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
         lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
@@ -190,7 +190,8 @@ def _generator(seed: int, stream: int) -> Generator:
 def _whole(table: Table, num_runs: int, num_groups: int) -> Batch:
     """A table as one batch; every run sees the same rows."""
     i = torch.arange(len(table.y), device=table.y.device)
-    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, table.y, i, torch.ones_like(table.y), table.s))
+    w = table.y.new_ones(len(table.y))
+    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, table.y, i, w, table.s))
     return Batch(x, y, i, w, s, num_groups=num_groups)
 
 
@@ -203,14 +204,18 @@ def _padded(table: Table, num_runs: int, num_groups: int) -> Batch:
 
 
 @torch.no_grad()
-def _evaluate(network: Network, theta: Theta, table: Table, num_groups: int) -> dict[str, Tensor]:
+def _evaluate(network: Network, theta: Theta, data: Data, split: str) -> dict[str, Tensor]:
     """Every metric on a split, [R]."""
-    return evaluate(outcome(_logits(network, theta, table), table, num_groups))
+    table, num_groups = getattr(data, split), len(data.groups)
+    logits = _logits(network, theta, table)
+    if data.tasks:
+        return evaluate_tasks(logits, table, num_groups, data.tasks, data.train.y.mean(0).tolist())
+    return evaluate(outcome(logits, table, num_groups))
 
 
 @torch.no_grad()
 def predict(network: Network, theta: Theta, table: Table) -> Tensor:
-    """The logits of all rows of a split, [R, N]."""
+    """The logits of all rows of a split, [R, N]; of several tasks [R, N, T]."""
     return _logits(network, theta, table)[:, : len(table.y)]
 
 

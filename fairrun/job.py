@@ -1,5 +1,6 @@
 """One run as data: its configuration, whether it can be trained, its identity, and the record that it leaves."""
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -7,19 +8,21 @@ import logging
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 
 import fairrun
 from fairrun import quoted
-from fairrun.build import build
+from fairrun.build import build, class_of
 from fairrun.check import NO_EFFECT, OVER_SEEDS, InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
 from fairrun.fit import Run
-from fairrun.metrics import LABELS_OF_EVERY_GROUP, METRICS
+from fairrun.method import PerTask
+from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCH_RATE, MATCHED, METRICS
 from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.postprocess import CONSTRAINTS
@@ -29,6 +32,7 @@ from fairrun.selection import RULES, Metric, select
 log = logging.getLogger(__name__)
 GROUPS = ("method", "dataset", "model", "metric")
 NAMES = [metric.__name__ for metric in METRICS]
+OF_TASKS = [f"{MATCH_RATE}{metric.__name__}" for metric in MATCHED]  # metrics that only runs of several tasks have
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     metric = ", ".join(Metric._fields)
     require(set(config["metric"]) == set(Metric._fields), "metric", ", ".join(config["metric"]), f"the keys {metric}")
-    one_of("metric.name", config["metric"]["name"], NAMES)
+    one_of("metric.name", config["metric"]["name"], [*NAMES, *OF_TASKS])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
     cores = os.cpu_count() or 1
@@ -107,8 +111,20 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     method = build(config["method"], "method")
     for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
         _say(remark)
-    build(config["model"], "model", num_features=0)  # the data says how many features there are
+    network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+def network(config: dict[str, Any], num_features: int, num_tasks: int = 0, categories: Sequence[int] = ()) -> Network:
+    """The network of a configuration, which is told of the data what its class has a field for.
+
+    ``num_tasks`` 0: one label.  Raises ``InputError``.
+    """
+    cls = class_of(config["model"]["_target_"], "model")
+    told = {"num_features": num_features, "num_tasks": max(1, num_tasks), "categories": list(categories)}
+    fields = {field.name for field in dataclasses.fields(cls)}
+    model: Network = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
+    return model
 
 
 def _no_remarks(epochs: int) -> list[str]:
@@ -160,33 +176,85 @@ def facts(data: Data) -> dict[str, Any]:
     splits = {split: getattr(data, split) for split in ("train", "val", "test")}
     rows = {split: len(table.y) for split, table in splits.items()}
     splits["balanced"] = data.train.rows(data.balanced)  # counted in train
+    of_tasks = dict(splits)
+    if data.tasks:
+        of_tasks = {
+            f"{task}/{split}": table.task(t) for t, task in enumerate(data.tasks) for split, table in splits.items()
+        }
     cells = {
-        split: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
-        for split, t in splits.items()
+        key: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
+        for key, t in of_tasks.items()
     }
     return {
         "groups": data.groups,
+        "tasks": list(data.tasks),
         "features": len(data.features),
+        "categories": list(data.categories),
         "rows": rows,
-        "base_rates": cells,  # [rows, rows of class 1] of each group
+        "base_rates": cells,  # [rows, rows of class 1] of each group; of several tasks by "task/split"
+        "exclusive": _exclusive(data),
         "data_sha256": data.sha256,
+    }
+
+
+def _exclusive(data: Data) -> dict[str, int]:
+    """How many training rows have label 0 in a task and label 1 in every other, by task."""
+    ones = data.train.y.sum(-1)
+    return {
+        task: int(((data.train.y[:, t] == 0) & (ones == len(data.tasks) - 1)).sum())
+        for t, task in enumerate(data.tasks)
     }
 
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
-    network = build(config["model"], "model", num_features=data["features"])
+    model = network(config, data["features"], len(data["tasks"]), data["categories"])
+    method = build(config["method"], "method")
+    _check_tasks(config, method, model, data)
     _check_metric(config["metric"]["name"], data)
-    needs = build(config["method"], "method").needs
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
-    if "fairness" in needs:
-        _check_fairness_layers(config, network)
-    if "s" in needs:
+    if "fairness" in method.needs:
+        _check_fairness_layers(config, model)
+    if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
-    if "val" in needs:
+    if "val" in method.needs:
         _check_balanced(config, data)
+
+
+def _check_tasks(config: dict[str, Any], method: Any, model: Network, data: dict[str, Any]) -> None:
+    """That method, model and data are all of one label, or all of several."""
+    tasks, name = data["tasks"], type(method).__name__
+    heads = any(part.startswith("head.") for part in model.init([torch.Generator()]))
+    if "tasks" not in method.needs:
+        require(not tasks, "dataset.task", None, f"one of {', '.join(tasks)}: {name} learns one label")
+        require(
+            not heads,
+            "model",
+            config["model"]["_target_"],
+            f"a network with one output (mlp, linear): {name} learns one label",
+        )
+        require(
+            config["metric"]["name"] in NAMES, "metric.name", config["metric"]["name"], f"one of {', '.join(NAMES)}"
+        )
+        return
+    dataset = config["dataset"]
+    chosen = {key: dataset[key] for key in ("tasks", "task") if key in dataset}
+    require(tasks, "dataset.tasks", chosen, f"labels by name, and dataset.task null: {name} learns several together")
+    require(
+        heads,
+        "model",
+        config["model"]["_target_"],
+        f"shared_bottom, which has a head for each task: {name} learns several",
+    )
+    require(config["postprocess"] is None, "postprocess", config["postprocess"], "null with several tasks")
+    hints = get_type_hints(type(method))
+    for field in dataclasses.fields(method):
+        value = getattr(method, field.name)
+        if hints[field.name] == PerTask and isinstance(value, list):
+            allowed = f"a number, or a list of {len(tasks)}, one for each of {', '.join(tasks)}"
+            require(len(value) == len(tasks), f"method.{field.name}", value, allowed)
 
 
 def _check_fairness_layers(config: dict[str, Any], network: Network) -> None:
@@ -197,18 +265,20 @@ def _check_fairness_layers(config: dict[str, Any], network: Network) -> None:
 
 
 def _check_metric(name: str, data: dict[str, Any]) -> None:
-    for label in LABELS_OF_EVERY_GROUP.get(name, ()):
-        for split in ("val", "test"):
-            for group, (rows, positive) in zip(data["groups"], data["base_rates"][split], strict=True):
-                if (rows - positive, positive)[label] == 0:
+    for label in LABELS_OF_EVERY_GROUP.get(name.removeprefix(MATCH_RATE), ()):
+        for key, cells in data["base_rates"].items():
+            task, _, split = key.rpartition("/")
+            for group, (rows, positive) in zip(data["groups"], cells, strict=True):
+                if split in ("val", "test") and (rows - positive, positive)[label] == 0:
+                    of = f" of task {task!r}" if task else ""
                     raise InputError(
-                        f"metric.name={name} needs {split} rows of every group with label {label}, got none of "
+                        f"metric.name={name} needs {split} rows of every group with label {label}{of}, got none of "
                         f"{group!r} (among its {rows} {split} rows); merge or drop the group, or choose another metric"
                     )
 
 
 def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
-    rows = [n for n, _ in data["base_rates"]["train"]]
+    rows = [n for n, _ in next(cells for key, cells in data["base_rates"].items() if key.endswith("train"))]
     shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:

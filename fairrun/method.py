@@ -4,7 +4,8 @@ Every tensor in a method has a leading run axis R: one run is R = 1, a sweep tra
 reduces over the last axis only, so runs cannot touch each other, and the gradient of the summed loss is every run's own
 gradient.
 
-Letters: R runs, N rows of a split, B rows of a batch, D features, S values of the sensitive attribute, G groups.
+Letters: R runs, N rows of a split, B rows of a batch, D features, T tasks, S values of the sensitive attribute, G
+groups.
 """
 
 import copy
@@ -18,6 +19,7 @@ from torch import Generator, Tensor
 from fairrun.check import InputError
 
 PerRun = Tensor  # a float in the config; in training a tensor [R, 1], one value per run: it broadcasts against [R, ...]
+PerTask = Tensor | list[float]  # a number, or a list with one for each task; in training a tensor, [R, 1] or [R, T]
 Theta = dict[str, Tensor]  # parameters by name, each [R, ...]
 RowLoss = Callable[[Tensor, Tensor], Tensor]  # of every row's cross-entropy and probability of class 1, all [R, B]
 
@@ -26,7 +28,7 @@ class Batch(NamedTuple):
     """Rows of a data set.  A row with ``w`` 0 is padding: it weighs nothing."""
 
     x: Tensor  # [R, B, D] features
-    y: Tensor  # [R, B] labels, 0.0 or 1.0
+    y: Tensor  # [R, B] labels, 0.0 or 1.0; for a method of several tasks [R, B, T]
     i: Tensor  # [R, B] row numbers in the training set
     w: Tensor  # [R, B] 1.0 for a real row, 0.0 for padding of the last batch
     s: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}; None where it is withheld
@@ -40,11 +42,11 @@ class Model(Protocol):
     """What a method sees of a network: pure functions of the parameters."""
 
     def losses(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's loss, [R, B]."""
+        """Every row's loss, [R, B]; of several tasks [R, B, T]."""
         ...
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's probability of class 1, [R, B]."""
+        """Every row's probability of class 1, [R, B]; of several tasks [R, B, T]."""
         ...
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -103,8 +105,9 @@ class Method(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it needs beyond x, y and i, any of {"s", "val", "fairness"}: the sensitive attribute and the validation
-        batch, which training may then see; a network with parameters of the group "fairness".  A class attribute.
+        """What it needs beyond x, y and i, any of {"s", "val", "fairness", "tasks"}: the sensitive attribute and the
+        validation batch, which training may then see; a network with parameters of the group "fairness"; labels of
+        several tasks, and a network with a head for each.  A class attribute.
         """
         ...
 
@@ -196,6 +199,12 @@ def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: 
     return (2 * u - 1) / num_inputs**0.5
 
 
+def per_task(value: PerTask, num_tasks: int) -> Tensor:
+    """A bound field of one number for each task, [R, T]."""
+    assert isinstance(value, Tensor)
+    return value.expand(-1, num_tasks)
+
+
 def mean(v: Tensor, w: Tensor) -> Tensor:
     """Mean of ``v`` [R, B] over the real rows of a batch, those with ``w`` [R, B] 1 -> [R]."""
     return (w / w.sum(-1, keepdim=True) * v).sum(-1)
@@ -231,7 +240,8 @@ def label_cells(batch: Batch) -> Tensor:
 
 
 def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any:
-    """R methods that differ in ``PerRun`` fields only -> one method that holds the runs' values as tensors [R, 1].
+    """R methods that differ in ``PerRun`` and ``PerTask`` fields only -> one method that holds the runs' values as
+    tensors [R, 1], or [R, T].
 
     The fields of nested dataclasses, such as optimizers, are bound too.  The result is a copy: values were checked as
     numbers when the methods were made.  Raises ``InputError`` where a class or another field differs.
@@ -247,6 +257,11 @@ def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any
         values = [getattr(method, field.name) for method in methods]
         if hints[field.name] in (PerRun, float):
             value = torch.tensor(values, dtype=torch.float64).to(dtype).to(device).unsqueeze(-1)
+        elif hints[field.name] == PerTask:
+            lists = [value if isinstance(value, list) else [value] for value in values]
+            longest = max(map(len, lists))
+            full = [numbers * longest if len(numbers) == 1 else numbers for numbers in lists]
+            value = torch.tensor(full, dtype=torch.float64).to(dtype).to(device)
         elif dataclasses.is_dataclass(values[0]):
             value = bind(values, dtype, device)
         elif all(value == values[0] for value in values):

@@ -1,11 +1,12 @@
 """Accuracy and fairness of R runs on one split, named as in fairlearn.
 
 Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  A decision is 1 where the
-probability is above 0.5.  Differences are largest minus smallest over the groups that have a row to count, so they are
-symmetric in the groups; with one such group they are 0, with none NaN.  A rate over no rows is NaN.
+probability is above 0.5; of several tasks some metrics are also given at the threshold of ``matched``.  Differences are
+largest minus smallest over the groups that have a row to count, so they are symmetric in the groups; with one such
+group they are 0, with none NaN.  A rate over no rows is NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,22 +38,22 @@ def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
     p = torch.sigmoid(logits.double())[:, :num_rows]
     logits = logits[:, :num_rows]
     decisions = (logits > 0).float()  # sums of 0 and 1 are exact in float32 up to 2^24
-    return Outcome(logits, p, *_counted(decisions, table, num_groups))
+    return Outcome(logits, p, *_counted(decisions, table.y, table.s, num_groups))
 
 
 def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
     """Decisions that are 1 with probability ``p`` [R, N] float64, each row's apart: counts are expected values, and a
     row's score is its ``p``.
     """
-    return Outcome(p, p, *_counted(p, table, num_groups))
+    return Outcome(p, p, *_counted(p, table.y, table.s, num_groups))
 
 
-def _counted(decisions: Tensor, table: Table, num_groups: int) -> tuple[Tensor, ...]:
+def _counted(decisions: Tensor, y: Tensor, s: Tensor, num_groups: int) -> tuple[Tensor, ...]:
     """Labels and groups, the number of rows, and how many are decided 1, by ``decisions`` [R, N] in [0, 1]."""
-    cells = F.one_hot(2 * table.s + table.y.long(), 2 * num_groups).to(decisions)  # [N, 2S]
+    cells = F.one_hot(2 * s + y.long(), 2 * num_groups).to(decisions)  # [N, 2S]
     rows, selected = cells.sum(0).double(), (decisions @ cells).double()
     shape = (num_groups, 2)
-    return table.y.double(), table.s, rows.unflatten(0, shape), selected.unflatten(1, shape)
+    return y.double(), s, rows.unflatten(0, shape), selected.unflatten(1, shape)
 
 
 def accuracy(o: Outcome) -> Tensor:
@@ -204,6 +205,8 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     balanced_accuracy_difference,
     worst_group_balanced_accuracy,
 )
+MATCHED = (accuracy, false_positive_rate_difference, equal_opportunity_difference)  # of several tasks, besides 0.5
+MATCH_RATE = "match_rate_"  # prefix of their names
 LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a row of; without, the group does not count
     "equal_opportunity_difference": (1,),
     "false_positive_rate_difference": (0,),
@@ -226,8 +229,48 @@ def evaluate(o: Outcome) -> dict[str, Tensor]:
     for metric in GROUP_METRICS:
         for g, value in enumerate(metric(o).unbind(-1)):
             values[f"{metric.__name__.removeprefix('group_')}/s={g}"] = value
+    return _known(o, values)
+
+
+def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """NaN for a run with a logit that is not finite."""
     known = o.logits.isfinite().all(-1)
     return {name: torch.where(known, value, torch.nan) for name, value in values.items()}
+
+
+def matched(o: Outcome, rate: float) -> Outcome:
+    """The same scores, decided 1 from the threshold on at which a share of ``rate`` [0, 1] of the rows is, and a row.
+
+    As MTA-F's code (Wang et al., KDD 2021), which takes the share of label 1 among the training rows: the threshold is
+    the score with int((1 - rate) N) - 1 others below it, or the least.  It comes from the very rows that are decided.
+    """
+    below = max(0, int((1 - rate) * len(o.y)) - 1)
+    threshold = o.p.kthvalue(below + 1, dim=-1, keepdim=True).values
+    return Outcome(o.logits, o.p, *_counted((o.p >= threshold).float(), o.y, o.s, len(o.rows)))
+
+
+def evaluate_tasks(
+    logits: Tensor, table: Table, num_groups: int, tasks: Sequence[str], rates: Sequence[float]
+) -> dict[str, Tensor]:
+    """Every metric of every task as "name/task" and "name/task/s=g", and its mean over tasks as "name" and "name/s=g".
+
+    ``logits`` [R, M, T] as of ``outcome``; ``rates``: of the tasks the share of label 1 in training, at which
+    ``MATCHED`` are evaluated besides, as "match_rate_name".
+    """
+    found = {}
+    for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
+        o = outcome(logits[..., t].contiguous(), table.task(t), num_groups)
+        at_rate = matched(o, rate)
+        found[task] = evaluate(o) | _known(o, {f"{MATCH_RATE}{metric.__name__}": metric(at_rate) for metric in MATCHED})
+    names = next(iter(found.values()))
+    means = {name: torch.stack([values[name] for values in found.values()]).mean(0) for name in names}
+    return means | {of_task(name, task): value for task, values in found.items() for name, value in values.items()}
+
+
+def of_task(name: str, task: str) -> str:
+    """The name of a metric, or of a group's, of one task: "accuracy/s=0" -> "accuracy/TASK/s=0"."""
+    metric, slash, group = name.partition("/")
+    return f"{metric}/{task}{slash}{group}"
 
 
 def _correct(o: Outcome) -> Tensor:

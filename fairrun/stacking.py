@@ -1,7 +1,7 @@
 """A sweep's jobs as stacks: what trains side by side, what is done already, and the writing of what comes out.
 
-A stack is jobs that differ only in seed, in post-processing and in the ``PerRun`` fields of the method and its
-optimizers.  No Hydra here.
+A stack is jobs that differ only in seed, in post-processing and in the ``PerRun`` and ``PerTask`` fields of the method
+and its optimizers.  No Hydra here.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from fairrun.checkpoint import Checkpoint
 from fairrun.data.table import Data, Table
 from fairrun.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.fit import Run, fit
-from fairrun.job import Job, check, check_data, collapse, digest, facts, failed, is_finished, load, record
-from fairrun.method import PerRun
+from fairrun.job import Job, check, check_data, collapse, digest, facts, failed, is_finished, load, network, record
+from fairrun.method import PerRun, PerTask
 from fairrun.native.parts import choose
 from fairrun.postprocess import postprocess
 from fairrun.progress import Display, is_published, publish
@@ -107,7 +107,7 @@ def _shape(config: dict[str, Any]) -> str:
 def _static(node: dict[str, Any]) -> dict[str, Any]:
     """The node of a method or an optimizer without the fields that hold one value per run."""
     hints = get_type_hints(class_of(node["_target_"], "method"))
-    kept = {key: value for key, value in node.items() if hints.get(key) not in (PerRun, float)}
+    kept = {key: value for key, value in node.items() if hints.get(key) not in (PerRun, PerTask, float)}
     return {key: _static(v) if isinstance(v, dict) and "_target_" in v else v for key, v in kept.items()}
 
 
@@ -116,7 +116,7 @@ def _fitting(config: dict[str, Any], num_features: Callable[[dict[str, Any]], in
     most = MOST_RUNS[config["device"]]
     if config["device"] != "cpu":
         return most
-    width = build(config["model"], "model", num_features=num_features(config)).widest
+    width = network(config, num_features(config)).widest
     return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * width)))
 
 
@@ -130,9 +130,9 @@ def train(task: Task) -> Trained | Failure:
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
         publish(task.work, task.name, 0, math.nan)
-        network = build(config["model"], "model", num_features=len(data.features))
+        model = network(config, len(data.features), len(data.tasks), data.categories)
         runs = fit(
-            network,
+            model,
             [build(config["method"], "method") for config in task.configs],
             [config["seed"] for config in task.configs],
             data,
@@ -147,7 +147,7 @@ def train(task: Task) -> Trained | Failure:
         rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
         for run, own in zip(runs, task.configs, strict=True):
             if own["postprocess"] is not None and run.failure is None:
-                run.postprocessed = postprocess(own["postprocess"], network, run.theta, rows)
+                run.postprocessed = postprocess(own["postprocess"], model, run.theta, rows)
         trained = [dataclasses.replace(run, theta={}) for run in runs]
         return Trained(trained, engine, round(time.perf_counter() - started, 3))
     except Exception as error:

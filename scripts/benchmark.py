@@ -22,7 +22,7 @@ from fairrun.bargaining import nash_bargaining
 from fairrun.build import build
 from fairrun.data.table import Data
 from fairrun.fit import fit
-from fairrun.job import load
+from fairrun.job import load, network
 from fairrun.results import read
 from fairrun.train import CONF
 from scripts import loader_loop, meta_loop, player_loop
@@ -56,9 +56,9 @@ def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int, engine
 
 def trained(data: Data, config: dict[str, Any], batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
     """Runs of one configuration by ``fit``.  Returns the number of steps of all of them."""
-    network = build(config["model"], "model", num_features=len(data.features))
+    model = network(config, len(data.features), len(data.tasks), data.categories)
     method = build(config["method"], "method")
-    fit(network, [method] * num_runs, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
+    fit(model, [method] * num_runs, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
     rows = len(data.train.y) - len(data.balanced) * ("val" in method.needs)
     return num_runs * epochs * -(-rows // batch)
 

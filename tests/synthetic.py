@@ -42,6 +42,19 @@ def table(num_rows: int, seed: int, num_groups: int = 3, num_features: int = 6) 
     return Table(x, y, s)
 
 
+def data_of_tasks(num_tasks: int = 3, num_groups: int = 3) -> Data:
+    """The rows of ``data`` with labels of several tasks, the first of them the same."""
+    one = data(num_groups)
+    tables = {}
+    for k, split in enumerate(("train", "val", "test")):
+        rows = getattr(one, split)
+        g = torch.Generator().manual_seed(100 + k)
+        noise = 0.5 * torch.randn(len(rows.y), num_tasks - 1, generator=g, dtype=torch.float64)
+        more = (rows.x[:, 2 : num_tasks + 1] + 0.5 * rows.x[:, :1] + noise > 0.5).double()
+        tables[split] = rows._replace(y=torch.cat([rows.y.unsqueeze(-1), more], dim=-1))
+    return one._replace(**tables, tasks=[f"task{t}" for t in range(num_tasks)])
+
+
 def data(num_groups: int = 3) -> Data:
     """150 train rows, which 32 do not divide, and odd numbers of validation and test rows."""
     train, val, test = (table(n, seed, num_groups) for seed, n in enumerate((150, 61, 83)))

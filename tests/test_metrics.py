@@ -370,7 +370,7 @@ def test_differences_are_0_under_parity(case, num_groups):
     s = np.repeat(np.arange(num_groups), len(y))
     values = evaluated(np.tile(logits, num_groups), np.tile(y, num_groups), s, num_groups)
     for name in DIFFERENCES:
-        assert values[name] == 0, name
+        assert values[name] == pytest.approx(0, abs=1e-14), name  # a mean score may round differently in each group
 
 
 def padded_case(dtype, seed=0, num_rows=53):

@@ -19,6 +19,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"data", "datasets"},
     {"method"},
     {"losses", "optim", "models", "metrics", "bargaining"},
+    {"tasks"},
     {"native"},
     {"methods"},
     {"fit"},

@@ -18,6 +18,7 @@ from torch import Tensor
 from fairrun.check import InputError, require
 from fairrun.data.sources import write_frame
 from fairrun.data.table import Data, Split, divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.tasks import Task
 
 MODES = {1: "L", 3: "RGB"}  # Pillow's, by number of channels
 
@@ -54,7 +55,7 @@ class ImageDataset:
         refuse_unknown_columns(frame, "label", [self.label])
         refuse_unknown_columns(frame, "sensitive", self.sensitive)
         refuse_missing_values(frame, [self.label, *self.sensitive])
-        divided = divide(frame, self.label, self.positive, self.sensitive, self.split)
+        divided = divide(frame, {"": Task(self.label, self.positive)}, self.sensitive, self.split)
         pixels = self.rows.pixels(frame, self.path)
         digest = hashlib.sha256(write_frame(frame))
         digest.update(np.ascontiguousarray(pixels).data)

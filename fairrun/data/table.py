@@ -4,7 +4,7 @@ Whatever is learned from data (categories, means, scales) is learned from traini
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -16,16 +16,17 @@ from torch import Tensor
 from fairrun.check import InputError, is_integer, is_number, one_of, require
 from fairrun.data.sources import write_frame
 from fairrun.data.split import per_cell, per_cell_with_replacement, stratified
+from fairrun.data.tasks import Task, tasks
 
 # Numbers to mean 0 and variance 1; the columns of categories too; numbers to [0, 1]; all as they are
 SCALES = ("numbers", "all", "range", "none")
 
 
 class Table(NamedTuple):
-    """The rows of one split.  N rows, D features."""
+    """The rows of one split.  N rows, D features, T tasks."""
 
     x: Tensor  # [N, D] features
-    y: Tensor  # [N] labels, 0.0 or 1.0
+    y: Tensor  # [N] labels, 0.0 or 1.0; of several tasks [N, T]
     s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
 
     def to(self, device: str, dtype: torch.dtype) -> "Table":
@@ -35,6 +36,10 @@ class Table(NamedTuple):
     def rows(self, i: Tensor) -> "Table":
         """The rows ``i`` alone; as bool [N], or as numbers."""
         return Table(self.x[i], self.y[i], self.s[i])
+
+    def task(self, t: int) -> "Table":
+        """The same rows with the labels of task ``t`` alone."""
+        return self._replace(y=self.y[:, t].contiguous())
 
 
 class Data(NamedTuple):
@@ -47,6 +52,8 @@ class Data(NamedTuple):
     groups: list[str]  # S names: the values of the sensitive attribute, "sex=Female" or "sex=Female, race=Black"
     sha256: str  # of the frame that the tables were made from
     balanced: Tensor  # [M] rows of train: equally many of each cell of group and label, for methods that validate
+    tasks: Sequence[str] = ()  # T names; none where there is one label
+    categories: Sequence[int] = ()  # how many of the last features are each column's of categories
 
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data elsewhere."""
@@ -55,7 +62,7 @@ class Data(NamedTuple):
 
     def held_out(self) -> tuple[Table, Table]:
         """The training rows apart: those that a method trains on, and the balanced ones that it validates on."""
-        trained = torch.ones_like(self.train.y, dtype=torch.bool).index_fill(0, self.balanced, False)
+        trained = torch.ones_like(self.train.s, dtype=torch.bool).index_fill(0, self.balanced, False)
         return self.train.rows(trained), self.train.rows(self.balanced)
 
 
@@ -91,9 +98,9 @@ class Split:
     def rows(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> dict[str, np.ndarray]:
         """The rows of train, val and test, and ``balanced``, which are rows of train."""
         rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
-        cells, every = 2 * s + y.astype(np.int64), np.arange(len(frame))
+        cells, every = _cells(s, y), np.arange(len(frame))
         balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
-        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
+        test = self._test(frame, cells, y.size // len(y), np.setdiff1d(every, balanced), rng)
         rest = np.setdiff1d(every, np.concatenate([test, balanced]))
         in_val = self._val(frame, cells, rest, rng)
         split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
@@ -104,7 +111,9 @@ class Split:
             balanced = split["train"][per_cell(cells[split["train"]], self.balanced, apart)]
         return split | {"balanced": balanced}
 
-    def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _test(
+        self, frame: pd.DataFrame, cells: np.ndarray, num_labels: int, rows: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
         if self.test == "official":
             if "split" not in frame or set(frame["split"]) - {"val"} != {"train", "test"}:
@@ -116,9 +125,10 @@ class Split:
         if self.balance_test:
             number = int(fraction * len(frame) / len(np.unique(cells)))
             for cell in np.setdiff1d(cells, cells[rows]):
+                group, labels = divmod(cell, 2**num_labels)
                 raise InputError(
                     "dataset.split.balance_test=true needs two rows or more of every group and label, got one with "
-                    f"label {cell % 2} in group {cell // 2} (of dataset.sensitive, sorted, from 0)"
+                    f"label {labels:0{num_labels}b} in group {group} (of dataset.sensitive, sorted, from 0)"
                 )
             return rows[per_cell_with_replacement(cells[rows], number, rng)]
         return rows[stratified(cells[rows], fraction, rng)]
@@ -130,6 +140,13 @@ class Split:
         return stratified(cells[rows], self.val, rng)
 
 
+def _cells(s: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The cell of group and labels that each row is in, 2 s + y of one label [N]; ``y`` is [N] or [N, T]."""
+    for labels in y.reshape(len(y), -1).astype(np.int64).T:
+        s = 2 * s + labels
+    return s
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set's schema; ``load`` makes tensors of it."""
@@ -137,6 +154,8 @@ class Dataset:
     rows: Rows
     label: str  # column to predict, with two values
     positive: str | int | float  # the value of ``label`` that is class 1
+    tasks: Mapping[str, Mapping[str, str | int | float]]  # names -> labels in the place of the one: fairrun.data.tasks
+    task: str | None  # of ``tasks`` the one to predict; None: all together
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
     include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
     states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
@@ -158,14 +177,21 @@ class Dataset:
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
         one_of("scale", self.scale, SCALES)
+        named = tasks(self.tasks)
+        allowed = f"null or one of {', '.join(named)}" if named else "null without dataset.tasks"
+        require(self.task is None or self.task in named, "task", self.task, allowed)
 
     def load(self) -> Data:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
         frame = self.rows.frame(self.path)
         numeric, categorical = self._features(frame)
-        refuse_missing_values(frame, [*numeric, *categorical, self.label, *self.sensitive])
-        divided = divide(frame, self.label, self.positive, self.sensitive, self.split)
-        encoder = _encoder(numeric, categorical, self.scale).fit(frame.iloc[divided.rows["train"]])
+        labels = self._labels()
+        columns = [task.column for task in labels.values()]
+        refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive])
+        divided = divide(frame, labels, self.sensitive, self.split)
+        divided = divided if self.task is None else divided.only(self.task)
+        train = frame.iloc[divided.rows["train"]]
+        encoder = _encoder(numeric, categorical, self.scale).fit(train)
         omitted = {f"{column}={category}" for column, values in self.omitted.items() for category in values}
         features = {name: k for k, name in enumerate(encoder.get_feature_names_out()) if name not in omitted}
         kept = list(features.values())
@@ -174,10 +200,18 @@ class Dataset:
             for name, rows in divided.rows.items()
         }
         digest = hashlib.sha256(write_frame(frame)).hexdigest()
-        return divided.data(x, list(features), digest)
+        data = divided.data(x, list(features), digest)
+        sizes = [len(set(train[column]) - set(self.omitted.get(column, []))) for column in categorical]
+        return data._replace(categories=[size for size in sizes if size])
+
+    def _labels(self) -> dict[str, Task]:
+        """What is to be predicted, by name; the one label is ""."""
+        return tasks(self.tasks) or {"": Task(self.label, self.positive)}
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         refuse_unknown_columns(frame, "label", [self.label])
+        for task in tasks(self.tasks).values():
+            refuse_unknown_columns(frame, task.key.removeprefix("dataset."), [task.column])
         for key, columns in (
             ("sensitive", self.sensitive),
             ("numeric", self.numeric),
@@ -192,9 +226,9 @@ class Dataset:
                 raise InputError(f"dataset.omitted.{key} must hold values of that column, got {value!r}")
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
-        taken = {self.label, "split"}
+        taken = {self.label, *(task.column for task in tasks(self.tasks).values()), "split"}
         for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):
-            for column in taken & set(columns or []):
+            for column in sorted(taken & set(columns or [])):
                 raise InputError(f"dataset.{key} must hold no label and no split, got {column!r}")
         if not self.include_sensitive:
             taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
@@ -220,39 +254,47 @@ class Dataset:
 class Divided(NamedTuple):
     """What tables and images have in common: labels, groups and splits of the rows of a frame."""
 
-    y: np.ndarray  # [N] labels, 0.0 or 1.0
+    y: np.ndarray  # [N] labels, 0.0 or 1.0; of several tasks [N, T]
     s: np.ndarray  # [N] sensitive attribute in {0..S-1}
     groups: list[str]  # S names
+    tasks: list[str]  # T names; none where there is one label
     rows: dict[str, np.ndarray]  # of train, val and test
     balanced: np.ndarray  # [M] positions in the rows of train
+
+    def only(self, task: str) -> "Divided":
+        """With the labels of one task alone; the rows of each split stay those that all tasks share."""
+        return self._replace(y=self.y[:, self.tasks.index(task)], tasks=[])
 
     def data(self, x: Mapping[str, Tensor], features: list[str], sha256: str) -> Data:
         """With the features [N, D] of each split."""
         y, s = torch.from_numpy(self.y), torch.from_numpy(self.s)
         tables = {name: Table(x[name], y[rows], s[rows]) for name, rows in self.rows.items()}
         return Data(
-            **tables, features=features, groups=self.groups, sha256=sha256, balanced=torch.from_numpy(self.balanced)
+            train=tables["train"],
+            val=tables["val"],
+            test=tables["test"],
+            features=features,
+            groups=self.groups,
+            sha256=sha256,
+            balanced=torch.from_numpy(self.balanced),
+            tasks=self.tasks,
         )
 
 
-def divide(frame: pd.DataFrame, label: str, positive: str | int | float, sensitive: list[str], split: Split) -> Divided:
-    """Labels, groups and splits of ``frame``, whose columns of these roles are there and have no missing value."""
-    y = _labels(frame, label, positive)
+def divide(frame: pd.DataFrame, labels: Mapping[str, Task], sensitive: list[str], split: Split) -> Divided:
+    """Labels, groups and splits of ``frame``, whose columns of these roles are there and have no missing value.
+
+    ``labels`` by name: several tasks, or the one label under the name "".
+    """
+    columns = {name: task.labels(frame) for name, task in labels.items()}
+    tasks = [name for name in columns if name]
+    y = np.stack(list(columns.values()), axis=-1) if tasks else columns[""]
     s, groups = _groups(frame, sensitive)
     rows = split.rows(frame, y, s)
     train, balanced = rows["train"], rows.pop("balanced")
-    _refuse_groups_without_positives(y[train], s[train], groups, sensitive)
-    return Divided(y, s, groups, rows, np.searchsorted(train, balanced))
-
-
-def _labels(frame: pd.DataFrame, label: str, positive: str | int | float) -> np.ndarray:
-    values = sorted(frame[label].unique(), key=str)
-    if len(values) != 2:
-        shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
-        raise InputError(f"dataset.label={label} must have two values, got {len(values)}: {shown}")
-    if positive not in values:
-        raise InputError(f"dataset.positive must be one of {', '.join(map(str, values))}, got {positive!r}")
-    return (frame[label] == positive).to_numpy(dtype=np.float64)
+    for task, values in columns.items():
+        _refuse_groups_without_positives(values[train], s[train], groups, sensitive, task)
+    return Divided(y, s, groups, tasks, rows, np.searchsorted(train, balanced))
 
 
 def _groups(frame: pd.DataFrame, sensitive: list[str]) -> tuple[np.ndarray, list[str]]:
@@ -307,10 +349,13 @@ def refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
             )
 
 
-def _refuse_groups_without_positives(y: np.ndarray, s: np.ndarray, groups: list[str], sensitive: list[str]) -> None:
+def _refuse_groups_without_positives(
+    y: np.ndarray, s: np.ndarray, groups: list[str], sensitive: list[str], task: str
+) -> None:
+    of = f" of task {task!r}" if task else ""
     for g, name in enumerate(groups):
         if not (y[s == g] == 1).any():
             raise InputError(
-                f"dataset.sensitive={sensitive}: every group must have a positive row in train, got none in {name!r} "
-                f"({int((s == g).sum())} train rows); merge or drop the group"
+                f"dataset.sensitive={sensitive}: every group must have a positive row{of} in train, got none in "
+                f"{name!r} ({int((s == g).sum())} train rows); merge or drop the group"
             )

@@ -33,7 +33,7 @@ class Network(Protocol):
         ...
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B].  Without masks nothing is dropped."""
+        """[R, B, D] -> [R, B]; of several tasks [R, B, T].  Without masks nothing is dropped."""
         ...
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
@@ -76,7 +76,7 @@ def classified(theta: Theta, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class BinaryClassifier:
-    """A network with the logistic loss: what methods see as ``model``."""
+    """A network with the logistic loss: what methods see as ``model``.  With several tasks [R, B] is [R, B, T]."""
 
     network: Network
 

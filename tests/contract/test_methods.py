@@ -14,14 +14,16 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 import fairrun
 from fairrun.fit import fit
-from fairrun.method import Batch, PerRun, bind
+from fairrun.method import Batch, PerRun, PerTask, bind
 from fairrun.models.functional import BinaryClassifier
 from fairrun.models.mlp import MLP
-from tests.synthetic import METHODS, config, data, method
+from fairrun.models.shared_bottom import SharedBottom
+from tests.synthetic import METHODS, config, data, data_of_tasks, method
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 DROPPING = dataclasses.replace(NETWORK, dropout=0.3)
+HEADS = SharedBottom(num_features=6, categories=[2, 1], num_tasks=3, shared=[64], head=[32], embedding_dim=8)
 pytestmark = pytest.mark.parametrize("name", METHODS)
 
 
@@ -30,7 +32,7 @@ def variant(value, k):
     changes = {}
     for field in dataclasses.fields(value):
         old = getattr(value, field.name)
-        if field.type is PerRun:
+        if field.type in (PerRun, PerTask):
             changes[field.name] = old * (1 - 0.05 * k)
         elif dataclasses.is_dataclass(old):
             changes[field.name] = variant(old, k)
@@ -43,16 +45,23 @@ def soon(value):
     return dataclasses.replace(value, **{name: 1 for name, number in numbers.items() if number > 1})
 
 
+def rows_for(method):
+    """Rows with labels of three tasks for a method that learns several, of one for another."""
+    return data_of_tasks() if "tasks" in method.needs else data()
+
+
 def train(methods, seeds, rows=None, network=DROPPING, dtype=torch.float64, epochs=3):
-    return fit(network, methods, seeds, rows or data(), epochs=epochs, batch_size=32, dtype=dtype)
+    network = HEADS if "tasks" in methods[0].needs else network
+    return fit(network, methods, seeds, rows or rows_for(methods[0]), epochs=epochs, batch_size=32, dtype=dtype)
 
 
 def start(name, num_runs=3):
     """A bound method, a model, the state before the first step, and a batch with two rows of padding."""
-    rows = data().train
+    rows = rows_for(method(name)).train
+    network = HEADS if "tasks" in method(name).needs else NETWORK
     bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
     generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
-    model, theta = BinaryClassifier(NETWORK), NETWORK.init(generators)
+    model, theta = BinaryClassifier(network), network.init(generators)
     if hasattr(bound, "draw"):
         theta |= bound.draw(theta, 3, generators)
     w = torch.ones(num_runs, 32, dtype=torch.float64)
@@ -65,7 +74,7 @@ def start(name, num_runs=3):
 
 
 def batch_of(rows, i):
-    return Batch(rows.x[i], rows.y[i], i, torch.ones_like(rows.y[i]), rows.s[i], num_groups=3)
+    return Batch(rows.x[i], rows.y[i], i, torch.ones(i.shape, dtype=torch.float64), rows.s[i], num_groups=3)
 
 
 def visible(bound, batch, held_out):
@@ -121,7 +130,7 @@ def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name):
 def test_every_float_field_makes_a_difference_of_its_own(name):
     """A swept field equals the same value given to a run alone, and is not ignored."""
     base = soon(method(name))
-    fields = [field.name for field in dataclasses.fields(base) if field.type is PerRun]
+    fields = [field.name for field in dataclasses.fields(base) if field.type in (PerRun, PerTask)]
     for field in fields:
         changed = dataclasses.replace(base, **{field: getattr(base, field) * 0.5})
         together = train([base, changed], [0, 0])
@@ -131,13 +140,14 @@ def test_every_float_field_makes_a_difference_of_its_own(name):
 
 def test_seeds_matter(name):
     first, second = train([method(name)] * 2, [0, 1])
-    assert not torch.equal(first.theta["classifier.weight"], second.theta["classifier.weight"])
+    last = next(part for part in first.theta if part.endswith("classifier.weight"))
+    assert not torch.equal(first.theta[last], second.theta[last])
 
 
 def test_the_sensitive_attribute_is_unseen_where_it_is_not_needed(name):
     if "s" in method(name).needs:
         pytest.skip("this method needs s")
-    poisoned = data()
+    poisoned = rows_for(method(name))
     s = torch.full_like(poisoned.train.s, 99).index_copy(0, poisoned.balanced, poisoned.held_out()[1].s)
     poisoned = poisoned._replace(train=poisoned.train._replace(s=s))
     assert_same_runs(train([method(name)], [0], poisoned), train([method(name)], [0]))
@@ -145,7 +155,7 @@ def test_the_sensitive_attribute_is_unseen_where_it_is_not_needed(name):
 
 def test_renaming_groups_changes_nothing(name):
     rename = torch.tensor([2, 0, 1])
-    rows = data()
+    rows = rows_for(method(name))
     renamed = rows._replace(
         **{split: getattr(rows, split)._replace(s=rename[getattr(rows, split).s]) for split in ("train", "val", "test")}
     )
@@ -200,7 +210,8 @@ def test_the_state_survives_saving_and_safe_loading(name):
 
 
 def test_the_loss_falls_and_the_runs_learn(name):
-    run = train([method(name)], [0], network=NETWORK, epochs=30)[0]
+    epochs = 60 if "tasks" in method(name).needs else 30
+    run = train([method(name)], [0], network=NETWORK, epochs=epochs)[0]
     assert run.failure is None
     assert run.history["train/loss"].iloc[-1] < run.history["train/loss"].iloc[0]
     assert run.history["test/accuracy"].iloc[-1] > 0.75
@@ -213,7 +224,7 @@ def test_yaml_keys_are_the_fields(name):
 
 def test_the_module_imports_only_what_a_method_may(name):
     """No Hydra, no tracking, no data loading, no other method."""
-    allowed = {"fairrun.check", "fairrun.losses", "fairrun.method", "fairrun.bargaining"}
+    allowed = {"fairrun.check", "fairrun.losses", "fairrun.method", "fairrun.bargaining", "fairrun.tasks"}
     allowed |= {"torch", "torch.nn.functional", "dataclasses", "typing", "collections.abc"}
     module = Path(fairrun.__file__).parent / "methods" / f"{type(method(name)).__module__.rpartition('.')[2]}.py"
     for node in ast.walk(ast.parse(module.read_text())):

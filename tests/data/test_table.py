@@ -47,6 +47,8 @@ def dataset(tmp_path):
             "rows": Csv(),
             "label": "hired",
             "positive": 1,
+            "tasks": {},
+            "task": None,
             "sensitive": ["sex"],
             "include_sensitive": False,
             "states": {},

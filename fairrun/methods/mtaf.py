@@ -1,0 +1,99 @@
+"""MTA-F, multi-task-aware fairness (Wang et al., KDD 2021), Algorithm 1.  https://arxiv.org/abs/2106.02705
+
+What of a task's unfairness only its own rows tell is its head's to mend; the rest is the shared layers'.
+
+minimise over theta_t   w_t L_t + lam_t r_t F_t^head                F_t^head   = F(E_t)
+minimise over theta_sh  sum_t (w_t L_t + lam_t F_t^shared)          F_t^shared = F(N_t) - F(E_t)
+
+    1  theta_t <- theta_t - lr grad (w_t L_t + lam_t r_t F_t^head)                   head t, every t
+    2  theta_sh <- theta_sh - lr sum_t a_t grad (w_t L_t + lam_t F_t^shared)         a_t = 1; else by ``combine``
+
+Letters: N_t are the rows of the batch with label 0 in task t, E_t those of them with label 1 in every other task; F is
+a fairness loss of the scores on a set of rows, for the aim is the difference of false positive rates; ``task_weight``
+is w_t.  A set without rows of two groups has F = 0.  With many tasks E_t is mostly empty: heads then learn their task
+alone, and the shared layers have all of F; logged as ``empty``.
+As printed, F_t^shared is a difference: its gradient makes the shared layers *raise* the unfairness on E_t, which the
+head lowers at the same time.  It may be negative; nothing is clamped.
+Differs from the paper: 1 and 2 are taken at the same parameters; its box has the heads' steps first.
+``variant`` authors, as in the authors' code, differs from the box in three more points: losses are sums over the batch,
+fairness losses being multiplied by the number of rows of their set; lam_t is multiplied by w_t; F_t^shared has r_t too:
+
+    theta_t   w_t (L_t + lam_t r_t |E_t| F(E_t))
+    theta_sh  sum_t w_t (L_t + lam_t (|N_t| F(N_t) - r_t |E_t| F(E_t)))
+
+On Adult E_1 is 4% of N_1, so that this head's fairness loss is a 24th of what the whole of N_1 would give.
+Differs from the authors' code: their third loss, the gap of false positive rates, counts decisions and has no gradient,
+so that what it trains is MTL; ``demographic_parity`` (here the gap of mean scores) and ``step_gap`` stand in for it,
+and are multiplied by the rows of their set, theirs on N_t by those of the batch.  With one group on a set their MMD is
+not 0 but spreads the scores of that group: ``fairness_loss: mmd_authors``.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from fairrun.check import one_of
+from fairrun.method import Batch, Model, Optimizer, PerTask, Theta, mean, move, per_task
+from fairrun.tasks import (
+    COMBINE,
+    FAIRNESS_LOSSES,
+    positive_rates,
+    reduced,
+    require_not_negative,
+    task_gradients,
+    unfairness,
+)
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
+
+    theta: Theta
+    opt: object
+    rates: Tensor
+
+
+@dataclass(frozen=True)
+class MTAF:
+    """Each head mends the unfairness on its task's own negatives, the shared layers the rest."""
+
+    optimizer: Optimizer
+    lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
+    r: PerTask  # r_t, of the head's part of it
+    task_weight: PerTask  # w_t
+    fairness_loss: str  # F, of fairrun.tasks.FAIRNESS_LOSSES
+    variant: str  # algorithm1: the box; authors: sums, sizes of sets, w_t lam_t, and r_t in the shared part too
+    combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
+
+    def __post_init__(self) -> None:
+        require_not_negative(lam=self.lam, r=self.r, task_weight=self.task_weight)
+        one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
+        one_of("variant", self.variant, ("algorithm1", "authors"))
+        one_of("combine", self.combine, COMBINE)
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta), positive_rates(train))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step of heads and shared parameters."""
+        w, lam, r = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam, self.r))
+
+        def objectives(theta: Theta) -> tuple[Tensor, ...]:
+            losses, p = model.losses_and_scores(theta, batch)  # [R, B, T]
+            f, sizes = unfairness(self.fairness_loss, p, batch, state.rates)  # F(N_t), F(E_t): [R, T, 2]
+            if self.variant == "authors":
+                full, exclusive = (w * lam * part for part in (sizes * f).unbind(-1))
+                heads, rest, l_t = r * exclusive, full - r * exclusive, w * reduced(losses, batch, "sum")
+            else:
+                full, exclusive = (lam * part for part in f.unbind(-1))
+                heads, rest, l_t = r * exclusive, full - exclusive, w * reduced(losses, batch, "mean")
+            return l_t + heads, l_t + rest, (w.unsqueeze(1) * losses).sum(-1), f, sizes
+
+        grads, (_, _, losses, f, sizes) = task_gradients(objectives, state.theta, self.combine)
+        theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
+        logs = {"loss": mean(losses, batch.w), "unfairness": f[..., 0].mean(-1), "unfairness_head": f[..., 1].mean(-1)}
+        logs |= {f"empty/t={t}": empty.to(f) for t, empty in enumerate((sizes[..., 1] == 0).unbind(-1))}
+        return State(theta, opt, state.rates), logs

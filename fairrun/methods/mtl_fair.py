@@ -1,0 +1,77 @@
+"""Multi-task learning with a fairness loss for each task: the baseline of MTA-F (Wang et al., KDD 2021).
+https://arxiv.org/abs/2106.02705
+
+minimise over theta_sh and all theta_t  sum_t (w_t L_t + lam_t F_t)
+
+    1  theta_t <- theta_t - lr grad (w_t L_t + lam_t F_t)                    head t, every t
+    2  theta_sh <- theta_sh - lr sum_t a_t grad (w_t L_t + lam_t F_t)        a_t = 1; else by ``combine``
+
+Letters: F_t is a fairness loss of the scores on N_t, the rows of the batch with label 0 in task t, for the aim is the
+difference of false positive rates; see ``mtaf.py`` for it and for the rest, ``mtl.py`` for ``combine``.
+``variant`` authors, as in the authors' code: w_t (L_t + lam_t |N_t| F_t), L_t a sum over the batch.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from fairrun.check import one_of
+from fairrun.method import Batch, Model, Optimizer, PerTask, Theta, mean, move, per_task
+from fairrun.tasks import (
+    COMBINE,
+    FAIRNESS_LOSSES,
+    positive_rates,
+    reduced,
+    require_not_negative,
+    task_gradients,
+    unfairness,
+)
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
+
+    theta: Theta
+    opt: object
+    rates: Tensor
+
+
+@dataclass(frozen=True)
+class FairMTL:
+    """min over shared and head parameters of every task's loss and fairness loss."""
+
+    optimizer: Optimizer
+    lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
+    task_weight: PerTask  # w_t
+    fairness_loss: str  # of fairrun.tasks.FAIRNESS_LOSSES
+    variant: str  # algorithm1: means; authors: sums, lam_t times w_t and the number of rows
+    combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
+
+    def __post_init__(self) -> None:
+        require_not_negative(lam=self.lam, task_weight=self.task_weight)
+        one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
+        one_of("variant", self.variant, ("algorithm1", "authors"))
+        one_of("combine", self.combine, COMBINE)
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta), positive_rates(train))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step of heads and shared parameters."""
+        w, lam = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam))
+        authors = self.variant == "authors"
+
+        def objectives(theta: Theta) -> tuple[Tensor, ...]:
+            losses, p = model.losses_and_scores(theta, batch)  # [R, B, T]
+            f, sizes = (v[..., 0] for v in unfairness(self.fairness_loss, p, batch, state.rates))  # [R, T]
+            l_t = w * reduced(losses, batch, "sum" if authors else "mean")
+            objective = l_t + (w * lam * sizes if authors else lam) * f
+            return objective, objective, (w.unsqueeze(1) * losses).sum(-1), f
+
+        grads, (_, _, losses, f) = task_gradients(objectives, state.theta, self.combine)
+        theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
+        logs = {"loss": mean(losses, batch.w), "unfairness": f.mean(-1)}
+        return State(theta, opt, state.rates), logs

@@ -1,0 +1,124 @@
+"""Layers that all tasks share, and a head for each task ("shared bottom", hard parameter sharing; Caruana 1997).
+https://doi.org/10.1023/A:1007379606734
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from fairrun.check import require
+from fairrun.method import Theta, uniform
+from fairrun.models.functional import Tangent, classified
+
+
+@dataclass(frozen=True)
+class SharedBottom:
+    """Shared ReLU layers, then ReLU layers and a linear unit for each task, for R runs at once.
+
+    Parameter groups, by the first part of the name: ``shared``, the embeddings among them, and ``head.t`` of task t,
+    from 0.  Weights are [R, in, out], biases [R, 1, out]: Glorot and Bengio's uniform in +-sqrt(6 / (in + out)), and 0.
+    A task with a bottom of its own has it as ``own.t.shared``, as method ``stl`` draws it.
+
+    An embedding is a table with a row for each category; a column's one-hot features times its table.  Embeddings and
+    the first layer have nothing between them, so they are multiplied first, a product as small as the tables, and the
+    rows meet one matrix [D, width]: the same function and gradient.
+    """
+
+    num_features: int  # D
+    categories: list[int]  # how many of the last features are each column's of categories
+    num_tasks: int  # T
+    shared: list[int]  # widths of the shared layers, one or more
+    head: list[int]  # widths of the hidden layers of every head; [] is a linear head
+    embedding_dim: int | None  # width of each column's embedding, normal with deviation 1/sqrt(width), cut off at two
+    #                            deviations; None: one-hot features go into the first layer
+
+    def __post_init__(self) -> None:
+        require(min(self.shared, default=0) >= 1, "shared", self.shared, "a list of one width >= 1 or more")
+        require(min(self.head, default=1) >= 1, "head", self.head, "a list of widths >= 1")
+        dim = self.embedding_dim
+        require(dim is None or dim >= 1, "embedding_dim", dim, "null or >= 1")
+
+    @property
+    def widest(self) -> int:
+        """Units of the widest layer, all heads together."""
+        return max([*self.shared, *(self.num_tasks * width for width in self.head)])
+
+    def init(self, generators: Sequence[Generator]) -> Theta:
+        """Parameters in float64, each run's from its own generator."""
+        theta: Theta = {}
+        num_in = self.num_features
+        if self.embedding_dim is not None:
+            num_in += len(self.categories) * self.embedding_dim - sum(self.categories)
+            for k, size in enumerate(self.categories):
+                theta[f"shared.embedding.{k}.weight"] = _normal(generators, (size, self.embedding_dim))
+        theta |= _layers("shared", [num_in, *self.shared], generators)
+        for t in range(self.num_tasks):
+            theta |= _layers(f"head.{t}", [self.shared[-1], *self.head], generators)
+            theta |= _layer(f"head.{t}.classifier", [self.shared[-1], *self.head][-1], 1, generators)
+        return theta
+
+    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
+        """None: there is no drop-out."""
+        return ()
+
+    def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """[R, B, D] -> [R, B, T]."""
+        shared = self.hidden(theta, x)
+        logits = []
+        for t in range(self.num_tasks):
+            h = self._bottom(theta, x, f"own.{t}.") if f"own.{t}.shared.0.weight" in theta else shared
+            for k in range(len(self.head)):
+                h = _relu_layer(theta, f"head.{t}.{k}", h)
+            top = {f"classifier.{part}": theta[f"head.{t}.classifier.{part}"] for part in ("weight", "bias")}
+            logits.append(classified(top, h))
+        return torch.stack(logits, dim=1).mT  # each task's logits lie one behind the other
+
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """What the heads see, [R, B, D] -> [R, B, H]."""
+        return self._bottom(theta, x, "")
+
+    def tangents(
+        self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
+    ) -> tuple[Tensor, Sequence[Tangent]] | None:
+        """None: it has several logits."""
+        return None
+
+    def _bottom(self, theta: Theta, x: Tensor, prefix: str) -> Tensor:
+        first = theta[f"{prefix}shared.0.weight"]
+        if self.embedding_dim is not None:
+            numbers = self.num_features - sum(self.categories)
+            sizes = [numbers, *[self.embedding_dim] * len(self.categories)]
+            own, *parts = first.split(sizes, dim=1)
+            tables = [theta[f"{prefix}shared.embedding.{k}.weight"] for k in range(len(parts))]
+            first = torch.cat([own, *(table @ part for table, part in zip(tables, parts, strict=True))], dim=1)
+        h = torch.baddbmm(theta[f"{prefix}shared.0.bias"], x, first).relu_()
+        for k in range(1, len(self.shared)):
+            h = _relu_layer(theta, f"{prefix}shared.{k}", h)
+        return h
+
+
+def _relu_layer(theta: Theta, name: str, x: Tensor) -> Tensor:
+    return torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()
+
+
+def _layers(group: str, sizes: list[int], generators: Sequence[Generator]) -> Theta:
+    theta: Theta = {}
+    for k, (num_in, num_out) in enumerate(itertools.pairwise(sizes)):
+        theta |= _layer(f"{group}.{k}", num_in, num_out, generators)
+    return theta
+
+
+def _layer(name: str, num_in: int, num_out: int, generators: Sequence[Generator]) -> Theta:
+    weight = uniform(generators, (num_in, num_out), 1) * (6 / (num_in + num_out)) ** 0.5
+    return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(len(generators), 1, num_out, dtype=torch.float64)}
+
+
+def _normal(generators: Sequence[Generator], size: tuple[int, int]) -> Tensor:
+    deviation = size[1] ** -0.5
+    tables = [torch.empty(size, dtype=torch.float64) for _ in generators]
+    for table, generator in zip(tables, generators, strict=True):
+        torch.nn.init.trunc_normal_(table, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
+    return torch.stack(tables)
