@@ -2,9 +2,10 @@
 
 ``p`` [R, B] are scores in [0, 1]; the result is [R].  Any number of groups; rows of weight 0 count for nothing, so a
 loss on some of the rows is the loss on a batch that weighs only them.  A group that is absent from the batch is left
-out; with fewer than two groups present the loss and its gradient are 0.
+out; with fewer than two groups present the loss and its gradient are 0, but for ``mmd_authors``.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -26,6 +27,17 @@ def negatives(batch: Batch) -> Batch:
     return batch._replace(w=batch.w * (1 - batch.y))
 
 
+def task(batch: Batch, t: int) -> Batch:
+    """The batch of several tasks, ``y`` [R, B, T], with the labels of task ``t`` only, [R, B]."""
+    return batch._replace(y=batch.y[..., t])
+
+
+def exclusive_negatives(batch: Batch, t: int) -> Batch:
+    """``task(batch, t)`` with only the rows weighed that are of class 0 in task ``t`` and of class 1 in all others."""
+    in_all_others = batch.y.sum(-1) == batch.y.shape[-1] - 1
+    return negatives(task(batch._replace(w=batch.w * in_all_others), t))
+
+
 def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
     """max_s E[p | s] - min_s E[p | s], in [0, 1]: the demographic parity difference of scores."""
     rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
@@ -38,7 +50,7 @@ def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
 def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
     """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; of two groups the squared gap."""
     rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
-    return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), batch)
+    return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), _present(batch))
 
 
 def demographic_parity_mean_square(p: Tensor, batch: Batch) -> Tensor:
@@ -133,14 +145,18 @@ def mmd(p: Tensor, batch: Batch) -> Tensor:
     """The squared maximum mean discrepancy of the groups' scores, averaged over pairs of groups, in [0, 2].
 
     MMD^2 = E k(p, p') + E k(q, q') - 2 E k(p, q) for scores p, p' of one group and q, q' of another (Gretton et al.
-    2012, biased estimate, diagonal included), with k(p, q) = exp(-(p - q)^2 / 0.1^2).  Memory: R B^2 numbers.
+    2012, biased estimate, diagonal included), with k(p, q) = exp(-(p - q)^2 / 0.1^2).  Smooth; time and memory grow
+    as the number of rows.
     """
-    mask = group_mask(_s(batch), batch.num_groups) * batch.w.unsqueeze(1)  # [R, S, B]
-    share = mask / mask.sum(-1, keepdim=True).clamp(min=1)  # each group's rows sum to 1
-    kernel = torch.exp(-((p.unsqueeze(2) - p.unsqueeze(1)) / KERNEL_WIDTH).square())  # [R, B, B]
-    between = share @ kernel @ share.mT  # [R, S, S] mean kernel of two groups
-    within = between.diagonal(dim1=1, dim2=2)
-    return _mean_over_pairs(within.unsqueeze(2) + within.unsqueeze(1) - 2 * between, batch)
+    return _mmd(p, batch, batch.w.unsqueeze(1))[:, 0]
+
+
+def mmd_authors(p: Tensor, batch: Batch) -> Tensor:
+    """``mmd``, but where a single group is present its E k(p, p') in (0, 1], which spreads that group's scores.
+
+    As in MTA-F's code (Wang et al., KDD 2021), where means over the rows of an absent group are 0.
+    """
+    return _mmd_authors(p, batch, batch.w.unsqueeze(1))[:, 0]
 
 
 LOSSES: dict[str, FairnessLoss] = {
@@ -162,8 +178,75 @@ LOSSES: dict[str, FairnessLoss] = {
         average_equalized_odds,
         correlation,
         mmd,
+        mmd_authors,
     )
 }
+
+
+def step_gap(p: Tensor, batch: Batch, threshold: Tensor, temperature: float = 0.1) -> Tensor:
+    """max_s - min_s of E[sigmoid((p - threshold) / temperature) | s], in [0, 1]; ``threshold`` is [R] or [R, 1].
+
+    A differentiable spread of the rates of decisions at a threshold: of ``negatives``, of false positive rates.
+    """
+    return demographic_parity(torch.sigmoid((p - threshold.view(-1, 1)) / temperature), batch)
+
+
+def on_subsets(loss: FairnessLoss, p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """``loss`` of J subsets of the rows, each with its ``weights`` [R, J, B] in place of the batch's w, [R, J].
+
+    What an MMD computes of every score it computes once: two subsets cost little more than one.
+    """
+    if loss in _MMDS:
+        return _MMDS[loss](p, batch, weights)
+    return torch.stack([loss(p, batch._replace(w=w)) for w in weights.unbind(1)], dim=1)
+
+
+def _mmd(p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """``mmd`` with each of ``weights`` [R, J, B] -> [R, J]."""
+    phi, present = _mean_features(p, batch, weights)
+    return _mean_over_pairs(_square(phi.unsqueeze(-2) - phi.unsqueeze(-3)), present)
+
+
+def _mmd_authors(p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """``mmd_authors`` with each of ``weights`` [R, J, B] -> [R, J]."""
+    phi, present = _mean_features(p, batch, weights)
+    between = _mean_over_pairs(_square(phi.unsqueeze(-2) - phi.unsqueeze(-3)), present)
+    return torch.where(present.sum(-1) == 1, _square(phi).sum(-1), between)
+
+
+_MMDS = {mmd: _mmd, mmd_authors: _mmd_authors}
+
+
+def _square(v: Tensor) -> Tensor:
+    return v.square().sum(-1)
+
+
+def _mean_features(p: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Every group's mean of features phi with phi(p) . phi(q) = k(p, q), [R, J, S, 2K], 0 for an absent group; and
+    which groups are present, [R, J, S].
+    """
+    mask = group_mask(_s(batch), batch.num_groups).unsqueeze(1) * weights.unsqueeze(2)  # [R, J, S, B]
+    share = (mask / mask.sum(-1, keepdim=True).clamp(min=1)).flatten(1, 2)  # each group's rows sum to 1
+    frequencies, amplitudes = _kernel_series(p)
+    angle = p.unsqueeze(-1) * frequencies  # [R, B, K]
+    phi = torch.cat([share @ angle.cos() * amplitudes, share @ angle.sin() * amplitudes], dim=-1)
+    return phi.unflatten(1, mask.shape[1:3]), (mask > 0).any(-1)
+
+
+def _kernel_series(p: Tensor) -> tuple[Tensor, Tensor]:
+    """``omega`` and a, both [K]: k(p, q) = sum_k a_k^2 (cos omega_k p cos omega_k q + sin omega_k p sin omega_k q).
+
+    The kernel exp(-(d/l)^2), repeated with period P, is a cosine series: omega_k = 2 pi k / P, k = 0, 1, ..., and
+    a_k^2 = (2 - [k = 0]) sqrt(pi) l/P exp(-(pi l k/P)^2).  For |d| <= 1 the next period adds at most
+    exp(-((P - 1)/l)^2), and K terms leave out some exp(-(pi l K/P)^2).  The two are equal if P (P - 1) = pi l^2 K:
+    5e-9 for K = 20, 2e-17 for K = 32.
+    """
+    K = 20 if p.dtype == torch.float32 else 32  # a multiple of 4: else products round as the place in memory tells
+    period = (1 + math.sqrt(1 + 4 * math.pi * KERNEL_WIDTH**2 * K)) / 2
+    k = torch.arange(K, dtype=p.dtype, device=p.device)
+    area = math.sqrt(math.pi) * KERNEL_WIDTH / period
+    squares = torch.exp(-(math.pi * KERNEL_WIDTH / period * k).square()) * (1 + (k > 0)) * area
+    return 2 * math.pi / period * k, squares.sqrt()
 
 
 def _fairbinn_of_group(p: Tensor, batch: Batch, group: int) -> Tensor:
@@ -179,11 +262,10 @@ def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     return torch.where(present, rates - overall, 0.0), present
 
 
-def _mean_over_pairs(distance: Tensor, batch: Batch) -> Tensor:
-    """Mean of ``distance`` [R, S, S] over the pairs of groups that have rows of positive weight, [R]; 0 without one."""
-    present = _present(batch)
-    pairs = (present.unsqueeze(2) & present.unsqueeze(1)).triu(1)  # [R, S, S]
-    return (distance * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+def _mean_over_pairs(distance: Tensor, present: Tensor) -> Tensor:
+    """Mean of ``distance`` [..., S, S] over the pairs of groups that are ``present`` [..., S]; 0 without one."""
+    pairs = (present.unsqueeze(-1) & present.unsqueeze(-2)).triu(1)  # [..., S, S]
+    return (distance * pairs).sum((-2, -1)) / pairs.sum((-2, -1)).clamp(min=1)
 
 
 def _present(batch: Batch) -> Tensor:

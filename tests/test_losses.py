@@ -8,10 +8,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairrun.losses import LOSSES, correlation, demographic_parity, equal_opportunity, mmd, negatives, positives
-from fairrun.method import Batch
+from fairrun.losses import (
+    LOSSES,
+    correlation,
+    demographic_parity,
+    equal_opportunity,
+    exclusive_negatives,
+    mmd,
+    mmd_authors,
+    negatives,
+    on_subsets,
+    positives,
+    step_gap,
+    task,
+)
+from fairrun.method import Batch, group_mask
 
-RANGES = dict.fromkeys(LOSSES, 1.0) | {"mmd": 2.0}
+RANGES = dict.fromkeys(LOSSES, 1.0) | {"mmd": 2.0, "mmd_authors": 2.0}
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))
 every_number_of_groups = pytest.mark.parametrize("num_groups", [2, 3, 4])
 
@@ -93,6 +106,7 @@ ORACLES = {
     "average_equalized_odds": lambda p, y, s: np.mean([spread_of_means(p[y == c], s[y == c]) for c in (0, 1)]),
     "correlation": lambda p, y, s: largest_correlation(p, s),
     "mmd": lambda p, y, s: mean_mmd(p, s),
+    "mmd_authors": lambda p, y, s: mean_mmd(p, s),
 }
 TOLERANCE = dict.fromkeys(ORACLES, 1e-12) | {"correlation": 1e-5}  # which has an epsilon under its roots
 
@@ -129,23 +143,96 @@ def test_the_mmd_of_far_groups_with_equal_scores_is_2():
     assert mmd(p, batch_of([[0] * 4], [[0, 0, 1, 1]], 2)).item() == pytest.approx(2, abs=1e-12)
 
 
+def kernel_mmd(p, batch):
+    """``mmd`` by its definition: the kernel of every two rows, [R, B, B]."""
+    mask = group_mask(batch.s, batch.num_groups) * batch.w.unsqueeze(1)
+    share = mask / mask.sum(-1, keepdim=True)
+    between = share @ torch.exp(-((p.unsqueeze(2) - p.unsqueeze(1)) / 0.1).square()) @ share.mT
+    within = between.diagonal(dim1=1, dim2=2)
+    distance = within.unsqueeze(2) + within.unsqueeze(1) - 2 * between
+    first, second = torch.triu_indices(batch.num_groups, batch.num_groups, 1)
+    return distance[:, first, second].mean(-1)
+
+
+def at_the_ends(p):
+    """Half of the scores 0 and 1, as far as the kernel's series reaches."""
+    return torch.where(torch.arange(p.shape[1]) % 2 == 0, p.round(), p)
+
+
+@every_number_of_groups
+@pytest.mark.parametrize("change", [torch.clone, torch.round, at_the_ends])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+def test_the_mmd_and_its_gradient_are_those_of_the_kernel(num_groups, change, dtype, tolerance):
+    p, batch = random_case(num_groups)
+    p = change(p).requires_grad_()
+    expected = kernel_mmd(p, batch)
+    (slope,) = torch.autograd.grad(expected.sum(), p)
+    value, gradient = value_and_gradient("mmd", p.detach().to(dtype), batch._replace(w=batch.w.to(dtype)))
+    np.testing.assert_allclose(value, expected.detach(), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(gradient, slope, rtol=0, atol=tolerance)
+
+
+# Six rows of MTA-F's code: values and gradients d/dz that its losses give in TensorFlow
+
+
 Z = torch.tensor([[-1, 0.5, 1.2, -0.3, 2, 0.1]], dtype=torch.float64)
-FIXTURE = negatives(batch_of([[0, 0, 1, 0, 0, 1]], [[1, 0, 1, 1, 0, 0]], 2))
+SIX_ROWS = batch_of([[0, 0, 1, 0, 0, 1]], [[1, 0, 1, 1, 0, 0]], 2)
+FIXTURE = negatives(SIX_ROWS)
 
 
-def test_the_mmd_of_the_negatives_of_six_rows_has_the_reference_value():
-    assert mmd(torch.sigmoid(Z), FIXTURE).item() == pytest.approx(1.0332975, abs=1e-6)
-
-
-def test_the_mmd_of_the_negatives_of_six_rows_has_the_reference_gradient():
+def value_and_slope(loss, batch=FIXTURE):
     z = Z.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(4 * mmd(torch.sigmoid(z), FIXTURE).sum(), z)
+    value = loss(torch.sigmoid(z), batch)
+    (slope,) = torch.autograd.grad(value.sum(), z)
+    return value.item(), slope[0]
+
+
+@pytest.mark.parametrize("loss", [mmd, mmd_authors])
+def test_the_mmd_of_the_negatives_of_six_rows_has_the_reference_value_and_gradient(loss):
+    value, slope = value_and_slope(loss)
+    assert value == pytest.approx(1.0332975, abs=1e-7)
     expected = [1.0597435, 0.4141706, 0, -1.7165517, -0.01370877, 0]
-    np.testing.assert_allclose(gradient[0], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(4 * slope, expected, rtol=0, atol=1e-6)
 
 
-def test_the_correlation_of_the_negatives_of_six_rows_has_the_reference_value():
-    assert correlation(torch.sigmoid(Z), FIXTURE).item() == pytest.approx(0.8841984, abs=1e-4)
+def test_the_correlation_of_the_negatives_of_six_rows_has_the_reference_value_and_gradient():
+    """But for the epsilons: there 1e-6 beside the deviations, here 1e-7 under their roots."""
+    value, slope = value_and_slope(correlation)
+    assert value == pytest.approx(0.8841984, abs=1e-5)
+    expected = [0.01818714, 0.18438178, 0, -0.13923864, -0.03228693, 0]
+    np.testing.assert_allclose(slope, expected, rtol=0, atol=1e-5)
+
+
+def test_the_false_positive_rate_of_six_rows_by_hand():
+    """p = .2689, .4256 of group 1, .6225, .8808 of group 0: .7516 - .3472; slope of a row p (1 - p) / 2."""
+    value, slope = value_and_slope(LOSSES["false_positive_rate"], SIX_ROWS)
+    assert value == pytest.approx(0.4043788, abs=1e-7)
+    np.testing.assert_allclose(slope, [-0.0983060, 0.1175019, 0, -0.1222292, 0.0524968, 0], rtol=0, atol=1e-7)
+
+
+def test_the_step_gap_of_six_rows_by_hand():
+    """(p - .4) / .1 = -1.3106, .2556 of group 1, 2.2246, 4.8080 of group 0; sigma .2124, .5635 and .9024, .9919."""
+    threshold = torch.tensor([0.4], dtype=torch.float64)
+    value, slope = value_and_slope(lambda p, batch: step_gap(p, batch, threshold))
+    assert value == pytest.approx((0.9024 + 0.9919 - 0.2124 - 0.5635) / 2, abs=1e-4)
+    assert (slope[[0, 3]] < 0).all()
+    assert (slope[[1, 4]] > 0).all()
+    assert (slope[[2, 5]] == 0).all()
+
+
+def test_a_steep_step_gap_is_the_gap_of_false_positive_rates_at_the_threshold():
+    """Above .4 are one of two negatives of group 1 and both of group 0: a gap of .5, the reference value."""
+    assert step_gap(torch.sigmoid(Z), FIXTURE, torch.tensor([[0.4]]), temperature=1e-3).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("rows", "reference"), [([1, 4], 1.0012635), ([0, 3], 1.0860473)])
+def test_the_authors_mmd_of_a_single_group_has_the_reference_value(rows, reference):
+    """The reference is multiplied by the number of rows, 2."""
+    w = torch.zeros(1, 6, dtype=torch.float64)
+    w[:, rows] = 1
+    value, slope = value_and_slope(mmd_authors, SIX_ROWS._replace(w=w))
+    assert 2 * value == pytest.approx(reference, abs=1e-7)
+    assert slope[rows[0]] > 0 > slope[rows[1]]  # descent spreads the scores
 
 
 SMOOTH = ["demographic_parity_pairs", "demographic_parity_mean_square", "demographic_parity_fairbinn"]
@@ -289,6 +376,50 @@ def test_a_batch_restricted_to_a_class_weighs_the_real_rows_of_that_class(restri
     assert torch.equal(restrict(batch).w, expected)
 
 
+# Several tasks
+
+
+ROWS_OF_THREE_TASKS = [[0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0], [0, 1, 1]]
+
+
+def three_tasks():
+    """Every kind of row that matters, the last one padding."""
+    s, w = [[0, 1, 0, 1, 0, 1, 0]], [[1, 1, 1, 1, 1, 1, 0]]
+    labels = torch.tensor([ROWS_OF_THREE_TASKS], dtype=torch.float64)
+    return batch_of([[0] * 7], s, 2, w)._replace(y=labels)
+
+
+def test_a_task_has_its_own_labels():
+    assert task(three_tasks(), 1).y.tolist() == [[1, 0, 0, 1, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("t", "w"), [(0, [1, 0, 0, 0, 0, 0, 0]), (1, [0, 0, 0, 0, 1, 0, 0]), (2, [0, 0, 0, 0, 0, 1, 0])]
+)
+def test_exclusive_negatives_of_three_tasks_are_the_real_rows_of_class_1_in_both_others(t, w):
+    batch = exclusive_negatives(three_tasks(), t)
+    assert batch.w.tolist() == [w]
+    assert torch.equal(batch.y, three_tasks().y[..., t])
+
+
+def test_exclusive_negatives_of_a_single_task_are_its_negatives():
+    batch = three_tasks()._replace(y=three_tasks().y[..., :1])
+    assert torch.equal(exclusive_negatives(batch, 0).w, negatives(task(batch, 0)).w)
+
+
+def two_subsets(batch):
+    """All rows, and those of class 0 whose number is odd; w of each, [R, 2, B]."""
+    return torch.stack([batch.w, batch.w * (1 - batch.y) * (batch.i % 2)], dim=1)
+
+
+@every_loss
+def test_a_loss_on_subsets_is_the_loss_on_each(name):
+    p, batch = random_case(3)
+    weights = two_subsets(batch)
+    each = torch.stack([LOSSES[name](p, batch._replace(w=w)) for w in weights.unbind(1)], dim=1)
+    torch.testing.assert_close(on_subsets(LOSSES[name], p, batch, weights), each, rtol=1e-12, atol=1e-15)
+
+
 # Degenerate batches
 
 
@@ -317,9 +448,35 @@ def test_value_and_gradient_are_finite_on_a_batch_with(name, case):
 @every_loss
 @pytest.mark.parametrize("case", ["one group", "no real row", "one real row"])
 def test_value_and_gradient_are_0_with_fewer_than_two_groups(name, case):
+    if name == "mmd_authors" and case != "no real row":  # that is its difference from mmd
+        return
     value, gradient = value_and_gradient(name, *DEGENERATE[case])
     assert (value == 0).all()
     assert (gradient == 0).all()
+
+
+def test_the_authors_mmd_of_one_real_row_is_1_without_a_gradient():
+    value, gradient = value_and_gradient("mmd_authors", *DEGENERATE["one real row"])
+    assert value.item() == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(gradient, 0, rtol=0, atol=1e-12)
+
+
+@every_number_of_groups
+def test_the_authors_mmd_is_the_mmd_where_groups_can_be_compared(num_groups):
+    p, batch = random_case(num_groups)
+    batch = batch._replace(num_groups=num_groups + 1)  # an absent one
+    assert torch.equal(mmd_authors(p, batch), mmd(p, batch))
+
+
+@pytest.mark.parametrize("case", ["one group", "no real row", "one real row", "equal scores"])
+def test_the_step_gap_and_its_gradient_are_0_on_a_batch_with(case):
+    p, batch = DEGENERATE[case]
+    p = p.clone().requires_grad_()
+    value = step_gap(p, batch, torch.tensor([0.4], dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(value.sum(), p)
+    assert value.item() == 0
+    assert gradient.isfinite().all()
+    assert case == "equal scores" or (gradient == 0).all()
 
 
 @every_loss
@@ -416,6 +573,32 @@ def test_a_run_has_bitwise_the_same_loss_and_gradient_in_any_stack(name, runs):
     other_value, other_gradient = value_and_gradient(name, p[runs].clone(), others)
     torch.testing.assert_close(other_value, value[runs], rtol=0, atol=0)
     torch.testing.assert_close(other_gradient, gradient[runs], rtol=0, atol=0)
+
+
+@every_number_of_groups
+@pytest.mark.parametrize("num_rows", [32, 96])
+def test_a_run_has_bitwise_the_same_mmd_in_any_stack_in_float32(num_groups, num_rows):
+    p, batch = random_case(num_groups, num_runs=7, num_rows=num_rows)
+    p, weights = p.float(), two_subsets(batch).float()
+
+    def both(runs):
+        q = p[runs].clone().requires_grad_()
+        value = on_subsets(mmd, q, batch._replace(s=batch.s[runs].clone()), weights[runs].clone())
+        return value.detach(), torch.autograd.grad(value.sum(), q)[0]
+
+    value, gradient = both(list(range(7)))
+    for runs in ([0], [5], [3, 1], [4, 2, 6]):
+        other_value, other_gradient = both(runs)
+        assert torch.equal(other_value, value[runs])
+        assert torch.equal(other_gradient, gradient[runs])
+
+
+def test_the_mmd_of_equal_groups_is_not_negative_in_float32():
+    p, batch = random_case(2, num_rows=64)
+    p[:, 32:], batch.s[:, :32], batch.s[:, 32:] = p[:, :32].clone(), 0, 1
+    value = mmd(p.float(), batch._replace(w=torch.ones(3, 64)))
+    assert (value >= 0).all()
+    assert (value < 1e-12).all()
 
 
 @every_loss
