@@ -21,7 +21,7 @@ from fairrun.data.table import Data, Table
 from fairrun.method import Batch, Theta, bind
 from fairrun.metrics import evaluate, evaluate_tasks, outcome
 from fairrun.models.functional import BinaryClassifier, Network
-from fairrun.native.parts import NativeMLP, accelerate, choose
+from fairrun.native.parts import accelerate, choose, gather
 
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
@@ -73,7 +73,8 @@ def fit(
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
     method = bind(methods, dtype, device)
-    if choose(engine, dtype, device) == "native":
+    native = choose(engine, dtype, device) == "native"
+    if native:
         method = accelerate(method)
         network = network if getattr(method, "second_derivatives", False) else accelerate(network)
     model = BinaryClassifier(network)
@@ -86,7 +87,7 @@ def fit(
     val = None if held_out is None else _padded(held_out, num_runs, num_groups)
     whole = _whole(train, num_runs, num_groups)
     state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
-    batches = _Batches(train, val, network, streams, batch_size, num_groups, sees_s)
+    batches = _Batches(train, val, network, streams, batch_size, num_groups, sees_s, native)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
@@ -133,6 +134,7 @@ class _Batches:
         batch_size: int,
         num_groups: int,
         sees_s: bool,
+        native: bool,
     ) -> None:
         self.table, self.val, self.network, self.streams = table, val, network, streams
         self.num_groups, self.sees_s = num_groups, sees_s
@@ -140,7 +142,7 @@ class _Batches:
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs = len(streams["shuffle"])
         self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
-        self.gather = network.gather if isinstance(network, NativeMLP) else _gather
+        self.gather = gather if native else _gather
         everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
         self.real = self._padded(everywhere)  # [steps, R, B]
 

@@ -149,6 +149,33 @@ def fairbinn(pairs: int) -> None:
             summary(f"runs per hour, stacks / {kind}, {method} (floor 5, aim 10)", values)
 
 
+def mtaf(pairs: int) -> None:
+    """mtl, mtl_fair and mtaf with 6 lam, and stl, x 5 seeds on Adult, 40 epochs, batch 1024, both cores: runs per hour.
+
+    Whole commands, against the same runs one after another by Hydra's basic launcher (extrapolated from four more jobs
+    than four: stl, mtl, mtl_fair, mtaf of a seed).
+    """
+    common = ["-m", "experiment=mtaf/adult"]
+    lams = "method.lam=0.3,1,3,10,30,100"
+    methods = "method=stl,mtl,mtl_fair,mtaf"
+    ratios = []
+    for _ in range(pairs):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder)
+            ours = wall(lambda: command(path / "ours" / "plain", *common, "method=stl,mtl", "seed=range(5)"))  # noqa: B023
+            swept = [*common, "method=mtl_fair,mtaf", lams, "seed=range(5)"]
+            ours += wall(lambda: command(path / "ours" / "swept", *swept))  # noqa: B023
+            basic = [*common, methods, "hydra/launcher=basic"]
+            one, two = (
+                wall(lambda: command(path / str(seeds), *basic, f"seed=range({seeds})"))  # noqa: B023
+                for seeds in (1, 2)
+            )
+            runs = len(list((path / "ours").rglob("record.json")))
+        ratios.append((one + (runs - 4) * (two - one) / 4) / ours)
+        print(f"  {runs} runs in {ours:.0f} s; a run alone {(two - one) / 4:.1f} s", flush=True)
+    summary("runs per hour, stacks / the same runs one after another, MTA-F (floor 2, aim 3)", ratios)
+
+
 def sweep(pairs: int) -> None:
     """Whole sweeps by the command line, imports and report included."""
     torch.set_num_threads(1)
@@ -293,7 +320,9 @@ def summary(what: str, ratios: list[float]) -> None:
 
 def main() -> None:
     """Run the benchmarks that are named, or all."""
-    benchmarks = {function.__name__: function for function in (train, nash, fairbinn, sweep, start, memory, tracker)}
+    benchmarks = {
+        function.__name__: function for function in (train, nash, fairbinn, mtaf, sweep, start, memory, tracker)
+    }
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
     parser.add_argument("--pairs", type=int, default=5)

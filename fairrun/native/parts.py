@@ -50,6 +50,15 @@ def accelerate(part: Any) -> Any:
     return faster
 
 
+def gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
+    """``out`` <- the ``rows`` of ``table`` (float32, cpu), fetched ahead: a data set is larger than the cache."""
+    kernels = library()
+    if kernels is None or not table.is_contiguous():  # the kernel reads row after row
+        torch.index_select(table, 0, rows, out=out)
+        return
+    kernels.gather(_pointer(table), _long(table.shape[1]), _pointer(rows), _long(len(rows)), _pointer(out))
+
+
 @dataclass(frozen=True)
 class NativeMLP:
     """``MLP`` by the kernels; inputs that need a gradient, and second derivatives, by torch."""
@@ -92,14 +101,6 @@ class NativeMLP:
         logits, activations, *_ = self._forward(x, parameters)
         units = [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
         return logits, self.mlp.slopes(theta, [x, *units], ())
-
-    def gather(self, table: Tensor, rows: Tensor, out: Tensor) -> None:
-        """``out`` <- the ``rows`` of ``table``, fetched ahead: a data set is larger than the cache."""
-        if not table.is_contiguous():  # the kernel reads row after row
-            torch.index_select(table, 0, rows, out=out)
-            return
-        number = _long(table.shape[1]), _pointer(rows), _long(len(rows))
-        self.kernels.gather(_pointer(table), *number, _pointer(out))
 
     def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
         """The logits, and what a backward pass needs: the activations of each layer, [R, B, padded width], and the
