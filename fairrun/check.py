@@ -12,6 +12,9 @@ NO_EFFECT = ("tracker", "report", "resume", "checkpoint_minutes")  # top-level k
 
 OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
 
+# What a report adds to runs of several tasks (fairrun.relative), and whether greater values are better
+RELATIVE = {"arfg": False, "are": False, "match_rate_arfg": False, "match_rate_are": False, "kg": True, "dg": False}
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message says what and what is allowed."""

@@ -60,7 +60,7 @@ def draw(trade: Tradeoff) -> Figure:
     row[0].set_ylim(accuracy_limits(trade))
     row[0].set_ylabel(accuracy_title(trade))
     _draw_title(row[0], trade)
-    _draw_legend(figure, row)
+    draw_legend(figure, row)
     return figure
 
 
@@ -78,7 +78,7 @@ def _draw_title(axes: Axes, trade: Tradeoff) -> None:
     note.set_in_layout(len(trade.panels) == 1)  # else what is wider than a panel would part the two
 
 
-def _draw_legend(figure: Figure, row: Sequence[Axes]) -> None:
+def draw_legend(figure: Figure, row: Sequence[Axes]) -> None:
     """One for all panels, what is quoted last."""
     handles = {label: handle for axes in row for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     names = sorted(handles, key=lambda label: label.startswith(QUOTED))
@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, trade: Tradeoff) -> None:
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
         runs = trade.runs[trade.runs["method"] == method]
         axes.scatter(runs[x], runs[y], s=9, alpha=0.22, color=look(k).colour, marker=look(k).marker, linewidths=0)
-        _draw_method(axes, rows.sort_values(x), x, y, look(k), str(method))
+        draw_method(axes, rows.sort_values(x), x, y, look(k), str(method))
     front = trade.settings[trade.settings["front"]].sort_values(x)
     ring = MarkerStyle("o", fillstyle="none")
     name = "front of all, chosen on validation"
@@ -124,7 +124,8 @@ def _draw_quoted(axes: Axes, trade: Tradeoff, x: str, y: str) -> None:
         axes.plot(points[x], points[y], color=look.colour, linewidth=0.7, zorder=2, label=label, **hollow)
 
 
-def _draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, label: str) -> None:
+def draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, label: str) -> None:
+    """A method's settings, sorted by ``x``, with intervals; those on its front filled and joined."""
     for on_front, own in rows.groupby("method_front"):
         errors = [np.abs([own[c] - own[f"{c}.low"], own[f"{c}.high"] - own[c]]) for c in (x, y)]
         axes.errorbar(
@@ -163,19 +164,24 @@ def accuracy_limits(trade: Tradeoff) -> tuple[float, float]:
 
 
 def limits(trade: Tradeoff, column: str) -> tuple[float, float]:
-    """From the least to the greatest single run, end of an interval, anchor or quoted point, and a little more; an
+    """The limits of an axis: ``span`` with the anchor and the quoted points beside."""
+    beside = trade.quoted.get(column, pd.Series(dtype=float)).tolist()
+    if trade.anchored:
+        beside.append(trade.anchors.majority if column == "test/accuracy" else trade.anchors.max_dp)
+    return span(trade.runs[column], trade.settings, column, beside)
+
+
+def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[float]) -> tuple[float, float]:
+    """From the least to the greatest single run, end of an interval, or value ``beside``, and a little more; an
     interval counts as far as the runs' range goes beyond the runs: those of two seeds may be wider than the scale.
     """
-    runs = trade.runs[column].dropna()
+    runs = runs.dropna()
     if runs.empty:
         return (0.0, 1.0)
     low, high = float(runs.min()), float(runs.max())
     room = max(high - low, 0.01)
-    ends = (trade.settings[f"{column}.low"].min(), trade.settings[f"{column}.high"].max())
+    ends = (settings[f"{column}.low"].min(), settings[f"{column}.high"].max())
     low, high = max(np.fmin(low, ends[0]), low - room / 2), min(np.fmax(high, ends[1]), high + room / 2)
-    beside = trade.quoted.get(column, pd.Series(dtype=float)).tolist()
-    if trade.anchored:
-        beside.append(trade.anchors.majority if column == "test/accuracy" else trade.anchors.max_dp)
     if beside:
         low, high = min(low, *beside), max(high, *beside)
         room = max(high - low, 0.01)

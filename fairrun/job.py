@@ -18,7 +18,7 @@ import torch
 import fairrun
 from fairrun import quoted
 from fairrun.build import build, class_of
-from fairrun.check import NO_EFFECT, OVER_SEEDS, InputError, is_integer, is_number, one_of, require
+from fairrun.check import NO_EFFECT, OVER_SEEDS, RELATIVE, InputError, is_integer, is_number, one_of, require
 from fairrun.data.table import Data
 from fairrun.fit import Run
 from fairrun.method import PerTask
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 GROUPS = ("method", "dataset", "model", "metric")
 NAMES = [metric.__name__ for metric in METRICS]
 OF_TASKS = [f"{MATCH_RATE}{metric.__name__}" for metric in MATCHED]  # metrics that only runs of several tasks have
+COLUMNS = [*NAMES, *OF_TASKS, *RELATIVE]  # that a report can show
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def check_report(node: Any) -> None:
     columns, compare = node["columns"], node["compare"]
     require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
     for name in columns:
-        one_of("report.columns", name, NAMES)
+        metric, _, task = str(name).partition("/")
+        of_task = task and "s=" not in task  # accuracy/income; accuracy/s=0 is of a group
+        one_of("report.columns", metric if of_task else name, COLUMNS)
     names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
     require(names, "report.compare", compare, "a mapping of a method's name to another's")
     one_of("report.over_seeds", node["over_seeds"], OVER_SEEDS)

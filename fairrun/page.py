@@ -13,6 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from fairrun.alignment import Alignment, alignment_table, caption
 from fairrun.chart import chart
+from fairrun.multitask import Multitask
+from fairrun.multitask import captioned as captioned_tasks
 from fairrun.pareto import RESULTS
 from fairrun.results import read
 from fairrun.tables import UNKNOWN, captioned, collapse_note, over_seeds_note
@@ -22,14 +24,20 @@ TEMPLATE = Path(__file__).with_name("report.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
 TITLES |= {"pairs": "Compared, seed by seed", "quoted": "Quoted, not run here"}
+TITLES |= {"tasks": "Settings, match-rate threshold", "tasks-half": "Settings, threshold 0.5"}
+TITLES |= {"tasks-methods": "Methods, ARE and ARFG"}
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 
 def render(
-    folder: Path, frame: pd.DataFrame, trades: list[Tradeoff], bargained: Mapping[str, tuple[Alignment, bytes]]
+    folder: Path,
+    frame: pd.DataFrame,
+    trades: list[Tradeoff],
+    bargained: Mapping[str, tuple[Alignment, bytes]],
+    several: Mapping[str, tuple[Multitask, bytes]],
 ) -> str:
     """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed; ``bargained`` has the
-    data sets on which methods bargained, with a PNG each.
+    data sets on which methods bargained, ``several`` those with several tasks, with a PNG each.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -42,7 +50,7 @@ def render(
         direction=trades[0].direction,
         num_finished=len(runs),
         failures=_failures(folder, frame),
-        sections=[_section(trade) | {"bargaining": _bargaining(bargained.get(trade.dataset))} for trade in trades],
+        sections=[_section(trade) | _pictured(trade.dataset, bargained, several) for trade in trades],
         configuration=_configuration(runs),
         versions=_pairs(_versions(trades)),
         plotly=Markup(get_plotlyjs()),
@@ -74,12 +82,24 @@ def _notes(trade: Tradeoff) -> list[str]:
     return [note for note in notes if note]
 
 
-def _bargaining(found: tuple[Alignment, bytes] | None) -> dict[str, Any] | None:
-    """Picture and table of how bargaining went."""
-    if found is None:
-        return None
-    picture = f"data:image/png;base64,{b64encode(found[1]).decode()}"
-    return {"picture": picture, "table": _cells(alignment_table(found[0]), caption(found[0]))}
+def _pictured(
+    dataset: str, bargained: Mapping[str, tuple[Alignment, bytes]], several: Mapping[str, tuple[Multitask, bytes]]
+) -> dict[str, Any]:
+    """What has a picture of its own: how bargaining went, and several tasks; None where there is nothing to tell."""
+    found: dict[str, Any] = {"bargaining": None, "tasks": None}
+    if dataset in bargained:
+        alignment, png = bargained[dataset]
+        cells = _cells(alignment_table(alignment), caption(alignment))
+        found["bargaining"] = {"picture": _inline(png), "table": cells}
+    if dataset in several:
+        multitask, png = several[dataset]
+        tables = [_cells(table, text) | {"title": TITLES[kind]} for kind, table, text in captioned_tasks(multitask)]
+        found["tasks"] = {"picture": _inline(png), "tables": tables}
+    return found
+
+
+def _inline(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def _facts(trade: Tradeoff) -> list[Cells]:

@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,22 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fairrun import page, quoted, tables, traces
+from fairrun import fronts, page, quoted, tables, traces
 from fairrun.alignment import alignment
-from fairrun.check import OVER_SEEDS, InputError, one_of, require
-from fairrun.figure import draw
+from fairrun.check import OVER_SEEDS, RELATIVE, InputError, one_of, require
+from fairrun.figure import QUOTED, draw
+from fairrun.multitask import REFERENCE, Multitask, captioned, multitask, rule
 from fairrun.pairs import SIDES, Pair
+from fairrun.relative import MATCH_RATE, relative, tasks
 from fairrun.results import load
-from fairrun.tradeoff import LOWER_IS_BETTER, Tradeoff, tradeoff, value, words
+from fairrun.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
 
 log = logging.getLogger(__name__)
-NOT_FAIRNESS = ("accuracy", "selection_rate")  # the other axis; and without a good end
+NOT_FAIRNESS = ("accuracy", "match_rate_accuracy", "selection_rate")  # the other axis; and without a good end
 COMPARE = "report.compare."  # prefix of columns
 LEADING_ZERO = r"\b0\."
 QUOTED_CAPTION = "published points; areas with the anchors of these runs' test rows; sources and caveats: table.md"
+FIGURES_AT_ONCE = 4  # of the tables of tasks
 AT_ONCE = 3  # metrics in a table on the terminal, beside accuracy and the chosen one: 160 columns hold them
 
 
@@ -59,24 +62,36 @@ def tradeoffs(
     of any finished run asks for, in the order of the runs.  Pairs with a method that has no run are left out.  Raises
     ``InputError``: no finished run, a metric that the runs do not have, runs made with different metrics and none
     named, a reference that cannot be read, or a key that no run has.
+
+    Runs of several tasks are measured against those of ``stl`` among them (``relative``).
     """
     runs = frame[frame["status"] == "finished"]
     if runs.empty:
         reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
         raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
-    name, greater_is_better = _metric(runs, metric)
+    runs = relative(runs)
+    name, greater = _metric(runs, metric)
     runs = _told_apart(runs, _recorded_keys(runs) if methods_by is None else methods_by)
     more = _recorded_columns(runs) if columns is None else _known_columns(runs, columns)
     compared = _recorded_pairs(runs) if compare is None else compare
-    options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
+    options: dict[str, Any] = {"greater_is_better": greater, "test_oracle": test_oracle}
     options["over_seeds"] = _recorded_over_seeds(runs) if over_seeds is None else over_seeds
     points = _recorded_points(runs) if reference is None else quoted.read(reference, "reference") if reference else None
     options |= {"columns": more, "compared": compared, "points": points}
     trades = [tradeoff(own, name, **options) for _, own in runs.groupby("dataset")]
-    for trade in trades:
-        if points is not None and not any(len(panel.quoted) for panel in trade.panels):
-            log.warning("the reference has no point of the %s on %s to be drawn", words(name), trade.dataset)
+    if points is not None:
+        _warn_of_no_points(trades, points)
     return trades
+
+
+def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:
+    """Name the data sets of which a reference has no point, in the kinds of points that it has."""
+    text = "the reference has no point of the %s on %s to be drawn"
+    for trade in trades:
+        if "kind" in points and not any(len(panel.quoted) for panel in trade.panels):
+            log.warning(text, words(trade.metric), trade.dataset)
+        if "task" in points and tasks(trade.runs) and trade.quoted_tasks.empty:
+            log.warning(text, "tasks", trade.dataset)
 
 
 def _recorded_over_seeds(runs: pd.DataFrame) -> str:
@@ -115,8 +130,15 @@ def _recorded_keys(runs: pd.DataFrame) -> list[str]:
 
 
 def _recorded_columns(runs: pd.DataFrame) -> list[str]:
-    """The metrics that any record asks for, as far as the runs have them."""
-    return [name for name in _recorded(runs, "report.columns") if f"test/{name}" in runs]
+    """The metrics that any record asks for, as far as the runs have them; the others are named in a warning."""
+    return _present(runs, _recorded(runs, "report.columns"))
+
+
+def _present(runs: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    for name in names:
+        if f"test/{name}" not in runs:
+            log.warning("report.columns has %r, which no run has; the report goes without it", name)
+    return [name for name in names if f"test/{name}" in runs]
 
 
 def _recorded(runs: pd.DataFrame, key: str) -> list[str]:
@@ -131,11 +153,14 @@ def _recorded_pairs(runs: pd.DataFrame) -> list[Pair]:
     return [(column.removeprefix(COMPARE), other) for column in asked for other in runs[column].dropna().unique()]
 
 
-def _known_columns(runs: pd.DataFrame, names: Sequence[str]) -> Sequence[str]:
+def _known_columns(runs: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """As far as the runs have them: what is of several tasks may be asked for where there is one label."""
     known = sorted(c.removeprefix("test/") for c in runs if c.startswith("test/") and "/s=" not in c)
     for name in names:
-        one_of("columns", name, known)
-    return names
+        metric = name.partition("/")[0].removeprefix(MATCH_RATE)
+        if "/s=" in name or metric not in (*known, *RELATIVE):
+            one_of("columns", name, known)
+    return _present(runs, names)
 
 
 def _known_pairs(runs: pd.DataFrame, pairs: Sequence[Pair]) -> Sequence[Pair]:
@@ -144,19 +169,29 @@ def _known_pairs(runs: pd.DataFrame, pairs: Sequence[Pair]) -> Sequence[Pair]:
     return pairs
 
 
-def write(folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
-    """Write pictures (``front.png`` and ``.pdf``, and where methods bargain ``bargaining.png`` and ``.pdf``; with
-    several data sets ``front_DATASET`` and so on), tables and page.
+def several_tasks(trades: list[Tradeoff]) -> dict[str, Multitask]:
+    """The data sets whose runs have several tasks."""
+    return {trade.dataset: found for trade in trades if (found := multitask(trade)) is not None}
 
-    An earlier report stays whole until this one is.
+
+def write(
+    folder: Path, frame: pd.DataFrame, trades: list[Tradeoff], several: Mapping[str, Multitask] | None = None
+) -> list[Path]:
+    """Write pictures (``front.png`` and ``.pdf``, where methods bargain ``bargaining.png`` and ``.pdf``, where runs
+    have several tasks ``tasks.png`` and ``.pdf``; with several data sets ``front_DATASET`` and so on), tables, page.
+
+    ``several``: of ``several_tasks``, where they are at hand.  An earlier report stays whole until this one is.
     """
+    several = several_tasks(trades) if several is None else several
     with tempfile.TemporaryDirectory(dir=folder, prefix=".report") as part:
-        return [path.replace(folder / path.name) for path in _write(Path(part), folder, frame, trades)]
+        return [path.replace(folder / path.name) for path in _write(Path(part), folder, frame, trades, several)]
 
 
-def _write(part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]) -> list[Path]:
+def _write(
+    part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff], several: Mapping[str, Multitask]
+) -> list[Path]:
     paths = []
-    bargained = {}
+    bargained, pictured = {}, {}
     for trade in trades:
         dataset = "" if len(trades) == 1 else f"_{trade.dataset.replace('/', '_')}"
         paths += _save(draw(trade), part / f"front{dataset}")
@@ -165,9 +200,25 @@ def _write(part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff]
             pictures = _save(traces.draw(found), part / f"bargaining{dataset}")
             paths += pictures
             bargained[trade.dataset] = (found, pictures[0].read_bytes())
+        if trade.dataset in several:
+            pictures = _save(fronts.draw(several[trade.dataset]), part / f"tasks{dataset}")
+            paths += pictures
+            pictured[trade.dataset] = (several[trade.dataset], pictures[0].read_bytes())
     html = part / "report.html"
-    html.write_text(page.render(folder, frame, trades, bargained), encoding="utf-8")
-    return [*paths, *tables.write(part, trades), html]
+    html.write_text(page.render(folder, frame, trades, bargained, pictured), encoding="utf-8")
+    return [*paths, *_write_tables(part, trades, several), html]
+
+
+def _write_tables(part: Path, trades: list[Tradeoff], several: Mapping[str, Multitask]) -> list[Path]:
+    """Tables of all kinds; with several tasks also ``tasks.csv`` (settings) and ``tasks_methods.csv``."""
+    more = {dataset: captioned(found) for dataset, found in several.items()}
+    paths = tables.write(part, trades, more)
+    if several:
+        rows = {dataset: found.settings.drop(columns="dataset", errors="ignore") for dataset, found in several.items()}
+        paths.append(tables.write_csv(part / "tasks.csv", rows))
+        methods = {dataset: found.methods for dataset, found in several.items()}
+        paths.append(tables.write_csv(part / "tasks_methods.csv", methods))
+    return paths
 
 
 def _save(figure: Figure, stem: Path) -> list[Path]:
@@ -190,7 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--compare", help=text)
     text = "what of a setting's seeds stands for it; worst: mean accuracy, and the metric of the worst seed"
     parser.add_argument("--over-seeds", choices=OVER_SEEDS, help=f"{text}; default: as the runs' configuration has it")
-    text = "points that others published, to be drawn beside: fairbinn, or a CSV file; '' for none"
+    text = "points that others published, to be drawn beside: fairbinn, mtaf, or a CSV file; '' for none"
     parser.add_argument("--reference", help=f"{text}; default: those of the runs' configuration")
     text = "keys whose values make a method several, each with a front of its own, as in model.width,model.depth"
     parser.add_argument("--methods-by", help=f"{text}; default: those of the runs' configuration")
@@ -225,14 +276,17 @@ def show(folder: Path, frame: pd.DataFrame, **options: Any) -> None:
     """As ``report``, of the runs in ``frame``, with the tables printed, what did not finish, and what was written."""
     trades = tradeoffs(frame, **options)
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
+    several = several_tasks(trades)
     for trade in trades:
         console.print(*settings_as_text(trade), *areas_as_text(trade), *pairs_as_text(trade))
+        if trade.dataset in several:
+            console.print(*tasks_as_text(several[trade.dataset]))
     for _, run in frame[frame["status"] != "finished"].iterrows():
         console.print(
             f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True, markup=False
         )
     try:
-        paths = write(folder, frame, trades)
+        paths = write(folder, frame, trades, several)
     except OSError as error:
         raise InputError(f"the report must be able to write into {str(folder)!r}: {error}") from None
     for path in paths:
@@ -284,6 +338,36 @@ def areas_as_text(trade: Tradeoff) -> list[Table]:
     return found
 
 
+def tasks_as_text(found: Multitask) -> list[Table]:
+    """The tables of tasks for the terminal, in parts."""
+    over = "test rows, mean over seeds [95% interval]"
+    titles = f"at the match-rate threshold: {over}", f"at 0.5: {over}", f"match-rate threshold: {over}"
+    quoted = "; quoted: published, not run here; sources: table.md" * bool(len(found.quoted))
+    corner = f"hypervolume: of the front of ARE and ARFG, reference ({REFERENCE[0]:g}, {REFERENCE[1]:g})"
+    notes = f"* front of ARE and ARFG: chosen on validation rows{quoted}", "", f"{corner}\npicked: {rule(found)}"
+    return [
+        _rich(part, f"{found.dataset}, tasks {title}", note)
+        for (_, table, _), title, note in zip(captioned(found), titles, notes, strict=True)
+        for part in _figures_in_parts(table)
+    ]
+
+
+def _figures_in_parts(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The columns up to the seeds with some of the others at a time, and ``front`` with the last; what is quoted only
+    where it has a figure.
+    """
+    keys = list(table.loc[:, :"seeds"])
+    figures = [name for name in table if name not in (*keys, "front")]
+    short = table.assign(**{name: table[name].str.replace(LEADING_ZERO, ".", regex=True) for name in figures})
+    parts = []
+    for k in range(0, len(figures), FIGURES_AT_ONCE):
+        own = figures[k : k + FIGURES_AT_ONCE]
+        last = ["front"] if "front" in table and k + FIGURES_AT_ONCE >= len(figures) else []
+        nothing = table["method"].str.startswith(QUOTED) & (table[own] == tables.UNKNOWN).all(axis=1)
+        parts.append(short.loc[~nothing, [*keys, *own, *last]])
+    return parts
+
+
 def _rich(table: pd.DataFrame, title: str, caption: str, min_width: int | None = None) -> Table:
     text = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     for name in table:
@@ -301,10 +385,10 @@ def _metric(runs: pd.DataFrame, name: str | None) -> tuple[str, bool]:
         raise InputError(f"the runs must share one metric, got {', '.join(own)}; name one with --metric")
     name = next(iter(own)) if name is None else name
     known = [c.removeprefix("test/") for c in runs if c.startswith("test/") and "/s=" not in c]
-    known = sorted(metric for metric in known if f"val/{metric}" in runs and metric not in NOT_FAIRNESS)
+    known = sorted(m for m in known if f"val/{m}" in runs and m.partition("/")[0] not in NOT_FAIRNESS)
     if name not in known:
         raise InputError(f"metric must be one of {', '.join(known)}, got {name!r}")
-    return name, bool(own.get(name, not name.endswith(LOWER_IS_BETTER)))
+    return name, bool(own.get(name, greater_is_better(name)))
 
 
 if __name__ == "__main__":

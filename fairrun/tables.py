@@ -1,5 +1,6 @@
 """A sweep's tables: for people as Markdown and LaTeX, for programs as CSV."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from fairrun.pareto import aopac, chosen
 from fairrun.quoted import KINDS
 from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, describe, share, value, words
 
+Captioned = tuple[str, pd.DataFrame, str]  # kind, rows, caption
 UNKNOWN = "-"
 AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
 AREA_WORDS |= {"aopac_ideal": "AOPAC / ideal", "soft_aopac_ideal": "soft AOPAC / ideal"}
@@ -156,7 +158,7 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
     return settings, methods, comparisons, pairs, quoted
 
 
-def captioned(trade: Tradeoff) -> list[tuple[str, pd.DataFrame, str]]:
+def captioned(trade: Tradeoff) -> list[Captioned]:
     """The kind, rows and caption of each table that has rows."""
     tables = [of(trade) for of in (settings_table, methods_table, comparisons_table, pairs_table, quoted_table)]
     named = zip(("settings", "methods", "comparisons", "pairs", "quoted"), tables, captions(trade), strict=True)
@@ -196,13 +198,14 @@ def _escaped(text: str) -> str:
     return text
 
 
-def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
-    """Write ``table.md`` and ``table.tex`` (all tables), and ``table.csv``, ``methods.csv``, ``comparisons.csv``
-    and ``pairs.csv`` (full precision, a column for the data set); with quoted points also ``quoted.csv``.
+def write(folder: Path, trades: list[Tradeoff], more: Mapping[str, Sequence[Captioned]]) -> list[Path]:
+    """Write ``table.md`` and ``table.tex`` (all tables, and ``more`` of a data set), and ``table.csv``,
+    ``methods.csv``, ``comparisons.csv`` and ``pairs.csv`` (full precision, a column for the data set); with quoted
+    points also ``quoted.csv``.
     """
     texts: dict[str, list[str]] = {"table.md": [], "table.tex": ["% needs \\usepackage{booktabs}\n"]}
     for trade in trades:
-        for kind, table, caption in captioned(trade):
+        for kind, table, caption in (*captioned(trade), *more.get(trade.dataset, ())):
             texts["table.md"].append(markdown(table, caption))
             texts["table.tex"].append(latex(table, caption, f"tab:{trade.dataset}-{kind}"))
     for name, parts in texts.items():
@@ -216,8 +219,14 @@ def write(folder: Path, trades: list[Tradeoff]) -> list[Path]:
     quoted = [quoted_areas(trade) for trade in trades]
     if any(len(rows) for rows in quoted):
         frames["quoted.csv"] = quoted
+    written = [folder / name for name in texts]
     for name, parallel in frames.items():
         named = {trade.dataset: table for trade, table in zip(trades, parallel, strict=True)}
-        frame = pd.concat(named, names=["dataset", None]).reset_index("dataset")
-        frame.to_csv(folder / name, index=False)
-    return [folder / name for name in (*texts, *frames)]
+        written.append(write_csv(folder / name, named))
+    return written
+
+
+def write_csv(path: Path, frames: Mapping[str, pd.DataFrame]) -> Path:
+    """Write the frames of data sets below each other, with a column for the data set."""
+    pd.concat(frames, names=["dataset", None]).reset_index("dataset").to_csv(path, index=False)
+    return path

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fairrun import quoted
+from fairrun.check import RELATIVE
 from fairrun.ideal import ideal_area
 from fairrun.interval import interval
 from fairrun.pairs import Pair, paired
@@ -41,6 +42,7 @@ class Tradeoff:
     anchors: Anchors
     ideal: float  # the AOPAC of the ideal front
     quoted: pd.DataFrame  # points of this data set and metric that others published
+    quoted_tasks: pd.DataFrame  # figures of this data set's tasks that others published: quoted.of_tasks
     other: "Tradeoff | None"  # of a demographic parity difference, hard or soft, the same runs in the other one
 
     @property
@@ -125,6 +127,7 @@ def tradeoff(
         anchors=anchors(runs),
         ideal=ideal_area(runs),
         quoted=quoted.of(points, dataset, metric),
+        quoted_tasks=quoted.of_tasks(points, dataset),
         other=None,
     )
     other = _other(runs, metric)
@@ -223,7 +226,13 @@ def direction(name: str) -> str:
     """Which end of a metric is good, by its name."""
     if name in NO_GOOD_END:
         return "neither end is better"
-    return "lower is better" if name.endswith(LOWER_IS_BETTER) else "higher is better"
+    return "higher is better" if greater_is_better(name) else "lower is better"
+
+
+def greater_is_better(name: str) -> bool:
+    """Whether greater values of a metric are better, by its name; "metric/task" is of one task."""
+    metric = name.partition("/")[0]
+    return RELATIVE.get(metric, not metric.endswith(LOWER_IS_BETTER))
 
 
 def describe(row: pd.Series, by: list[str]) -> str:

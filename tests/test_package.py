@@ -25,13 +25,13 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"fit"},
     {"postprocess"},
     {"selection", "interval", "quoted"},
-    {"pareto", "pairs"},
+    {"pareto", "pairs", "relative"},
     {"ideal"},
     {"results"},
     {"tradeoff"},
     {"figure", "tables"},
-    {"chart", "alignment"},
-    {"traces"},
+    {"chart", "alignment", "multitask"},
+    {"traces", "fronts"},
     {"page"},
     {"report", "tracking", "job", "search"},
     {"stacking"},
@@ -94,9 +94,12 @@ def test_an_installed_wheel_runs_from_any_folder(tmp_path):
     (wheel,) = tmp_path.glob("fairrun-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-        assert {"fairrun/conf/train.yaml", "fairrun/report.html", "fairrun/reference/fairbinn.csv"} <= set(
-            archive.namelist()
-        )
+        assert {
+            "fairrun/conf/train.yaml",
+            "fairrun/report.html",
+            "fairrun/reference/fairbinn.csv",
+            "fairrun/reference/mtaf.csv",
+        } <= set(archive.namelist())
         metadata = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert "fairrun = fairrun.train:main" in archive.read(metadata).decode()
     (tmp_path / "elsewhere").mkdir()

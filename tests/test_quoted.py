@@ -5,7 +5,7 @@ import pytest
 
 from fairrun.check import InputError
 from fairrun.pareto import Anchors, aopac
-from fairrun.quoted import COLUMNS, FOLDER, KINDS, of, read
+from fairrun.quoted import COLUMNS, FOLDER, KINDS, TASK_COLUMNS, of, of_tasks, read
 
 HARD, SOFT = KINDS["hard"], KINDS["soft"]
 ROW = {"method": "LAFTR", "accuracy": 0.8, "demographic_parity": 0.1, "kind": "hard", "source": "a paper"}
@@ -20,7 +20,7 @@ def own(folder, *rows):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.csv")), ids=lambda path: path.stem)
 def test_every_shipped_file_is_sound_and_says_where_its_points_are_from(path):
     points = read(path.stem)
-    assert {*COLUMNS, "dataset"} == set(points)
+    assert set(points) in ({*COLUMNS, "dataset"}, set(TASK_COLUMNS))
     assert (points["source"].str.len() > 0).all()
     assert not points.duplicated().any()
 
@@ -94,8 +94,54 @@ def test_missing_columns_are_named(tmp_path):
 def test_a_name_that_is_unknown_and_a_file_that_is_none_are_refused(tmp_path):
     (tmp_path / "empty.csv").touch()
     with pytest.raises(
-        InputError, match=r"report\.reference must be null, fairbinn or a CSV file that exists, got 'foo'"
+        InputError, match=r"report\.reference must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"
     ):
         read("foo")
     with pytest.raises(InputError, match="which cannot be read"):
         read(str(tmp_path / "empty.csv"))
+
+
+# Figures of several tasks
+
+TASK_ROW = {"dataset": "adult", "method": "X", "task": 1, "error": 0.2, "gap": 0.1, "source": "a paper"}
+
+
+def test_the_figures_of_a_data_set_s_tasks():
+    points = of_tasks(read("mtaf"), "adult").set_index(["method", "task"])[["error", "gap"]]
+    assert points.loc[("STL (Table 1)", "2")].tolist() == [0.1313, 0.0661]
+    assert points.loc[("MTA-F (Tables 3, 4)", "relative")].tolist() == [1.082, 0.0437]
+    assert set(read("mtaf")["dataset"]) == {"adult", "german", "law_school", "celeba_attributes"}
+    assert of_tasks(read("mtaf"), "compas").empty
+
+
+def test_the_two_kinds_of_points_do_not_see_each_other():
+    assert of(read("mtaf"), "adult", HARD).empty
+    assert of_tasks(read("fairbinn"), "adult").empty
+    both = pd.concat([read("fairbinn"), read("mtaf")], ignore_index=True)
+    pd.testing.assert_frame_equal(of(both, "adult", HARD), of(read("fairbinn"), "adult", HARD))
+    pd.testing.assert_frame_equal(of_tasks(both, "adult"), of_tasks(read("mtaf"), "adult"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"task": 0}, "task of .* must be a task's number, from 1 on, or relative, got .'0'"),
+        ({"task": "mean"}, "task of .* must be a task's number, from 1 on, or relative, got .'mean'"),
+        ({"task": ""}, "task of .* must be a task's number, from 1 on, or relative, got .nan"),
+        ({"error": 1.2}, "error of .* must be a number between 0 and 1, got .1.2"),
+        ({"gap": None}, "gap of .* must be a number between 0 and 1, got .nan"),
+        ({"task": "relative", "gap": -1}, "gap of .* must be a number >= 0, got .-1"),
+        ({"task": "relative", "error": "x"}, "error of .* must be a number >= 0, got .'x'"),
+    ],
+)
+def test_a_value_that_is_no_figure_of_a_task_is_refused(tmp_path, change, said):
+    assert len(read(own(tmp_path, TASK_ROW, TASK_ROW | {"task": "relative", "error": 1.2}))) == 2
+    read.cache_clear()
+    with pytest.raises(InputError, match=said):
+        read(own(tmp_path, TASK_ROW, TASK_ROW | change))
+
+
+def test_missing_columns_of_a_file_of_tasks_are_named(tmp_path):
+    row = {key: value for key, value in TASK_ROW.items() if key != "gap"}
+    with pytest.raises(InputError, match=r"a CSV with the columns dataset, method, task, .*; gap missing"):
+        read(own(tmp_path, row))

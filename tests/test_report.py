@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from fairrun import report, results, tables
 from fairrun.check import InputError
 from fairrun.figure import draw, limits, look
+from fairrun.tradeoff import greater_is_better
 from fairrun.train import CONF
 
 HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
@@ -474,7 +475,9 @@ def test_a_reference_without_a_point_of_the_data_set_says_so(tmp_path, caplog):
 
 def test_a_reference_that_cannot_be_read_is_refused(tmp_path):
     sweep(tmp_path)
-    with pytest.raises(SystemExit, match=r"reference must be null, fairbinn or a CSV file that exists, got 'foo'"):
+    with pytest.raises(
+        SystemExit, match=r"reference must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"
+    ):
         report.main([str(tmp_path), "--reference", "foo"])
 
 
@@ -689,7 +692,7 @@ def test_a_metric_of_the_runs_own_keeps_its_direction(tmp_path):
 def test_the_name_of_a_metric_says_its_direction(path):
     """So that a report can show a metric that the runs were not made with."""
     metric = OmegaConf.load(path)
-    assert metric.greater_is_better == (not metric.name.endswith(report.LOWER_IS_BETTER))
+    assert metric.greater_is_better == greater_is_better(metric.name)
 
 
 def test_a_report_that_cannot_be_written_says_so(tmp_path):
