@@ -46,6 +46,12 @@ def weights(batch: Batch, reduction: str) -> Tensor:
     return batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
 
 
+def factor(batch: Batch, reduction: str) -> Tensor:
+    """What turns a mean over the batch into ``reduction``: 1, or the number of real rows, [R, 1]."""
+    num_rows = batch.w.sum(-1, keepdim=True)
+    return num_rows if reduction == SUM else torch.ones_like(num_rows)
+
+
 def positive_rates(train: Batch) -> Tensor:
     """The share of label 1 in each task, [R, T]."""
     return train.y.mT.mean(-1)
@@ -78,27 +84,46 @@ def task_gradients(objectives: Objectives, theta: Theta, combine: str = SUM) -> 
     shared layers.  ``combine`` sum: the shared gradient is that of the sum over tasks; else of ``AGGREGATORS``, with a
     backward pass a task: sum_t a_t g_t with weights a from the inner products of the g_t.
     """
-    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    leaves = tracked(theta)
     result = objectives(leaves)
     heads, shared = result[:2]
     own, common = split(leaves, "head.")
     if combine == SUM and heads is shared:
-        grads = _gradient(heads, leaves)
+        grads = backward(heads, leaves)
     else:
-        grads = _gradient(heads, own, keep=True)
-        grads |= _gradient(shared, common) if combine == SUM else _combined(combine, shared, common)
-    return {name: grads[name] for name in theta}, tuple(value.detach() for value in result)
+        grads = backward(heads, own, keep=True)
+        grads |= backward(shared, common) if combine == SUM else _combined(combine, shared, common)
+    return ordered(grads, theta), tuple(value.detach() for value in result)
+
+
+def tracked(theta: Theta) -> Theta:
+    """Copies of the parameters to differentiate by."""
+    return {name: p.detach().requires_grad_() for name, p in theta.items()}
+
+
+def backward(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
+    """The gradient of the sum of ``objective``, of any shape, at some of the ``tracked``; ``keep`` it for more."""
+    grads: Any = torch.autograd.grad(objective.sum(), list(leaves.values()), retain_graph=keep)
+    return dict(zip(leaves, grads, strict=True))
+
+
+def backward_each(objectives: Tensor, leaves: Theta) -> Tensor:
+    """The gradient of every task's of ``objectives`` [R, T], by a pass each: [R, T, P], laid out as ``flatten``."""
+    last = objectives.shape[-1] - 1
+    return torch.stack([flatten(backward(o, leaves, keep=t < last)) for t, o in enumerate(objectives.unbind(-1))], 1)
+
+
+def weighted(g: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    """sum_t a_t g_t of gradients ``g`` [R, T, P], with the weights a that ``rule`` makes of their inner products."""
+    exact = g.double()
+    a = rule(exact @ exact.mT).to(g)
+    return (a.unsqueeze(-1) * g).sum(1)
+
+
+def ordered(grads: Theta, theta: Theta) -> Theta:
+    """``grads`` in the order of the parameters, as optimizers expect them."""
+    return {name: grads[name] for name in theta}
 
 
 def _combined(combine: str, shared: Tensor, common: Theta) -> Theta:
-    num_tasks = shared.shape[-1]
-    each = [flatten(_gradient(shared[:, t], common, keep=t + 1 < num_tasks)) for t in range(num_tasks)]
-    g = torch.stack(each, dim=1)  # [R, T, P]
-    exact = g.double()
-    a = AGGREGATORS[combine](exact @ exact.mT).to(g)
-    return unflatten((a.unsqueeze(-1) * g).sum(1), common)
-
-
-def _gradient(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
-    grads: Any = torch.autograd.grad(objective.sum(), list(leaves.values()), retain_graph=keep)
-    return dict(zip(leaves, grads, strict=True))
+    return unflatten(weighted(backward_each(shared, common), AGGREGATORS[combine]), common)

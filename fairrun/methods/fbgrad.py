@@ -1,0 +1,119 @@
+"""FBGrad: a fairness loss for each task, left out or turned where its gradient is in the way of another's.
+The correction of gradients of FairBranch (Roy, Koutlis, Papadopoulos and Ntoutsi, IJCNN 2024), without its branches.
+https://arxiv.org/abs/2310.13746
+
+minimise over theta_sh and all theta_t  sum_t (w_t L_t + lam_t F_t), but
+
+    1  lam_t <- 0 in this step if <grad L_t, grad F_t> < 0 on theta_t                    every t
+    2  theta_t <- theta_t - lr grad (w_t L_t + lam_t F_t)                                head t, every t
+    3  p_t <- g_t, the gradient of lam_t F_t on theta_sh;  every k != t:
+       p_t <- p_t - min(<p_t, g_k>, 0) / |g_k|^2 g_k                                     every t
+    4  theta_sh <- theta_sh - lr sum_t (grad w_t L_t + p_t)
+
+Letters: F_t is a fairness loss of the scores on the rows with label 0 in task t, as in ``mtl_fair.py``; ``task_weight``
+is w_t.  Of two tasks in conflict 3 takes from each gradient its part along the other's original; with more tasks t goes
+against the originals t+1, .. T, 1, .. t-1 in turn.  Where lam_t is 0, by 1 too, g_t is 0 and turns nothing.
+Differs from the paper: no branches, of which it makes one for a group of tasks with similar heads and corrects between
+branches; here all tasks share all of the bottom.  Its fairness loss is that of ``greedy_fmt.py`` with equalized_odds.
+Differs from the authors' code: there 1 counts in the next step; 3 is done layer by layer, weights and biases apart,
+between the first two members of a group, the output layers of tasks among them; there is no correction before the first
+branches.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.bargaining import pcgrad
+from fairrun.check import one_of
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerTask,
+    Theta,
+    flatten,
+    mean,
+    move,
+    per_task,
+    split,
+    unflatten,
+)
+from fairrun.tasks import (
+    FAIRNESS_LOSSES,
+    REDUCTIONS,
+    backward,
+    backward_each,
+    factor,
+    ordered,
+    positive_rates,
+    reduced,
+    require_not_negative,
+    tracked,
+    unfairness,
+    weighted,
+)
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
+
+    theta: Theta
+    opt: object
+    rates: Tensor
+
+
+@dataclass(frozen=True)
+class FBGrad:
+    """min over shared and head parameters of every task's loss and fairness loss, less their conflicts."""
+
+    optimizer: Optimizer
+    lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
+    task_weight: PerTask  # w_t
+    fairness_loss: str  # of fairrun.tasks.FAIRNESS_LOSSES
+    reduction: str  # of the objective over the batch: mean; sum: times the number of rows
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
+
+    def __post_init__(self) -> None:
+        require_not_negative(lam=self.lam, task_weight=self.task_weight)
+        one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
+        one_of("reduction", self.reduction, REDUCTIONS)
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta), positive_rates(train))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step of heads and shared parameters."""
+        w, lam = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam))
+        leaves = tracked(state.theta)
+        heads, shared = split(leaves, "head.")
+        losses, p = model.losses_and_scores(leaves, batch)  # [R, B, T]
+        l = reduced(losses, batch, self.reduction)  # [R, T]
+        f = unfairness(self.fairness_loss, p, batch, state.rates)[0][..., 0]  # [R, T]
+        objective = f * factor(batch, self.reduction)
+        of_l, of_f = (backward(value, heads, keep=True) for value in (l, objective))
+        agree = _inner_products(of_l, of_f, batch.y.shape[-1]) >= 0
+        lam = lam * agree  # 1
+        grads = {name: _of_task(w, name, of_l) + _of_task(lam, name, of_f) for name in heads}
+        rest = flatten(backward(w * l, shared, keep=True))
+        turned = weighted(backward_each(lam * objective, shared), pcgrad)  # 3
+        grads |= unflatten(rest + turned, shared)
+        theta, opt = move(state.theta, ordered(grads, leaves), state.opt, self.optimizer)  # 2, 4
+        logs = {"loss": mean((w.unsqueeze(1) * losses.detach()).sum(-1), batch.w), "unfairness": f.detach().mean(-1)}
+        return State(theta, opt, state.rates), logs | {"left_out": 1 - agree.to(w).mean(-1)}
+
+
+def _inner_products(first: Theta, second: Theta, num_tasks: int) -> Tensor:
+    """<first, second> on each task's head, [R, T]."""
+    heads = [[name for name in first if name.startswith(f"head.{t}.")] for t in range(num_tasks)]
+    products = [[(first[name] * second[name]).flatten(1).sum(-1) for name in names] for names in heads]
+    return torch.stack([torch.stack(of_head).sum(0) for of_head in products], dim=-1)
+
+
+def _of_task(factors: Tensor, name: str, grads: Theta) -> Tensor:
+    """The gradient of the parameter ``name`` of a head, times its task's of ``factors`` [R, T]."""
+    grad = grads[name]
+    return factors[:, int(name.split(".")[1])].view(-1, *[1] * (grad.dim() - 1)) * grad

@@ -1,0 +1,107 @@
+"""Greedy-FMT: every task learns, step by step, from its loss or its fairness loss, whichever is larger.
+A baseline of L2T-FMT (Roy and Ntoutsi, "Learning to Teach Fairness-aware Deep Multi-task Learning", ECML-PKDD 2022).
+https://arxiv.org/abs/2206.08403
+
+minimise over theta_sh and all theta_t  sum_t omega_t max(L_t, F_t),  F_t = max_g L_t(y=1, g) + max_g L_t(y=0, g)
+
+    1  L_t* <- F_t if F_t > L_t else L_t                                   every t
+    2  theta_t <- theta_t - lr omega_t grad L_t*                           head t, every t
+    3  theta_sh <- theta_sh - lr sum_t omega_t grad L_t*
+    4  G_t <- omega_t |grad L_t*|;  rho_t <- L_t* / L_t*(first step);  rho <- rho / mean rho
+    5  omega <- omega - omega_lr d/domega sum_t |G_t - mean(G) rho_t|;  omega <- omega / sum omega
+
+Letters: L_t is the cross-entropy of task t, a mean over the batch, L_t(y, g) that over its rows with label y in group
+g, 0 without any.  Gradients in 4 are of the shared parameters.  omega starts at 1/T, none falls below 1e-6, and a step
+has those from before it.  Steps 4 and 5 are after GradNorm (Chen et al., ICML 2018).
+``fairness`` false_positive_rate: F_t = max_g L_t(y=0, g).  Where label 1 is rare it is seldom the larger (on Adult in
+1 of the first epoch's 52 choices, then in none), and what is trained is MTL.  With equalized_odds F_t >= L_t whatever
+the batch, as L_t is a mean of its cells: what is trained is the loss of the worst groups, and nothing is chosen.
+Differs from the authors' code, of which we know a description, and a copy of step 5 in the code of FairBranch: in that
+copy 5 comes before 3, and its slope leaves out rho.  Theirs is AdamW with batches of 8192; here both are configured.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.check import one_of, require
+from fairrun.losses import negatives, positives, task
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, group_mean, mean, move, split, unflatten
+from fairrun.tasks import REDUCTIONS, backward, backward_each, factor, ordered, reduced, tracked
+
+CLASSES = {"equalized_odds": (positives, negatives), "false_positive_rate": (negatives,)}
+SMALLEST = 1e-6  # weight of a task
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, the weights of tasks, which sum to 1, and their losses in the first step, both [R, T]."""
+
+    theta: Theta
+    opt: object
+    omega: Tensor
+    start: Tensor  # 0 before it
+
+
+@dataclass(frozen=True)
+class GreedyFMT:
+    """min over shared and head parameters of the larger of each task's loss and fairness loss."""
+
+    optimizer: Optimizer
+    fairness: str  # what F_t is for: equalized_odds, false_positive_rate
+    reduction: str  # of the objective over the batch: mean; sum: times the number of rows
+    omega_lr: PerRun  # step size of the tasks' weights, >= 0; 0 keeps them at 1/T; the code's 0.001
+    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
+
+    def __post_init__(self) -> None:
+        one_of("fairness", self.fairness, CLASSES)
+        one_of("reduction", self.reduction, REDUCTIONS)
+        require(self.omega_lr >= 0, "omega_lr", self.omega_lr, ">= 0")
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """Equal weights of tasks."""
+        empty = torch.zeros_like(train.y[:, 0])  # [R, T]
+        return State(theta, self.optimizer.init(theta), empty + 1 / empty.shape[-1], empty)
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step of heads, shared parameters and weights."""
+        leaves, omega = tracked(state.theta), state.omega
+        heads, shared = split(leaves, "head.")
+        losses = model.losses(leaves, batch)  # [R, B, T]
+        accuracy, fairness = reduced(losses, batch, "mean"), self._fairness(losses, batch)  # [R, T]
+        chosen = torch.where(fairness > accuracy, fairness, accuracy)  # 1
+        scale = omega * factor(batch, self.reduction)
+        grads = backward(scale * chosen, heads, keep=True)
+        each = backward_each(chosen, shared)  # [R, T, P]
+        grads |= unflatten((scale.unsqueeze(-1) * each).sum(1), shared)
+        theta, opt = move(state.theta, ordered(grads, leaves), state.opt, self.optimizer)  # 2, 3
+        now = chosen.detach()
+        start = torch.where(state.start > 0, state.start, now.clamp(min=torch.finfo(now.dtype).tiny))
+        new = self._weights(omega, each.square().sum(-1).sqrt(), now / start)
+        logs = {"loss": mean((omega.unsqueeze(1) * losses.detach()).sum(-1), batch.w)}
+        logs |= {"unfairness": fairness.detach().mean(-1), "fairness_first": (fairness > accuracy).to(now).mean(-1)}
+        return State(theta, opt, new, start), logs | {f"omega/t={t}": v for t, v in enumerate(omega.unbind(-1))}
+
+    def _fairness(self, losses: Tensor, batch: Batch) -> Tensor:
+        """F_t, [R, T]."""
+        each = []
+        for t in range(losses.shape[-1]):
+            rows = [select(task(batch, t)) for select in CLASSES[self.fairness]]
+            each.append(torch.stack([_worst_group(losses[..., t], part) for part in rows]).sum(0))
+        return torch.stack(each, dim=-1)
+
+    def _weights(self, omega: Tensor, length: Tensor, progress: Tensor) -> Tensor:
+        """4 and 5, from the tasks' ``omega``, |grad L_t*| and L_t* / L_t*(first step), all [R, T]."""
+        G = omega * length
+        rho = progress / progress.mean(-1, keepdim=True).clamp(min=torch.finfo(progress.dtype).tiny)
+        sign = torch.sign(G - G.mean(-1, keepdim=True) * rho)
+        slope = length * (sign - (sign * rho).mean(-1, keepdim=True))
+        new = (omega - self.omega_lr * slope).clamp(min=SMALLEST)
+        return new / new.sum(-1, keepdim=True)
+
+
+def _worst_group(losses: Tensor, batch: Batch) -> Tensor:
+    """The largest of the groups' mean ``losses`` [R, B] -> [R]; 0 without a row."""
+    assert batch.s is not None
+    return group_mean(losses, batch.s, batch.num_groups, batch.w).amax(-1)
