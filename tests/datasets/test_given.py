@@ -74,7 +74,9 @@ def refused(folder, message, *overrides):
 def test_a_folder_without_the_files_of_lsac_is_refused(tmp_path):
     refused(tmp_path / "no", "dataset.path must be a folder that exists, got '.*no'")
     write(tmp_path)
-    refused(tmp_path, r"dataset.rows.test must be a CSV file in dataset.path=.*, got 'x.csv'", "dataset.rows.test=x.csv")
+    refused(
+        tmp_path, r"dataset.rows.test must be a CSV file in dataset.path=.*, got 'x.csv'", "dataset.rows.test=x.csv"
+    )
 
 
 @pytest.mark.parametrize("number", [11, 13])
@@ -88,7 +90,10 @@ def test_another_number_of_columns_is_refused(number, tmp_path):
     [
         (lambda rows: rows.replace({"sex": {"Male": "male"}}), "column 10, sex, must hold Female and Male alone, got"),
         (lambda rows: rows[[*COLUMNS[:9], "race", "sex", "pass_bar"]], "column 10, sex, must hold Female .* got"),
-        (lambda rows: rows.replace({"race": {"Black": "3"}}), "column 11, race, must hold Black and Other and White al"),
+        (
+            lambda rows: rows.replace({"race": {"Black": "3"}}),
+            "column 11, race, must hold Black and Other and White al",
+        ),
         (lambda rows: rows.assign(zgpa=rows["zgpa"].mask(rows.index == 7)), "column 2, zgpa, .* got '' in line 8"),
         (lambda rows: pd.DataFrame([COLUMNS, *rows.to_numpy()]), "column 1, zfygpa, .* got 'zfygpa' in line 1"),
         (lambda rows: rows.assign(pass_bar=1), "column 12, pass_bar, must hold Failed_or_not_attempted and Passed a"),
