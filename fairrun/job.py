@@ -222,6 +222,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_fairness_layers(config, model)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
+    if getattr(method, "exclusive_rows", False):
+        _say_which_tasks_batches_lack(config["batch_size"], data)
     if "val" in method.needs:
         _check_balanced(config, data)
 
@@ -288,11 +290,21 @@ def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> Non
         _say(f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}")
 
 
+def _say_which_tasks_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
+    shares = {task: share_without(n, data["rows"]["train"], batch_size) for task, n in data["exclusive"].items()}
+    mostly = ", ".join(f"{share:.0%} for task {task!r}" for task, share in shares.items() if share > 0.5)
+    if mostly:
+        _say(
+            f"batch_size={batch_size}: most batches have no row with label 0 in a task and 1 in every other, from which"
+            f" the task's head learns fairness: {mostly}"
+        )
+
+
 def share_without(group: int, total: int, batch_size: int) -> float:
     """How probable it is that ``batch_size`` of ``total`` rows, drawn without replacement, are none of ``group`` of
     them: C(total - group, batch_size) / C(total, batch_size), in [0, 1].
     """
-    others = total - group
+    others, batch_size = total - group, min(batch_size, total)
     if batch_size > others:
         return 0.0
     log_all, log_others = (math.lgamma(n + 1) - math.lgamma(n - batch_size + 1) for n in (total, others))

@@ -100,7 +100,9 @@ class Method(Protocol):
     its own generator.  ``theta`` are the network's, drawn before from the same generators.  Names start with a prefix
     that no layer has, such as ``adversary.``; ``init`` gets both together and may ``split`` them, and the network
     ignores them.  ``second_derivatives``, a class attribute: True if ``update`` differentiates gradients of the
-    network, which then is torch's whatever the engine: its second derivatives are faster.
+    network, which then is torch's whatever the engine: its second derivatives are faster.  ``exclusive_rows``, a class
+    attribute: True if ``update`` learns of the rows with label 0 in one task and 1 in every other; a user is told
+    where most batches have none.
     """
 
     @property

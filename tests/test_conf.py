@@ -24,7 +24,8 @@ EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix("")) for path in CONF.glob("experiment/**/*.yaml")
 )
 OWN = ["dataset.path=x", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
-GIVEN = {"csv": OWN, "image_folder": OWN, "celeba": OWN[:1]}  # data that a user has
+GIVEN = {"csv": OWN, "image_folder": OWN}  # data that a user has
+GIVEN |= dict.fromkeys(["celeba", "celeba_attributes", "lsac", "mtaf/celeba_attributes", "mtaf/lsac"], OWN[:1])
 
 
 def overrides_of(group, name):
@@ -42,7 +43,7 @@ def test_every_choice_composes_and_builds(group, name):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_composes_and_builds(name):
-    cfg = config(f"experiment={name}")
+    cfg = config(f"experiment={name}", *GIVEN.get(name, []))
     check(OmegaConf.to_container(cfg, resolve=True))
     built(cfg, "dataset")
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from fairrun.job import load
 from fairrun.method import split
 from fairrun.train import CONF
 from tests.synthetic import built, config
@@ -92,3 +94,74 @@ def test_adult_as_released_has_the_wrong_index_and_nine_groups_have_not():
     """The code's group 0 are the men, which of "sex=Female" and "sex=Male" are group 1."""
     losses = [config(f"experiment=fairbinn/{name}", "method=lagrangian").method.fairness_loss for name in FAIRBINN]
     assert losses == ["demographic_parity_fairbinn_group_1", "demographic_parity_fairbinn"]
+
+
+# Of Wang et al.'s code: lr, batch, epochs; widths of shared layer, heads, embeddings; columns of numbers, of categories
+MTAF = {
+    "adult": (0.02, 1024, 40, 64, 32, 40, 4, 6),
+    "adult_hours": (0.02, 1024, 40, 64, 32, 40, 3, 6),
+    "german": (0.06, 128, 20, 32, 16, 1, 6, 13),
+    "lsac": (0.08, 512, 60, 32, 16, 10, 7, 3),
+    "law_school": (0.08, 512, 60, 32, 16, 10, 5, 3),  # without DOB_yr and weighted_lsat_ugpa
+}
+TEST_ROWS = {"adult": "official", "adult_hours": "official", "german": 0.2, "lsac": "official", "law_school": 0.3}
+GRADE = {"column": "zfygpa", "above": 0}
+INCOME = {"income": {"column": "income", "positive": ">50K"}, "gain": {"column": "capital-gain", "above": 0}}
+LABELS = {
+    "adult": INCOME,
+    "adult_hours": INCOME | {"hours": {"column": "hours-per-week", "above": 40}},
+    "german": {"bad_risk": {"column": "risk", "positive": "bad"}, "amount": {"column": "credit_amount", "above": 2000}},
+    "lsac": {"grade": GRADE, "bar": {"column": "pass_bar", "positive": "Passed"}},
+    "law_school": {"grade": GRADE, "bar": {"column": "pass_bar", "positive": 1}},
+}
+
+
+@pytest.mark.parametrize("name", MTAF)
+@pytest.mark.parametrize("method", ["mtaf", "mtl_fair", "mtl", "stl"])
+def test_an_mtaf_preset_holds_the_values_of_the_authors_code(name, method):
+    lr, batch, epochs, shared, head, embedding, numeric, categorical = MTAF[name]
+    cfg = config(f"experiment=mtaf/{name}", f"method={method}", "dataset.path=x")
+    optimizer = cfg.method.optimizer
+    assert (optimizer._target_, optimizer.lr) == ("fairrun.optim.Adagrad", lr)
+    assert (optimizer.initial_accumulator_value, optimizer.eps) == (0.1, 0)
+    assert (cfg.batch_size, cfg.epochs, cfg.selection) == (batch, epochs, "last")
+    assert (cfg.model.shared, cfg.model.head, cfg.model.embedding_dim) == ([shared], [head], embedding)
+    assert (len(cfg.dataset.numeric), len(cfg.dataset.categorical)) == (numeric, categorical)
+    assert (cfg.dataset.split.test, cfg.dataset.split.val) == (TEST_ROWS[name], 0.2)
+    assert cfg.metric.name == "false_positive_rate_difference"
+    if method in ("mtaf", "mtl_fair"):
+        assert (cfg.method.lam, cfg.method.task_weight) == (1, 0.5)
+        assert (cfg.method.fairness_loss, cfg.method.variant) == ("mmd", "authors")
+    else:
+        assert cfg.method.reduction == "sum"
+
+
+@pytest.mark.parametrize("name", MTAF)
+def test_an_mtaf_preset_has_the_papers_tasks_and_groups_and_leaves_their_columns_out(name):
+    """Gender is a feature but on Adult, where relationship, which tells it, is none either."""
+    dataset = config(f"experiment=mtaf/{name}", "dataset.path=x").dataset
+    assert dataset.tasks == LABELS[name] and dataset.task is None and dataset.sensitive == ["sex"]
+    features = {*dataset.numeric, *dataset.categorical}
+    assert not features & {task["column"] for task in LABELS[name].values()}
+    assert not features & {"capital-loss", "relationship", "personal_status", "decile1b", "decile3"}
+    assert dataset.include_sensitive == ("sex" in features) == ("adult" not in name)
+
+
+def test_celebas_attributes_are_named_so_and_hold_tasks_and_groups_of_the_paper():
+    cfg = config("experiment=mtaf/celeba_attributes", "method=mtaf", "dataset.path=x")
+    assert cfg.dataset.rows._target_ == "fairrun.datasets.celeba.CelebAAttributes"
+    columns = [(task.column, task.positive) for task in cfg.dataset.tasks.values()]
+    assert columns == [("Attractive", 1), ("Smiling", 1)] and cfg.dataset.sensitive == ["Male"]
+    assert (cfg.dataset.split.test, cfg.dataset.include_sensitive, cfg.method.variant) == ("official", False, "authors")
+
+
+def test_every_mtaf_preset_is_checked():
+    found = {path.stem for path in (Path(CONF) / "experiment" / "mtaf").glob("*.yaml")}
+    assert found == {*MTAF, "celeba_attributes"}
+
+
+@pytest.mark.parametrize(("name", "share"), {"bad_risk": 0.3, "amount": 0.568}.items())
+def test_the_tasks_of_german_have_the_rates_of_the_authors_code(name, share):
+    data = load(OmegaConf.to_container(config("experiment=mtaf/german"), resolve=True))
+    y = torch.cat([table.y[:, data.tasks.index(name)] for table in data[:3]])
+    assert (len(y), len(data.test.y)) == (1000, 200) and y.mean().item() == pytest.approx(share)

@@ -3,12 +3,15 @@
 import logging
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 from scipy.stats import hypergeom
 
+from fairrun import job
 from fairrun.check import InputError
+from fairrun.data.table import Data, Table
 from fairrun.job import check_data, share_without
-from tests.synthetic import config
+from tests.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")
 
@@ -89,3 +92,142 @@ def test_groups_that_batches_seldom_lack_are_not_named(caplog):
         assert not caplog.messages
         check_data(of("method=penalty", "batch_size=8"), facts())
     assert "1% for 'sex=F'" in caplog.text
+
+
+# Several tasks
+
+
+def several(*names, **changes):
+    """Facts of two groups and several tasks."""
+    rates = {f"{name}/{split}": [[40, 10], [60, 30]] for name in names for split in SPLITS}
+    exclusive = dict.fromkeys(names, 30)
+    more = {"tasks": list(names), "base_rates": rates, "rows": {"train": 100}, "exclusive": exclusive}
+    return facts() | more | changes
+
+
+HEADS = ("model=shared_bottom", "metric=false_positive_rate_difference")
+
+
+def test_the_facts_of_several_tasks_count_rows_by_task_and_those_that_are_negative_in_it_alone():
+    """Train rows of labels a, b, c: group 0 has 011, 101, 001, group 1 has 011, 110, 111, 000."""
+    rows = [[0, 1, 1], [1, 0, 1], [0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0]]
+    s = torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    train = Table(torch.zeros(7, 5), torch.tensor(rows, dtype=torch.float64), s)
+    one = train.rows(torch.tensor([0, 4]))
+    data = Data(train, one, one, [*"uvwxy"], ["s=0", "s=1"], "sha", torch.tensor([2, 5]), [*"abc"], [2, 2])
+    found = job.facts(data)
+    assert (found["tasks"], found["categories"], found["features"]) == ([*"abc"], [2, 2], 5)
+    assert found["rows"] == {"train": 7, "val": 2, "test": 2}
+    assert found["exclusive"] == {"a": 2, "b": 1, "c": 1}
+    assert set(found["base_rates"]) == {f"{task}/{split}" for task in "abc" for split in SPLITS}
+    assert [found["base_rates"][f"{task}/train"] for task in "abc"] == [
+        [[3, 1], [4, 2]],
+        [[3, 1], [4, 3]],
+        [[3, 3], [4, 2]],
+    ]
+    assert found["base_rates"]["b/val"] == [[1, 1], [1, 1]] and found["base_rates"]["c/balanced"] == [[1, 1], [1, 1]]
+
+
+def test_the_facts_of_one_label_are_by_split():
+    data = Data(*[table(50, seed) for seed in range(3)], [*"uvwxyz"], [*"abc"], "sha", torch.arange(2))
+    found = job.facts(data)
+    assert set(found["base_rates"]) == set(SPLITS) and (found["tasks"], found["exclusive"]) == ([], {})
+
+
+def test_a_method_of_several_tasks_takes_data_and_a_network_of_several():
+    for method in ("stl", "mtl", "mtl_fair", "mtaf"):
+        check_data(of(f"method={method}", *HEADS), several("a", "b", "c"))
+    check_data(
+        of("method=mtaf", *HEADS, "method.lam=[1,0.3]", "method.r=2", "method.task_weight=[0.7,0.3]"), several(*"ab")
+    )
+    check_data(of("method=mtl", *HEADS, "metric.name=match_rate_false_positive_rate_difference"), several("a", "b"))
+
+
+TASKS = "+dataset.tasks={a: {column: income, positive: x}, b: {column: age, above: 1}}"
+NOT_TOGETHER = {
+    "one label of several": (["method=erm"], several("a", "b"), "dataset.task must be one of a, b: ERM learns one lab"),
+    "one label and heads": (
+        ["method=penalty", "model=shared_bottom"],
+        facts(),
+        r"model must be a network with one output \(mlp, linear\): Penalty learns one label, got 'fairrun.models.shar",
+    ),
+    "one label and a metric of several tasks": (
+        ["method=erm", "metric.name=match_rate_false_positive_rate_difference"],
+        facts(),
+        "metric.name must be one of accuracy, .*, got 'match_rate_false_positive_rate_difference'",
+    ),
+    "several tasks of one label": (
+        ["method=mtl", *HEADS],
+        facts(),
+        "dataset.tasks must be labels by name, and dataset.task null: MTL learns several together, got {.tasks.: {}",
+    ),
+    "several tasks of a chosen one": (
+        ["method=mtaf", *HEADS, TASKS, "dataset.task=a"],
+        facts(),
+        "dataset.tasks must be labels by name, and dataset.task null: MTAF learns several together, .* 'task': 'a'}",
+    ),
+    "several tasks of images": (
+        ["method=mtl", *HEADS, "dataset=coloured_digits"],
+        facts(),
+        "dataset.tasks must be labels by name, and dataset.task null: MTL learns several together, got {}",
+    ),
+    "several tasks and one output": (
+        ["method=stl"],
+        several("a", "b"),
+        "model must be shared_bottom, which has a head for each task: STL learns several, got 'fairrun.models.mlp.MLP'",
+    ),
+    "several tasks and thresholds": (
+        ["method=mtl", *HEADS, "postprocess=equalized_odds"],
+        several("a", "b"),
+        "postprocess must be null with several tasks, got 'equalized_odds'",
+    ),
+    "too many values": (
+        ["method=mtaf", *HEADS, "method.lam=[1,2,3]"],
+        several("a", "b"),
+        r"method.lam must be a number, or a list of 2, one for each of a, b, got \[1, 2, 3\]",
+    ),
+    "too few values": (
+        ["method=mtaf", *HEADS, "method.r=[1,2]"],
+        several("a", "b", "c"),
+        r"method.r must be a number, or a list of 3, one for each of a, b, c, got \[1, 2\]",
+    ),
+    "no value": (
+        ["method=mtl", *HEADS, "method.task_weight=[]"],
+        several("a", "b"),
+        r"method.task_weight must be a number, or a list of 2, one for each of a, b, got \[\]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "data", "message"), NOT_TOGETHER.values(), ids=NOT_TOGETHER)
+def test_a_method_a_network_and_data_that_do_not_go_together_are_refused(overrides, data, message):
+    with pytest.raises(InputError, match=message):
+        check_data(of(*overrides), data)
+
+
+@pytest.mark.parametrize("prefix", ["", "match_rate_"])
+def test_a_metric_is_refused_by_the_task_where_a_group_lacks_a_label(prefix):
+    data = several("a", "b")
+    data["base_rates"]["b/test"] = [[40, 10], [7, 7]]
+    metric = f"metric.name={prefix}false_positive_rate_difference"
+    with pytest.raises(
+        InputError, match="needs test rows of every group with label 0 of task 'b', got none of 'sex=M'"
+    ):
+        check_data(of("method=mtl", *HEADS, metric), data)
+
+
+def test_tasks_whose_batches_mostly_lack_rows_that_are_negative_in_them_alone_are_named_to_a_method_of_such(caplog):
+    """1 and 30 of 100 rows, batches of 11: C(99, 11) / C(100, 11) = 89% lack the first, 1% the second; 0 rows: all."""
+    data = several("a", "b", "c", exclusive={"a": 1, "b": 30, "c": 0})
+    with caplog.at_level(logging.WARNING):
+        for method in ("stl", "mtl", "mtl_fair"):
+            check_data(of(f"method={method}", *HEADS, "batch_size=11"), data)
+        assert not caplog.messages
+        for seed in (0, 1):
+            check_data(of("method=mtaf", *HEADS, "batch_size=11", f"seed={seed}"), data)
+    (said,) = caplog.messages
+    assert "batch_size=11" in said and "89% for task 'a', 100% for task 'c'" in said and "'b'" not in said
+
+
+def test_no_batch_has_a_row_of_what_is_not_there():
+    assert [share_without(0, 4, size) for size in (1, 4, 5)] == [pytest.approx(1)] * 3

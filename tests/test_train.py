@@ -309,3 +309,19 @@ def test_help_names_the_groups_without_importing_torch(tmp_path):
     code = "import sys; sys.argv = ['train', '--help']; import fairrun.train; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+TASKS = "+dataset.tasks={hired: {column: hired, positive: 'yes'}, x1: {column: x1, above: 0}, "
+TASKS += "kind: {column: kind, positive: a}}"
+
+
+def test_several_tasks_of_a_table_are_learned_together_or_one_of_them_alone(tmp_path, csv):
+    together = run_warm(tmp_path, *DESCRIPTION, TASKS, "method=mtaf", "model=shared_bottom", "hydra.run.dir=a")
+    alone = run_warm(tmp_path, *DESCRIPTION, TASKS, "method=erm", "dataset.task=x1", "hydra.run.dir=b")
+    assert together.returncode == alone.returncode == 0, together.stderr + alone.stderr
+    several, one = records(tmp_path)
+    assert several["tasks"] == ["hired", "x1", "kind"] and several["features"] == one["features"]
+    assert {f"test/accuracy/{task}" for task in several["tasks"]} < set(several["metrics"])
+    assert {f"train/empty/t={t}" for t in range(3)} < set(several["metrics"])
+    assert one["tasks"] == [] and one["rows"] == several["rows"] and one["data_sha256"] == several["data_sha256"]
+    assert one["base_rates"] == {split: several["base_rates"][f"x1/{split}"] for split in one["base_rates"]}

@@ -229,7 +229,7 @@ class Dataset:
         taken = {self.label, *(task.column for task in tasks(self.tasks).values()), "split"}
         for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):
             for column in sorted(taken & set(columns or [])):
-                raise InputError(f"dataset.{key} must hold no label and no split, got {column!r}")
+                raise InputError(f"dataset.{key} must hold no label, no column of a task and no split, got {column!r}")
         if not self.include_sensitive:
             taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]

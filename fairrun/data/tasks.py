@@ -45,7 +45,8 @@ def tasks(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Task]:
     found = {}
     for name, node in nodes.items():
         key = f"tasks.{name}"
-        require("/" not in name and "=" not in name, "tasks", name, "a mapping of names without / and =")
+        named = isinstance(name, str) and name and not set("/=") & set(name)
+        require(named, "tasks", name, "a mapping of names, text without / and =,")
         two = set(node) in ({"column", "positive"}, {"column", "above"})
         require(two, key, dict(node), "{column: C, positive: V} or {column: C, above: NUMBER}")
         require(isinstance(node["column"], str), f"{key}.column", node["column"], "a column")

@@ -32,14 +32,7 @@ class CelebA:
 
     def frame(self, path: str | None) -> pd.DataFrame:
         """A row an image: its file, the attributes, each 1 or -1, and the official split."""
-        attributes = _read(path, ATTRIBUTES, skiprows=1)
-        partition = _read(path, PARTITION, header=None).iloc[:, 0]
-        _refuse(path, ATTRIBUTES, "1 and -1 alone", ~attributes.isin([-1, 1]).all(axis=1))
-        _refuse(path, PARTITION, "0 (train), 1 (val) and 2 (test) alone", ~partition.isin(list(SPLITS)))
-        _refuse(path, ATTRIBUTES, f"images that {PARTITION} holds too", _absent(attributes, partition))
-        _refuse(path, PARTITION, f"images that {ATTRIBUTES} holds too", _absent(partition, attributes))
-        split = partition.map(SPLITS).reindex(attributes.index)
-        return attributes.assign(split=split).rename_axis("file").reset_index()
+        return _rows(path, f"{IMAGES}/, {ATTRIBUTES}").rename_axis("file").reset_index()
 
     def pixels(self, frame: pd.DataFrame, path: str | None) -> np.ndarray:
         """The images of ``frame``, [N, channels, size, size]."""
@@ -49,7 +42,29 @@ class CelebA:
         return read_images([where / name for name in frame["file"]], self.channels, self.size)
 
 
-def _read(path: str | None, name: str, **of_txt: int | None) -> pd.DataFrame:
+@dataclass(frozen=True)
+class CelebAAttributes:
+    """The attributes alone, without the images, of the folder at ``dataset.path``: what annotators saw in each face."""
+
+    def frame(self, path: str | None) -> pd.DataFrame:
+        """A row an image: the attributes, each 1 or -1, and the official split."""
+        return _rows(path, ATTRIBUTES).reset_index(drop=True)
+
+
+def _rows(path: str | None, expected: str) -> pd.DataFrame:
+    """Attributes and official split; file names are the index.  ``expected``: for messages, what the folder must hold
+    beside the partition.
+    """
+    attributes = _read(path, ATTRIBUTES, expected, skiprows=1)
+    partition = _read(path, PARTITION, expected, header=None).iloc[:, 0]
+    _refuse(path, ATTRIBUTES, "1 and -1 alone", ~attributes.isin([-1, 1]).all(axis=1))
+    _refuse(path, PARTITION, "0 (train), 1 (val) and 2 (test) alone", ~partition.isin(list(SPLITS)))
+    _refuse(path, ATTRIBUTES, f"images that {PARTITION} holds too", _absent(attributes, partition))
+    _refuse(path, PARTITION, f"images that {ATTRIBUTES} holds too", _absent(partition, attributes))
+    return attributes.assign(split=partition.map(SPLITS).reindex(attributes.index))
+
+
+def _read(path: str | None, name: str, expected: str, **of_txt: int | None) -> pd.DataFrame:
     """The table ``name``.txt, separated by spaces, or ``name``.csv, with a header; file names are the index."""
     readers = {
         f"{name}.txt": functools.partial(pd.read_csv, sep=r"\s+", index_col=0, **of_txt),
@@ -65,8 +80,8 @@ def _read(path: str | None, name: str, **of_txt: int | None) -> pd.DataFrame:
                 raise InputError(f"dataset.path={path}: {file} must have a column beside the file names, got none")
             _refuse(path, file, "every image once", pd.Series(frame.index.duplicated(), index=frame.index))
             return frame
-    expected = f"a folder with {IMAGES}/, {ATTRIBUTES} and {PARTITION} (each .txt or .csv)"
-    raise InputError(f"dataset.path must be {expected}, got {path!r} without {name}")
+    allowed = f"a folder with {expected} and {PARTITION} (each .txt or .csv)"
+    raise InputError(f"dataset.path must be {allowed}, got {path!r} without {name}")
 
 
 def _absent(rows: pd.DataFrame | pd.Series, others: pd.DataFrame | pd.Series) -> pd.Series:

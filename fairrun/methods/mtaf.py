@@ -66,6 +66,7 @@ class MTAF:
     variant: str  # algorithm1: the box; authors: sums, sizes of sets, w_t lam_t, and r_t in the shared part too
     combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
     needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
+    exclusive_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_not_negative(lam=self.lam, r=self.r, task_weight=self.task_weight)

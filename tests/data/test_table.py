@@ -7,6 +7,7 @@ import torch
 
 from fairrun.check import InputError
 from fairrun.data.table import Dataset, Split
+from fairrun.data.tasks import tasks
 from fairrun.datasets.csv import Csv
 
 SPLITS = ("train", "val", "test")
@@ -647,5 +648,178 @@ def test_the_sensitive_attribute_is_a_feature_where_asked_though_no_list_names_i
 
 @pytest.mark.parametrize("column", ["hired", "split"])
 def test_neither_label_nor_split_can_be_named_a_feature(column, dataset):
-    with pytest.raises(InputError, match=f"must hold no label and no split, got '{column}'"):
+    with pytest.raises(InputError, match=f"must hold no label, no column of a task and no split, got '{column}'"):
         dataset(with_official_split(people()), categorical=[column]).load()
+
+
+# Several tasks
+
+
+OLD = {"column": "age", "above": 40}
+TASKS = {"hired": {"column": "hired", "positive": 1}, "old": OLD, "member": {"column": "club", "positive": "yes"}}
+
+
+def members(num_rows=500):
+    """``people`` and whether they are in a club."""
+    rng = np.random.default_rng(1)
+    return people(num_rows).assign(club=rng.choice(["yes", "no"], num_rows, p=[0.7, 0.3]))
+
+
+def test_a_task_is_a_value_of_a_column_or_what_is_above_a_number():
+    """40 is not above 40."""
+    frame = pd.DataFrame({"age": [30.0, 40.0, 40.5, 41.0], "club": ["yes", "no", "no", "yes"]})
+    nodes = {"old": OLD, "member": {"column": "club", "positive": "yes"}, "alone": {"column": "club", "positive": "no"}}
+    labels = {name: task.labels(frame).tolist() for name, task in tasks(nodes).items()}
+    assert labels == {"old": [0, 0, 1, 1], "member": [1, 0, 0, 1], "alone": [0, 1, 1, 0]}
+
+
+def test_a_row_has_the_labels_of_all_tasks_in_their_order(dataset):
+    frame = members()
+    data = dataset(frame, tasks=TASKS).load()
+    by_id = frame.set_index("id")
+    assert data.tasks == ["hired", "old", "member"]
+    for split, ids in rows_of(data).items():
+        rows, table = by_id.loc[ids], getattr(data, split)
+        labels = np.stack([rows["hired"] == 1, rows["age"] > 40, rows["club"] == "yes"], axis=1)
+        assert table.y.dtype == torch.float64 and table.y.tolist() == labels.astype(float).tolist()
+        assert [data.groups[g] for g in table.s] == [f"sex={sex}" for sex in rows["sex"]]
+
+
+def cells_of_tasks(data):
+    """Split -> how many of its rows are of each group and combination of labels."""
+    labels = 2 ** torch.arange(len(data.tasks))
+    number = len(data.groups) * 2 ** len(data.tasks)
+    cells = {split: 2 ** len(data.tasks) * table.s + table.y.long() @ labels for split, table in tables_of(data)}
+    return {split: torch.bincount(cell, minlength=number) for split, cell in cells.items()}
+
+
+def tables_of(data):
+    return [*zip(SPLITS, data[:3], strict=True), ("balanced", data.held_out()[1])]
+
+
+@pytest.mark.parametrize("names", [["hired"], ["hired", "old"], ["hired", "old", "member"]])
+def test_a_split_is_stratified_by_group_and_the_labels_of_all_tasks(names, dataset):
+    number = cells_of_tasks(dataset(members(), tasks={name: TASKS[name] for name in names}).load())
+    rest = number["train"] + number["val"]
+    assert len(rest) == 2 * 2 ** len(names) and rest.sum() + number["test"].sum() == 500
+    assert torch.all((number["test"] - 0.3 * (rest + number["test"])).abs() < 1)
+    assert torch.all((number["val"] - 0.2 * rest).abs() < 1)
+    assert number["balanced"].tolist() == torch.minimum(torch.tensor(4), (number["train"] + 1) // 2).tolist()
+
+
+def test_a_balanced_test_set_has_as_many_rows_of_each_combination_of_labels(dataset):
+    two = {name: TASKS[name] for name in ("hired", "old")}
+    data = dataset(members(), tasks=two, split=split_of(test=0.4, balance_test=True)).load()
+    assert cells_of_tasks(data)["test"].tolist() == [25] * 8
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_one_of_several_tasks_is_learned_from_the_same_rows_and_features(name, dataset):
+    every, one = (dataset(members(), tasks=TASKS, task=task).load() for task in (None, name))
+    assert one.tasks == [] and one.features == every.features and one.sha256 == every.sha256
+    assert one.balanced.tolist() == every.balanced.tolist() and one.categories == every.categories
+    for alone, table in zip(one[:3], every[:3], strict=True):
+        assert torch.equal(alone.y, table.y[:, every.tasks.index(name)])
+        assert torch.equal(alone.x, table.x) and torch.equal(alone.s, table.s)
+
+
+def test_neither_the_columns_of_tasks_nor_the_label_are_features(dataset):
+    two = {"old": OLD, "member": TASKS["member"]}
+    assert dataset(members(), tasks=two).load().features == [
+        "id", "job=?", "job=clerk", "job=cook", "race=A", "race=B", "race=C"
+    ]  # fmt: skip
+
+
+def test_the_last_features_are_those_of_each_column_of_categories(dataset):
+    options = {"tasks": TASKS, "numeric": ["id"], "categorical": ["sex", "job", "race"], "omitted": {"race": ["B"]}}
+    data = dataset(members(), include_sensitive=True, **options).load()
+    assert data.categories == [2, 3, 2]
+    assert data.features == ["id", "sex=F", "sex=M", "job=?", "job=clerk", "job=cook", "race=A", "race=C"]
+    assert dataset(members(), numeric=["id"], categorical=[]).load().categories == []
+
+
+def test_a_column_without_a_feature_is_no_column_of_categories(dataset):
+    """A category of test rows only is none of them either."""
+    frame = with_official_split(members())
+    frame["job"] = frame["job"].mask((frame["split"] == "test") & (frame["id"] % 2 == 0), "pilot")
+    omitted = {"race": ["A", "B", "C"]}
+    data = dataset(frame, numeric=["id"], categorical=["race", "job"], omitted=omitted, split=split_of(test="official"))
+    assert data.load().categories == [3]
+
+
+def with_task(**node):
+    return {"tasks": {"a": node}}
+
+
+REFUSED_TASKS = {
+    "an unknown column": (with_task(column="wage", above=1), ["dataset.tasks.a.column", "'wage'", "id, age, job"]),
+    "above the largest number": (
+        with_task(column="id", above=499),
+        ["dataset.tasks.a.above must be a number from 0 to below 499, the range of 'id', got 499"],
+    ),
+    "below the smallest number": (
+        with_task(column="id", above=-1),
+        ["dataset.tasks.a.above must be a number from 0 to below 499", "got -1"],
+    ),
+    "above of a column of text": (
+        with_task(column="job", above=1),
+        ["dataset.tasks.a.column must be a column of numbers with dataset.tasks.a.above=1, got 'job'"],
+    ),
+    "above no number": (with_task(column="id", above="9"), ["tasks.a.above must be a number, got '9'"]),
+    "above nothing": (with_task(column="id", above=float("nan")), ["tasks.a.above must be a number, got nan"]),
+    "above true": (with_task(column="id", above=True), ["tasks.a.above must be a number, got True"]),
+    "a value that no row has": (
+        with_task(column="hired", positive=2),
+        ["dataset.tasks.a.positive must be one of 0, 1, got 2"],
+    ),
+    "a column of three values": (
+        with_task(column="job", positive="cook"),
+        ["dataset.tasks.a.column=job must have two values, got 3: ?, clerk, cook"],
+    ),
+    "both rules": (
+        with_task(column="id", positive=1, above=1),
+        ["tasks.a must be {column: C, positive: V} or {column: C, above: NUMBER}, got", "'above': 1"],
+    ),
+    "no rule": (with_task(column="id"), ["tasks.a must be {column: C, positive: V} or {column: C, above: NUMBER}"]),
+    "no column": (with_task(above=1), ["tasks.a must be {column: C, positive: V} or {column: C, above: NUMBER}"]),
+    "another key": (with_task(column="id", below=1), ["tasks.a must be {column: C, positive: V} or {column: C, abo"]),
+    "a column that is no name": (with_task(column=3, above=1), ["tasks.a.column must be a column, got 3"]),
+    "a name with /": ({"tasks": {"a/b": OLD}}, ["tasks must be a mapping of names", "without / and =", "got 'a/b'"]),
+    "a name with =": ({"tasks": {"s=0": OLD}}, ["tasks must be a mapping of names", "without / and =", "got 's=0'"]),
+    "no name": ({"tasks": {"": OLD}}, ["tasks must be a mapping of names", "got ''"]),
+    "a number as a name": ({"tasks": {1: OLD}}, ["tasks must be a mapping of names, text", "got 1"]),
+    "an unknown task": ({"tasks": TASKS, "task": "young"}, ["task must be null or one of hired, old, mem", "'young'"]),
+    "a task of none": ({"task": "old"}, ["task must be null without dataset.tasks, got 'old'"]),
+    "a number as a feature": (
+        {"tasks": TASKS, "numeric": ["id", "age"]},
+        ["dataset.numeric must hold no label, no column of a task and no split, got 'age'"],
+    ),
+    "a category as a feature": (
+        {"tasks": TASKS, "categorical": ["club"]},
+        ["dataset.categorical must hold no label, no column of a task and no split, got 'club'"],
+    ),
+    "a chosen task and a feature of another": (
+        {"tasks": TASKS, "task": "hired", "numeric": ["id", "age"]},
+        ["dataset.numeric must hold no label, no column of a task and no split, got 'age'"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "parts"), REFUSED_TASKS.values(), ids=REFUSED_TASKS)
+def test_tasks_that_cannot_be_learned_are_an_error_that_says_what_is_allowed(options, parts, dataset):
+    with pytest.raises(InputError) as error:
+        dataset(members(), **options).load()
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_a_task_with_a_missing_value_is_refused(dataset):
+    frame = members().assign(club=lambda rows: rows["club"].mask(rows.index == 7))
+    with pytest.raises(InputError, match=r"column 'club' must have no missing .* got 1 \(first in row 7\)"):
+        dataset(frame, tasks=TASKS).load()
+
+
+def test_a_group_without_positives_of_one_task_is_refused_by_the_tasks_name(dataset):
+    frame = members().assign(club=lambda rows: rows["club"].mask(rows["sex"] == "F", "no"))
+    with pytest.raises(InputError, match="a positive row of task 'member' in train, got none in 'sex=F'"):
+        dataset(frame, tasks=TASKS).load()

@@ -31,7 +31,7 @@ from fairrun.job import load
 from tests.synthetic import config
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
-NEED_A_PATH = {"csv", "image_folder", "celeba"}
+NEED_A_PATH = {"csv", "image_folder", "celeba", "celeba_attributes", "lsac"}
 PRESETS = sorted({file.stem for file in CONF.glob("*.yaml")} - NEED_A_PATH)
 
 
