@@ -8,7 +8,8 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-NO_EFFECT = ("tracker", "report", "resume", "checkpoint_minutes")  # top-level keys that change nothing in the results
+# Top-level keys that change nothing in a run's results.
+NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 
 OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
 

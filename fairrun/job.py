@@ -108,6 +108,8 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
+    train_missing = config["results"]["train_missing"]
+    require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
     check_report(config["report"])
     method = build(config["method"], "method")
     for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):

@@ -15,7 +15,7 @@ NOT_SETTINGS = (
     *NO_EFFECT,
 )
 COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
-RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "base_rates.")
+RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.")
 
 
 class Anchors(NamedTuple):

@@ -214,7 +214,7 @@ class Sweep:
         """The outcome of a job that cannot be trained, or need not be."""
         try:
             check(job.config, here=isinstance(self.executor, Inline | Loky))
-            data = self._facts(job.config)
+            data = self.facts(job.config)
             check_data(job.config, data)
         except InputError as error:
             return Outcome("refused", str(error))
@@ -223,7 +223,8 @@ class Sweep:
             return None
         return Outcome("finished", record=found)
 
-    def _facts(self, config: dict[str, Any]) -> dict[str, Any]:
+    def facts(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What a record says of a configuration's data.  Raises ``InputError``."""
         node = json.dumps(config["dataset"])
         if node not in self._data:
             try:
@@ -236,10 +237,10 @@ class Sweep:
         return found
 
     def _num_features(self, config: dict[str, Any]) -> int:
-        return self._facts(config)["features"]
+        return self.facts(config)["features"]
 
     def _name(self, stack: list[Job]) -> str:
-        runs = [[job.key(self._facts(job.config)["data_sha256"]), job.folder.name] for job in stack]
+        runs = [[job.key(self.facts(job.config)["data_sha256"]), job.folder.name] for job in stack]
         return digest(runs)[:16]
 
     def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
@@ -263,7 +264,7 @@ class Sweep:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
             return task
-        rows = [config["dataset"], config["dtype"], self._facts(config)["data_sha256"]]
+        rows = [config["dataset"], config["dtype"], self.facts(config)["data_sha256"]]
         path = self.work / f"data-{digest(rows)[:16]}.pt"
         if not path.exists():
             try:
@@ -275,7 +276,7 @@ class Sweep:
     def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
         """Write what a worker gave back."""
         for k, job in enumerate(stack):
-            data, history = self._facts(job.config), None
+            data, history = self.facts(job.config), None
             if isinstance(result, Trained):
                 run = result.runs[k]
                 history = run.history

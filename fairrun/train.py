@@ -114,14 +114,21 @@ def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
     from fairrun.check import InputError
     from fairrun.job import GROUPS, Job
+    from fairrun.references import complete
     from fairrun.stacking import Sweep
 
     hydra_config = HydraConfig.get()
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     choices = {group: hydra_config.runtime.choices[group] for group in GROUPS}
     job = Job(config, choices, Path(hydra_config.runtime.output_dir))
-    sweep = Sweep(job.folder, Path(hydra_config.sweep.dir).name if hydra_config.mode == RunMode.MULTIRUN else None)
-    outcome = dict(sweep.run([job], sweep.known([job])))[job.folder]
+    whole = Path(hydra_config.runtime.cwd, hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
+    sweep = Sweep(job.folder, whole.name if whole else None)
+    known = sweep.known([job])
+    added, known = complete([job], known, sweep, whole) if whole else ([], known)
+    outcomes = dict(sweep.run([job, *added], known))
+    for folder in (reference.folder for reference in added if outcomes[reference.folder].status != "finished"):
+        log.error("%s %s: %s", folder, outcomes[folder].status, outcomes[folder].failure)
+    outcome = outcomes[job.folder]
     if outcome.record is None:
         raise InputError(str(outcome.failure))
     _show(job, outcome.record)

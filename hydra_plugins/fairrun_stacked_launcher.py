@@ -63,11 +63,14 @@ class StackedLauncher(Launcher):
         composed = self._compose(job_overrides, first)
         executor, stack_size = self._settings(folder)
         started = _start(executor, composed)  # workers import torch while it is imported here
+        from fairrun.references import complete
         from fairrun.stacking import Sweep
 
         jobs = [_job(path, c) for path, c in composed.items()]
         sweep = Sweep(folder, folder.name, executor, stack_size)
-        known = sweep.known(jobs)
+        added, known = complete(jobs, sweep.known(jobs), sweep, folder.absolute(), self.folders)
+        jobs += added
+        self.folders |= {job.folder for job in added}
         with contextlib.suppress(BrokenExecutor):  # a worker that died already is missed when it has work
             deque(started, maxlen=0)
         done = {path for path, outcome in known.items() if outcome.status == "finished"}
@@ -79,7 +82,7 @@ class StackedLauncher(Launcher):
         for path, outcome in sweep.run(jobs, known):  # those that are refused come first
             outcomes[path] = outcome
             self._log(path, outcome)
-        _summarise({path: outcomes[path] for path in composed})
+        _summarise({job.folder: outcomes[job.folder] for job in jobs})
         return [_return(list(o), path, outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
 
     def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> dict[Path, Composed]:

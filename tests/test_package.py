@@ -35,6 +35,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"page"},
     {"report", "tracking", "job", "search"},
     {"stacking"},
+    {"references"},
     {"train"},
 ]
 LAYER = {name: k for k, names in enumerate(LAYERS) for name in names}
