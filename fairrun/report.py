@@ -23,7 +23,7 @@ from fairrun.multitask import REFERENCE, Multitask, captioned, multitask, rule
 from fairrun.pairs import SIDES, Pair
 from fairrun.relative import MATCH_RATE, relative, tasks
 from fairrun.results import load
-from fairrun.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
+from fairrun.tradeoff import AREAS, Tradeoff, greater_is_better, tradeoff, value, words
 
 log = logging.getLogger(__name__)
 NOT_FAIRNESS = ("accuracy", "match_rate_accuracy", "selection_rate")  # the other axis; and without a good end
@@ -325,7 +325,9 @@ def _in_parts(trade: Tradeoff, table: pd.DataFrame, title: str, caption: str) ->
 
 
 def areas_as_text(trade: Tradeoff) -> list[Table]:
-    """The methods' areas as a table for the terminal, and those of what is quoted."""
+    """The methods' areas as a table for the terminal, and those of what is quoted; none where no area is known."""
+    if trade.methods[list(AREAS)].isna().all(axis=None):
+        return []
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
     reference = ", ".join(f"{number:.4g}" for number in trade.reference)
     table = tables.methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])

@@ -27,6 +27,8 @@ import fairrun
 from fairrun.check import NO_EFFECT
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from fairrun.job import Job
 
 log = logging.getLogger(__name__)
@@ -152,15 +154,32 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
         table.add_column(split, justify="right")
     for name in dict.fromkeys(("accuracy", "roc_auc", "worst_group_accuracy", job.config["metric"]["name"])):
         table.add_row(name, *(f"{metrics[f'{split}/{name}']:.4f}" for split in ("val", "test")))
-    per_group = Table(title="test rows by group")
+    tasks = record.get("tasks", [])
+    per_group = Table(title="test rows by group" + (", mean over tasks" if tasks else ""))
     names = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
     for name in ("group", *names):
         per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
     for g, group in enumerate(record["groups"]):
         per_group.add_row(escape(group), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
     console = Console()
-    console.print(table, per_group)
+    console.print(table, *([_by_task(tasks, metrics)] if tasks else []), per_group)
     console.print(f"{job.folder}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _by_task(tasks: Sequence[str], metrics: dict[str, float]) -> "Table":
+    """A table of the tasks, at both thresholds."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="test rows by task: decisions at 0.5, and at the match-rate threshold")
+    names = ("accuracy", "false_positive_rate_difference")
+    table.add_column("task")
+    for name in (*names, *(f"match_rate_{name}" for name in names)):
+        table.add_column(name.replace("_", " "), justify="right")
+    for task in tasks:
+        row = (metrics[f"test/{prefix}{name}/{task}"] for prefix in ("", "match_rate_") for name in names)
+        table.add_row(escape(task), *(f"{value:.4f}" for value in row))
+    return table
 
 
 if __name__ == "__main__":
