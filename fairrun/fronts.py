@@ -10,7 +10,6 @@ from fairrun.figure import QUOTED, draw_legend, draw_method, quoted_look, span
 from fairrun.multitask import Multitask, Plane
 
 WIDE = 3  # panels in a row
-FAR = 3  # times single-task runs, and times the median setting: what is beyond both is out of the picture
 ONE: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 1}
 
 
@@ -18,8 +17,7 @@ def draw(found: Multitask) -> Figure:
     """A panel a task, and one of ARE against ARFG with lines at 1; lower left is better.
 
     A method has its colour: single runs faint, settings as points with intervals, those on its validation front in the
-    panel filled and joined.  What is quoted is grey and hollow.  Settings whose ARE or ARFG is ``FAR`` are counted, not
-    drawn.
+    panel filled and joined.  What is quoted is grey and hollow.  Settings that are far off are counted, not drawn.
     """
     wide = min(WIDE, len(found.planes))
     height = -(-len(found.planes) // wide)
@@ -70,12 +68,14 @@ def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
 
 
 def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) -> tuple[float, float]:
-    """``span`` of what is drawn; of ARE and ARFG without what is ``FAR``, and with 1."""
-    runs, settings = found.runs[column], plane.settings
-    if plane.relative:
-        far = FAR * max(1.0, float(settings[column].median()))
-        runs, settings, beside = runs[runs <= far], settings[settings[column] <= far], [*beside, 1.0]
-    return span(runs, settings, column, beside)
+    """``span`` of what is near: twice as far as the median, quoted points, and fronts within thrice of these."""
+    settings = plane.settings
+    beside = [*beside, 1.0] if plane.relative else beside
+    middle = max([settings[column].median(), *beside])
+    fronts = settings.loc[settings["method_front"], column]
+    far = 2 * max([middle, *fronts[fronts <= 3 * middle]]) - settings[column].min()
+    runs = found.runs[column]
+    return span(runs[runs <= far], settings[settings[column] <= far], column, beside)
 
 
 def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
@@ -83,4 +83,4 @@ def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
     beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
     if beyond:
         text = f"not shown: {beyond} setting{'s' * (beyond > 1)} far off or undefined"
-        axes.set_title(text, fontsize=8, loc="right", color="0.4")
+        axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="0.4")
