@@ -1,5 +1,7 @@
 """Small data sets and methods that tests train on."""
 
+import copy
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,16 @@ METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
 
 def config(*overrides: str) -> DictConfig:
     """The composed configuration, as ``python -m fairrun.train OVERRIDES`` composes it."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@functools.cache
+def _composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", list(overrides))
 
 
+@functools.cache
 def method(name: str, *overrides: str) -> object:
     """The method of ``conf/method/NAME.yaml``."""
     return built(config(f"method={name}", *overrides), "method")

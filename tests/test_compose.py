@@ -58,8 +58,11 @@ def hydras_own(context, config, overrides, number):
     return run_job(resolve, composed, **keys, hydra_context=context, configure_logging=False).return_value
 
 
-@pytest.mark.parametrize("subdir", ["${hydra.job.num}", "${hydra.job.override_dirname}", "s${seed}-${hydra.job.num}"])
-@pytest.mark.parametrize("name", SWEEPS)
+SUBDIRS = ["${hydra.job.num}", "${hydra.job.override_dirname}", "s${seed}-${hydra.job.num}"]
+CASES = [(name, SUBDIRS[1]) for name in SWEEPS] + [("values", SUBDIRS[0]), ("values", SUBDIRS[2])]
+
+
+@pytest.mark.parametrize(("name", "subdir"), CASES)
 def test_files_and_values_are_hydras_own(name, subdir, context, tmp_path):
     fast, slow = (master(context, tmp_path / folder, f"hydra.sweep.subdir={subdir}") for folder in ("fast", "slow"))
     for number, (job, ours) in enumerate(

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import fairrun
-from tests.cli import run
+from tests.cli import INLINE, run, run_warm
 
 ROOT = Path(fairrun.__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^python -m fairrun\.train (.*)$", README, flags=re.MULTILINE)
-EXAMPLES = [command for command in COMMANDS if "loans.csv" not in command and "celeba" not in command]
+EXAMPLES = [command for command in dict.fromkeys(COMMANDS) if "loans.csv" not in command and "celeba" not in command]
 
 
 def test_there_are_commands():
@@ -22,9 +22,11 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_an_example_runs(command, tmp_path):
-    """With one epoch, and where it is a sweep with fewer runs."""
+    """With one epoch, and where it is a sweep with fewer runs and no workers."""
     overrides = [o.replace("0,0.5,1", "0,1").replace("range(3)", "range(1)") for o in shlex.split(command)]
-    done = run(tmp_path, *overrides, "epochs=1", WANDB_SILENT="true", HOME=str(tmp_path))
+    overrides += ["epochs=1", *([INLINE] if "-m" in overrides else [])]
+    start = run if "tracker=wandb" in overrides else run_warm
+    done = start(tmp_path, *overrides, WANDB_SILENT="true", HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
     assert records

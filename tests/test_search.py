@@ -18,7 +18,7 @@ from fairrun.check import InputError
 from fairrun.search import SAMPLERS, Search, Told, divide
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_search_sweeper import _overrides
-from tests.cli import ROOT, records, run, run_warm
+from tests.cli import INLINE, ROOT, records, run, run_warm
 
 CONFIG = {"method._target_": "x", "method.lam": 1.0, "method.loss": "mmd", "batch_size": 64, "epochs": 10}
 RANGES = {
@@ -178,7 +178,7 @@ def test_the_folder_is_of_the_search_but_for_the_number_of_trials():
     assert len({name, *(sweep_name(["sweep=penalty"], other) for other in others)}) == 5
 
 
-SEARCH = ["-m", "hydra/sweeper=search", "dataset=german", "epochs=1", "seed=0,1", "hydra.launcher.executor=inline"]
+SEARCH = ["-m", "hydra/sweeper=search", "dataset=german", "epochs=1", "seed=0,1", INLINE]
 PENALTY = [*SEARCH, "sweep=penalty", "model.width=8", "hydra.sweeper.sampler=nsga2"]
 
 
@@ -190,7 +190,7 @@ def told(folder):
 def penalty(tmp_path_factory):
     """A search over lam and lr: four batches of two trials of two seeds."""
     folder = tmp_path_factory.mktemp("penalty")
-    done = run(folder, *PENALTY, "hydra.sweeper.trials=8", "hydra.sweeper.batch=2", "hydra.sweep.dir=sweep")
+    done = run_warm(folder, *PENALTY, "hydra.sweeper.trials=8", "hydra.sweeper.batch=2", "hydra.sweep.dir=sweep")
     assert done.returncode == 0, done.stderr
     return folder / "sweep", done
 
@@ -240,7 +240,7 @@ def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
         process.send_signal(signal.SIGKILL)
     before = {path: path.read_bytes() for path in folder.rglob("record.json")}
     assert len(before) < 16
-    done = run(tmp_path, *command, "hydra.sweeper.trials=8")
+    done = run_warm(tmp_path, *command, "hydra.sweeper.trials=8")
     assert done.returncode == 0, done.stderr
     assert all(path.read_bytes() == content for path, content in before.items())
     assert told(folder) == told(penalty[0])
@@ -250,7 +250,7 @@ def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
 
 def test_more_trials_continue_a_search_in_its_folder(tmp_path, penalty):
     for trials, trained in ((3, 6), (8, 10)):
-        done = run(tmp_path, *PENALTY, f"hydra.sweeper.trials={trials}", "hydra.sweeper.batch=2")
+        done = run_warm(tmp_path, *PENALTY, f"hydra.sweeper.trials={trials}", "hydra.sweeper.batch=2")
         assert done.returncode == 0, done.stderr
         counts = [int(line.split("; ")[1].split()[0]) for line in done.stdout.splitlines() if "trained now" in line]
         assert sum(counts) == trained
@@ -260,7 +260,7 @@ def test_more_trials_continue_a_search_in_its_folder(tmp_path, penalty):
 
 def test_a_folder_of_another_search_is_refused(tmp_path, penalty):
     shutil.copytree(penalty[0], tmp_path / "sweep")
-    done = run(tmp_path, *PENALTY, "hydra.sweep.dir=sweep", "hydra.sweeper.seed=1")
+    done = run_warm(tmp_path, *PENALTY, "hydra.sweep.dir=sweep", "hydra.sweeper.seed=1")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "must be of this search, got another's" in done.stderr
@@ -271,7 +271,7 @@ def test_a_failed_trial_does_not_end_a_search_and_no_setting_is_trained_twice(tm
     rates = "+hydra.sweeper.nuisance.method.optimizer.lr=[0.1,1e30]"
     command = [*SEARCH, "optimizer@method.optimizer=sgd", rates, "hydra.sweeper.trials=6", "hydra.sweeper.batch=3"]
     for _ in range(2):  # the second time those that failed are tried again
-        done = run(tmp_path, *command, "hydra.sweep.dir=sweep")
+        done = run_warm(tmp_path, *command, "hydra.sweep.dir=sweep")
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         assert "2 of 4 runs failed; each has its reason in its own log" in done.stderr

