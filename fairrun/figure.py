@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
+from fairrun.relative import tasks
 from fairrun.tradeoff import Tradeoff
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito; no yellow
@@ -69,7 +70,8 @@ def _draw_title(axes: Axes, trade: Tradeoff) -> None:
     if trade.over_seeds != "mean":
         title += f", but the {trade.heading}"
     axes.set_title(title, fontsize=10, loc="left", pad=16)
-    legend = "faint: single runs; open: settings that are not on their method's validation front"
+    legend = "means over tasks, decisions at 0.5; " * bool(tasks(trade.runs))
+    legend += "faint: single runs; open: settings that are not on their method's validation front"
     if len(trade.panels) > 1:
         legend += "; a front for each panel"
     if any(len(panel.quoted) for panel in trade.panels):

@@ -211,7 +211,7 @@ def _evaluate(network: Network, theta: Theta, data: Data, split: str) -> dict[st
     table, num_groups = getattr(data, split), len(data.groups)
     logits = _logits(network, theta, table)
     if data.tasks:
-        return evaluate_tasks(logits, table, num_groups, data.tasks, data.train.y.mean(0).tolist())
+        return evaluate_tasks(logits, table, num_groups, data.tasks, data.train.y.double().mean(0).tolist())
     return evaluate(outcome(logits, table, num_groups))
 
 

@@ -73,7 +73,9 @@ def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) ->
     beside = [*beside, 1.0] if plane.relative else beside
     middle = max([settings[column].median(), *beside])
     fronts = settings.loc[settings["method_front"], column]
-    far = 2 * max([middle, *fronts[fronts <= 3 * middle]]) - settings[column].min()
+    near = max([middle, *fronts[fronts <= 3 * middle]])
+    ends = settings.loc[settings[column] <= near, f"{column}.high"]
+    far = max(2 * near - settings[column].min(), ends.max())
     runs = found.runs[column]
     return span(runs[runs <= far], settings[settings[column] <= far], column, beside)
 

@@ -56,7 +56,10 @@ class Job:
 
 def effective(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what changes nothing in the results."""
-    return {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
+    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
+    if kept.get("dataset.task", "") is None:  # as in data sets that have no such key
+        del kept["dataset.task"]
+    return kept
 
 
 def digest(value: Any) -> str:
@@ -128,6 +131,11 @@ def network(config: dict[str, Any], num_features: int, num_tasks: int = 0, categ
     fields = {field.name for field in dataclasses.fields(cls)}
     model: Network = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
     return model
+
+
+def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
+    """The network of a configuration, by the facts of its data."""
+    return network(config, data["features"], len(data["tasks"]), data["categories"])
 
 
 def _no_remarks(epochs: int) -> list[str]:
@@ -213,7 +221,7 @@ def _exclusive(data: Data) -> dict[str, int]:
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
-    model = network(config, data["features"], len(data["tasks"]), data["categories"])
+    model = network_of(config, data)
     method = build(config["method"], "method")
     _check_tasks(config, method, model, data)
     _check_metric(config["metric"]["name"], data)
@@ -392,7 +400,9 @@ def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
     if record.get("key") == job.key(data_sha256):
         return bool(record["status"] == "finished")
     theirs, ours = effective(record["config"]), effective(job.config)
-    differ = [f"{k}={theirs.get(k)}" for k in sorted(theirs.keys() | ours.keys()) if theirs.get(k) != ours.get(k)]
+    missing = "no such key"
+    both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
+    differ = [f"{k}={old}" for k, old, new in both if old != new]
     by = f"fairrun {record['versions']['fairrun']}"
     raise InputError(
         f"{job.folder} must be new or hold this run's own results, got those of another run by {by}"

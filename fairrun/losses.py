@@ -135,7 +135,8 @@ def correlation(p: Tensor, batch: Batch) -> Tensor:
     p_centred = p.unsqueeze(1) - (w * p.unsqueeze(1)).sum(-1, keepdim=True)
     share = (w * member).sum(-1)  # [R, S]
     covariance = (w * p_centred * (member - share.unsqueeze(-1))).sum(-1)
-    deviations = ((w * p_centred.square()).sum(-1) + 1e-7).sqrt() * (share * (1 - share) + 1e-7).sqrt()
+    spread = (share * (1 - share)).clamp(min=0)  # a share of 1 may round to more
+    deviations = ((w * p_centred.square()).sum(-1) + 1e-7).sqrt() * (spread + 1e-7).sqrt()
     present = _present(batch)
     value = (covariance.abs() / deviations).masked_fill(~present, 0).amax(-1)
     return torch.where(present.sum(-1) >= 2, value, 0.0)

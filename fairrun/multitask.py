@@ -217,7 +217,8 @@ def captioned(found: Multitask) -> list[Captioned]:
         f"{found.dataset}, decisions at the match-rate threshold (as many rows decided 1 as have label 1 in training)"
     )
     text += f": {over}. {FIGURES}. KG (higher is better), DG (lower is better): accuracy and gap minus those of "
-    text += "single-task runs, mean over tasks. * front of ARE and ARFG of all settings, chosen on validation rows."
+    text += "single-task runs, mean over tasks; intervals take these as exact. "
+    text += "* front of ARE and ARFG of all settings, chosen on validation rows."
     if len(found.quoted):
         sources = "; ".join(found.quoted["source"].unique())
         text += f" Quoted from publications, not run here: {sources}."

@@ -1,11 +1,10 @@
 """Single-task runs beside a sweep's runs of several tasks: the denominators of their ARFG and ARE.
 
 The reference of a run is the run of ``stl`` with the same configuration outside the node ``method``, the same seed and
-data, so all methods and all values of their fields share it.  One that is added is a run as any other, with its record
-in the folder ``stl/CODE`` of the sweep, where the same command finds it.
+data, and the same optimizer and kind of loss: all methods and all values of their other fields share it.  One that is
+added is a run as any other, with its record in the folder ``stl/CODE`` of the sweep, where the same command finds it.
 """
 
-import contextlib
 import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -28,27 +27,27 @@ def complete(
 ) -> tuple[list[Job], dict[Path, Outcome]]:
     """The references to be run with ``jobs`` of the sweep in ``folder``; and what is known, now of them too.
 
-    None where one of the jobs is it, where a record below ``folder`` is, or where it is of an ``earlier`` folder: that
-    of a reference that this command has had.  With ``results.train_missing=false`` those that would have to be trained
-    are left out, and the jobs that want them are refused.
+    None where one of the jobs, or a record below ``folder``, is a run of ``stl`` that will do, whatever its optimizer;
+    or where it is of an ``earlier`` folder: that of a reference that this command has had.  With
+    ``results.train_missing=false`` those that would have to be trained are left out, and the jobs that want them are
+    refused.
     """
-    wanted = _wanted(jobs, known, sweep)
     place = Path(os.path.abspath(folder), NAME)
-    references = {code: _reference(first, place / code) for code, (first, *_) in wanted.items()}
-    references = {code: job for code, job in references.items() if job.folder not in earlier}
+    wanted = {place / code: lacking for code, lacking in _wanted(jobs, known, sweep).items()}
+    references = {path: _reference(first, path) for path, (first, *_) in wanted.items() if path not in earlier}
     outcomes = dict(known) | sweep.known(list(references.values()))
-    missing = [code for code, job in references.items() if job.folder not in outcomes]
-    here = {job.folder for job in (*jobs, *references.values())}
-    elsewhere = _recorded(place.parent, here) if missing else set()
+    missing = [path for path in references if path not in outcomes]
+    elsewhere = _recorded(place, {job.folder for job in jobs}) if missing else set()
     trained = 0
-    for code in missing:
-        if code in elsewhere:
-            del references[code]
-        elif any(job.config["results"]["train_missing"] for job in wanted[code]):
+    for path in missing:
+        first = wanted[path][0]
+        if _outside(first.config, sweep.facts(first.config)["data_sha256"]) in elsewhere:
+            del references[path]
+        elif any(job.config["results"]["train_missing"] for job in wanted[path]):
             trained += 1
         else:
-            del references[code]
-            outcomes |= {job.folder: _refused(job) for job in wanted[code] if job.folder not in known}
+            del references[path]
+            outcomes |= {job.folder: _refused(job) for job in wanted[path] if job.folder not in known}
     if trained:
         log.info("%d runs of %s added: the denominators of ARFG and ARE", trained, NAME)
     return list(references.values()), outcomes
@@ -59,45 +58,50 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
     sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
     own: set[str] = set()
     wanted: dict[str, list[Job]] = {}
+    outside: dict[str, str] = {}
     for job in sound:
         data = sweep.facts(job.config)
         if data["tasks"] and "optimizer" in job.config["method"]:  # a reference takes it over
-            code = _code(job.config, data["data_sha256"])
+            alike = _outside(job.config, data["data_sha256"])
+            code = digest([alike, _method(job)])[:16]
+            outside[code] = alike
             wanted.setdefault(code, []).append(job)
             if job.choices["method"] == NAME:
-                own.add(code)
-    return {code: lacking for code, lacking in wanted.items() if code not in own}
+                own.add(alike)
+    return {code: lacking for code, lacking in wanted.items() if outside[code] not in own}
 
 
-def _code(config: dict[str, Any], data_sha256: str) -> str:
-    """Equal for a run and its reference: of what makes a run, all but the method."""
+def _outside(config: dict[str, Any], data_sha256: str) -> str:
+    """Equal for a run and its references: of what makes a run, all but the method."""
     kept = {key: value for key, value in effective(config).items() if key.split(".")[0] != "method"}
-    return digest([kept, fairrun.__version__, data_sha256])[:16]
+    return digest([kept, fairrun.__version__, data_sha256])
+
+
+def _method(job: Job) -> dict[str, Any]:
+    """The node of ``stl`` with the optimizer and the kind of loss of a job."""
+    node = job.config["method"]
+    reduction = node.get("reduction", "sum" if node.get("variant") == "authors" else "mean")
+    return {"_target_": f"{STL.__module__}.{STL.__name__}", "optimizer": node["optimizer"], "reduction": reduction}
 
 
 def _reference(job: Job, folder: Path) -> Job:
-    """The reference of a job: as ``folder`` has it already, else with the job's optimizer and kind of loss."""
-    node = job.config["method"]
-    summed = node.get("variant") == "authors"
-    reduction = node.get("reduction", "sum" if summed else "mean")
-    own = {"_target_": f"{STL.__module__}.{STL.__name__}", "optimizer": node["optimizer"], "reduction": reduction}
-    with contextlib.suppress(InputError):  # there is none yet, or one that is corrupt and will be trained again
-        own = read(folder)["config"]["method"]
-    return Job(job.config | {"method": own}, job.choices | {"method": NAME}, folder)
+    return Job(job.config | {"method": _method(job)}, job.choices | {"method": NAME}, folder)
 
 
-def _recorded(folder: Path, here: Collection[Path]) -> set[str]:
-    """The codes of finished runs of ``stl`` below ``folder`` that are not in the folders ``here``."""
-    codes = set()
-    for path in folder.rglob(RECORD):
-        if path.parent not in here:
+def _recorded(place: Path, here: Collection[Path]) -> set[str]:
+    """What is outside the method in the finished runs of ``stl`` beside ``place`` that are not in the folders ``here``;
+    those in it have a folder for each optimizer.
+    """
+    found = set()
+    for path in place.parent.rglob(RECORD):
+        if path.parent not in here and place not in path.parents:
             try:
                 record = read(path.parent)
             except InputError:
                 continue
             if record["status"] == "finished" and record["choices"].get("method") == NAME:
-                codes.add(_code(record["config"], record["data_sha256"]))
-    return codes
+                found.add(_outside(record["config"], record["data_sha256"]))
+    return found
 
 
 def _refused(job: Job) -> Outcome:

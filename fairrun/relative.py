@@ -36,6 +36,13 @@ def tasks(runs: pd.DataFrame) -> list[str]:
     return [task for task, column in columns.items() if runs[column].notna().any()]
 
 
+def tasks_of_runs(runs: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The tasks of each run; () for a run of one label."""
+    names = tasks(runs)
+    known = runs[[f"test/{ACCURACY}/{task}" for task in names]].notna().to_numpy()
+    return [tuple(np.array(names)[row]) for row in known]
+
+
 def relative(runs: pd.DataFrame) -> pd.DataFrame:
     """The finished ``runs`` with more columns for ``val`` and ``test``: ``arfg``, ``are`` (decisions at 0.5),
     ``match_rate_arfg``, ``match_rate_are``, ``kg``, ``dg`` (at the match-rate threshold).
@@ -46,8 +53,7 @@ def relative(runs: pd.DataFrame) -> pd.DataFrame:
     names = tasks(runs)
     if not names:
         return runs
-    known = runs[[f"test/{ACCURACY}/{task}" for task in names]].notna().to_numpy()
-    own = pd.Series([tuple(np.array(names)[row]) for row in known], index=runs.index)
+    own = pd.Series(tasks_of_runs(runs), index=runs.index)
     found = []
     for (dataset, kind), same in runs.groupby(["dataset", own]):
         if kind:

@@ -21,7 +21,7 @@ from fairrun.check import OVER_SEEDS, RELATIVE, InputError, one_of, require
 from fairrun.figure import QUOTED, draw
 from fairrun.multitask import REFERENCE, Multitask, captioned, multitask, rule
 from fairrun.pairs import SIDES, Pair
-from fairrun.relative import MATCH_RATE, relative, tasks
+from fairrun.relative import MATCH_RATE, relative, tasks, tasks_of_runs
 from fairrun.results import load
 from fairrun.tradeoff import AREAS, Tradeoff, greater_is_better, tradeoff, value, words
 
@@ -78,10 +78,19 @@ def tradeoffs(
     options["over_seeds"] = _recorded_over_seeds(runs) if over_seeds is None else over_seeds
     points = _recorded_points(runs) if reference is None else quoted.read(reference, "reference") if reference else None
     options |= {"columns": more, "compared": compared, "points": points}
-    trades = [tradeoff(own, name, **options) for _, own in runs.groupby("dataset")]
+    trades = [tradeoff(own, name, **options) for _, own in _by_problem(runs).groupby("dataset")]
     if points is not None:
         _warn_of_no_points(trades, points)
     return trades
+
+
+def _by_problem(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with their tasks in the names of data sets on which not all have the same: "adult, income and gain"."""
+    names = [" and ".join(names) for names in tasks_of_runs(runs)]
+    problems = pd.Series(names, index=runs.index)
+    several = problems.groupby(runs["dataset"]).transform("nunique") > 1
+    named = runs["dataset"] + ", " + problems.where(problems != "", "one label")
+    return runs.assign(dataset=runs["dataset"].where(~several, named))
 
 
 def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:

@@ -26,8 +26,22 @@ from fairrun.checkpoint import Checkpoint
 from fairrun.data.table import Data, Table
 from fairrun.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.fit import Run, fit
-from fairrun.job import Job, check, check_data, collapse, digest, facts, failed, is_finished, load, network, record
+from fairrun.job import (
+    Job,
+    check,
+    check_data,
+    collapse,
+    digest,
+    facts,
+    failed,
+    is_finished,
+    load,
+    network,
+    network_of,
+    record,
+)
 from fairrun.method import PerRun, PerTask
+from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.postprocess import postprocess
 from fairrun.progress import Display, is_published, publish
@@ -78,18 +92,18 @@ class Failure(NamedTuple):
 
 
 def plan(
-    jobs: Sequence[Job], stack_size: int | None, workers: int, num_features: Callable[[dict[str, Any]], int]
+    jobs: Sequence[Job], stack_size: int | None, workers: int, built: Callable[[dict[str, Any]], Network]
 ) -> list[list[Job]]:
     """The stacks, largest first.  ``stack_size`` None: what the cache holds, and work for every worker.
 
-    ``num_features``: of a configuration's data, on which the activations of a model may depend.
+    ``built``: the network of a configuration, told of its data, on which its activations may depend.
     """
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(_shape(job.config), []).append(job)
     stacks = []
     for group in groups.values():
-        size = stack_size or min(_fitting(group[0].config, num_features), max(2, math.ceil(len(jobs) / workers)))
+        size = stack_size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
         count = math.ceil(len(group) / size)
         if stack_size is None and count > 1:
             count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
@@ -111,13 +125,12 @@ def _static(node: dict[str, Any]) -> dict[str, Any]:
     return {key: _static(v) if isinstance(v, dict) and "_target_" in v else v for key, v in kept.items()}
 
 
-def _fitting(config: dict[str, Any], num_features: Callable[[dict[str, Any]], int]) -> int:
+def _fitting(config: dict[str, Any], built: Callable[[dict[str, Any]], Network]) -> int:
     """How many runs' activations of one layer the cache holds."""
     most = MOST_RUNS[config["device"]]
     if config["device"] != "cpu":
         return most
-    width = network(config, num_features(config)).widest
-    return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * width)))
+    return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * built(config).widest)))
 
 
 def train(task: Task) -> Trained | Failure:
@@ -196,7 +209,7 @@ class Sweep:
         yield from ((job.folder, known[job.folder]) for job in jobs if job.folder in known)
         # Planned with the jobs that are done, so that the others keep their stacks, and with them their checkpoints.
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
-        planned = plan(sound, self.stack_size, self.executor.workers, self._num_features)
+        planned = plan(sound, self.stack_size, self.executor.workers, self._network)
         stacks = [[job for job in stack if job.folder not in known] for stack in planned]
         self.work.mkdir(parents=True, exist_ok=True)
         try:
@@ -236,8 +249,8 @@ class Sweep:
             raise found
         return found
 
-    def _num_features(self, config: dict[str, Any]) -> int:
-        return self.facts(config)["features"]
+    def _network(self, config: dict[str, Any]) -> Network:
+        return network_of(config, self.facts(config))
 
     def _name(self, stack: list[Job]) -> str:
         runs = [[job.key(self.facts(job.config)["data_sha256"]), job.folder.name] for job in stack]

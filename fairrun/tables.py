@@ -9,6 +9,7 @@ from fairrun.interval import RULE
 from fairrun.pairs import SIDES
 from fairrun.pareto import aopac, chosen
 from fairrun.quoted import KINDS
+from fairrun.relative import tasks
 from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, describe, share, value, words
 
 Captioned = tuple[str, pd.DataFrame, str]  # kind, rows, caption
@@ -128,6 +129,8 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
     over = f"mean over {trade.seeds} [95% interval: {RULE}]"
     metric = words(trade.metric)
     settings = f"{trade.dataset}: test rows, {over}. {directions(trade)} "
+    if tasks(trade.runs):
+        settings += "Of several tasks: means over tasks, decisions at 0.5. "
     settings += "* front of all settings, chosen on validation rows."
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."

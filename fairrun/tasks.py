@@ -5,7 +5,7 @@ Parameters are those of ``model=shared_bottom``: ``head.t`` of task t, from 0; a
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +27,14 @@ REDUCTIONS = ("mean", "sum")
 STEP_GAP = "step_gap"
 FAIRNESS_LOSSES = ("mmd", "mmd_authors", "correlation", "demographic_parity", STEP_GAP)  # of a set of rows
 Objectives = Callable[[Theta], Sequence[Tensor]]
+
+
+class TaskState(NamedTuple):
+    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
+
+    theta: Theta
+    opt: Any
+    rates: Tensor
 
 
 def require_not_negative(**fields: PerTask) -> None:

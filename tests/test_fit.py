@@ -8,9 +8,11 @@ import torch
 from fairrun.fit import _Batches, _generator, fit
 from fairrun.methods.erm import ERM
 from fairrun.methods.penalty import Penalty
+from fairrun.methods.stl import STL
 from fairrun.models.mlp import MLP
+from fairrun.models.shared_bottom import SharedBottom
 from fairrun.optim import SGD, Adam
-from tests.synthetic import data
+from tests.synthetic import data, data_of_tasks
 
 NETWORK = MLP(num_features=6, width=16, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
@@ -143,3 +145,19 @@ def test_runs_that_differ_in_more_than_floats_are_refused():
     methods = [Penalty(ADAM, 1.0, name) for name in ("demographic_parity", "mmd")]
     with pytest.raises(ValueError, match=r"Penalty\.fairness_loss"):
         fit(NETWORK, methods, [0, 1], data(), epochs=1, batch_size=32)
+
+
+def test_the_match_rate_is_the_share_of_label_1_in_training_to_the_last_digit():
+    """192 of 640 is 0.3, so of 200 rows the threshold is the 140th score; 0.3 as float32 is more, and would take the
+    139th.
+    """
+    rows = data_of_tasks(2, num_groups=2)
+    table = rows.train.rows(torch.arange(640) % 150)
+    table = table._replace(y=(torch.arange(640) < 192).double().unsqueeze(-1).expand(-1, 2))
+    few = rows.test.rows(torch.arange(200) % 83)._replace(x=torch.arange(200.0).unsqueeze(-1).expand(-1, 6).double())
+    rows = rows._replace(train=table, val=few, test=few)
+    found = SharedBottom(6, [], 2, shared=[4], head=[], embedding_dim=None)
+    history = fit(found, [STL(SGD(1e-9, 0.0, 0.0), "mean")], [0], rows, epochs=1, batch_size=640)[0].history
+    wanted = fit(found, [STL(SGD(1e-9, 0.0, 0.0), "mean")], [0], rows, epochs=1, batch_size=640, dtype=torch.float64)
+    name = "test/match_rate_accuracy"
+    assert history[name].iloc[0] == wanted[0].history[name].iloc[0]

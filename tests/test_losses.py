@@ -616,3 +616,16 @@ def test_a_loss_has_one_value_a_run_in_the_type_of_the_scores(name):
     value = LOSSES[name](p.float(), batch._replace(y=batch.y.float(), w=batch.w.float()))
     assert value.shape == (3,)
     assert value.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["correlation", "mmd", "mmd_authors", "demographic_parity"])
+def test_a_set_of_any_size_with_one_group_has_a_finite_gradient_in_float32(name):
+    """1/n, summed n times, may be more than 1."""
+    for size in range(1, 200):
+        w = torch.zeros(1, 224)
+        w[:, :size] = 1
+        batch = batch_of(torch.zeros(1, 224), torch.zeros(1, 224), 2, w)
+        batch = batch._replace(y=batch.y.float(), w=w)
+        p = torch.linspace(0.1, 0.9, 224).unsqueeze(0).requires_grad_()
+        value = LOSSES[name](p, batch)
+        assert torch.isfinite(torch.autograd.grad(value.sum(), p)[0]).all(), size

@@ -10,7 +10,16 @@ from sklearn import metrics as sklearn
 
 from fairrun.data.table import Table
 from fairrun.fit import ROWS_MULTIPLE
-from fairrun.metrics import GROUP_METRICS, METRICS, evaluate, outcome
+from fairrun.metrics import (
+    GROUP_METRICS,
+    MATCHED,
+    METRICS,
+    accuracy,
+    evaluate,
+    evaluate_tasks,
+    matched,
+    outcome,
+)
 
 NAMES = {
     "accuracy",
@@ -422,3 +431,51 @@ def test_every_value_is_one_float64_a_run(dtype):
     for name, value in evaluate(outcome(logits, table, 3)).items():
         assert value.shape == (3,), name
         assert value.dtype == torch.float64, name
+
+
+# At the match-rate threshold.  By the released function of MTA-F: rate, threshold, accuracy, |FPR gap|, |TPR gap|
+P = [0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.55, 0.6, 0.8, 0.9]
+LABELS = [0, 0, 1, 0, 0, 1, 0, 1, 1, 1]
+GENDER = [1, 0, 0, 1, 0, 1, 0, 1, 0, 1]
+MATCHED_BY_HAND = [
+    (0.5, 0.35, 0.7, 2 / 3, 0.5),
+    (0.3, 0.55, 0.7, 1 / 3, 1 / 6),
+    (0.0, 0.9, 0.6, 0.0, 1 / 3),
+    (0.99, 0.05, 0.5, 0.0, 0.0),
+]
+
+
+def scored(p, y, s):
+    p, y = torch.tensor(p, dtype=torch.float64), torch.tensor(y, dtype=torch.float64)
+    return torch.logit(p).unsqueeze(0), Table(torch.zeros(len(p), 1), y, torch.tensor(s))
+
+
+@pytest.mark.parametrize(("rate", "threshold", "accuracy", "fpr_gap", "tpr_gap"), MATCHED_BY_HAND)
+def test_decisions_at_the_match_rate_threshold(rate, threshold, accuracy, fpr_gap, tpr_gap):
+    o = matched(outcome(*scored(P, LABELS, GENDER), 2), rate)
+    assert o.selected.sum() == sum(p >= threshold for p in P)
+    values = [float(metric(o)) for metric in MATCHED]
+    assert values == pytest.approx([accuracy, fpr_gap, tpr_gap])
+
+
+def test_metrics_of_tasks_are_those_of_each_alone_and_their_mean():
+    logits, table = scored(P, LABELS, GENDER)
+    other = torch.tensor(LABELS[::-1], dtype=torch.float64)
+    both = table._replace(y=torch.stack([table.y, other], dim=-1))
+    values = evaluate_tasks(torch.stack([logits, -logits], dim=-1), both, 2, ["a", "b"], [0.5, 0.3])
+    alone = [evaluate(outcome(logits, table, 2)), evaluate(outcome(-logits, table._replace(y=other), 2))]
+    for name in ("accuracy", "roc_auc", "accuracy/s=1"):
+        metric, _, group = name.partition("/")
+        for task, own in zip(("a", "b"), alone, strict=True):
+            assert values[f"{metric}/{task}/{group}".removesuffix("/")] == own[name]
+        assert values[name] == sum(own[name] for own in alone) / 2
+    assert values["match_rate_accuracy/a"] == pytest.approx(0.7)
+    at_rate = accuracy(matched(outcome(-logits, table._replace(y=other), 2), 0.3))
+    assert values["match_rate_accuracy"] == (values["match_rate_accuracy/a"] + at_rate) / 2
+
+
+def test_a_run_that_diverged_has_no_metric_of_any_task():
+    logits, table = scored(P, LABELS, GENDER)
+    both = table._replace(y=torch.stack([table.y, table.y], dim=-1))
+    values = evaluate_tasks(torch.full((1, 10, 2), torch.nan), both, 2, ["a", "b"], [0.5, 0.3])
+    assert all(value.isnan().all() for value in values.values())

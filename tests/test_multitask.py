@@ -348,3 +348,16 @@ def test_the_picture_of_the_same_runs_is_the_same(tmp_path):
     for file in (first, second):
         draw(found).savefig(file, dpi=50)
     assert first.getvalue() == second.getvalue()
+
+
+def test_runs_of_other_tasks_on_the_data_set_have_a_report_of_their_own(tmp_path):
+    """Also runs of one label: an accuracy of one task is not compared with a mean over tasks."""
+    rows = [task_run(tmp_path, method, *STL, seed) for method in ("stl", "mtl") for seed in range(2)]
+    third = ((*STL[0], 0.3), (*STL[1], 0.2))
+    tasks = (*TASKS, "hours")
+    rows += [task_run(tmp_path, method, *third, seed, 1.0, tasks=tasks) for method in ("stl", "mtl") for seed in (0, 1)]
+    rows += [write_run(tmp_path, "erm", 2.0, seed, "adult", METRIC) for seed in range(2)]
+    trades = report.tradeoffs(report.load(tmp_path))
+    names = ["adult, income and gain", "adult, income and gain and hours", "adult, one label"]
+    assert sorted(trade.dataset for trade in trades) == names
+    assert {trade.dataset: len(trade.runs) for trade in trades} == dict(zip(names, (4, 4, 2), strict=True))

@@ -104,15 +104,19 @@ def test_a_finished_run_of_stl_anywhere_in_the_folder_is_taken(tmp_path, jobs):
     assert len(completed(tmp_path, jobs(["method=mtl"]))[0]) == 1
 
 
-def test_a_reference_that_was_trained_stays_for_runs_with_another_optimizer(tmp_path, jobs):
-    """As in the second batch of a search over learning rates."""
+def test_another_optimizer_has_a_reference_of_its_own(tmp_path, jobs):
+    """As in a grid or a search over learning rates, in whatever order."""
     (first,), _ = completed(tmp_path, jobs(["method=mtl"]))
     train(tmp_path, [first])
-    later = jobs(["method=mtl", "method.optimizer.lr=0.3"], first=1)
-    (again,), known = completed(tmp_path, later)
-    assert again == first
-    assert known[again.folder].status == "finished"
-    assert completed(tmp_path, later, earlier={first.folder})[0] == []
+    (other,), known = completed(tmp_path, jobs(["method=mtl", "method.optimizer.lr=0.3"], first=1))
+    assert other.folder != first.folder
+    assert other.config["method"]["optimizer"]["lr"] == 0.3
+    assert other.folder not in known
+    both = jobs(["method=mtl", "method.optimizer.lr=0.3"], ["method=mtl"])
+    found, known = completed(tmp_path, both)
+    assert {job.folder for job in found} == {first.folder, other.folder}
+    assert known[first.folder].status == "finished"
+    assert completed(tmp_path, both, earlier={first.folder, other.folder})[0] == []
 
 
 def test_without_leave_to_train_them_runs_that_lack_one_are_refused(tmp_path, jobs):

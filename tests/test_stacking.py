@@ -14,7 +14,7 @@ from fairrun import results
 from fairrun.check import InputError
 from fairrun.executors import Loky
 from fairrun.fit import Run
-from fairrun.job import GROUPS, Job, collapse, load, record
+from fairrun.job import GROUPS, Job, collapse, load, network, record
 from fairrun.stacking import MOST_RUNS, Sweep, plan
 from tests.cli import DESCRIPTION
 from tests.synthetic import config
@@ -53,7 +53,7 @@ def jobs_of(folder, *commands):
 
 
 def planned(jobs, stack_size, workers):
-    return plan(jobs, stack_size, workers, lambda config: 1)
+    return plan(jobs, stack_size, workers, lambda config: network(config, 1))
 
 
 def train(folder, jobs, **options):
@@ -131,7 +131,9 @@ def test_the_size_follows_the_activations_of_a_network_for_images():
     """2^20 bytes / (4 bytes x 64 rows x 16 channels x 8 x 8) = 4 runs; of 28 x 28, two are too many already."""
     jobs = [job(f"cnn{k}", "model=cnn", "dataset=coloured_digits", f"seed={k}") for k in range(8)]
     for size, runs in ((8, 4), (28, 2)):
-        assert {len(stack) for stack in plan(jobs, None, 1, lambda config, size=size: 3 * size**2)} == {runs}
+        assert {
+            len(stack) for stack in plan(jobs, None, 1, lambda config, size=size: network(config, 3 * size**2))
+        } == {runs}
 
 
 def test_a_model_that_does_not_fit_the_data_is_refused_before_training(tmp_path):

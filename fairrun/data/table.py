@@ -226,10 +226,15 @@ class Dataset:
                 raise InputError(f"dataset.omitted.{key} must hold values of that column, got {value!r}")
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
-        taken = {self.label, *(task.column for task in tasks(self.tasks).values()), "split"}
+        labels = {task.column: f" (task {name})" if name else "" for name, task in self._labels().items()}
+        for column in labels.keys() & set(self.sensitive):
+            raise InputError(f"dataset.sensitive must hold no label, got {column!r}{labels[column]}")
+        taken = {self.label, *labels, "split"}
         for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):
             for column in sorted(taken & set(columns or [])):
-                raise InputError(f"dataset.{key} must hold no label, no column of a task and no split, got {column!r}")
+                raise InputError(
+                    f"dataset.{key} must hold no label and no split, got {column!r}{labels.get(column, '')}"
+                )
         if not self.include_sensitive:
             taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]

@@ -21,7 +21,7 @@ branches.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -44,6 +44,7 @@ from fairrun.method import (
 from fairrun.tasks import (
     FAIRNESS_LOSSES,
     REDUCTIONS,
+    TaskState,
     backward,
     backward_each,
     factor,
@@ -55,14 +56,6 @@ from fairrun.tasks import (
     unfairness,
     weighted,
 )
-
-
-class State(NamedTuple):
-    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
-
-    theta: Theta
-    opt: object
-    rates: Tensor
 
 
 @dataclass(frozen=True)
@@ -81,11 +74,11 @@ class FBGrad:
         one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
         one_of("reduction", self.reduction, REDUCTIONS)
 
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+    def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta), positive_rates(train))
+        return TaskState(theta, self.optimizer.init(theta), positive_rates(train))
 
-    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+    def update(self, model: Model, state: TaskState, batch: Batch) -> tuple[TaskState, dict[str, Tensor]]:
         """One step of heads and shared parameters."""
         w, lam = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam))
         leaves = tracked(state.theta)
@@ -103,7 +96,7 @@ class FBGrad:
         grads |= unflatten(rest + turned, shared)
         theta, opt = move(state.theta, ordered(grads, leaves), state.opt, self.optimizer)  # 2, 4
         logs = {"loss": mean((w.unsqueeze(1) * losses.detach()).sum(-1), batch.w), "unfairness": f.detach().mean(-1)}
-        return State(theta, opt, state.rates), logs | {"left_out": 1 - agree.to(w).mean(-1)}
+        return TaskState(theta, opt, state.rates), logs | {"left_out": 1 - agree.to(w).mean(-1)}
 
 
 def _inner_products(first: Theta, second: Theta, num_tasks: int) -> Tensor:

@@ -29,7 +29,7 @@ not 0 but spreads the scores of that group: ``fairness_loss: mmd_authors``.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -38,20 +38,13 @@ from fairrun.method import Batch, Model, Optimizer, PerTask, Theta, mean, move, 
 from fairrun.tasks import (
     COMBINE,
     FAIRNESS_LOSSES,
+    TaskState,
     positive_rates,
     reduced,
     require_not_negative,
     task_gradients,
     unfairness,
 )
-
-
-class State(NamedTuple):
-    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
-
-    theta: Theta
-    opt: object
-    rates: Tensor
 
 
 @dataclass(frozen=True)
@@ -74,11 +67,11 @@ class MTAF:
         one_of("variant", self.variant, ("algorithm1", "authors"))
         one_of("combine", self.combine, COMBINE)
 
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+    def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta), positive_rates(train))
+        return TaskState(theta, self.optimizer.init(theta), positive_rates(train))
 
-    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+    def update(self, model: Model, state: TaskState, batch: Batch) -> tuple[TaskState, dict[str, Tensor]]:
         """One step of heads and shared parameters."""
         w, lam, r = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam, self.r))
 
@@ -97,4 +90,4 @@ class MTAF:
         theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
         logs = {"loss": mean(losses, batch.w), "unfairness": f[..., 0].mean(-1), "unfairness_head": f[..., 1].mean(-1)}
         logs |= {f"empty/t={t}": empty.to(f) for t, empty in enumerate((sizes[..., 1] == 0).unbind(-1))}
-        return State(theta, opt, state.rates), logs
+        return TaskState(theta, opt, state.rates), logs

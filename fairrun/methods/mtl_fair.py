@@ -12,7 +12,7 @@ difference of false positive rates; see ``mtaf.py`` for it and for the rest, ``m
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,20 +21,13 @@ from fairrun.method import Batch, Model, Optimizer, PerTask, Theta, mean, move, 
 from fairrun.tasks import (
     COMBINE,
     FAIRNESS_LOSSES,
+    TaskState,
     positive_rates,
     reduced,
     require_not_negative,
     task_gradients,
     unfairness,
 )
-
-
-class State(NamedTuple):
-    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
-
-    theta: Theta
-    opt: object
-    rates: Tensor
 
 
 @dataclass(frozen=True)
@@ -55,11 +48,11 @@ class FairMTL:
         one_of("variant", self.variant, ("algorithm1", "authors"))
         one_of("combine", self.combine, COMBINE)
 
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+    def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta), positive_rates(train))
+        return TaskState(theta, self.optimizer.init(theta), positive_rates(train))
 
-    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+    def update(self, model: Model, state: TaskState, batch: Batch) -> tuple[TaskState, dict[str, Tensor]]:
         """One step of heads and shared parameters."""
         w, lam = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam))
         authors = self.variant == "authors"
@@ -74,4 +67,4 @@ class FairMTL:
         grads, (_, _, losses, f) = task_gradients(objectives, state.theta, self.combine)
         theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
         logs = {"loss": mean(losses, batch.w), "unfairness": f.mean(-1)}
-        return State(theta, opt, state.rates), logs
+        return TaskState(theta, opt, state.rates), logs

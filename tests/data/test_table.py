@@ -648,7 +648,7 @@ def test_the_sensitive_attribute_is_a_feature_where_asked_though_no_list_names_i
 
 @pytest.mark.parametrize("column", ["hired", "split"])
 def test_neither_label_nor_split_can_be_named_a_feature(column, dataset):
-    with pytest.raises(InputError, match=f"must hold no label, no column of a task and no split, got '{column}'"):
+    with pytest.raises(InputError, match=f"must hold no label and no split, got '{column}'"):
         dataset(with_official_split(people()), categorical=[column]).load()
 
 
@@ -790,17 +790,21 @@ REFUSED_TASKS = {
     "a number as a name": ({"tasks": {1: OLD}}, ["tasks must be a mapping of names, text", "got 1"]),
     "an unknown task": ({"tasks": TASKS, "task": "young"}, ["task must be null or one of hired, old, mem", "'young'"]),
     "a task of none": ({"task": "old"}, ["task must be null without dataset.tasks, got 'old'"]),
+    "the sensitive column": (
+        {"tasks": {"sex": {"column": "sex", "positive": "F"}}},
+        ["dataset.sensitive must hold no label, got 'sex' (task sex)"],
+    ),
     "a number as a feature": (
         {"tasks": TASKS, "numeric": ["id", "age"]},
-        ["dataset.numeric must hold no label, no column of a task and no split, got 'age'"],
+        ["dataset.numeric must hold no label and no split, got 'age' (task old)"],
     ),
     "a category as a feature": (
         {"tasks": TASKS, "categorical": ["club"]},
-        ["dataset.categorical must hold no label, no column of a task and no split, got 'club'"],
+        ["dataset.categorical must hold no label and no split, got 'club' (task member)"],
     ),
     "a chosen task and a feature of another": (
         {"tasks": TASKS, "task": "hired", "numeric": ["id", "age"]},
-        ["dataset.numeric must hold no label, no column of a task and no split, got 'age'"],
+        ["dataset.numeric must hold no label and no split, got 'age' (task old)"],
     ),
 }
 
