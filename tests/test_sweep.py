@@ -192,7 +192,7 @@ def start(folder, *overrides):
 
 def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv):
     """Only the main process is killed: its workers must not go on for ever either."""
-    long = [*SWEEP[:-1], "epochs=60", "hydra.launcher.stack_size=1", "checkpoint_minutes=0.0001"]
+    long = [*SWEEP[:-1], "epochs=30", "hydra.launcher.stack_size=1", "checkpoint_minutes=0.0001"]
     whole = run_warm(tmp_path, *long, "hydra.sweep.dir=whole", INLINE)
     assert whole.returncode == 0, whole.stderr
     moments = random.Random(0)
@@ -203,7 +203,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv
         while not list((tmp_path / "killed" / ".work").glob("*.json")) and sweep.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        time.sleep(moments.uniform(0, 0.6))
+        time.sleep(moments.uniform(0, 0.3))
         if sweep.poll() is not None:
             break
         sweep.send_signal(signal.SIGKILL)
