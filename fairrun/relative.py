@@ -39,8 +39,8 @@ def tasks(runs: pd.DataFrame) -> list[str]:
 def tasks_of_runs(runs: pd.DataFrame) -> list[tuple[str, ...]]:
     """The tasks of each run; () for a run of one label."""
     names = tasks(runs)
-    known = runs[[f"test/{ACCURACY}/{task}" for task in names]].notna().to_numpy()
-    return [tuple(np.array(names)[row]) for row in known]
+    known = runs[[f"test/{ACCURACY}/{task}" for task in names]].notna().to_numpy(dtype=bool)
+    return [tuple(np.array(names, dtype=str)[row]) for row in known]
 
 
 def relative(runs: pd.DataFrame) -> pd.DataFrame:

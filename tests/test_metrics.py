@@ -475,7 +475,7 @@ def test_metrics_of_tasks_are_those_of_each_alone_and_their_mean():
 
 
 def test_a_run_that_diverged_has_no_metric_of_any_task():
-    logits, table = scored(P, LABELS, GENDER)
+    _, table = scored(P, LABELS, GENDER)
     both = table._replace(y=torch.stack([table.y, table.y], dim=-1))
     values = evaluate_tasks(torch.full((1, 10, 2), torch.nan), both, 2, ["a", "b"], [0.5, 0.3])
     assert all(value.isnan().all() for value in values.values())

@@ -358,6 +358,6 @@ def test_runs_of_other_tasks_on_the_data_set_have_a_report_of_their_own(tmp_path
     rows += [task_run(tmp_path, method, *third, seed, 1.0, tasks=tasks) for method in ("stl", "mtl") for seed in (0, 1)]
     rows += [write_run(tmp_path, "erm", 2.0, seed, "adult", METRIC) for seed in range(2)]
     trades = report.tradeoffs(report.load(tmp_path))
-    names = ["adult, income and gain", "adult, income and gain and hours", "adult, one label"]
+    names = ["adult, income and capital_gain", "adult, income and capital_gain and hours", "adult, one label"]
     assert sorted(trade.dataset for trade in trades) == names
     assert {trade.dataset: len(trade.runs) for trade in trades} == dict(zip(names, (4, 4, 2), strict=True))
