@@ -3,6 +3,7 @@
 import copy
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from fairrun.build import build
 from fairrun.data.split import per_cell
 from fairrun.data.table import Data, Table
+from fairrun.models.shared_bottom import SharedBottom
 from fairrun.train import CONF
 
+HEADS = SharedBottom(num_features=6, categories=[2, 1], num_tasks=3, shared=[64], head=[32], embedding_dim=8)
 METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
 
 
@@ -48,6 +51,11 @@ def table(num_rows: int, seed: int, num_groups: int = 3, num_features: int = 6) 
     x[:, 0] += s
     y = (x[:, 0] + x[:, 1] + 0.5 * torch.randn(num_rows, generator=g, dtype=torch.float64) > 1.5).double()
     return Table(x, y, s)
+
+
+def rows_for(method: Any) -> Data:
+    """Rows with labels of three tasks for a method that learns several, of one for another."""
+    return data_of_tasks() if "tasks" in method.needs else data()
 
 
 def data_of_tasks(num_tasks: int = 3, num_groups: int = 3) -> Data:

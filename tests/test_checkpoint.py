@@ -6,7 +6,7 @@ import torch
 from fairrun.checkpoint import Checkpoint
 from fairrun.fit import fit
 from fairrun.models.mlp import MLP
-from tests.synthetic import METHODS, data, method
+from tests.synthetic import HEADS, METHODS, method, rows_for
 
 NETWORK = MLP(num_features=6, width=8, depth=2, fairness_layers=1, fairness_position=None, dropout=0.2)
 
@@ -15,14 +15,19 @@ class Stopped(Exception):
     """As a kill would stop it."""
 
 
+def fitted(methods, checkpoint, progress):
+    network = HEADS if "tasks" in methods[0].needs else NETWORK
+    rows, seeds = rows_for(methods[0]), range(len(methods))
+    return fit(network, methods, seeds, rows, epochs=5, batch_size=32, progress=progress, checkpoint=checkpoint)
+
+
 def train(methods, path, stop_after=None, every_s=0.0):
     def progress(epoch, loss):
         if epoch - 1 == stop_after:
             raise Stopped
 
     checkpoint = None if path is None else Checkpoint(path, every_s)
-    seeds = range(len(methods))
-    return fit(NETWORK, methods, seeds, data(), epochs=5, batch_size=32, progress=progress, checkpoint=checkpoint)
+    return fitted(methods, checkpoint, progress)
 
 
 STAGES = ["nash_ltr", "method.variant=authors", "method.bargain_epochs=5", "method.bargain_until=0.3"]
@@ -35,9 +40,7 @@ def test_a_stopped_training_continues_bit_for_bit(chosen, tmp_path):
     with pytest.raises(Stopped):
         train(methods, tmp_path / "stack.pt", stop_after=3)
     heard = []
-    checkpoint = Checkpoint(tmp_path / "stack.pt", 0.0)
-    settings = {"epochs": 5, "batch_size": 32, "checkpoint": checkpoint}
-    continued = fit(NETWORK, methods, range(2), data(), progress=lambda epoch, _: heard.append(epoch), **settings)
+    continued = fitted(methods, Checkpoint(tmp_path / "stack.pt", 0.0), lambda epoch, _: heard.append(epoch))
     assert heard == [4, 5]
     for one, other in zip(whole, continued, strict=True):
         assert one.history.equals(other.history)

@@ -227,7 +227,7 @@ class Dataset:
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         labels = {task.column: f" (task {name})" if name else "" for name, task in self._labels().items()}
-        for column in labels.keys() & set(self.sensitive):
+        for column in labels.keys() & set(self.sensitive if self.tasks else []):
             raise InputError(f"dataset.sensitive must hold no label, got {column!r}{labels[column]}")
         taken = {self.label, *labels, "split"}
         for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):

@@ -17,13 +17,11 @@ from fairrun.fit import fit
 from fairrun.method import Batch, PerRun, PerTask, bind
 from fairrun.models.functional import BinaryClassifier
 from fairrun.models.mlp import MLP
-from fairrun.models.shared_bottom import SharedBottom
-from tests.synthetic import METHODS, config, data, data_of_tasks, method
+from tests.synthetic import HEADS, METHODS, config, data, method, rows_for
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 DROPPING = dataclasses.replace(NETWORK, dropout=0.3)
-HEADS = SharedBottom(num_features=6, categories=[2, 1], num_tasks=3, shared=[64], head=[32], embedding_dim=8)
 pytestmark = pytest.mark.parametrize("name", METHODS)
 
 
@@ -43,11 +41,6 @@ def soon(value):
     """``value`` with every whole number above 1 at 1, so that a schedule in epochs begins within a short training."""
     numbers = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.type is int}
     return dataclasses.replace(value, **{name: 1 for name, number in numbers.items() if number > 1})
-
-
-def rows_for(method):
-    """Rows with labels of three tasks for a method that learns several, of one for another."""
-    return data_of_tasks() if "tasks" in method.needs else data()
 
 
 def train(methods, seeds, rows=None, network=DROPPING, dtype=torch.float64, epochs=3):
