@@ -126,11 +126,12 @@ def _static(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fitting(config: dict[str, Any], built: Callable[[dict[str, Any]], Network]) -> int:
-    """How many runs' activations of one layer the cache holds."""
+    """How many runs' activations of one layer the cache holds, or more where the network asks for it."""
     most = MOST_RUNS[config["device"]]
     if config["device"] != "cpu":
         return most
-    return max(2, min(most, CACHE_BYTES // (4 * config["batch_size"] * built(config).widest)))
+    model = built(config)
+    return max(getattr(model, "least_stack", 2), min(most, CACHE_BYTES // (4 * config["batch_size"] * model.widest)))
 
 
 def train(task: Task) -> Trained | Failure:

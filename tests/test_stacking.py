@@ -127,6 +127,12 @@ def test_the_size_is_what_the_cache_holds_and_work_for_every_worker(german):
     assert {len(stack) for stack in planned(german(16, batch_size=1024), None, 1)} == {4}
 
 
+def test_a_network_may_say_how_many_runs_are_worth_a_stack():
+    """2^20 bytes / (4 bytes x 1024 rows x 64 units) = 4 runs, of which a step is all overhead."""
+    jobs = [job(f"heads{k}", "model=shared_bottom", "batch_size=1024", f"seed={k}") for k in range(64)]
+    assert {len(stack) for stack in plan(jobs, None, 2, lambda config: network(config, 1, 2))} == {16}
+
+
 def test_the_size_follows_the_activations_of_a_network_for_images():
     """2^20 bytes / (4 bytes x 64 rows x 16 channels x 8 x 8) = 4 runs; of 28 x 28, two are too many already."""
     jobs = [job(f"cnn{k}", "model=cnn", "dataset=coloured_digits", f"seed={k}") for k in range(8)]

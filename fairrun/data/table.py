@@ -196,7 +196,7 @@ class Dataset:
         features = {name: k for k, name in enumerate(encoder.get_feature_names_out()) if name not in omitted}
         kept = list(features.values())
         x = {
-            name: torch.tensor(np.asarray(encoder.transform(frame.iloc[rows])[:, kept], dtype=np.float64))
+            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows])[:, kept], dtype=np.float64))
             for name, rows in divided.rows.items()
         }
         digest = hashlib.sha256(write_frame(frame)).hexdigest()

@@ -15,7 +15,11 @@ Tangent = tuple[Tensor, Tensor | None]  # a linear layer's input [R, B, in], and
 
 
 class Network(Protocol):
-    """What a module of ``fairrun.models`` provides."""
+    """What a module of ``fairrun.models`` provides.
+
+    It may have ``least_stack``, a class attribute: how many runs are worth a stack, though the cache holds fewer; 2 by
+    default.
+    """
 
     @property
     def widest(self) -> int:

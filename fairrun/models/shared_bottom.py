@@ -5,6 +5,7 @@ https://doi.org/10.1023/A:1007379606734
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -34,6 +35,7 @@ class SharedBottom:
     head: list[int]  # widths of the hidden layers of every head; [] is a linear head
     embedding_dim: int | None  # width of each column's embedding, normal with deviation 1/sqrt(width), cut off at two
     #                            deviations; None: one-hot features go into the first layer
+    least_stack: ClassVar[int] = 16  # measured: fewer runs side by side spend their time between torch's operations
 
     def __post_init__(self) -> None:
         require(min(self.shared, default=0) >= 1, "shared", self.shared, "a list of one width >= 1 or more")

@@ -82,6 +82,7 @@ def test_a_split_has_features_labels_and_groups_of_the_right_shapes_and_types(da
         x, y, s = getattr(data, split)
         assert (x.shape, y.shape, s.shape) == ((num_rows, len(data.features)), (num_rows,), (num_rows,))
         assert (x.dtype, y.dtype, s.dtype) == (torch.float64, torch.float64, torch.int64)
+        assert x.is_contiguous()  # row after row, as the native engine gathers them
 
 
 def test_tables_move_to_another_type_and_leave_groups_whole_numbers(dataset):
