@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import CompactHydraException, HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parent
+SWEPT = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parent / "conf"  # in a wheel; in a checkout
 
 
@@ -42,7 +44,8 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     What was chosen, for people, and a hash of all overrides that matter, the sweeper's but for its ``trials`` among
     them, and of the version.
     """
-    kept = [o for o in overrides if o.split("=")[0].split(".")[0].lstrip("+~") not in NO_EFFECT]
+    given = [re.sub(r"=choice\(([^,]*)\)$", r"=\1", o) for o in overrides]  # see ``later``
+    kept = [o for o in given if o.split("=")[0].split(".")[0].lstrip("+~") not in NO_EFFECT]
     chosen = dict(o.split("=", 1) for o in kept if "=" in o)
     words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
     sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")
@@ -98,8 +101,38 @@ def _lock(key: str, folder: str) -> IO[bytes]:
     return lock
 
 
+def main() -> None:
+    """The command."""
+    sys.argv[1:] = later(sys.argv[1:])
+    task()
+
+
+def later(arguments: list[str]) -> list[str]:
+    """The command line of a sweep with keys of a group that is swept, as in ``method=a,b method.key=1``, as sweeps of
+    one value.
+
+    Hydra sets what is not swept before it comes to the sweep, in a configuration that still has the group's default,
+    and that may not have the key.
+    """
+    if not {"-m", "--multirun"} & set(arguments):
+        return arguments
+    sweeps = {argument: _is_sweep(argument) for argument in arguments}
+    swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(SWEPT)
+    swept |= set(SWEPT) if "experiment" in swept else set()
+    alone = {a for a in arguments if a.partition(".")[0] in swept and sweeps[a] is False}
+    return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
+
+
+def _is_sweep(argument: str) -> bool | None:
+    """Whether an override has several values; None for what is no override, or none that Hydra understands."""
+    try:
+        return bool(OverridesParser.create().parse_override(argument).is_sweep_override())
+    except HydraException:
+        return None
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
-def main(cfg: DictConfig) -> float:
+def task(cfg: DictConfig) -> float:
     """Train one run; returns its validation score, for sweepers that optimise it."""
     from fairrun.check import InputError
 

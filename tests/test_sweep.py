@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fairrun import results
-from fairrun.train import sweep_name
+from fairrun.train import later, sweep_name
 from tests.cli import DESCRIPTION, INLINE, ROOT, records, run, run_warm
 
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
@@ -171,6 +171,35 @@ def test_a_folder_in_use_is_refused(tmp_path, csv):
         done = run_warm(tmp_path, *SWEEP)
     assert done.returncode == 1
     assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
+
+
+def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path, csv):
+    one = ["-m", "method=penalty,lagrangian", "method.fairness_loss=correlation", "seed=0", *DESCRIPTION, INLINE]
+    assert run_warm(tmp_path, *one, "hydra.sweep.dir=sweep").returncode == 0
+    found = {record["choices"]["method"]: record["config"]["method"] for record in records(tmp_path)}
+    assert {name: node["fairness_loss"] for name, node in found.items()} == dict.fromkeys(
+        ("penalty", "lagrangian"), "correlation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        (["-m", "method=a,b", "method.x=1"], ["-m", "method=a,b", "method.x=choice(1)"]),
+        (["method.x=[1,2]", "--multirun", "method=a,b"], ["method.x=choice([1,2])", "--multirun", "method=a,b"]),
+        (["-m", "experiment=a,b", "dataset.x=1"], ["-m", "experiment=a,b", "dataset.x=choice(1)"]),
+        (["-m", "method=a,b", "method.x=1,2", "+method.y=1", "model.x=1", "seed=0"], None),
+        (["-m", "method=a", "method.x=1", "seed=0,1"], None),
+        (["method=a,b", "method.x=1"], None),
+        (["-m", "method=a,b", "method.x=", "--config-dir=x", "method.y=(1"], None),
+    ],
+)
+def test_only_single_values_of_a_swept_group_become_sweeps(given, becomes):
+    assert later(given) == (becomes or given)
+
+
+def test_a_sweep_of_one_value_is_in_the_folder_of_the_value():
+    assert sweep_name(["method=a,b", "method.x=choice(1)"]) == sweep_name(["method=a,b", "method.x=1"])
 
 
 def test_the_folder_is_named_by_the_command():
