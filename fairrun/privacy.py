@@ -101,7 +101,7 @@ def alpha(reports: np.ndarray, num_groups: int, epsilon: float) -> float:
 
 
 def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: float) -> float:
-    """A bound in (0, 1/K] that the smallest true share is below with probability at most ``delta``.
+    """A bound in (0, 1/K) that the smallest true share is below with probability at most ``delta``.
 
     The smallest estimate minus ``radius``.  ``InputError`` where that is not above 0, as such a bound says nothing.
     """
@@ -112,7 +112,7 @@ def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: fl
         f" {least:.4f}, to within {off:.4f} (take a greater delta or epsilon, more rows, or the estimate itself)"
     )
     require(least > off, "delta", delta, allowed)
-    return min(least - off, 1 / num_groups)
+    return least - off
 
 
 def _check_groups(key: str, values: np.ndarray, num_groups: int) -> None:
