@@ -24,7 +24,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"methods"},
     {"fit"},
     {"postprocess"},
-    {"selection", "interval", "quoted"},
+    {"selection", "interval", "quoted", "privacy"},
     {"pareto", "pairs", "relative"},
     {"ideal"},
     {"results"},
