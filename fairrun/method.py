@@ -226,12 +226,14 @@ def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
     return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0)
 
 
-def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor) -> Tensor:
+def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
     """Equal weights, summing to 1, on the ``fraction`` [R, 1] of the real rows with the largest ``losses`` [R, B], at
-    least one row; the others weigh 0 -> [R, B].
+    least one row, rounded down or ``up``; the others weigh 0 -> [R, B].
     """
     rank = losses.masked_fill(w == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True).argsort(-1)
-    number = (fraction * w.sum(-1, keepdim=True) + 1e-6).floor().clamp(min=1)  # 0.3 * 10 is 3, not 2.999...
+    exact = fraction * w.sum(-1, keepdim=True)
+    whole = (exact - 1e-6).ceil() if up else (exact + 1e-6).floor()  # 0.3 * 10 is 3, not 2.999...
+    number = whole.clamp(min=1)
     return (rank < number) / number
 
 

@@ -90,7 +90,15 @@ def _area(positive: np.ndarray, negative: np.ndarray) -> float:
 
 def log_loss(o: Outcome) -> Tensor:
     """Mean binary cross-entropy in nats, >= 0, lower is better."""
-    return F.binary_cross_entropy_with_logits(o.logits.double(), o.y.expand_as(o.p), reduction="none").mean(-1)
+    return _losses(o).mean(-1)
+
+
+def loss_variance(o: Outcome) -> Tensor:
+    """Variance over rows of the binary cross-entropy (unbiased), >= 0, 0 where every row has the same loss; lower is
+    held to be better by methods that know no groups.  NaN over one row.
+    """
+    losses = _losses(o)
+    return (losses - losses.mean(-1, keepdim=True)).square().sum(-1) / (losses.shape[-1] - 1)
 
 
 def selection_rate(o: Outcome) -> Tensor:
@@ -138,6 +146,13 @@ def average_equalized_odds_difference(o: Outcome) -> Tensor:
 def accuracy_difference(o: Outcome) -> Tensor:
     """Spread over groups of accuracy, in [0, 1], 0 is parity."""
     return _spread(group_accuracy(o))
+
+
+def total_accuracy_deviation(o: Outcome) -> Tensor:
+    """Sum over groups that have rows of |accuracy of the group - accuracy|, >= 0, 0 is parity; it grows with the number
+    of groups.  "TAD" of VFair (NeurIPS 2024).
+    """
+    return (group_accuracy(o) - accuracy(o).unsqueeze(-1)).abs().nansum(-1)
 
 
 def worst_group_accuracy(o: Outcome) -> Tensor:
@@ -192,6 +207,7 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     balanced_accuracy,
     roc_auc,
     log_loss,
+    loss_variance,
     selection_rate,
     expected_calibration_error,
     demographic_parity_difference,
@@ -201,6 +217,7 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     equalized_odds_difference,
     average_equalized_odds_difference,
     accuracy_difference,
+    total_accuracy_deviation,
     worst_group_accuracy,
     balanced_accuracy_difference,
     worst_group_balanced_accuracy,
@@ -271,6 +288,11 @@ def of_task(name: str, task: str) -> str:
     """The name of a metric, or of a group's, of one task: "accuracy/s=0" -> "accuracy/TASK/s=0"."""
     metric, slash, group = name.partition("/")
     return f"{metric}/{task}{slash}{group}"
+
+
+def _losses(o: Outcome) -> Tensor:
+    """Every row's binary cross-entropy in nats, [R, N]."""
+    return F.binary_cross_entropy_with_logits(o.logits.double(), o.y.expand_as(o.p), reduction="none")
 
 
 def _correct(o: Outcome) -> Tensor:

@@ -17,7 +17,8 @@ from fairrun.pareto import Anchors, anchors, aopac, chosen, finished, hypervolum
 AOPAC = {"aopac": quoted.KINDS["hard"], "soft_aopac": quoted.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # of the ideal front's area, the share that AOPAC is
 AREAS = ("hypervolume", *AOPAC, *IDEAL)
-LOWER_IS_BETTER = ("_difference", "_error", "_loss")  # endings of metrics; of all others greater values are better
+# Endings of metrics; of all others greater values are better
+LOWER_IS_BETTER = ("_difference", "_error", "_loss", "_deviation", "_variance")
 NOTHING = pd.DataFrame(columns=[*quoted.COLUMNS])
 NO_GOOD_END = ("selection_rate",)
 ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows

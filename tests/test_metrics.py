@@ -26,6 +26,7 @@ NAMES = {
     "balanced_accuracy",
     "roc_auc",
     "log_loss",
+    "loss_variance",
     "selection_rate",
     "expected_calibration_error",
     "demographic_parity_difference",
@@ -35,6 +36,7 @@ NAMES = {
     "equalized_odds_difference",
     "average_equalized_odds_difference",
     "accuracy_difference",
+    "total_accuracy_deviation",
     "worst_group_accuracy",
     "balanced_accuracy_difference",
     "worst_group_balanced_accuracy",
@@ -98,6 +100,7 @@ def cases(draw, max_groups=4):
         ("balanced_accuracy", lambda y, z: sklearn.balanced_accuracy_score(y, z > 0)),
         ("roc_auc", sklearn.roc_auc_score),
         ("log_loss", lambda y, z: sklearn.log_loss(y, 1 / (1 + np.exp(-z)))),
+        ("loss_variance", lambda y, z: np.var(np.logaddexp(0, z) - y * z, ddof=1)),
         ("selection_rate", lambda y, z: fairlearn.selection_rate(y, z > 0)),
     ],
 )
@@ -343,7 +346,8 @@ def test_a_difference_is_0_with_one_group(name):
 @given(cases())
 def test_every_value_is_in_its_range_or_nan(case):
     for name, (value,) in evaluated(*case).items():
-        highest = np.inf if name == "log_loss" else 1 + 1e-12
+        unbounded = ("log_loss", "loss_variance", "total_accuracy_deviation")
+        highest = np.inf if name in unbounded else 1 + 1e-12
         assert np.isnan(value) or 0 <= value <= highest, name
 
 
@@ -479,3 +483,12 @@ def test_a_run_that_diverged_has_no_metric_of_any_task():
     both = table._replace(y=torch.stack([table.y, table.y], dim=-1))
     values = evaluate_tasks(torch.full((1, 10, 2), torch.nan), both, 2, ["a", "b"], [0.5, 0.3])
     assert all(value.isnan().all() for value in values.values())
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+def test_the_total_deviation_of_accuracy_is_the_sum_over_groups_of_fairlearn(num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    values = evaluated(logits, y, s, num_groups)["total_accuracy_deviation"]
+    for z, value in zip(logits, values, strict=True):
+        frame = fairlearn.MetricFrame(metrics=sklearn.accuracy_score, y_true=y, y_pred=z > 0, sensitive_features=s)
+        assert value == pytest.approx((frame.by_group - frame.overall).abs().sum())
