@@ -152,7 +152,8 @@ def total_accuracy_deviation(o: Outcome) -> Tensor:
     """Sum over groups that have rows of |accuracy of the group - accuracy|, >= 0, 0 is parity; it grows with the number
     of groups.  "TAD" of VFair (NeurIPS 2024).
     """
-    return (group_accuracy(o) - accuracy(o).unsqueeze(-1)).abs().nansum(-1)
+    deviations = (group_accuracy(o) - accuracy(o).unsqueeze(-1)).abs()
+    return deviations.sort(-1).values.nansum(-1)  # in an order that numbers of groups do not change
 
 
 def worst_group_accuracy(o: Outcome) -> Tensor:
