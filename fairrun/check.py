@@ -13,8 +13,11 @@ NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 
 OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
 
+MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
+
 # What a report adds to runs of several tasks (fairrun.relative), and whether greater values are better
-RELATIVE = {"arfg": False, "are": False, "match_rate_arfg": False, "match_rate_are": False, "kg": True, "dg": False}
+RELATIVE = {f"{prefix}{name}": False for prefix in ("", MATCH_RATE) for name in ("arfg", "are")}
+RELATIVE |= {"kg": True, "dg": False}
 
 
 class InputError(ValueError):

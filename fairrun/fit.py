@@ -92,6 +92,7 @@ def fit(
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
     first_epoch, state, records, first_bad_step = done
+    rates = data.train.y.double().mean(0).tolist() if data.tasks else []
     for epoch in range(first_epoch, epochs):
         logs: list[dict[str, Tensor]] = []
         for batch in batches.epoch(epoch):
@@ -103,7 +104,7 @@ def fit(
         first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         for split in ("val", "test"):
-            for name, value in _evaluate(network, state.theta, data, split).items():
+            for name, value in _evaluate(network, state.theta, data, split, rates).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
         lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
@@ -206,12 +207,12 @@ def _padded(table: Table, num_runs: int, num_groups: int) -> Batch:
 
 
 @torch.no_grad()
-def _evaluate(network: Network, theta: Theta, data: Data, split: str) -> dict[str, Tensor]:
-    """Every metric on a split, [R]."""
+def _evaluate(network: Network, theta: Theta, data: Data, split: str, rates: list[float]) -> dict[str, Tensor]:
+    """Every metric on a split, [R]; ``rates``: of several tasks the share of label 1 in training."""
     table, num_groups = getattr(data, split), len(data.groups)
     logits = _logits(network, theta, table)
     if data.tasks:
-        return evaluate_tasks(logits, table, num_groups, data.tasks, data.train.y.double().mean(0).tolist())
+        return evaluate_tasks(logits, table, num_groups, data.tasks, rates)
     return evaluate(outcome(logits, table, num_groups))
 
 

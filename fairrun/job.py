@@ -18,11 +18,21 @@ import torch
 import fairrun
 from fairrun import quoted
 from fairrun.build import build, class_of
-from fairrun.check import NO_EFFECT, OVER_SEEDS, RELATIVE, InputError, is_integer, is_number, one_of, require
+from fairrun.check import (
+    MATCH_RATE,
+    NO_EFFECT,
+    OVER_SEEDS,
+    RELATIVE,
+    InputError,
+    is_integer,
+    is_number,
+    one_of,
+    require,
+)
 from fairrun.data.table import Data
 from fairrun.fit import Run
 from fairrun.method import PerTask
-from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCH_RATE, MATCHED, METRICS
+from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS
 from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.postprocess import CONSTRAINTS
@@ -223,13 +233,14 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
     model = network_of(config, data)
     method = build(config["method"], "method")
-    _check_tasks(config, method, model, data)
+    layers = list(model.init([torch.Generator()]))
+    _check_tasks(config, method, layers, data)
     _check_metric(config["metric"]["name"], data)
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
     if "fairness" in method.needs:
-        _check_fairness_layers(config, model)
+        _check_fairness_layers(config, layers)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
     if getattr(method, "exclusive_rows", False):
@@ -238,10 +249,10 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_balanced(config, data)
 
 
-def _check_tasks(config: dict[str, Any], method: Any, model: Network, data: dict[str, Any]) -> None:
+def _check_tasks(config: dict[str, Any], method: Any, layers: list[str], data: dict[str, Any]) -> None:
     """That method, model and data are all of one label, or all of several."""
     tasks, name = data["tasks"], type(method).__name__
-    heads = any(part.startswith("head.") for part in model.init([torch.Generator()]))
+    heads = any(part.startswith("head.") for part in layers)
     if "tasks" not in method.needs:
         require(not tasks, "dataset.task", None, f"one of {', '.join(tasks)}: {name} learns one label")
         require(
@@ -272,8 +283,8 @@ def _check_tasks(config: dict[str, Any], method: Any, model: Network, data: dict
             require(len(value) == len(tasks), f"method.{field.name}", value, allowed)
 
 
-def _check_fairness_layers(config: dict[str, Any], network: Network) -> None:
-    if not any(name.startswith("fairness") for name in network.init([torch.Generator()])):
+def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:
+    if not any(name.startswith("fairness") for name in layers):
         method = config["method"]["_target_"].rpartition(".")[2]
         key = {key: value for key, value in config["model"].items() if key in ("fairness_layers", "depth")}
         raise InputError(f"model.fairness_layers must be >= 1: {method} has a player that moves them only, got {key}")

@@ -142,7 +142,7 @@ def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
     ``loss(theta)`` is a loss [R], or a tuple that starts with one.  Raises ``ValueError`` for a loss that is not [R]:
     [R, 1] times [R] is [R, R].
     """
-    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    leaves = tracked(theta)
     result = loss(leaves)
     grads = _gradient(result[0] if isinstance(result, tuple) else result, leaves)
     return grads, tuple(v.detach() for v in result) if isinstance(result, tuple) else result.detach()
@@ -150,7 +150,7 @@ def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
 
 def gradients(losses: Callable[[Theta], tuple[Tensor, ...]], theta: Theta) -> tuple[list[Theta], tuple[Tensor, ...]]:
     """The gradients of each of several losses [R], and the losses, detached; from one pass through ``losses``."""
-    leaves = {name: p.detach().requires_grad_() for name, p in theta.items()}
+    leaves = tracked(theta)
     result = losses(leaves)
     grads = [_gradient(loss, leaves, keep=k + 1 < len(result)) for k, loss in enumerate(result)]
     return grads, tuple(loss.detach() for loss in result)
@@ -160,7 +160,17 @@ def _gradient(loss: Tensor, leaves: Theta, keep: bool = False) -> Theta:
     num_runs = next(iter(leaves.values())).shape[0]
     if loss.shape != (num_runs,):
         raise ValueError(f"a loss must have shape [R] = [{num_runs}], one value per run, got {list(loss.shape)}")
-    grads = torch.autograd.grad(loss.sum(), list(leaves.values()), retain_graph=keep)
+    return backward(loss, leaves, keep)
+
+
+def tracked(theta: Theta) -> Theta:
+    """Copies of the parameters to differentiate by."""
+    return {name: p.detach().requires_grad_() for name, p in theta.items()}
+
+
+def backward(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
+    """The gradient of the sum of ``objective``, of any shape, at some of the ``tracked``; ``keep`` it for more."""
+    grads = torch.autograd.grad(objective.sum(), list(leaves.values()), retain_graph=keep)
     return dict(zip(leaves, grads, strict=True))
 
 
@@ -235,6 +245,20 @@ def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = Fa
     whole = (exact - 1e-6).ceil() if up else (exact + 1e-6).floor()  # 0.3 * 10 is 3, not 2.999...
     number = whole.clamp(min=1)
     return (rank < number) / number
+
+
+def normalised(w: Tensor, real: Tensor, rule: str) -> Tensor:
+    """Row weights ``w`` [R, B], none below 0, by the ``rule`` norm with the L2 norm of equal weights on the ``real``
+    rows, by sum with the sum 1; all 0 stay 0.
+    """
+    if rule == "norm":
+        return scaled(w, (w.square().sum(-1, keepdim=True) * real.sum(-1, keepdim=True)).sqrt())
+    return scaled(w, w.sum(-1, keepdim=True))
+
+
+def scaled(v: Tensor, length: Tensor) -> Tensor:
+    """``v`` over ``length``, or as it is where that is 0."""
+    return v / torch.where(length > 0, length, 1.0)
 
 
 def label_cells(batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fairrun.check import MATCH_RATE
 from fairrun.data.table import Table
 
 NUM_BINS = 15  # of the calibration error, of equal width
@@ -224,7 +225,6 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     worst_group_balanced_accuracy,
 )
 MATCHED = (accuracy, false_positive_rate_difference, equal_opportunity_difference)  # of several tasks, besides 0.5
-MATCH_RATE = "match_rate_"  # prefix of their names
 LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a row of; without, the group does not count
     "equal_opportunity_difference": (1,),
     "false_positive_rate_difference": (0,),

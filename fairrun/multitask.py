@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fairrun.check import MATCH_RATE
 from fairrun.figure import QUOTED, Look, look
 from fairrun.interval import RULE, interval
 from fairrun.pareto import chosen, hypervolume, on_front, settings, summarise
 from fairrun.quoted import RELATIVE
-from fairrun.relative import ACCURACY, GAP, MATCH_RATE, SPLITS, tasks
+from fairrun.relative import ACCURACY, GAP, SPLITS, tasks
 from fairrun.tables import UNKNOWN, Captioned, estimate
 from fairrun.tradeoff import Tradeoff, describe, value, words
 

@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from fairrun.check import MATCH_RATE
 from fairrun.pareto import settings
 
 log = logging.getLogger(__name__)
 SINGLE = "stl"  # the method
 SPLITS = ("val", "test")
-MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
 ACCURACY, GAP = "accuracy", "false_positive_rate_difference"
 TASK = re.compile(r"test/accuracy/((?!s=)[^/]+)")  # test/accuracy/s=0 is of a group
 LEAST, SMALL = 0.001, 0.01  # a single-task gap below: ARFG is unknown; a warning

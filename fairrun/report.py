@@ -17,11 +17,11 @@ from rich.table import Table
 
 from fairrun import fronts, page, quoted, tables, traces
 from fairrun.alignment import alignment
-from fairrun.check import OVER_SEEDS, RELATIVE, InputError, one_of, require
+from fairrun.check import MATCH_RATE, OVER_SEEDS, RELATIVE, InputError, one_of, require
 from fairrun.figure import QUOTED, draw
 from fairrun.multitask import REFERENCE, Multitask, captioned, multitask, rule
 from fairrun.pairs import SIDES, Pair
-from fairrun.relative import MATCH_RATE, relative, tasks, tasks_of_runs
+from fairrun.relative import relative, tasks, tasks_of_runs
 from fairrun.results import load
 from fairrun.tradeoff import AREAS, Tradeoff, greater_is_better, tradeoff, value, words
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from fairrun.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.check import require
 from fairrun.losses import LOSSES, exclusive_negatives, negatives, on_subsets, step_gap, task
-from fairrun.method import Batch, PerTask, Theta, flatten, split, unflatten
+from fairrun.method import Batch, PerTask, Theta, backward, flatten, split, tracked, unflatten
 
 SUM = "sum"
 AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # of a Gram matrix [R, T, T]: the weight of each gradient
@@ -46,12 +46,8 @@ def require_not_negative(**fields: PerTask) -> None:
 
 def reduced(losses: Tensor, batch: Batch, reduction: str) -> Tensor:
     """Each task's ``losses`` [R, B, T] over the real rows of the batch, their mean or their sum -> [R, T]."""
-    return (losses.mT * weights(batch, reduction).unsqueeze(1)).sum(-1)
-
-
-def weights(batch: Batch, reduction: str) -> Tensor:
-    """What a row weighs in a mean or a sum over the batch, [R, B]."""
-    return batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
+    weights = batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
+    return (losses.mT * weights.unsqueeze(1)).sum(-1)
 
 
 def factor(batch: Batch, reduction: str) -> Tensor:
@@ -102,17 +98,6 @@ def task_gradients(objectives: Objectives, theta: Theta, combine: str = SUM) -> 
         grads = backward(heads, own, keep=True)
         grads |= backward(shared, common) if combine == SUM else _combined(combine, shared, common)
     return ordered(grads, theta), tuple(value.detach() for value in result)
-
-
-def tracked(theta: Theta) -> Theta:
-    """Copies of the parameters to differentiate by."""
-    return {name: p.detach().requires_grad_() for name, p in theta.items()}
-
-
-def backward(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
-    """The gradient of the sum of ``objective``, of any shape, at some of the ``tracked``; ``keep`` it for more."""
-    grads: Any = torch.autograd.grad(objective.sum(), list(leaves.values()), retain_graph=keep)
-    return dict(zip(leaves, grads, strict=True))
 
 
 def backward_each(objectives: Tensor, leaves: Theta) -> Tensor:

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.check import NO_EFFECT
+from fairrun.check import MATCH_RATE, NO_EFFECT
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -207,10 +207,10 @@ def _by_task(tasks: Sequence[str], metrics: dict[str, float]) -> "Table":
     table = Table(title="test rows by task: decisions at 0.5, and at the match-rate threshold")
     names = ("accuracy", "false_positive_rate_difference")
     table.add_column("task")
-    for name in (*names, *(f"match_rate_{name}" for name in names)):
+    for name in (*names, *(f"{MATCH_RATE}{name}" for name in names)):
         table.add_column(name.replace("_", " "), justify="right")
     for task in tasks:
-        row = (metrics[f"test/{prefix}{name}/{task}"] for prefix in ("", "match_rate_") for name in names)
+        row = (metrics[f"test/{prefix}{name}/{task}"] for prefix in ("", MATCH_RATE) for name in names)
         table.add_row(escape(task), *(f"{value:.4f}" for value in row))
     return table
 

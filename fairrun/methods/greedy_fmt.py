@@ -28,8 +28,21 @@ from torch import Tensor
 
 from fairrun.check import one_of, require
 from fairrun.losses import negatives, positives, task
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, group_mean, mean, move, split, unflatten
-from fairrun.tasks import REDUCTIONS, backward, backward_each, factor, ordered, reduced, tracked
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    backward,
+    group_mean,
+    mean,
+    move,
+    split,
+    tracked,
+    unflatten,
+)
+from fairrun.tasks import REDUCTIONS, backward_each, factor, ordered, reduced
 
 CLASSES = {"equalized_odds": (positives, negatives), "false_positive_rate": (negatives,)}
 SMALLEST = 1e-6  # weight of a task

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, mean, worst_fraction
+from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, mean, normalised, worst_fraction
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class IRW:
         """One step on the reweighted batch."""
         gains, share = self._gains(model, state.theta, batch)
         helps = gains.clamp(min=0) * batch.w
-        w = _normalised(helps, batch.w, self.normalise)  # 3
+        w = normalised(helps, batch.w, self.normalise)  # 3
 
         def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
             losses = model.losses(theta, batch)
@@ -81,10 +81,3 @@ class IRW:
 
     def _worst_off(self, losses: Tensor, batch: Batch) -> Tensor:
         return worst_fraction(losses, self.alpha, batch.w, up=True)  # 1
-
-
-def _normalised(w: Tensor, real: Tensor, normalise: str) -> Tensor:
-    """Weights [R, B] with the sum 1, or the L2 norm of equal weights; all 0 stay 0."""
-    square = w.square().sum(-1, keepdim=True) * real.sum(-1, keepdim=True)
-    size = w.sum(-1, keepdim=True) if normalise == "sum" else square.sqrt()
-    return w / torch.where(size > 0, size, 1.0)

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from fairrun.bargaining import nash_bargaining
 from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, label_cells
+from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, label_cells, normalised, scaled
 
 GOALS = ("mean", "gap", "worst")
 
@@ -115,12 +115,12 @@ class NashMeta:
             agreed, status = nash_bargaining(gram)  # 3
             bargained, infeasible = stage.bargains & status.solved, stage.bargains & ~status.solved
             alpha = torch.where(bargained.unsqueeze(-1), agreed.to(beta), beta)
-        alpha = _scaled(alpha, alpha.abs().sum(-1, keepdim=True))
+        alpha = scaled(alpha, alpha.abs().sum(-1, keepdim=True))
         d = (alpha.unsqueeze(-1) * g).sum(1)  # 4, [R, B]
         kept = state.d
         if self.variant == "authors" and self.goal == "mean":
             d = kept = torch.where(infeasible.unsqueeze(-1), state.d.expand_as(d), d) * batch.w
-        w = self._normalised(d.clamp(min=0), batch.w)
+        w = normalised(d.clamp(min=0), batch.w, self.normalise)
 
         def weighted_risk(theta: Theta) -> Tensor:
             return (w * model.losses(theta, batch)).sum(-1)
@@ -157,12 +157,6 @@ class NashMeta:
         steps, aligned = (torch.where(first, 0, count) for count in (stage.steps, stage.aligned))
         return Stage(bargains, torch.full_like(stage.epoch, epoch), steps, aligned)
 
-    def _normalised(self, w: Tensor, real: Tensor) -> Tensor:
-        """Weights [R, B] with the L2 norm of equal weights, or the sum 1; all 0 stay 0."""
-        if self.normalise == "norm":
-            return _scaled(w, (w.square().sum(-1, keepdim=True) * real.sum(-1, keepdim=True)).sqrt())
-        return _scaled(w, w.sum(-1, keepdim=True))
-
 
 def cell_weights(val: Batch) -> Tensor:
     """What each validation row weighs in the mean of its cell of group and label, [R, K, M]; an empty cell is all 0."""
@@ -195,9 +189,5 @@ def _aligned(g: Tensor, d: Tensor, players: Tensor) -> Tensor:
 
 def _smallest_gain(g: Tensor, d: Tensor, players: Tensor) -> Tensor:
     """min_k g_k . d / |d| over the ``players``, [R]; 0 where there is none."""
-    gains = _scaled((g * d.unsqueeze(1)).sum(-1), d.double().square().sum(-1, keepdim=True).sqrt())
+    gains = scaled((g * d.unsqueeze(1)).sum(-1), d.double().square().sum(-1, keepdim=True).sqrt())
     return torch.where(players.any(-1), torch.where(players, gains, torch.inf).amin(-1), 0.0)
-
-
-def _scaled(v: Tensor, length: Tensor) -> Tensor:
-    return v / torch.where(length > 0, length, 1.0)
