@@ -235,6 +235,10 @@ class Asking:
     def __post_init__(self):
         assert 0 < self.alpha <= 1
 
+    @property
+    def smallest_batch(self):
+        return math.ceil(1 / self.alpha)
+
     def init(self, model, theta, train):
         assert train.s is None
         return State(theta, None)
@@ -310,7 +314,10 @@ def checked(train, **method):
     """What is said before a training with seed 0 whose training rows have groups of so many rows."""
     rates = {split: [[n, n // 2] for n in train] for split in ("train", "val", "test", "balanced")}
     facts = {"features": 3, "groups": ["s=0", "s=1"], "base_rates": rates, "tasks": [], "categories": []}
-    check_data(OmegaConf.to_container(config(), resolve=True) | {"method": NODE | {"delta": None} | method}, facts)
+    check_data(
+        OmegaConf.to_container(config(), resolve=True) | {"batch_size": 19, "method": NODE | {"delta": None} | method},
+        facts,
+    )
 
 
 @pytest.mark.parametrize(
@@ -319,6 +326,7 @@ def checked(train, **method):
         ({"epsilon": 0}, r"^method.epsilon must be a number > 0 \(from 1e-9 on\), got 0$"),
         ({"delta": 1}, r"^method.delta must be in \(0, 1\), got 1$"),
         ({"delta": 0.0}, r"^method.delta must be in \(0, 1\), got 0.0$"),
+        ({"epsilon": 1e3}, r"^batch_size must be >= 20 with Asking\(alpha=0.05, .*, got 19$"),
         ({"delta": 0.05}, "^method.delta must be such that the bound is above 0; of 100 reports .*, got 0.05$"),
     ],
 )
@@ -328,6 +336,6 @@ def test_what_reports_cannot_say_is_refused_before_training(method, message):
 
 
 def test_reports_that_say_enough_are_not_refused():
-    checked([95, 5])
+    checked([50, 50])
     checked([5000, 5000], delta=0.05)
     checked([95, 5], delta=0.05, alpha_from="given")
