@@ -122,7 +122,7 @@ def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: fl
 
 
 def informed(method: Any, rows: Sequence[int], seed: int) -> Any:
-    """``method``, with the ``alpha`` that reports give where its ``alpha_from`` is randomized_response; else as it is.
+    """``method``, given the ``alpha`` that reports say where its ``alpha_from`` is randomized_response; else as it is.
 
     ``rows`` [K]: how many training rows each group has.  Each makes a report with the method's ``epsilon``, by chance
     that depends on ``seed`` alone.  The ``alpha`` is the estimate where the method's ``delta`` is None, the bound that
@@ -134,8 +134,10 @@ def informed(method: Any, rows: Sequence[int], seed: int) -> Any:
     s = np.repeat(np.arange(len(rows)), rows)
     reports = respond(s, len(rows), method.epsilon, np.random.default_rng([seed, STREAM]))
     if method.delta is None:
-        return dataclasses.replace(method, alpha=alpha(reports, len(rows), method.epsilon))
-    return dataclasses.replace(method, alpha=conservative(reports, len(rows), method.epsilon, method.delta))
+        found = alpha(reports, len(rows), method.epsilon)
+    else:
+        found = conservative(reports, len(rows), method.epsilon, method.delta)
+    return dataclasses.replace(method, alpha=found, alpha_from="given")
 
 
 def _check_groups(key: str, values: np.ndarray, num_groups: int) -> None:

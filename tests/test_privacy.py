@@ -14,7 +14,7 @@ from fairrun.job import check_data
 from fairrun.method import PerRun, State
 from fairrun.models.mlp import MLP
 from fairrun.privacy import alpha, conservative, informed, probabilities, radius, respond, shares, standard_errors
-from tests.synthetic import config, data
+from tests.synthetic import config, data, method
 
 TWO = np.array([0.9053, 0.0947])
 FOUR = np.array([0.385, 0.103, 0.417, 0.095])  # COMPAS, sex x race
@@ -237,7 +237,7 @@ class Asking:
 
     @property
     def smallest_batch(self):
-        return math.ceil(1 / self.alpha)
+        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1
 
     def init(self, model, theta, train):
         assert train.s is None
@@ -254,7 +254,7 @@ ROWS = [385, 103, 417, 95]
 
 def alphas(methods, seeds, rows):
     """The alpha that each run trains with."""
-    runs = fit(MLP(6, 4, 1, 0, None, 0.0), methods, seeds, rows, epochs=1, batch_size=64)
+    runs = fit(MLP(6, 2, 4, 1, 0, None, 0.0), methods, seeds, rows, epochs=1, batch_size=64)
     return [run.history["train/loss"].iloc[0] for run in runs]
 
 
@@ -267,7 +267,8 @@ def test_a_method_that_is_given_its_alpha_keeps_it():
 
 def test_a_method_that_asks_gets_the_alpha_of_reports_and_is_otherwise_the_same():
     asked = informed(ASKING, ROWS, 0)
-    assert asked.alpha != 0.5 and replace(asked, alpha=0.5) == ASKING
+    assert asked.alpha != 0.5 and replace(asked, alpha=0.5, alpha_from="randomized_response") == ASKING
+    assert informed(asked, ROWS, 1) is asked
     assert informed(replace(ASKING, epsilon=1000.0), ROWS, 0).alpha == pytest.approx(0.095)
 
 
@@ -305,6 +306,15 @@ def test_epsilon_may_differ_between_runs_side_by_side():
     rows = data()
     found = alphas([replace(ASKING, epsilon=epsilon) for epsilon in (1.0, 1000.0)], [0, 0], rows)
     assert found[1] == pytest.approx(rows.train.s.bincount().min().item() / 150) != found[0]
+
+
+def test_irw_logs_the_alpha_of_its_seed():
+    irw = method("irw", "method.alpha_from=randomized_response", "method.epsilon=4")
+    rows = data()
+    (run,) = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [irw], [5], rows, epochs=2, batch_size=64)
+    expected = informed(irw, rows.train.s.bincount().tolist(), 5).alpha
+    assert expected != irw.alpha
+    assert run.history["train/alpha"].tolist() == pytest.approx([expected] * 2, rel=1e-6)
 
 
 NODE = {"_target_": f"{__name__}.Asking", "alpha": 0.5, "alpha_from": "randomized_response", "epsilon": LN3}
