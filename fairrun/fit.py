@@ -23,6 +23,7 @@ from fairrun.metrics import evaluate, evaluate_tasks, outcome
 from fairrun.models.functional import Classifier, Network
 from fairrun.native.parts import accelerate, choose, gather
 from fairrun.optim import with_rates
+from fairrun.privacy import informed
 
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
@@ -85,6 +86,8 @@ def fit(
     """
     data = data.to(device, dtype)
     num_runs, num_groups = len(seeds), len(data.groups)
+    answering = data.train.s.bincount(minlength=num_groups).tolist()
+    methods = [informed(method, answering, seed) for method, seed in zip(methods, seeds, strict=True)]
     method = bind(methods, dtype, device)
     native = choose(engine, dtype, device) == "native"
     if native and not getattr(method, "second_derivatives", False):

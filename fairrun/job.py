@@ -36,6 +36,7 @@ from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS
 from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.postprocess import CONSTRAINTS
+from fairrun.privacy import informed
 from fairrun.results import dotted, method_name, versions
 from fairrun.selection import RULES, Metric, select
 
@@ -69,6 +70,8 @@ def effective(config: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
     if kept.get("dataset.task", "") is None:  # as in data sets that have no such key
         del kept["dataset.task"]
+    if kept.get("dataset.outliers.kind", "") is None:  # as in data sets that have no such node
+        kept = {key: value for key, value in kept.items() if not key.startswith("dataset.outliers.")}
     return kept
 
 
@@ -126,8 +129,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     check_report(config["report"])
     schedule(config)
     method = build(config["method"], "method")
-    least, batch_size = getattr(method, "smallest_batch", 1), config["batch_size"]
-    require(batch_size >= least, "batch_size", batch_size, f">= {least} with {method}")
+    _check_batch_size(config["batch_size"], method)
     for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
         _say(remark)
     network(config, num_features=0)  # the data says how many features there are
@@ -257,7 +259,8 @@ def _exclusive(data: Data) -> dict[str, int]:
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
     model = network_of(config, data)
-    method = build(config["method"], "method")
+    method = _informed(config, data)
+    _check_batch_size(config["batch_size"], method)
     layers = list(model.init([torch.Generator()]))
     _check_tasks(config, method, layers, data)
     _check_metric(config["metric"]["name"], data)
@@ -276,6 +279,25 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _say_which_tasks_batches_lack(config["batch_size"], data)
     if "val" in method.needs:
         _check_balanced(config, data)
+
+
+def _check_batch_size(batch_size: int, method: Any) -> None:
+    least = getattr(method, "smallest_batch", 1)
+    require(batch_size >= least, "batch_size", batch_size, f">= {least} with {method}")
+
+
+def _informed(config: dict[str, Any], data: dict[str, Any]) -> Any:
+    """The method that is trained, with the ``alpha`` of its reports if it asks for that."""
+    method = build(config["method"], "method")
+    try:
+        return informed(method, _train_rows(data), config["seed"])
+    except InputError as error:
+        raise InputError(f"method.{error}") from None
+
+
+def _train_rows(data: dict[str, Any]) -> list[int]:
+    """How many training rows each group has."""
+    return [cell[0] for cell in next(cells for key, cells in data["base_rates"].items() if key.endswith("train"))]
 
 
 def _check_tasks(config: dict[str, Any], method: Any, layers: list[str], data: dict[str, Any]) -> None:
@@ -333,7 +355,7 @@ def _check_metric(name: str, data: dict[str, Any]) -> None:
 
 
 def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
-    rows = [n for n, _ in next(cells for key, cells in data["base_rates"].items() if key.endswith("train"))]
+    rows = _train_rows(data)
     shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:

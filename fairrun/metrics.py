@@ -102,6 +102,14 @@ def loss_variance(o: Outcome) -> Tensor:
     return (losses - losses.mean(-1, keepdim=True)).square().sum(-1) / (losses.shape[-1] - 1)
 
 
+def worst_tenth_loss(o: Outcome) -> Tensor:
+    """Mean of the ceil(N / 10) largest binary cross-entropies in nats, >= 0, lower is better: no group of that size or
+    a larger one, whichever it is, has a higher log loss.  The empirical CVaR at 0.1.
+    """
+    largest = _losses(o).topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that ties and the order of rows change nothing
+    return largest.values.mean(-1)
+
+
 def selection_rate(o: Outcome) -> Tensor:
     """P(y_pred = 1), in [0, 1]."""
     return o.selected.sum((1, 2)) / o.rows.sum()
@@ -210,6 +218,7 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     roc_auc,
     log_loss,
     loss_variance,
+    worst_tenth_loss,
     selection_rate,
     expected_calibration_error,
     demographic_parity_difference,

@@ -21,13 +21,19 @@ Not private:
   attribute of all their combinations, epsilon.  One person asked anew for every seed costs epsilon a seed.
 - Whatever else reads the true groups, such as metrics by group.
 - The draw itself: who knows the seed can undo it.  ``respond`` plays people who answer by chance that is theirs alone.
+- Runs of several seeds: ``informed`` plays new answers for each, to show how far they move alpha.
 """
 
+import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fairrun.check import is_integer, is_number, require
+
+STREAM = 1000  # of a run's seed, for its reports; those of training (fairrun.fit) have smaller numbers
 
 
 def probabilities(num_groups: int, epsilon: float) -> tuple[float, float]:
@@ -113,6 +119,25 @@ def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: fl
     )
     require(least > off, "delta", delta, allowed)
     return least - off
+
+
+def informed(method: Any, rows: Sequence[int], seed: int) -> Any:
+    """``method``, given the ``alpha`` that reports say where its ``alpha_from`` is randomized_response; else as it is.
+
+    ``rows`` [K]: how many training rows each group has.  Each makes a report with the method's ``epsilon``, by chance
+    that depends on ``seed`` alone.  The ``alpha`` is the estimate where the method's ``delta`` is None, the bound that
+    ``delta`` gives otherwise.  How many reports there are of each group decides, so which row makes which is not drawn.
+    ``InputError`` as of ``respond`` and ``conservative``.
+    """
+    if getattr(method, "alpha_from", "given") == "given":
+        return method
+    s = np.repeat(np.arange(len(rows)), rows)
+    reports = respond(s, len(rows), method.epsilon, np.random.default_rng([seed, STREAM]))
+    if method.delta is None:
+        found = alpha(reports, len(rows), method.epsilon)
+    else:
+        found = conservative(reports, len(rows), method.epsilon, method.delta)
+    return dataclasses.replace(method, alpha=found, alpha_from="given")
 
 
 def _check_groups(key: str, values: np.ndarray, num_groups: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from fairrun.job import load
+from fairrun.job import facts, load
 from fairrun.method import split
 from fairrun.train import CONF
 from tests.synthetic import built, config
@@ -76,7 +76,7 @@ def test_the_players_networks_are_the_lagrangians_and_as_large_as_they_should_be
     sizes = []
     for method in ("fairbinn", "fairbinn_authors", "stackelberg", "lagrangian"):
         cfg = config("experiment=fairbinn/adult", f"method={method}")
-        theta = built(cfg, "model", num_features=101).init([torch.Generator()])
+        theta = built(cfg, "model", num_features=101, num_classes=2).init([torch.Generator()])
         sizes.append([sum(p.numel() for p in part.values()) for part in split(theta, "fairness")])
     assert sizes == [[10302, 20706]] * 4
 
@@ -165,3 +165,53 @@ def test_the_tasks_of_german_have_the_rates_of_the_authors_code(name, share):
     data = load(OmegaConf.to_container(config("experiment=mtaf/german"), resolve=True))
     y = torch.cat([table.y[:, data.tasks.index(name)] for table in data[:3]])
     assert (len(y), len(data.test.y)) == (1000, 200) and y.mean().item() == pytest.approx(share)
+
+
+# Of the sister paper's code (VFair): Adagrad's lr, layers, epochs, and by data set its features where ours are the same
+IRW = {"adult": (101, "official"), "compas": (7, 0.3), "law_school": (8, 0.3), "outliers": (7, 0.3)}
+COMPARED = ["irw", "irwo", "irw_global", "irw_resampled", "cvar_dro", "chi2_dro", "arl", "bpf", "jtt", "vfair"]
+COMPARED += ["group_dro", "reweighing", "group_resampling"]
+
+
+@pytest.mark.parametrize("name", IRW)
+@pytest.mark.parametrize("method", ["erm", "irw", "group_dro"])
+def test_an_irw_preset_holds_what_is_known_of_the_protocol(name, method):
+    cfg = config(f"experiment=irw/{name}", f"method={method}")
+    optimizer = cfg.method.optimizer
+    assert (optimizer._target_, optimizer.lr) == ("fairrun.optim.Adagrad", 0.01)
+    assert (optimizer.initial_accumulator_value, optimizer.eps) == (0, 1e-10)  # torch's own
+    assert (cfg.schedule.every, cfg.schedule.factor, cfg.epochs, cfg.batch_size) == (5, 0.5, 20, 256)
+    assert (list(cfg.model.width), cfg.model.depth, cfg.model.dropout, cfg.selection) == ([64, 32], 2, 0, "last")
+    assert (cfg.dataset.split.test, cfg.dataset.split.val) == (IRW[name][1], 0.2)
+    assert (cfg.dataset.sensitive, cfg.dataset.include_sensitive) == (["sex", "race"], False)
+    assert cfg.metric.name == "worst_group_accuracy"
+    assert set(cfg.report.compare) == set(COMPARED) and set(cfg.report.compare.values()) == {"erm"}
+
+
+def test_every_irw_preset_is_checked():
+    assert {path.stem for path in (Path(CONF) / "experiment" / "irw").glob("*.yaml")} == set(IRW)
+
+
+# Rows of training and validation, and of the test; their shares of women, of men, who are Black, and of the others
+ROWS = {
+    "adult": (32561, 16281, [0.048, 0.283, 0.048, 0.621]),
+    "compas": (5050, 2164, [0.090, 0.103, 0.422, 0.385]),
+    "law_school": (14559, 6239, [0.083, 0.356, 0.076, 0.486]),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_groups_of_an_irw_preset_are_sex_by_race_and_of_the_sizes_of_the_sister_paper(name):
+    found = facts(load(OmegaConf.to_container(config(f"experiment=irw/{name}"), resolve=True)))
+    rest, test, expected = ROWS[name]
+    assert (found["rows"]["train"] + found["rows"]["val"], found["rows"]["test"]) == (rest, test)
+    assert found["features"] == IRW[name][0] and len(found["groups"]) == 4
+    counts = [sum(found["base_rates"][split][g][0] for split in ("train", "val")) for g in range(4)]
+    assert [count / rest for count in counts] == pytest.approx(expected, abs=6e-4)
+
+
+def test_the_outliers_of_the_irw_preset_are_a_tenth_of_the_training_rows():
+    data = load(OmegaConf.to_container(config("experiment=irw/outliers"), resolve=True))
+    assert data.outliers.sum() == round(0.1 * len(data.train.y))
+    kinds = config("experiment=irw/outliers", "dataset.outliers.kind=null")
+    assert load(OmegaConf.to_container(kinds, resolve=True)).outliers is None

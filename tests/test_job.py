@@ -1,6 +1,7 @@
 """What is checked and said of a run once its data is known."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,6 +93,23 @@ def test_groups_that_batches_seldom_lack_are_not_named(caplog):
         assert not caplog.messages
         check_data(of("method=penalty", "batch_size=8"), facts())
     assert "1% for 'sex=F'" in caplog.text
+
+
+# What makes a run another run
+
+
+def key(*overrides):
+    return job.Job(of(*overrides), {}, Path()).key("sha")
+
+
+def test_outliers_and_merged_groups_make_a_run_another_run():
+    keys = [["dataset.outliers.kind=features"], ["+dataset.merged.race=Black"], ["+dataset.merged.race=White"]]
+    keys += [["dataset.outliers.kind=label_flips", f"dataset.outliers.{more}"] for more in ("rate=0.1", "rate=0.2")]
+    assert len({key(), *(key(*overrides) for overrides in keys)}) == 6
+
+
+def test_what_outliers_would_be_is_no_matter_where_there_are_none():
+    assert key() == key("dataset.outliers.rate=0.2") == key("~dataset.outliers") == key("~dataset.merged")
 
 
 # Several tasks

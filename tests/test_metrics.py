@@ -27,6 +27,7 @@ NAMES = {
     "roc_auc",
     "log_loss",
     "loss_variance",
+    "worst_tenth_loss",
     "selection_rate",
     "expected_calibration_error",
     "demographic_parity_difference",
@@ -101,6 +102,7 @@ def cases(draw, max_groups=4):
         ("roc_auc", sklearn.roc_auc_score),
         ("log_loss", lambda y, z: sklearn.log_loss(y, 1 / (1 + np.exp(-z)))),
         ("loss_variance", lambda y, z: np.var(np.logaddexp(0, z) - y * z, ddof=1)),
+        ("worst_tenth_loss", lambda y, z: np.sort(np.logaddexp(0, z) - y * z)[-25:].mean()),  # of 250 rows
         ("selection_rate", lambda y, z: fairlearn.selection_rate(y, z > 0)),
     ],
 )
@@ -255,6 +257,29 @@ def test_a_score_of_one_is_in_the_last_bin():
     assert of_one_run(logits, [0, 1], [0, 0], 1)["expected_calibration_error"] == pytest.approx(0.475, abs=1e-12)
 
 
+def test_the_worst_tenth_of_eleven_rows_are_two_and_of_ten_rows_one():
+    """Losses log 2 of a logit of 0, log(1 + e) and log(1 + e^2) of 1 and 2; of ties as many count as are needed."""
+    for logits, expected in (
+        ([1.0, 2.0, *[0.0] * 9], np.log1p(np.exp([1, 2])).mean()),
+        ([1.0, *[0.0] * 10], (np.log1p(np.e) + np.log(2)) / 2),
+        ([1.0, 1.0, 1.0, *[0.0] * 8], np.log1p(np.e)),
+        ([1.0, 2.0, *[0.0] * 8], np.log1p(np.exp(2))),
+        ([2.0], np.log1p(np.exp(2))),
+    ):
+        zeros = [0] * len(logits)
+        assert of_one_run(logits, zeros, zeros, 1)["worst_tenth_loss"] == pytest.approx(expected, rel=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases())
+def test_the_worst_tenth_has_at_least_the_loss_of_any_group_of_a_tenth_of_the_rows(case):
+    logits, y, s, num_groups = case
+    losses = np.logaddexp(0, logits[0]) - y * logits[0]
+    for g in range(num_groups):
+        if (s == g).sum() >= 0.1 * len(y):
+            assert evaluated(*case)["worst_tenth_loss"][0] >= losses[s == g].mean() - 1e-12
+
+
 def test_a_score_of_one_half_is_decided_0():
     assert of_one_run([0.0, 1e-9], [1, 1], [0, 0], 1)["selection_rate"] == 0.5
 
@@ -346,7 +371,7 @@ def test_a_difference_is_0_with_one_group(name):
 @given(cases())
 def test_every_value_is_in_its_range_or_nan(case):
     for name, (value,) in evaluated(*case).items():
-        unbounded = ("log_loss", "loss_variance", "total_accuracy_deviation")
+        unbounded = ("log_loss", "loss_variance", "worst_tenth_loss", "total_accuracy_deviation")
         highest = np.inf if name in unbounded else 1 + 1e-12
         assert np.isnan(value) or 0 <= value <= highest, name
 

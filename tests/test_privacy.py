@@ -1,12 +1,20 @@
 """Group shares from randomised responses."""
 
 import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from fairrun.check import InputError
-from fairrun.privacy import alpha, conservative, probabilities, radius, respond, shares, standard_errors
+from fairrun.fit import fit
+from fairrun.job import check_data
+from fairrun.method import PerRun, State
+from fairrun.models.mlp import MLP
+from fairrun.privacy import alpha, conservative, informed, probabilities, radius, respond, shares, standard_errors
+from tests.synthetic import config, data, method
 
 TWO = np.array([0.9053, 0.0947])
 FOUR = np.array([0.385, 0.103, 0.417, 0.095])  # COMPAS, sex x race
@@ -209,3 +217,135 @@ def test_groups_and_reports_are_integers_below_the_number_of_groups(values):
         respond(np.array(values), 2, LN3, np.random.default_rng(0))
     with pytest.raises(InputError, match=r"^reports must be at least one integer, all in 0..1, got"):
         shares(np.array(values), 2, LN3)
+
+
+# A method's alpha
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A method that only says which alpha it has, as its loss."""
+
+    alpha: PerRun
+    alpha_from: str
+    epsilon: float
+    delta: float | None
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self):
+        assert 0 < self.alpha <= 1
+
+    @property
+    def smallest_batch(self):
+        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1
+
+    def init(self, model, theta, train):
+        assert train.s is None
+        return State(theta, None)
+
+    def update(self, model, state, batch):
+        assert batch.s is None
+        return state, {"loss": self.alpha[:, 0]}
+
+
+ASKING = Asking(0.5, "randomized_response", LN3, None)
+ROWS = [385, 103, 417, 95]
+
+
+def alphas(methods, seeds, rows):
+    """The alpha that each run trains with."""
+    runs = fit(MLP(6, 2, 4, 1, 0, None, 0.0), methods, seeds, rows, epochs=1, batch_size=64)
+    return [run.history["train/loss"].iloc[0] for run in runs]
+
+
+def test_a_method_that_is_given_its_alpha_keeps_it():
+    """Also one with no field alpha_from at all."""
+    given = replace(ASKING, alpha_from="given", epsilon=0.0)
+    assert informed(given, ROWS, 0) is given
+    assert informed("erm", ROWS, 0) == "erm"
+
+
+def test_a_method_that_asks_gets_the_alpha_of_reports_and_is_otherwise_the_same():
+    asked = informed(ASKING, ROWS, 0)
+    assert asked.alpha != 0.5 and replace(asked, alpha=0.5, alpha_from="randomized_response") == ASKING
+    assert informed(asked, ROWS, 1) is asked
+    assert informed(replace(ASKING, epsilon=1000.0), ROWS, 0).alpha == pytest.approx(0.095)
+
+
+def test_the_alpha_of_reports_is_that_of_the_seed():
+    first, again, other = (informed(ASKING, ROWS, seed).alpha for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_the_alphas_of_many_seeds_scatter_about_the_smallest_share_as_the_standard_error_says():
+    """The least of estimates errs downwards, so groups of 800 rows and 200, which do not swap; 4 standard errors."""
+    found = np.array([informed(ASKING, [800, 200], seed).alpha for seed in range(400)])
+    error = standard_errors(np.array([0.8, 0.2]), 1000, LN3)[0][1]
+    assert found.mean() == pytest.approx(0.2, abs=4 * error / 20)
+    assert found.std() == pytest.approx(error, rel=0.15)
+
+
+def test_the_conservative_alpha_is_the_estimate_minus_the_radius():
+    rows = [40 * n for n in ROWS]
+    point, bound = (informed(replace(ASKING, delta=delta), rows, 7).alpha for delta in (None, 0.05))
+    assert bound == pytest.approx(point - radius(sum(rows), 4, LN3, 0.05))
+
+
+def test_runs_are_trained_with_the_alpha_of_their_own_seed_alone_and_side_by_side():
+    """The estimate is of the training rows; of 150 rows it is often below 0, hence the larger epsilon."""
+    rows = data()
+    asking = replace(ASKING, epsilon=3.0)
+    expected = [informed(asking, rows.train.s.bincount().tolist(), seed).alpha for seed in (0, 1, 2)]
+    together = alphas([asking] * 3, [0, 1, 2], rows)
+    alone = [alphas([asking], [seed], rows)[0] for seed in (0, 1, 2)]
+    assert together == alone == pytest.approx(expected, rel=1e-6)
+    assert len(set(expected)) > 1
+
+
+def test_epsilon_may_differ_between_runs_side_by_side():
+    rows = data()
+    found = alphas([replace(ASKING, epsilon=epsilon) for epsilon in (1.0, 1000.0)], [0, 0], rows)
+    assert found[1] == pytest.approx(rows.train.s.bincount().min().item() / 150) != found[0]
+
+
+def test_irw_logs_the_alpha_of_its_seed():
+    irw = method("irw", "method.alpha_from=randomized_response", "method.epsilon=4")
+    rows = data()
+    (run,) = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [irw], [5], rows, epochs=2, batch_size=64)
+    expected = informed(irw, rows.train.s.bincount().tolist(), 5).alpha
+    assert expected != irw.alpha
+    assert run.history["train/alpha"].tolist() == pytest.approx([expected] * 2, rel=1e-6)
+
+
+NODE = {"_target_": f"{__name__}.Asking", "alpha": 0.5, "alpha_from": "randomized_response", "epsilon": LN3}
+
+
+def checked(train, **method):
+    """What is said before a training with seed 0 whose training rows have groups of so many rows."""
+    rates = {split: [[n, n // 2] for n in train] for split in ("train", "val", "test", "balanced")}
+    facts = {"features": 3, "groups": ["s=0", "s=1"], "base_rates": rates, "tasks": [], "categories": []}
+    check_data(
+        OmegaConf.to_container(config(), resolve=True) | {"batch_size": 19, "method": NODE | {"delta": None} | method},
+        facts,
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"epsilon": 0}, r"^method.epsilon must be a number > 0 \(from 1e-9 on\), got 0$"),
+        ({"delta": 1}, r"^method.delta must be in \(0, 1\), got 1$"),
+        ({"delta": 0.0}, r"^method.delta must be in \(0, 1\), got 0.0$"),
+        ({"epsilon": 1e3}, r"^batch_size must be >= 20 with Asking\(alpha=0.05, .*, got 19$"),
+        ({"delta": 0.05}, "^method.delta must be such that the bound is above 0; of 100 reports .*, got 0.05$"),
+    ],
+)
+def test_what_reports_cannot_say_is_refused_before_training(method, message):
+    with pytest.raises(InputError, match=message):
+        checked([95, 5], **method)
+
+
+def test_reports_that_say_enough_are_not_refused():
+    checked([50, 50])
+    checked([5000, 5000], delta=0.05)
+    checked([95, 5], delta=0.05, alpha_from="given")

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from fairrun.check import InputError, require
+from fairrun.data.outliers import Outliers
 from fairrun.data.sources import write_frame
 from fairrun.data.table import Data, Split, divide, refuse_missing_values, refuse_unknown_columns
 from fairrun.data.tasks import Task
@@ -44,6 +45,7 @@ class ImageDataset:
     positive: str | int | float  # the value of ``label`` that is class 1
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
     split: Split
+    outliers: Outliers  # put into training rows; of features, whose pixels leave [0, 1]
     path: str | None  # the folder that the user has
 
     def __post_init__(self) -> None:
@@ -61,7 +63,7 @@ class ImageDataset:
         digest.update(np.ascontiguousarray(pixels).data)
         features = ["pixel " + ",".join(map(str, at)) for at in np.ndindex(pixels.shape[1:])]
         x = {name: _features(pixels[rows]) for name, rows in divided.rows.items()}
-        return divided.data(x, features, digest.hexdigest())
+        return divided.data(x, features, digest.hexdigest()).with_outliers(self.outliers)
 
 
 def _features(pixels: np.ndarray) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fairrun.check import InputError, is_integer, is_number, one_of, require
+from fairrun.data.outliers import Outliers
 from fairrun.data.sources import write_frame
 from fairrun.data.split import per_cell, per_cell_with_replacement, stratified
 from fairrun.data.tasks import Task, tasks
@@ -61,6 +62,14 @@ class Data(NamedTuple):
         tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}
         outliers = None if self.outliers is None else self.outliers.to(device)
         return self._replace(**tables, balanced=self.balanced.to(device), outliers=outliers)
+
+    def with_outliers(self, outliers: Outliers) -> "Data":
+        """The same data, with outliers among the training rows; ``InputError`` where they cannot be put there."""
+        if outliers.kind is None:
+            return self
+        require(not self.tasks, "dataset.outliers.kind", outliers.kind, "null with several tasks")
+        x, y, rows = outliers.put_into(self.train.x, self.train.y, self.balanced)
+        return self._replace(train=self.train._replace(x=x, y=y), outliers=rows)
 
     def held_out(self) -> tuple[Table, Table]:
         """The training rows apart: those that a method trains on, and the balanced ones that it validates on."""
@@ -159,6 +168,7 @@ class Dataset:
     tasks: Mapping[str, Mapping[str, str | int | float]]  # names -> labels in the place of the one: fairrun.data.tasks
     task: str | None  # of ``tasks`` the one to predict; None: all together
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
+    merged: Mapping[str, str | int | float]  # sensitive column -> the one value that stays a group; the others are one
     include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
     states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
     numeric: list[str] | None  # null: every column of numbers that has no other role
@@ -166,6 +176,7 @@ class Dataset:
     omitted: Mapping[str, list[str | int]]  # column of categories -> categories that get no feature
     scale: str  # of SCALES, by training rows
     split: Split
+    outliers: Outliers  # put into training rows
     path: str | None  # a file, or a folder with the files, that the user already has
 
     def __post_init__(self) -> None:
@@ -190,7 +201,7 @@ class Dataset:
         labels = self._labels()
         columns = [task.column for task in labels.values()]
         refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive])
-        divided = divide(frame, labels, self.sensitive, self.split)
+        divided = divide(self._merged(frame), labels, self.sensitive, self.split)
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
         encoder = _encoder(numeric, categorical, self.scale).fit(train)
@@ -204,11 +215,19 @@ class Dataset:
         digest = hashlib.sha256(write_frame(frame)).hexdigest()
         data = divided.data(x, list(features), digest)
         sizes = [len(set(train[column]) - set(self.omitted.get(column, []))) for column in categorical]
-        return data._replace(categories=[size for size in sizes if size])
+        return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
 
     def _labels(self) -> dict[str, Task]:
         """What is to be predicted, by name; the one label is ""."""
         return tasks(self.tasks) or {"": Task(self.label, self.positive)}
+
+    def _merged(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """With the values of sensitive columns that are to be one group in the place of theirs."""
+        columns = {}
+        for column in self.merged.keys() & set(self.sensitive):
+            stays = frame[column] == self.merged[column]
+            columns[column] = frame[column].astype(str).where(stays, f"not {self.merged[column]}")
+        return frame.assign(**columns)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         refuse_unknown_columns(frame, "label", [self.label])
@@ -220,6 +239,11 @@ class Dataset:
             ("categorical", self.categorical),
         ):
             refuse_unknown_columns(frame, key, columns or [])
+        refuse_unknown_columns(frame, "merged", list(self.merged))
+        for key, value in self.merged.items():
+            values = sorted(frame[key].dropna().unique(), key=str)
+            shown = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
+            require(value in values, f"dataset.merged.{key}", value, f"a value of that column ({shown})")
         for key, columns in self.states.items():
             refuse_unknown_columns(frame, "states", [key, *columns])
         for key, values in self.omitted.items():

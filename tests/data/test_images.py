@@ -11,12 +11,14 @@ from PIL import Image
 from fairrun.check import InputError
 from fairrun.data import images
 from fairrun.data.images import ImageDataset, read_images
+from fairrun.data.outliers import Outliers
 from fairrun.data.table import Split
 from fairrun.datasets.celeba import CelebA
 from fairrun.datasets.digits import ColouredDigits
 from fairrun.datasets.image_folder import ImageFolder
 
 SPLIT = Split(test=0.3, balance_test=False, val=0.2, balanced=4, seed=0)
+NO_OUTLIERS = Outliers(kind=None, rate=0.1, scale=4.0, seed=0)
 OFFICIAL = dataclasses.replace(SPLIT, test="official")
 FOLDER = ImageFolder(csv="labels.csv", file="file", channels=3, size=4)
 DIGITS = ColouredDigits([5, 6, 7, 8, 9], ["red", "green"], 0.9, 0.5, 0.3, 0)
@@ -24,6 +26,7 @@ DIGITS = ColouredDigits([5, 6, 7, 8, 9], ["red", "green"], 0.9, 0.5, 0.3, 0)
 
 def dataset(rows, path, **changes):
     options = {"rows": rows, "label": "bright", "positive": "yes", "sensitive": ["tint"], "split": SPLIT}
+    options |= {"outliers": NO_OUTLIERS}
     return ImageDataset(**{**options, "path": str(path) if path else None, **changes})
 
 
@@ -132,6 +135,15 @@ def test_bad_colourings_are_refused_by_name(changes, message):
 def test_digits_have_no_path():
     with pytest.raises(InputError, match=r"dataset.path must be null: the digits come with scikit-learn, got 'x'"):
         DIGITS.frame("x")
+
+
+def test_labels_of_images_may_be_flipped_in_training_and_their_pixels_are_as_before():
+    options = {"label": "label", "positive": 1, "sensitive": ["colour"], "split": OFFICIAL}
+    flips = dataclasses.replace(NO_OUTLIERS, kind="label_flips")
+    before, after = (dataset(DIGITS, None, outliers=outliers, **options).load() for outliers in (NO_OUTLIERS, flips))
+    assert after.outliers.sum() == round(0.1 * len(before.train.y))
+    assert torch.equal(before.train.y != after.train.y, after.outliers) and torch.equal(before.test.y, after.test.y)
+    assert torch.equal(before.train.x, after.train.x)
 
 
 # A folder of images

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from fairrun.check import InputError
+from fairrun.data.outliers import Outliers
 from fairrun.data.table import Dataset, Split
 from fairrun.data.tasks import tasks
 from fairrun.datasets.csv import Csv
 
 SPLITS = ("train", "val", "test")
+NO_OUTLIERS = Outliers(kind=None, rate=0.1, scale=4.0, seed=0)
 SPLIT = Split(test=0.3, balance_test=False, val=0.2, balanced=4, seed=0)
 
 
@@ -51,6 +53,7 @@ def dataset(tmp_path):
             "tasks": {},
             "task": None,
             "sensitive": ["sex"],
+            "merged": {},
             "include_sensitive": False,
             "states": {},
             "numeric": None,
@@ -58,6 +61,7 @@ def dataset(tmp_path):
             "omitted": {},
             "scale": "numbers",
             "split": SPLIT,
+            "outliers": NO_OUTLIERS,
             "path": str(path),
         }
         return Dataset(**{**options, **changes})
@@ -323,6 +327,58 @@ def test_an_intersection_without_rows_is_no_group(dataset):
     assert data.groups == ["sex=F, race=A", "sex=F, race=C", "sex=M, race=A", "sex=M, race=B", "sex=M, race=C"]
 
 
+def test_a_merged_column_is_one_value_against_the_rest_and_the_split_is_by_the_merged_groups(dataset):
+    frame = people()
+    data = dataset(frame, sensitive=["sex", "race"], merged={"race": "B"}).load()
+    assert data.groups == [f"sex={sex}, race={race}" for sex in "FM" for race in ("B", "not B")]
+    by_id = frame.set_index("id")
+    for split, ids in rows_of(data).items():
+        truth = [f"sex={r.sex}, race={r.race if r.race == 'B' else 'not B'}" for r in by_id.loc[ids].itertuples()]
+        assert [data.groups[g] for g in getattr(data, split).s] == truth
+    same = dataset(frame.assign(race=frame["race"].replace(["A", "C"], "not B")), sensitive=["sex", "race"]).load()
+    assert [len(table.y) for table in data[:3]] == [len(table.y) for table in same[:3]]
+
+
+def test_a_merged_column_of_numbers_has_a_number_that_stays(dataset):
+    data = dataset(people().assign(floor=lambda rows: rows["id"] % 3), sensitive=["floor"], merged={"floor": 2}).load()
+    assert data.groups == ["floor=2", "floor=not 2"]
+
+
+def test_a_merged_column_that_is_a_feature_keeps_all_of_its_values(dataset):
+    data = dataset(people(), sensitive=["race"], merged={"race": "B"}, include_sensitive=True).load()
+    assert {"race=A", "race=B", "race=C"} < set(data.features)
+
+
+def test_a_merged_column_that_is_not_sensitive_changes_nothing(dataset):
+    before, after = (dataset(people(), merged=merged).load() for merged in ({}, {"race": "B"}))
+    assert before.groups == after.groups and before.features == after.features
+    for split in SPLITS:
+        assert rows_of(before)[split].tolist() == rows_of(after)[split].tolist()
+
+
+# Outliers
+
+
+@pytest.mark.parametrize("kind", ["label_flips", "features"])
+def test_outliers_are_put_into_encoded_training_rows_and_change_no_other_row(kind, dataset):
+    before, after = (
+        dataset(people(), outliers=dataclasses.replace(NO_OUTLIERS, kind=kind)).load() for kind in (None, kind)
+    )
+    assert (before.features, before.groups, before.sha256) == (after.features, after.groups, after.sha256)
+    for split in ("val", "test"):
+        assert all(torch.equal(a, b) for a, b in zip(getattr(before, split), getattr(after, split), strict=True))
+    assert after.outliers.sum() == 28 and before.outliers is None
+    kept = ~after.outliers
+    assert all(torch.equal(a, b) for a, b in zip(before.train.rows(kept), after.train.rows(kept), strict=True))
+    assert not (before.train.y == after.train.y)[after.outliers].any()
+
+
+def test_outliers_leave_every_group_a_positive_row_for_the_balanced_rows_stay(dataset):
+    outliers = dataclasses.replace(NO_OUTLIERS, kind="label_flips", rate=0.8)
+    data = dataset(people(), sensitive=["sex", "race"], outliers=outliers).load()
+    assert np.bincount(cells_of(data.train), minlength=12).min() >= 4
+
+
 # The hash of the rows
 
 
@@ -437,6 +493,20 @@ def test_an_omitted_category_may_be_a_number_or_of_a_column_that_is_no_feature(d
 
 
 REFUSED = {
+    "a merged column unknown": (None, {"merged": {"gender": "F"}}, ["dataset.merged", "'gender'", "sex, race"]),
+    "a merged value unknown": (
+        None,
+        {"merged": {"race": "D"}, "sensitive": ["race"]},
+        ["dataset.merged.race must be a value of that column (A, B, C), got 'D'"],
+    ),
+    "outliers of one label of several": (
+        None,
+        {
+            "tasks": {"hired": {"column": "hired", "positive": 1}, "old": {"column": "age", "above": 50}},
+            "outliers": dataclasses.replace(NO_OUTLIERS, kind="label_flips"),
+        },
+        ["dataset.outliers.kind must be null with several tasks, got 'label_flips'"],
+    ),
     "scaling unknown": (None, {"scale": "log"}, ["scale must be one of numbers, all, range, none, got 'log'"]),
     "sensitive column missing": (None, {"sensitive": ["gender"]}, ["dataset.sensitive", "'gender'", "sex, race"]),
     "sensitive column constant": (
