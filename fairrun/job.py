@@ -70,6 +70,8 @@ def effective(config: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
     if kept.get("dataset.task", "") is None:  # as in data sets that have no such key
         del kept["dataset.task"]
+    if kept.get("schedule.every", "") is None:  # as in runs before there was one
+        kept = {key: value for key, value in kept.items() if not key.startswith("schedule.")}
     if kept.get("dataset.outliers.kind", "") is None:  # as in data sets that have no such node
         kept = {key: value for key, value in kept.items() if not key.startswith("dataset.outliers.")}
     return kept
