@@ -8,7 +8,7 @@ multiple of 32.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,25 @@ from fairrun.checkpoint import Checkpoint, Progress
 from fairrun.data.table import Data, Table
 from fairrun.method import Batch, Theta, bind
 from fairrun.metrics import evaluate, evaluate_tasks, outcome
-from fairrun.models.functional import BinaryClassifier, Network
+from fairrun.models.functional import Classifier, Network
 from fairrun.native.parts import accelerate, choose, gather
+from fairrun.optim import with_rates
 
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
 Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
+
+
+class Schedule(NamedTuple):
+    """Learning rates in steps: those of all optimizers of a method."""
+
+    every: int  # epochs after which they are multiplied by ``factor``, again and again
+    factor: float
+
+    def at(self, epoch: int) -> float:
+        """What they are multiplied by in an epoch, from 0."""
+        return float(self.factor ** (epoch // self.every))
 
 
 @dataclass
@@ -61,6 +73,7 @@ def fit(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     engine: str = "torch",
+    schedule: Schedule | None = None,
     progress: Listener | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Run]:
@@ -74,10 +87,10 @@ def fit(
     num_runs, num_groups = len(seeds), len(data.groups)
     method = bind(methods, dtype, device)
     native = choose(engine, dtype, device) == "native"
-    if native:
-        method = accelerate(method)
-        network = network if getattr(method, "second_derivatives", False) else accelerate(network)
-    model = BinaryClassifier(network)
+    if native and not getattr(method, "second_derivatives", False):
+        network = accelerate(network)
+    paced = _Paced(method, schedule, native)
+    model = Classifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     drawn = network.init(streams["init"])
     drawn |= getattr(method, "draw", _nothing)(drawn, num_groups, streams["init"])
@@ -88,21 +101,30 @@ def fit(
     whole = _whole(train, num_runs, num_groups)
     state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
     batches = _Batches(train, val, network, streams, batch_size, num_groups, sees_s, native)
+    known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
     first_epoch, state, records, first_bad_step = done
     rates = data.train.y.double().mean(0).tolist() if data.tasks else []
     for epoch in range(first_epoch, epochs):
+        method, weights = paced.at(epoch), None
+        if hasattr(method, "start_epoch"):
+            rows = _padded(train, num_runs, num_groups)._replace(epoch=epoch)
+            state, weights = method.start_epoch(model, state, rows._replace(s=rows.s if sees_s else None))
         logs: list[dict[str, Tensor]] = []
-        for batch in batches.epoch(epoch):
+        removals: list[Tensor] = []
+        for batch in batches.epoch(epoch, weights):
             state, log = method.update(model, state, batch)
+            if (removed := log.pop("removed", None)) is not None:
+                removals.append(_removal(removed, batch, known))
             logs.append(log)
         steps = {name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]}
         bad = ~np.isfinite(steps["loss"])  # [steps, R]
         newly_bad = bad.any(0) & (first_bad_step < 0)
         first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
+        record |= {f"train/{name}": rate for name, rate in _removal_rates(removals, known is not None).items()}
         for split in ("val", "test"):
             for name, value in _evaluate(network, state.theta, data, split, rates).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
@@ -117,6 +139,49 @@ def fit(
         if checkpoint is not None:
             checkpoint.save(Progress(epoch + 1, state, records, first_bad_step), streams)
     return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+
+
+class _Paced:
+    """A bound method with the learning rates of each epoch."""
+
+    def __init__(self, method: Any, schedule: Schedule | None, native: bool) -> None:
+        self.method, self.schedule, self.native = method, schedule, native
+        self._factor: float | None = None
+        self._now: Any = None
+
+    def at(self, epoch: int) -> Any:
+        """The method of an epoch, by the kernels where they are asked for."""
+        factor = 1.0 if self.schedule is None else self.schedule.at(epoch)
+        if factor != self._factor:
+            method = self.method if factor == 1 else with_rates(self.method, factor)
+            self._factor, self._now = factor, accelerate(method) if self.native else method
+        return self._now
+
+
+def _removal(removed: Tensor, batch: Batch, known: Tensor | None) -> Tensor:
+    """Of a batch the real rows, those removed, and, where outliers are ``known`` [N], the outliers and those of them
+    removed: [2 or 4, R].
+    """
+    removed = removed * batch.w
+    counts = [batch.w, removed]
+    if known is not None:
+        outlier = known[batch.i] * batch.w
+        counts += [outlier, outlier * removed]
+    return torch.stack(counts).sum(-1)
+
+
+def _removal_rates(removals: list[Tensor], known: bool) -> dict[str, np.ndarray]:
+    """Over an epoch: the share of rows removed; of these the share that are outliers, NaN where none was removed; and
+    the share of the outliers that were removed.
+    """
+    if not removals:
+        return {}
+    rows, removed, *found = torch.stack(removals).double().sum(0)
+    rates = {"removed": removed / rows}
+    if known:
+        outliers, hits = found
+        rates |= {"removal_precision": hits / removed, "removal_recall": hits / outliers}
+    return {name: rate.cpu().numpy() for name, rate in rates.items()}
 
 
 def _nothing(theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
@@ -147,11 +212,10 @@ class _Batches:
         everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
         self.real = self._padded(everywhere)  # [steps, R, B]
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """All rows once.  ``x`` is one buffer, filled anew for every batch."""
-        table, num_rows, device = self.table, len(self.table.y), self.table.y.device
-        order = torch.stack([torch.randperm(num_rows, generator=g) for g in self.streams["shuffle"]])  # [R, N]
-        rows = self._padded(order).to(device)  # [steps, R, B]
+    def epoch(self, epoch: int, weights: Tensor | None = None) -> Iterator[Batch]:
+        """All rows once, or as many drawn by their ``weights`` [R, N].  ``x`` is one buffer, filled for every batch."""
+        table, device = self.table, self.table.y.device
+        rows = self._padded(self._order(weights)).to(device)  # [steps, R, B]
         y = table.y[rows]
         s = table.s[rows] if self.sees_s else None
         for step, i in enumerate(rows):
@@ -167,6 +231,17 @@ class _Batches:
                 num_groups=self.num_groups,
                 epoch=epoch,
             )
+
+    def _order(self, weights: Tensor | None) -> Tensor:
+        """Each run's rows one after another, [R, N]."""
+        num_rows, generators = len(self.table.y), self.streams["shuffle"]
+        if weights is None:
+            return torch.stack([torch.randperm(num_rows, generator=g) for g in generators])
+        total = weights[:, :num_rows].double().cpu().cumsum(-1)
+        even = torch.arange(1, num_rows + 1).to(total)  # where no row has a weight
+        total = torch.where(total[:, -1:] > 0, total, even)
+        u = torch.stack([torch.rand(num_rows, generator=g, dtype=torch.float64) for g in generators])
+        return torch.searchsorted(total, u * total[:, -1:], right=True).clamp_(max=num_rows - 1)
 
     def _masks(self, num_rows: int) -> tuple[Tensor, ...]:
         return tuple(mask.to(self.table.x) for mask in self.network.masks(self.streams["dropout"], num_rows))

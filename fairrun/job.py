@@ -30,7 +30,7 @@ from fairrun.check import (
     require,
 )
 from fairrun.data.table import Data
-from fairrun.fit import Run
+from fairrun.fit import Run, Schedule
 from fairrun.method import PerTask
 from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS
 from fairrun.models.functional import Network
@@ -124,20 +124,45 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     train_missing = config["results"]["train_missing"]
     require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
     check_report(config["report"])
+    schedule(config)
     method = build(config["method"], "method")
+    least, batch_size = getattr(method, "smallest_batch", 1), config["batch_size"]
+    require(batch_size >= least, "batch_size", batch_size, f">= {least} with {method}")
     for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
         _say(remark)
     network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
 
 
-def network(config: dict[str, Any], num_features: int, num_tasks: int = 0, categories: Sequence[int] = ()) -> Network:
+def schedule(config: dict[str, Any]) -> Schedule | None:
+    """When learning rates change; None: never.  Raises ``InputError``."""
+    node = config["schedule"]
+    require(isinstance(node, dict) and set(node) == {"every", "factor"}, "schedule", node, "the keys every, factor")
+    every, factor = node["every"], node["factor"]
+    allowed = "null, or epochs, an integer >= 1"
+    require(every is None or (is_integer(every) and every >= 1), "schedule.every", every, allowed)
+    require(is_number(factor) and factor > 0, "schedule.factor", factor, "a number > 0")
+    return None if every is None else Schedule(every, factor)
+
+
+def network(
+    config: dict[str, Any],
+    num_features: int,
+    num_tasks: int = 0,
+    categories: Sequence[int] = (),
+    num_classes: int = 2,
+) -> Network:
     """The network of a configuration, which is told of the data what its class has a field for.
 
     ``num_tasks`` 0: one label.  Raises ``InputError``.
     """
     cls = class_of(config["model"]["_target_"], "model")
-    told = {"num_features": num_features, "num_tasks": max(1, num_tasks), "categories": list(categories)}
+    told = {
+        "num_features": num_features,
+        "num_tasks": max(1, num_tasks),
+        "categories": list(categories),
+        "num_classes": num_classes,
+    }
     fields = {field.name for field in dataclasses.fields(cls)}
     model: Network = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
     return model

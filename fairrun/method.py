@@ -4,13 +4,13 @@ Every tensor in a method has a leading run axis R: one run is R = 1, a sweep tra
 reduces over the last axis only, so runs cannot touch each other, and the gradient of the summed loss is every run's own
 gradient.
 
-Letters: R runs, N rows of a split, B rows of a batch, D features, T tasks, S values of the sensitive attribute, G
-groups.
+Letters: R runs, N rows of a split, B rows of a batch, D features, C classes, T tasks, S values of the sensitive
+attribute, G groups.
 """
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import torch
@@ -28,14 +28,36 @@ class Batch(NamedTuple):
     """Rows of a data set.  A row with ``w`` 0 is padding: it weighs nothing."""
 
     x: Tensor  # [R, B, D] features
-    y: Tensor  # [R, B] labels, 0.0 or 1.0; for a method of several tasks [R, B, T]
+    y: Tensor  # [R, B] labels, 0.0 or 1.0, of C classes 0.0 to C-1; for a method of several tasks [R, B, T]
     i: Tensor  # [R, B] row numbers in the training set
     w: Tensor  # [R, B] 1.0 for a real row, 0.0 for padding of the last batch
     s: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}; None where it is withheld
     val: "Batch | None" = None  # the balanced validation batch [R, M], with s; None where it is not needed
     num_groups: int = 2  # S
+    num_classes: int = 2  # C
     epoch: int = 0
     masks: tuple[Tensor, ...] = ()  # drop-out masks, from each run's own generator; the model's business
+
+
+class RowGradients(Protocol):
+    """The gradients g_i of the B rows' losses at some layers of the network, without one tensor for each of them."""
+
+    @property
+    def losses(self) -> Tensor:
+        """Every row's loss, [R, B]."""
+        ...
+
+    def combined(self, w: Tensor) -> Theta:
+        """sum_i w_i g_i, with ``w`` [R, B]: a gradient at these layers."""
+        ...
+
+    def along(self, direction: Theta) -> Tensor:
+        """<g_i, direction> for every row, [R, B]; ``direction`` is of these layers."""
+        ...
+
+    def gram(self) -> Tensor:
+        """<g_i, g_j> of all pairs of rows, [R, B, B]."""
+        ...
 
 
 class Model(Protocol):
@@ -46,7 +68,7 @@ class Model(Protocol):
         ...
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's probability of class 1, [R, B]; of several tasks [R, B, T]."""
+        """Every row's probability of class 1, [R, B], of several tasks [R, B, T]; of each of C > 2 classes, [R, B, C]."""
         ...
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -55,6 +77,10 @@ class Model(Protocol):
 
     def representation(self, theta: Theta, batch: Batch) -> Tensor:
         """What the last layer, ``classifier``, sees of every row: H numbers, [R, B, H]."""
+        ...
+
+    def row_gradients(self, theta: Theta, batch: Batch, layers: str) -> RowGradients:
+        """Of ``layers``: all, or the last one, ``classifier``."""
         ...
 
     def influence(
@@ -102,7 +128,13 @@ class Method(Protocol):
     ignores them.  ``second_derivatives``, a class attribute: True if ``update`` differentiates gradients of the
     network, which then is torch's whatever the engine: its second derivatives are faster.  ``exclusive_rows``, a class
     attribute: True if ``update`` learns of the rows with label 0 in one task and 1 in every other; a user is told
-    where most batches have none.
+    where most batches have none.  ``multiclass``, a class attribute: True if it learns labels of more than two classes.
+    ``smallest_batch``, an attribute: how few rows a batch may be asked to have.
+
+    ``start_epoch(model, state, train) -> tuple[state, Tensor | None]``, before the first step of an epoch.  ``train``
+    is the whole training set as one batch, the N rows by their number and behind them rows of weight 0: of its size,
+    the state may hold numbers of the rows, to be found by ``batch.i``.  The tensor [R, N], none below 0, makes the
+    epoch's rows be drawn with replacement, each in proportion to its number; None: each comes once, in random order.
     """
 
     @property
@@ -120,7 +152,10 @@ class Method(Protocol):
         ...
 
     def update(self, model: Model, state: Any, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
-        """One step: the next state, its parameters in the same order, and what to log, each [R]; ``loss`` among it."""
+        """One step: the next state, its parameters in the same order, and what to log, each [R]; ``loss`` among it.
+
+        ``removed`` is [R, B]: 1 for the rows that the step left out as outliers.
+        """
         ...
 
 
@@ -220,6 +255,13 @@ def per_task(value: PerTask, num_tasks: int) -> Tensor:
 def mean(v: Tensor, w: Tensor) -> Tensor:
     """Mean of ``v`` [R, B] over the real rows of a batch, those with ``w`` [R, B] 1 -> [R]."""
     return (w / w.sum(-1, keepdim=True) * v).sum(-1)
+
+
+def parts(rows: Batch, size: int = 4096) -> Iterator[Batch]:
+    """A batch of many rows as batches of ``size``, so that their activations are never in memory all together."""
+    for start in range(0, rows.y.shape[1], size):
+        x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
+        yield rows._replace(x=x, y=y, i=i, w=w, s=None if rows.s is None else rows.s[:, start : start + size])
 
 
 def group_mask(g: Tensor, num_groups: int) -> Tensor:

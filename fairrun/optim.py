@@ -3,8 +3,10 @@
 The parameters of a run are handled as one row of a matrix [R, P], so a hyper-parameter [R, 1] broadcasts against it.
 """
 
+import copy
+import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -131,6 +133,17 @@ class Adagrad:
         g = flatten(grads)
         total = torch.addcmul(state.total, g, g)
         return subtract(theta, (self.lr * g).div_(total.sqrt().add_(self.eps))), AdagradState(total)
+
+
+def with_rates(part: Any, factor: float) -> Any:
+    """``part``, a bound method or an optimizer, with every ``lr`` in it multiplied by ``factor``."""
+    if not dataclasses.is_dataclass(part):
+        return part
+    new = copy.copy(part)  # no new check of values, which are tensors by now
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        object.__setattr__(new, field.name, factor * value if field.name == "lr" else with_rates(value, factor))
+    return new
 
 
 def _require_rate(lr: PerRun) -> None:

@@ -39,6 +39,7 @@ from fairrun.job import (
     network,
     network_of,
     record,
+    schedule,
 )
 from fairrun.method import PerRun, PerTask
 from fairrun.models.functional import Network
@@ -155,6 +156,7 @@ def train(task: Task) -> Trained | Failure:
             dtype=dtype,
             device=config["device"],
             engine=engine,
+            schedule=schedule(config),
             progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )

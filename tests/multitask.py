@@ -3,7 +3,7 @@
 import torch
 
 from fairrun.method import bind, split
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.shared_bottom import SharedBottom
 from fairrun.optim import SGD
 from tests.contract.test_methods import batch_of
@@ -28,7 +28,7 @@ def whole(num_tasks, num_runs=1):
 def start_of(choices, batch, seed=5):
     """The bound methods, a model, and the state before the first step, from parameters that are not small."""
     network = network_of(batch.y.shape[-1])
-    bound, model = bind(choices, torch.float64), BinaryClassifier(network)
+    bound, model = bind(choices, torch.float64), Classifier(network)
     generators = [torch.Generator().manual_seed(seed + r) for r in range(len(choices))]
     theta = {name: 1.5 * p + 0.1 for name, p in network.init(generators).items()}
     if hasattr(bound, "draw"):

@@ -10,13 +10,13 @@ from fairrun.method import Batch, bind, gradient, mean, split
 from fairrun.methods.adversarial import Adversarial, projection
 from fairrun.methods.erm import ERM
 from fairrun.methods.laftr import LAFTR
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.optim import SGD, Adam
 from tests.synthetic import data
 
 NETWORK = MLP(num_features=6, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
-MODEL = BinaryClassifier(NETWORK)
+MODEL = Classifier(NETWORK)
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 PLAIN = SGD(lr=1.0, momentum=0.0, weight_decay=0.0)
 SLOW = SGD(lr=0.1, momentum=0.0, weight_decay=0.0)

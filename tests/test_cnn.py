@@ -14,7 +14,7 @@ from fairrun.methods.fairbinn_authors import FairBiNNAuthors
 from fairrun.methods.group_dro import GroupDRO
 from fairrun.methods.nash_meta import NashMeta
 from fairrun.models.cnn import CNN
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.optim import Adam
 from tests.test_models import flat_gradient, generators
 
@@ -308,7 +308,7 @@ def test_it_learns():
 def test_influence_is_the_inner_product_of_gradients():
     """Of a network that is more than linear layers: by a derivative forward along a gradient."""
     network = cnn()
-    model, theta, theta_val = BinaryClassifier(network), network.init(generators(2)), network.init(generators(4)[2:])
+    model, theta, theta_val = Classifier(network), network.init(generators(2)), network.init(generators(4)[2:])
     y = torch.tensor([[0.0, 1, 1, 0, 1]] * 2, dtype=torch.float64)
     batch = Batch(rows(2), y, torch.zeros_like(y), torch.ones_like(y))
     val = batch._replace(x=batch.x.flip(1), y=1 - y)

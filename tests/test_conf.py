@@ -52,7 +52,9 @@ def test_every_experiment_composes_and_builds(name):
 def test_keys_are_the_fields_of_the_class(group, name):
     node = config(*overrides_of(group, name))
     node = node.method.optimizer if group == "optimizer" else node[group]
-    given = {"num_features", "num_tasks", "categories"} if group == "model" else set()  # known from the data
+    given = (
+        {"num_features", "num_tasks", "categories", "num_classes"} if group == "model" else set()
+    )  # known from the data
     fields = {field.name for field in dataclasses.fields(get_class(node["_target_"]))}
     assert set(node) - {"_target_"} == fields - given
 

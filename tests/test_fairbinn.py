@@ -15,7 +15,7 @@ from fairrun.methods.fairbinn import FairBiNN
 from fairrun.methods.fairbinn_authors import FairBiNNAuthors
 from fairrun.methods.lagrangian import Lagrangian
 from fairrun.methods.penalty import Penalty
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.optim import SGD, Adagrad, Adam
 from tests.contract.test_methods import batch_of
@@ -56,7 +56,7 @@ def start(choice, num_runs=1, network=NETWORK):
     rows = data().train
     batch = batch_of(rows, torch.arange(len(rows.y)).expand(num_runs, -1))
     batch = batch._replace(w=(batch.i < len(rows.y) - 2).double(), num_groups=3)
-    model, theta = BinaryClassifier(network), network.init([torch.Generator().manual_seed(r) for r in range(num_runs)])
+    model, theta = Classifier(network), network.init([torch.Generator().manual_seed(r) for r in range(num_runs)])
     bound = bind([choice] * num_runs, torch.float64)
     return bound, model, bound.init(model, theta, batch), batch
 
@@ -268,7 +268,7 @@ def test_scores_are_lipschitz_in_a_fairness_layer():
             name: 10 ** (-seed % 3) * torch.randn(p.shape, generator=g, dtype=p.dtype) for name, p in theta.items()
         }
         other = {**theta, **{name: theta[name] + noise[name] for name in split(theta, "fairness")[0]}}
-        model = BinaryClassifier(NETWORK)
+        model = Classifier(NETWORK)
         difference = (model.scores(theta, batch) - model.scores(other, batch)).abs()
         weight, bias = (torch.linalg.matrix_norm(noise[f"fairness.0.{part}"], 2) for part in ("weight", "bias"))
         bound = torch.linalg.matrix_norm(theta["classifier.weight"], 2) / 4 * (h.norm(dim=-1) * weight + bias)

@@ -9,12 +9,12 @@ from torch.func import grad, vmap
 from fairrun.check import InputError
 from fairrun.method import Batch, bind
 from fairrun.methods.irw import IRW
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.optim import SGD
 
 NETWORK = MLP(num_features=5, width=6, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
-MODEL = BinaryClassifier(NETWORK)
+MODEL = Classifier(NETWORK)
 SMALL = SGD(1e-3, 0.0, 0.0)
 every_layer = pytest.mark.parametrize("layers", ["last", "all"])
 

@@ -5,7 +5,7 @@ import torch
 
 from fairrun.check import InputError
 from fairrun.method import Batch
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 
 
@@ -126,7 +126,7 @@ def test_the_representation_is_what_the_classifier_sees_and_has_a_gradient(chang
     theta = {name: p.requires_grad_() for name, p in network.init(generators(2)).items()}
     batch = rows(2, 7, 0)
     batch = batch._replace(masks=tuple(m.double() for m in network.masks(generators(2), 7)))
-    h = BinaryClassifier(network).representation(theta, batch)
+    h = Classifier(network).representation(theta, batch)
     assert h.shape == (2, 7, len(theta["classifier.weight"][0]))
     logits = h @ theta["classifier.weight"] + theta["classifier.bias"]
     torch.testing.assert_close(network.logits(theta, batch.x, batch.masks), logits.squeeze(-1))
@@ -176,7 +176,7 @@ def influence_case(**changes):
         batch = batch._replace(masks=tuple(m.double() for m in network.masks(generators(2), 7)))
         val = val._replace(masks=tuple(m.double() for m in network.masks(generators(2), 6)))
     weights = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64) - 0.3
-    return BinaryClassifier(network), theta, batch, theta_val, val, weights
+    return Classifier(network), theta, batch, theta_val, val, weights
 
 
 def flat_gradient(function, theta):

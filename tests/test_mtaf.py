@@ -14,7 +14,7 @@ from fairrun.methods.mtaf import MTAF
 from fairrun.methods.mtl import MTL
 from fairrun.methods.mtl_fair import FairMTL
 from fairrun.methods.stl import STL
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.optim import SGD, Adagrad, Adam
 from fairrun.tasks import COMBINE
 from tests.multitask import PLAIN, assert_same, gradient_of, network_of, start_of, stepped, whole
@@ -321,7 +321,7 @@ def test_stl_is_a_training_of_each_task_alone(num_tasks, optimizer):
     batch = whole(num_tasks)
     bound, model, state = start_of([STL(optimizer, "sum")], batch)
     single = bind([mtl(optimizer=optimizer, reduction="sum", task_weight=1.0)], torch.float64)
-    lone = BinaryClassifier(network_of(1))
+    lone = Classifier(network_of(1))
     alone = [single.init(lone, of_one(state.theta, t), one_task(batch, t)) for t in range(num_tasks)]
     for step in range(5):
         rows = batch._replace(w=(batch.w * ((batch.i + step) % 3 > 0)))

@@ -11,7 +11,7 @@ from fairrun.method import Batch, bind
 from fairrun.methods.dro import DRO
 from fairrun.methods.erm import ERM
 from fairrun.methods.nash_meta import NashMeta, cell_weights, goal_weights
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.optim import SGD
 from tests.synthetic import data
@@ -37,7 +37,7 @@ def start(choice, num_runs=1, num_val=None):
     trained, held_out = data().held_out()
     val = batch_of(held_out, torch.arange(len(held_out.y))[:num_val], num_runs)
     batch = batch_of(trained, torch.arange(20), num_runs)._replace(s=None, val=val)
-    model, theta = BinaryClassifier(NETWORK), NETWORK.init([torch.Generator().manual_seed(r) for r in range(num_runs)])
+    model, theta = Classifier(NETWORK), NETWORK.init([torch.Generator().manual_seed(r) for r in range(num_runs)])
     bound = bind([choice] * num_runs, torch.float64)
     return bound, model, bound.init(model, theta, batch), batch
 
@@ -144,7 +144,7 @@ def test_the_validation_loss_is_taken_where_momentum_and_weight_decay_move_the_p
     state = state._replace(opt=state.opt._replace(velocity=velocity))
     seen = []
 
-    class Spy(BinaryClassifier):
+    class Spy(Classifier):
         def influence(self, theta, batch, theta_val, *rest):
             seen.append((theta, theta_val))
             return super().influence(theta, batch, theta_val, *rest)
@@ -185,7 +185,7 @@ def test_a_player_without_a_gradient_does_not_count_as_one_that_loses():
     bound, _, state, batch = start(method(bargain_epochs=1))
     players = cell_weights(batch.val)
 
-    class Sure(BinaryClassifier):
+    class Sure(Classifier):
         """Certain of the rows of the first cell: their gradient is exactly 0."""
 
         def influence(self, *arguments):

@@ -54,6 +54,7 @@ class Data(NamedTuple):
     balanced: Tensor  # [M] rows of train: equally many of each cell of group and label, for methods that validate
     tasks: Sequence[str] = ()  # T names; none where there is one label
     categories: Sequence[int] = ()  # how many of the last features are each column's of categories
+    outliers: Tensor | None = None  # bool [N], which training rows were made outliers; None where none were
     classes: Sequence[str] = ()  # C names, by number, of more than two classes; none of two
 
     @property
@@ -64,7 +65,8 @@ class Data(NamedTuple):
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data elsewhere."""
         tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}
-        return self._replace(**tables, balanced=self.balanced.to(device))
+        outliers = None if self.outliers is None else self.outliers.to(device)
+        return self._replace(**tables, balanced=self.balanced.to(device), outliers=outliers)
 
     def held_out(self) -> tuple[Table, Table]:
         """The training rows apart: those that a method trains on, and the balanced ones that it validates on."""

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import require
 from fairrun.method import Theta, uniform
-from fairrun.models.functional import Tangent, classified, dropout_mask, layer_names
+from fairrun.models.functional import Layer, Pullback, classified, dropout_mask, layer_names, outputs
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class MLP:
     fairness_layers: int  # how many of the hidden layers, one behind the other, are the group "fairness"
     fairness_position: int | None  # place of the first of them among the hidden layers, from 1; None: they are the last
     dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
+    num_classes: int = 2  # C; a logit for each, or one for two classes
 
     def __post_init__(self) -> None:
         require(self.depth >= 0, "depth", self.depth, ">= 0")
@@ -61,7 +62,7 @@ class MLP:
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters in float64, each run's from its own generator."""
-        sizes = [self.num_features, *self._widths(), 1]
+        sizes = [self.num_features, *self._widths(), outputs(self.num_classes)]
         theta = {}
         for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
             for part, rows in (("weight", num_in), ("bias", 1)):
@@ -75,28 +76,32 @@ class MLP:
         return tuple(dropout_mask(generators, (num_rows, width), self.dropout) for width in self._widths())
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B]."""
+        """[R, B, D] -> [R, B]; of C > 2 classes [R, B, C]."""
         return classified(theta, self.hidden(theta, x, masks))
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The last hidden layer, [R, B, D] -> [R, B, width]; ``x`` for depth 0."""
         return self._inputs(theta, x, masks)[-1]
 
-    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, list[Tangent]]:
-        """The logits [R, B]; of every linear layer, last to first, its input and the logit's slope at its output."""
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback]:
+        """The logits, and the pullback to the linear layers."""
         inputs = self._inputs(theta, x, masks)
-        return classified(theta, inputs[-1]), self.slopes(theta, inputs, masks)
+        return classified(theta, inputs[-1]), self.pullback(theta, inputs, masks)
 
-    def slopes(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> list[Tangent]:
-        """By the ``inputs`` of the linear layers, first to last, the tangents, last to first."""
-        layers: list[Tangent] = [(inputs[-1], None)]
-        slope = theta["classifier.weight"].mT  # at the inputs of the layer above, [R, 1 or B, width]
-        for k in reversed(range(self.depth)):
-            slope = torch.ops.aten.threshold_backward(slope, inputs[k + 1], 0.0)  # of relu; where() is 20 times slower
-            slope = slope * masks[k] if masks else slope
-            layers.append((inputs[k], slope))
-            if k > 0:
-                slope = slope @ theta[f"{self._hidden()[k]}.weight"].mT
+    def pullback(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> Pullback:
+        """By the ``inputs`` of the linear layers, first to last."""
+
+        def layers(slope: Tensor) -> dict[str, Layer]:
+            e = slope if slope.dim() == inputs[-1].dim() else slope.unsqueeze(-1)
+            found = {"classifier": Layer(inputs[-1], e)}
+            for k, name in reversed(list(enumerate(self._hidden()))):
+                above = theta[f"{next(reversed(found))}.weight"]
+                e = e * above.mT if e.shape[-1] == 1 else e @ above.mT
+                e = torch.ops.aten.threshold_backward(e, inputs[k + 1], 0.0)  # of relu; where() is 20 times slower
+                e = e * masks[k] if masks else e
+                found[name] = Layer(inputs[k], e)
+            return found
+
         return layers
 
     def _inputs(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...]) -> list[Tensor]:

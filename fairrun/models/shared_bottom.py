@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import require
 from fairrun.method import Theta, uniform
-from fairrun.models.functional import Tangent, classified
+from fairrun.models.functional import Pullback, classified
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class SharedBottom:
         """What the heads see, [R, B, D] -> [R, B, H]."""
         return self._bottom(theta, x, "")
 
-    def tangents(
-        self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
-    ) -> tuple[Tensor, Sequence[Tangent]] | None:
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """None: it has several logits."""
         return None
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import one_of, require
 from fairrun.method import Theta
-from fairrun.models.functional import Tangent
+from fairrun.models.functional import Pullback
 from fairrun.models.mlp import MLP
 from fairrun.native.library import library
 from fairrun.optim import SGD, Adam, AdamState, SGDState
@@ -37,7 +37,8 @@ def accelerate(part: Any) -> Any:
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
-        return NativeMLP(part, kernels) if part.depth > 0 and part.dropout == 0 else part
+        covered = part.depth > 0 and part.dropout == 0 and part.num_classes == 2
+        return NativeMLP(part, kernels) if covered else part
     if isinstance(part, Adam):
         return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
     if isinstance(part, SGD):
@@ -88,19 +89,24 @@ class NativeMLP:
         return logits
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """As ``MLP.hidden``."""
-        return self.mlp.hidden(theta, x, masks)
+        """As ``MLP.hidden``; by the kernels where no gradient is asked for."""
+        parameters = [theta[name] for name in self._names()]
+        if torch.is_grad_enabled() or not _covers(x, parameters):
+            return self.mlp.hidden(theta, x, masks)
+        return self._units(x, parameters)[1][-1]
 
-    def tangents(
-        self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()
-    ) -> tuple[Tensor, Sequence[Tangent]] | None:
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
         parameters = [theta[name] for name in self._names()]
         if not _covers(x, parameters):
             return self.mlp.tangents(theta, x, masks)
-        logits, activations, *_ = self._forward(x, parameters)
-        units = [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
-        return logits, self.mlp.slopes(theta, [x, *units], ())
+        logits, units = self._units(x, parameters)
+        return logits, self.mlp.pullback(theta, [x, *units], ())
+
+    def _units(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and every hidden layer."""
+        logits, activations, *_ = self._forward(x, p)
+        return logits, [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
 
     def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
         """The logits, and what a backward pass needs: the activations of each layer, [R, B, padded width], and the

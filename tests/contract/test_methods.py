@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 import fairrun
 from fairrun.fit import fit
 from fairrun.method import Batch, PerRun, PerTask, bind
-from fairrun.models.functional import BinaryClassifier
+from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from tests.synthetic import HEADS, METHODS, config, data, method, rows_for
 
@@ -54,7 +54,7 @@ def start(name, num_runs=3):
     network = HEADS if "tasks" in method(name).needs else NETWORK
     bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
     generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
-    model, theta = BinaryClassifier(network), network.init(generators)
+    model, theta = Classifier(network), network.init(generators)
     if hasattr(bound, "draw"):
         theta |= bound.draw(theta, 3, generators)
     w = torch.ones(num_runs, 32, dtype=torch.float64)
