@@ -23,7 +23,14 @@ def of(*overrides):
 def facts(**cells):
     """Of two groups with rows of both labels in each split, but for what ``cells`` say: [rows, rows of class 1]."""
     rates = {split: [[40, 10], [60, 30]] for split in SPLITS} | cells
-    return {"features": 3, "groups": ["sex=F", "sex=M"], "base_rates": rates, "tasks": [], "categories": []}
+    return {
+        "features": 3,
+        "groups": ["sex=F", "sex=M"],
+        "base_rates": rates,
+        "tasks": [],
+        "categories": [],
+        "classes": [],
+    }
 
 
 # A metric over groups that lack a label

@@ -30,6 +30,7 @@ class DRO:
     fraction: PerRun  # of the rows, in (0, 1]; 1 is ERM; Zeng et al.: 0.4
     variant: str  # mean: of these losses; zeng: their sum, scaled
     needs: ClassVar[frozenset[str]] = frozenset()
+    multiclass: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 < self.fraction <= 1, "fraction", self.fraction, "in (0, 1]")
