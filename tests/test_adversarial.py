@@ -15,7 +15,7 @@ from fairrun.models.mlp import MLP
 from fairrun.optim import SGD, Adam
 from tests.synthetic import data
 
-NETWORK = MLP(num_features=6, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
 MODEL = Classifier(NETWORK)
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 PLAIN = SGD(lr=1.0, momentum=0.0, weight_decay=0.0)
@@ -286,7 +286,9 @@ def test_the_adversary_is_drawn_by_each_runs_own_seed():
 
 
 def test_a_linear_model_has_no_representation_to_change():
-    linear = MLP(num_features=6, width=8, depth=0, fairness_layers=0, fairness_position=None, dropout=0.0)
+    linear = MLP(
+        num_features=6, num_classes=2, width=8, depth=0, fairness_layers=0, fairness_position=None, dropout=0.0
+    )
     methods = [change(MADRAS, optimizer=ADAM, gamma=gamma) for gamma in (0.0, 5.0)]
     first, second = fit(linear, methods, [0, 0], data(), epochs=2, batch_size=32, dtype=torch.float64)
     assert_equal(first.theta, second.theta)

@@ -8,7 +8,7 @@ from fairrun.fit import fit
 from fairrun.models.mlp import MLP
 from tests.synthetic import HEADS, METHODS, method, rows_for
 
-NETWORK = MLP(num_features=6, width=8, depth=2, fairness_layers=1, fairness_position=None, dropout=0.2)
+NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=2, fairness_layers=1, fairness_position=None, dropout=0.2)
 
 
 class Stopped(Exception):

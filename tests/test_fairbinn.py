@@ -21,7 +21,7 @@ from fairrun.optim import SGD, Adagrad, Adam
 from tests.contract.test_methods import batch_of
 from tests.synthetic import data, method
 
-NETWORK = MLP(num_features=6, width=8, depth=3, fairness_layers=1, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=3, fairness_layers=1, fairness_position=None, dropout=0.0)
 PLAIN = SGD(lr=0.1, momentum=0.0, weight_decay=0.0)
 ADAM = Adam(lr=1e-3, b1=0.9, b2=0.999, eps=1e-8)
 SMOOTH = "demographic_parity_mean_square"

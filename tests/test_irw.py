@@ -13,7 +13,7 @@ from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.optim import SGD
 
-NETWORK = MLP(num_features=5, width=6, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=5, num_classes=2, width=6, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 MODEL = Classifier(NETWORK)
 SMALL = SGD(1e-3, 0.0, 0.0)
 every_layer = pytest.mark.parametrize("layers", ["last", "all"])

@@ -14,7 +14,7 @@ from fairrun.models.mlp import MLP
 from fairrun.optim import SGD, Adam
 from tests.synthetic import data
 
-NETWORK = MLP(num_features=6, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 PLAIN = SGD(lr=1.0, momentum=0.0, weight_decay=0.0)
 

@@ -15,7 +15,7 @@ def generators(num_runs):
 
 def mlp(**changes):
     return MLP(
-        **{"num_features": 5, "width": 8, "depth": 3, "fairness_layers": 1}
+        **{"num_features": 5, "num_classes": 2, "width": 8, "depth": 3, "fairness_layers": 1}
         | {"fairness_position": None, "dropout": 0.0}
         | changes
     )

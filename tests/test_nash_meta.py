@@ -17,7 +17,7 @@ from fairrun.optim import SGD
 from tests.synthetic import data
 from tests.test_models import flat_gradient
 
-NETWORK = MLP(num_features=6, width=8, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
 PLAIN = SGD(lr=0.1, momentum=0.0, weight_decay=0.0)
 HEAVY = SGD(lr=0.1, momentum=0.9, weight_decay=5e-4)
 METHOD = NashMeta(PLAIN, "mean", 0, None, "cross_entropy", "norm", "exact")

@@ -21,7 +21,7 @@ from fairrun.optim import SGD, Adagrad, Adam
 from tests.synthetic import data
 
 built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
-NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 SHAPES = [(6, 16, 1), (100, 64, 2), (33, 128, 3), (20, 80, 2)]  # D, width, depth
 SHAPES += [(6, 7, 1), (101, 101, 3), (5, 1, 2), (33, [96, 7, 50], 3), (20, [3, 16], 2)]  # padded to multiples of 16
@@ -29,7 +29,7 @@ SHAPES += [(6, 7, 1), (101, 101, 3), (5, 1, 2), (33, [96, 7, 50], 3), (20, [3, 1
 
 def case(num_features, width, depth, num_runs=3, num_rows=64):
     """A network, parameters, inputs with many zeros, and what to multiply the logits by, in float64."""
-    network = MLP(num_features, width, depth, 0, None, 0.0)
+    network = MLP(num_features, 2, width, depth, 0, None, 0.0)
     g = torch.Generator().manual_seed(0)
     theta = network.init([g] * num_runs)
     x = torch.randn(num_runs, num_rows, num_features, generator=g, dtype=torch.float64)

@@ -24,12 +24,12 @@ class MLP:
     """
 
     num_features: int  # D
+    num_classes: int  # C; a logit for each, or one for two classes
     width: int | list[int]  # of every hidden layer, or of each in turn
     depth: int  # hidden layers; 0 is the linear model
     fairness_layers: int  # how many of the hidden layers, one behind the other, are the group "fairness"
     fairness_position: int | None  # place of the first of them among the hidden layers, from 1; None: they are the last
     dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
-    num_classes: int = 2  # C; a logit for each, or one for two classes
 
     def __post_init__(self) -> None:
         require(self.depth >= 0, "depth", self.depth, ">= 0")

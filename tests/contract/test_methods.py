@@ -20,7 +20,7 @@ from fairrun.models.mlp import MLP
 from tests.synthetic import HEADS, METHODS, config, data, method, rows_for
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-NETWORK = MLP(num_features=6, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
+NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 DROPPING = dataclasses.replace(NETWORK, dropout=0.3)
 pytestmark = pytest.mark.parametrize("name", METHODS)
 
