@@ -68,7 +68,7 @@ class Model(Protocol):
         ...
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's probability of class 1, [R, B], of several tasks [R, B, T]; of C > 2 classes of each [R, B, C]."""
+        """Every row's probability of class 1, [R, B], of several tasks [R, B, T]; of C > 2 classes [R, B, C]."""
         ...
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,7 @@ class Task:
         if rare:
             raise InputError(f"{few} of {rare}; merge or drop classes")
         numbers = {value: float(number) for number, value in enumerate(_sorted(values))}
-        return values.map(numbers).to_numpy(dtype=np.float64)
+        return values.map(numbers).to_numpy(dtype=np.float64, copy=True)
 
     def _above(self, values: pd.Series) -> np.ndarray:
         numbers = pd.api.types.is_numeric_dtype(values)

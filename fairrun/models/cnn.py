@@ -36,6 +36,7 @@ class CNN:
     """
 
     num_features: int  # D, channels x size x size; 0 before the data is known
+    num_classes: int  # C; a logit for each, or one for two classes
     channels: int  # of an image: 1 grey, 3 red, green and blue
     filters: int  # channels after the first block; after each further one twice as many
     depth: int  # layers, blocks and linear ones; each block halves the image
@@ -43,7 +44,6 @@ class CNN:
     fairness_layers: int  # how many of the layers, counted from the last, are the group "fairness"
     fairness_type: str  # what those are: conv, residual or linear
     dropout: float  # probability that an input of the classifier is dropped in training, in [0, 1)
-    num_classes: int = 2  # C; a logit for each, or one for two classes
 
     def __post_init__(self) -> None:
         require(self.channels >= 1, "channels", self.channels, ">= 1")
