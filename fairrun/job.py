@@ -275,6 +275,10 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
     if "fairness" in method.needs:
         _check_fairness_layers(config, layers)
+    if "classifier" in method.needs:
+        last = "classifier.weight" in layers
+        allowed = f"a network whose last layer is linear and named classifier: {method} compares its gradients"
+        require(last, "model", config["model"]["_target_"], allowed)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
     if getattr(method, "exclusive_rows", False):

@@ -68,7 +68,7 @@ class Model(Protocol):
         ...
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's probability of class 1, [R, B], of several tasks [R, B, T]; of C > 2 classes [R, B, C]."""
+        """Every row's probability of class 1, [R, B], of tasks [R, B, T]; of each of C > 2 classes, [R, B, C]."""
         ...
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -139,9 +139,9 @@ class Method(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it needs beyond x, y and i, any of {"s", "val", "fairness", "tasks"}: the sensitive attribute and the
-        validation batch, which training may then see; a network with parameters of the group "fairness"; labels of
-        several tasks, and a network with a head for each.  A class attribute.
+        """What it needs beyond x, y and i, any of {"s", "val", "fairness", "classifier", "tasks"}: the sensitive
+        attribute and the validation batch, which training may then see; a network with parameters of the group
+        "fairness", with a last layer "classifier"; labels of several tasks, and a network with a head for each.
         """
         ...
 

@@ -76,7 +76,7 @@ def test_the_players_networks_are_the_lagrangians_and_as_large_as_they_should_be
     sizes = []
     for method in ("fairbinn", "fairbinn_authors", "stackelberg", "lagrangian"):
         cfg = config("experiment=fairbinn/adult", f"method={method}")
-        theta = built(cfg, "model", num_features=101).init([torch.Generator()])
+        theta = built(cfg, "model", num_features=101, num_classes=2).init([torch.Generator()])
         sizes.append([sum(p.numel() for p in part.values()) for part in split(theta, "fairness")])
     assert sizes == [[10302, 20706]] * 4
 

@@ -1,5 +1,8 @@
 """The networks as functions of a parameter dict."""
 
+import dataclasses
+import itertools
+
 import pytest
 import torch
 
@@ -255,3 +258,64 @@ def test_widths_that_do_not_fit_the_depth_are_an_error(changes):
 def test_the_widest_layer_is_known():
     assert mlp(width=[4, 16, 8]).widest == 16
     assert mlp(depth=0, fairness_layers=0).widest == 1
+
+
+def explicit_gradients(model, theta, batch):
+    """Every row's gradient at every parameter, one row and run at a time, {name: [R, B, ...]}."""
+    found = {name: torch.zeros(*batch.y.shape, *p.shape[1:], dtype=torch.float64) for name, p in theta.items()}
+    for r, b in itertools.product(*map(range, batch.y.shape)):
+        leaves = {name: p.clone().requires_grad_() for name, p in theta.items()}
+        loss = model.losses(leaves, batch)[r, b]
+        for name, g in zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+            found[name][r, b] = g[r]
+    return found
+
+
+class Opaque(MLP):
+    """A network that says nothing of its layers."""
+
+    def tangents(self, theta, x, masks=()):
+        return None
+
+
+KINDS = {
+    "binary": mlp(),
+    "linear": mlp(depth=0, fairness_layers=0),
+    "dropping": mlp(dropout=0.4),
+    "three classes": mlp(num_classes=3),
+    "three classes, linear": mlp(num_classes=3, depth=0, fairness_layers=0),
+    "any": Opaque(**dataclasses.asdict(mlp())),
+}
+
+
+@pytest.mark.parametrize("layers", ["last", "all"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_rows_combine_and_multiply_as_explicit_ones(kind, layers):
+    network = KINDS[kind]
+    model, theta = Classifier(network), network.init(generators(2))
+    g = torch.Generator().manual_seed(7)
+    x = torch.randn(2, 9, 5, generator=g, dtype=torch.float64)
+    y = torch.randint(0, 3 if "classes" in kind else 2, (2, 9), generator=g).double()
+    batch = Batch(x, y, None, torch.ones(2, 9), masks=tuple(m.double() for m in network.masks(generators(2), 9)))
+    w, rows = torch.rand(2, 9, generator=g, dtype=torch.float64), model.row_gradients(theta, batch, layers)
+    exact = explicit_gradients(model, theta, batch)
+    exact = {name: p for name, p in exact.items() if layers == "all" or name.startswith("classifier")}
+    torch.testing.assert_close(rows.losses, model.losses(theta, batch))
+    combined = rows.combined(w)
+    for name, p in exact.items():
+        torch.testing.assert_close(combined[name], torch.einsum("rb,rb...->r...", w, p), rtol=1e-9, atol=1e-12)
+    flat = torch.cat([p.flatten(2) for p in exact.values()], dim=2)  # [R, B, P]
+    torch.testing.assert_close(rows.gram(), flat @ flat.mT, rtol=1e-9, atol=1e-12)
+    along = torch.einsum("rbp,rp->rb", flat, torch.einsum("rb,rbp->rp", w, flat))
+    torch.testing.assert_close(rows.along(combined), along, rtol=1e-9, atol=1e-12)
+
+
+def test_losses_of_several_classes_are_the_softmax_cross_entropy():
+    network = mlp(num_classes=4)
+    theta, x = network.init(generators(2)), torch.randn(2, 6, 5, dtype=torch.float64)
+    y = torch.tensor([0, 1, 2, 3, 3, 0]).expand(2, -1)
+    logits = network.logits(theta, x)
+    batch = Batch(x, y.double(), None, torch.ones(2, 6))
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(2, 6)
+    torch.testing.assert_close(Classifier(network).losses(theta, batch), expected)
+    torch.testing.assert_close(Classifier(network).scores(theta, batch), logits.softmax(-1))

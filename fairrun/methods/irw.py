@@ -1,83 +1,200 @@
-"""IRW, intrinsic reweighting for alpha-sized worst-case fairness, its local scheme (Li et al., "Alpha and Prejudice",
-2024).  https://arxiv.org/abs/2411.03068
+"""IRW, intrinsic reweighting for alpha-sized worst-case fairness, and IRWO, which leaves outliers out (Li et al.,
+"Alpha and Prejudice", 2024).  https://arxiv.org/abs/2411.03068
 
 minimise over theta  max_W  mean_{i in W} l_i(theta)      over sets W of a share ``alpha`` of the rows
 
-so that no group of that size or a larger one fares worse, without group labels:
+so that no group of that size or a larger one fares worse, without group labels.  With g_i = grad l_i:
 
-    1  W <- the ceil(alpha B) rows of the batch with the largest loss
-    2  G <- mean_{i in W} grad l_i
-    3  w_i <- max(<grad l_i, G>, 0), normalised               how much a step on row i lowers the loss of W
-    4  theta <- theta - lr sum_i w_i grad l_i                 every row counts, not only those of W
+    0  IRWO: leave out the rows that DBSCAN calls noise, by the distances ||g_i - g_j|| within the batch
+    1  W <- the ceil(alpha n) of the n rows with the largest loss
+    2  G <- mean_{i in W} g_i
+    3  w_i <- max(<g_i, G>, 0), normalised                    how much a step on row i lowers the loss of W
+    4  theta <- theta - lr sum_i w_i g_i                      every row counts, not only those of W
 
-Letters: gradients in 2 and 3 are of ``layers``, all or the last one.  For the last layer no gradient is made: with h_i
-its input and a 1, and r_i = p_i - y_i, grad l_i = r_i h_i, and w_i is r_i h_i . (sum_W r_j h_j) / |W|.  There, behind a
-ReLU, rows help each other where they have the same label: if W is of one class, the other class weighs nothing.
+``scope``: the rows are those of a batch (the local scheme); or, once an epoch, all training rows (the global one),
+whose w then stay for the epoch: reweighted, a batch of B of the N rows steps on (N / B) sum_i w_i l_i; resampled, rows
+are drawn in proportion to w and weigh alike.  On average both steps are the same; ``fairrun.resampling`` says how much
+they vary.
+
+Letters: g_i are gradients of ``layers``, all or the last one.  None is made: with a_i the inputs of a layer and e_i the
+slopes at its output, <g_i, g_j> is a sum over layers of (1 + <a_i, a_j>) <e_i, e_j>.  At the last layer, behind a ReLU,
+rows of two classes help each other where they have the same label: if W is of one class, the other weighs nothing.
 Differs from the paper: we know its abstract and a digest of it, not its text.  The normaliser, which it leaves open as
-far as we know, is ``normalise``; the layers, the grid of alpha and the optimizer are ours.  Only the scheme within a
-batch is here, not the one with weights of a whole epoch, nor IRWO.  Where no row helps, G is 0 and nothing moves.
+far as we know, is ``normalise``; the layers, the grid of alpha, the optimizer, DBSCAN's two settings and the guards are
+ours.  Where no row helps, G is 0 and nothing moves; where fewer than ``min_samples`` rows would stay, all do.
 Differs from the authors' code: not found.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, mean, normalised, worst_fraction
+from fairrun.check import is_number, one_of, require
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    descend,
+    mean,
+    normalised,
+    parts,
+    worst_fraction,
+)
+
+SMALLEST_EPS = 1e-6  # of DBSCAN: copies of a row are near each other, whatever rounding says
+ROUNDING = 1e-5  # by how much, relatively, the square of a distance may miss the quantile that it is
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, and of the global schemes N times the weight of every training row, [R, N]."""
+
+    theta: Theta
+    opt: Any
+    row_weights: Tensor | None
 
 
 @dataclass(frozen=True)
 class IRW:
-    """Rows weigh what a step on them gains for the worst-off share of the batch."""
+    """Rows weigh what a step on them gains for the worst-off share."""
 
     optimizer: Optimizer
     alpha: PerRun  # share of the worst-off, a lower bound of the smallest group's, in (0, 1]
+    alpha_from: str  # given; randomized_response: estimated from the groups that people report (fairrun.privacy)
+    epsilon: float  # of these reports, > 0; ln 3 with two groups: the truth on heads, on tails a fair coin
+    delta: float | None  # None: the smallest estimated share; in (0, 1): what it is below with this probability at most
+    scope: str  # batch; of all training rows once an epoch: reweighted, resampled
     layers: str  # whose gradients are compared: last, all
-    normalise: str  # the weights. sum: they sum to 1; norm: |w| = 1/sqrt(B), as of equal weights
-    needs: ClassVar[frozenset[str]] = frozenset()
+    normalise: str  # the weights. sum: they sum to 1; norm: their L2 norm is that of equal weights
+    multiclass: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 < self.alpha <= 1, "alpha", self.alpha, "in (0, 1]")
+        one_of("alpha_from", self.alpha_from, ("given", "randomized_response"))
+        require(self.epsilon > 0, "epsilon", self.epsilon, "> 0")
+        bounded = self.delta is None or (is_number(self.delta) and 0 < self.delta < 1)
+        require(bounded, "delta", self.delta, "null or in (0, 1)")
+        one_of("scope", self.scope, ("batch", "reweighted", "resampled"))
         one_of("layers", self.layers, ("last", "all"))
         one_of("normalise", self.normalise, ("sum", "norm"))
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """No label of groups; the last layer by name, where it is the one."""
+        return frozenset({"classifier"} if self.layers == "last" else ())
+
+    @property
+    def smallest_batch(self) -> int:
+        """So that the worst-off are a row at least."""
+        return -int((1e-9 - 1 / self.alpha) // 1) if self.scope == "batch" and self.alpha_from == "given" else 1
+
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+        """The optimizer's first state, and equal weights."""
+        return State(theta, self.optimizer.init(theta), None if self.scope == "batch" else train.w)
+
+    @torch.no_grad()
+    def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor | None]:
+        """The weights of all rows, in parts: no more than the losses and weights are kept."""
+        if self.scope == "batch":
+            return state, None
+        losses = torch.cat([model.losses(state.theta, part) for part in parts(train)], dim=1)
+        share = self._worst_off(losses, train.w)  # 1
+        G: Theta = {}
+        for part, u in zip(parts(train), parts(train._replace(w=share)), strict=True):
+            for name, g in model.row_gradients(state.theta, part, self.layers).combined(u.w).items():
+                G[name] = G[name] + g if name in G else g  # 2
+        gains = [model.row_gradients(state.theta, part, self.layers).along(G) for part in parts(train)]
+        w = normalised(torch.cat(gains, dim=1).clamp(min=0) * train.w, train.w, self.normalise)  # 3
+        state = state._replace(row_weights=w * train.w.sum(-1, keepdim=True))
+        return state, w if self.scope == "resampled" else None
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the reweighted batch."""
-        gains, share = self._gains(model, state.theta, batch)
-        helps = gains.clamp(min=0) * batch.w
-        w = normalised(helps, batch.w, self.normalise)  # 3
+        w, logs = self._weights(model, state, batch)
 
         def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
             losses = model.losses(theta, batch)
             return (w * losses).sum(-1), losses
 
         theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 4
-        logs = {"loss": mean(losses, batch.w), "worst_off_loss": (share * losses).sum(-1)}
-        return State(theta, opt), logs | {"weighted_rows": mean((helps > 0).to(losses), batch.w)}
+        share = self._worst_off(losses, batch.w)
+        logs |= {"loss": mean(losses, batch.w), "worst_off_loss": (share * losses).sum(-1)}
+        logs |= {"weighted_rows": mean((w > 0).to(losses), batch.w), "alpha": self.alpha.expand(len(w), 1).squeeze(-1)}
+        return state._replace(theta=theta, opt=opt), logs
 
-    @torch.no_grad()
-    def _gains(self, model: Model, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
-        """<grad l_i, G>, and the weights of W's mean, both [R, B]."""
-        if self.layers == "all":
-            share = self._worst_off(model.losses(theta, batch), batch)
-            with torch.enable_grad():
-                gains, _ = model.influence(theta, batch, theta, batch, share.unsqueeze(1), lambda losses, p: losses)
-            return gains[:, 0], share
-        h = model.representation(theta, batch)  # [R, B, H]
-        logits = (h * theta["classifier.weight"].mT).sum(-1) + theta["classifier.bias"].squeeze(-1)
-        losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.y, reduction="none")
-        share = self._worst_off(losses, batch)
-        r = torch.sigmoid(logits) - batch.y
-        pull = share * r
-        G = (pull.unsqueeze(-1) * h).sum(1, keepdim=True)  # 2, [R, 1, H]; of the bias the sum of ``pull``
-        return r * ((h * G).sum(-1) + pull.sum(-1, keepdim=True)), share
+    def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Every row's, [R, B], and what else to log."""
+        n = batch.w.sum(-1, keepdim=True)
+        if state.row_weights is None:
+            rows = model.row_gradients(state.theta, batch, self.layers)
+            G = rows.combined(self._worst_off(rows.losses, batch.w))  # 1, 2
+            return normalised(rows.along(G).clamp(min=0) * batch.w, batch.w, self.normalise), {}  # 3
+        w = state.row_weights.gather(-1, batch.i) if self.scope == "reweighted" else 1.0
+        return w * batch.w / n, {}
 
-    def _worst_off(self, losses: Tensor, batch: Batch) -> Tensor:
-        return worst_fraction(losses, self.alpha, batch.w, up=True)  # 1
+    def _worst_off(self, losses: Tensor, real: Tensor) -> Tensor:
+        """The weights of W's mean."""
+        return worst_fraction(losses, self.alpha, real, up=True)
+
+
+@dataclass(frozen=True)
+class IRWO(IRW):
+    """IRW on the rows of a batch that are no outliers."""
+
+    min_samples: int  # rows within eps of a row, itself among them, that make it a core one
+    eps_rule: str  # fixed; quantile: of the rows' distances to their min_samples-th nearest, themselves among them
+    eps: PerRun  # the distance, > 0; or the quantile in (0, 1]: less than 1 - eps of the rows are outliers
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("scope", self.scope, ("batch",))
+        require(self.min_samples >= 1, "min_samples", self.min_samples, ">= 1")
+        one_of("eps_rule", self.eps_rule, ("fixed", "quantile"))
+        require(self.eps > 0, "eps", self.eps, "> 0")
+        require(self.eps <= 1 or self.eps_rule == "fixed", "eps", self.eps, "in (0, 1] with method.eps_rule=quantile")
+
+    @property
+    def smallest_batch(self) -> int:
+        """So that a row can be a core one."""
+        return max(self.min_samples, super().smallest_batch)
+
+    def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = model.row_gradients(state.theta, batch, self.layers)
+        products = rows.gram()
+        removed = self._outliers(products, batch.w)  # 0
+        kept = batch.w * ~removed
+        share = self._worst_off(rows.losses, kept)  # 1
+        gains = (products * share.unsqueeze(1)).sum(-1)  # 2
+        w = normalised(gains.clamp(min=0) * kept, kept, self.normalise)  # 3
+        return w, {"removed": removed.to(w)}
+
+    def _outliers(self, products: Tensor, real: Tensor) -> Tensor:
+        """Which rows are left out, bool [R, B], by <g_i, g_j> [R, B, B]."""
+        norms = products.diagonal(dim1=1, dim2=2)
+        squares = (norms.unsqueeze(1) + norms.unsqueeze(2) - 2 * products).clamp_(min=0)
+        squares = squares.masked_fill_((real == 0).unsqueeze(1), torch.inf)
+        noise = dbscan_noise(squares, self._reach(squares, real), self.min_samples) & (real > 0)
+        enough = (real * ~noise).sum(-1, keepdim=True) >= self.min_samples
+        return noise & enough
+
+    def _reach(self, squares: Tensor, real: Tensor) -> Tensor:
+        """The square of DBSCAN's eps, [R, 1]."""
+        if self.eps_rule == "fixed":
+            return self.eps.square()
+        away = squares.topk(min(self.min_samples, squares.shape[-1]), largest=False).values[..., -1]
+        away = away.masked_fill(real == 0, torch.inf).sort(-1).values
+        place = (self.eps * real.sum(-1, keepdim=True) - 1e-6).ceil().long().clamp(min=1) - 1
+        return (away.gather(-1, place) * (1 + ROUNDING)).clamp(min=SMALLEST_EPS**2)
+
+
+def dbscan_noise(squares: Tensor, reach: Tensor, min_samples: int) -> Tensor:
+    """The rows that DBSCAN (Ester et al., KDD 1996) calls noise, bool [R, B]: not core nor near a core row.
+
+    ``squares`` [R, B, B]: of the distances, inf to a row that does not count; ``reach`` [R, 1]: of eps.
+    """
+    near = squares <= reach.unsqueeze(-1)
+    core = near.sum(-1) >= min_samples
+    return ~(near & core.unsqueeze(1)).any(-1)
