@@ -257,8 +257,8 @@ def mean(v: Tensor, w: Tensor) -> Tensor:
     return (w / w.sum(-1, keepdim=True) * v).sum(-1)
 
 
-def parts(rows: Batch, size: int = 4096) -> Iterator[Batch]:
-    """A batch of many rows as batches of ``size``, so that their activations are never in memory all together."""
+def parts(rows: Batch, size: int = 512) -> Iterator[Batch]:
+    """A batch of many rows as batches of ``size``, whose activations stay in cache."""
     for start in range(0, rows.y.shape[1], size):
         x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
         yield rows._replace(x=x, y=y, i=i, w=w, s=None if rows.s is None else rows.s[:, start : start + size])

@@ -1,25 +1,42 @@
-"""DRO on the largest losses of each batch: the conditional value at risk, CVaR (Levy et al., NeurIPS 2020,
-https://arxiv.org/abs/2010.05893), or average top-k loss (Fan et al., NeurIPS 2017).
+"""DRO, distributionally robust optimisation, on each batch (Levy et al., NeurIPS 2020).
+https://arxiv.org/abs/2010.05893
 
-minimise over theta  the mean of the ``fraction`` largest l_i(theta)
+minimise over theta  max over q of  sum_i q_i l_i(theta),   q >= 0 on the m rows of a batch, with sum 1, and
 
-    1  u_i <- 1/k for the k = floor(fraction B) rows with the largest losses, else 0
-    2  theta <- theta - lr sum_i u_i grad l_i
+    cvar   q_i <= 1 / (alpha m)                              the mean of the alpha m largest losses, the last in part
+    chi2   1/(2m) sum_i (m q_i - 1)^2 <= rho                 rho = (1/alpha - 1)^2 / 2
 
-Sees no group.
-Differs from the paper: none; as there, the worst rows of a batch stand for those of the data, which is biased.
-Differs from the authors' code: not compared.  ``variant: zeng`` is the baseline "DRO" in the code of Zeng et al.
-(NeurIPS 2024), which sums the losses: a row weighs 1/sqrt(B), which is their sum where their lr and weight decay are
-our lr / sqrt(B) and weight decay sqrt(B).
+    1  q <- the maximiser, exactly
+    2  theta <- theta - lr sum_i q_i grad l_i
+
+Sees no group.  ``DivergenceDRO`` is that; ``DRO`` is the average top-k loss (Fan et al., NeurIPS 2017): q_i = 1/k for
+the k = floor(fraction m) largest losses, CVaR where that is a whole number.
+Line 1 of chi2: q_i is proportional to max(0, l_i - eta).  With the k largest losses above eta, mu and v their mean and
+variance, and C^2 = 1 + 2 rho, eta = mu - sqrt(v / (k C^2 / m - 1)); k is the one for which just these k are above eta.
+Losses that are equal weigh the same.  If n rows share the largest loss and n C^2 >= m, they have all the weight: one
+row has it where m <= C^2.
+Letters: alpha = 1 is ERM.  rho by alpha is the radius of Hashimoto et al. (ICML 2018, https://arxiv.org/abs/1806.08010;
+from memory, their divergence has no factor 1/2).  Every group of a share of at least alpha of a batch is within the set
+of cvar, and for alpha <= 1/2 within that of chi2 (its divergence is (1/alpha - 1) / 2), so that no such group has a
+larger loss than what is minimised.
+Differs from the paper: none; as there, the worst rows of a batch stand for those of the data, which is biased.  Without
+its penalised forms and multilevel estimator.
+Differs from the authors' code: there the chi2 maximiser is found by bisection to a tolerance.  Of equal losses at the
+cut of cvar, which all weigh the same here, theirs takes those that the sort puts first.  ``variant: zeng`` of ``DRO``
+is the baseline "DRO" in the code of Zeng et al. (NeurIPS 2024), which sums the losses: a row weighs 1/sqrt(B), which is
+their sum where their lr and weight decay are our lr / sqrt(B) and weight decay sqrt(B).
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from fairrun.check import one_of, require
 from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, worst_fraction
+
+DIVERGENCES = ("cvar", "chi2")
 
 
 @dataclass(frozen=True)
@@ -52,3 +69,77 @@ class DRO:
 
         theta, opt, loss = descend(tail_risk, state.theta, state.opt, self.optimizer)  # 2
         return State(theta, opt), {"loss": loss}
+
+
+@dataclass(frozen=True)
+class DivergenceDRO:
+    """min over theta of the largest weighted loss, over row weights near equal ones."""
+
+    optimizer: Optimizer
+    alpha: PerRun  # share of the rows that a group has at least, in (0, 1]; 1 is ERM
+    divergence: str  # what bounds the weights: cvar, chi2
+    needs: ClassVar[frozenset[str]] = frozenset()
+    multiclass: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require(0 < self.alpha <= 1, "alpha", self.alpha, "in (0, 1]")
+        one_of("divergence", self.divergence, DIVERGENCES)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Rows of which a share ``alpha`` is one."""
+        return -int((1e-6 - 1 / self.alpha) // 1)  # 1 / (1 / 49) is 49, not 50
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta))
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the worst weights of the batch's rows."""
+        weights = cvar_weights if self.divergence == "cvar" else chi2_weights
+
+        def worst_risk(theta: Theta) -> Tensor:
+            losses = model.losses(theta, batch)  # [R, B]
+            q = weights(losses.detach(), self.alpha, batch.w)  # 1
+            return (q * losses).sum(-1)
+
+        theta, opt, loss = descend(worst_risk, state.theta, state.opt, self.optimizer)  # 2
+        return State(theta, opt), {"loss": loss}
+
+
+def cvar_weights(losses: Tensor, alpha: PerRun, w: Tensor) -> Tensor:
+    """The q of cvar for ``losses`` [R, B] of which those with ``w`` [R, B] 1 are real, ``alpha`` [R, 1] -> [R, B].
+
+    Where alpha m < 1 it is on the largest loss alone.
+    """
+    losses = losses.masked_fill(w == 0, -torch.inf)
+    num_rows = w.sum(-1, keepdim=True)
+    number = (alpha * num_rows).clamp(max=num_rows)  # of rows at the bound, not whole
+    last = number.ceil().long().clamp(min=1) - 1
+    cut = losses.sort(dim=-1, descending=True).values.gather(-1, last)
+    above, tied = ((losses > cut).to(w), (losses == cut).to(w))
+    rest = (number - above.sum(-1, keepdim=True)) / tied.sum(-1, keepdim=True)
+    return (above + rest * tied) / number
+
+
+def chi2_weights(losses: Tensor, alpha: PerRun, w: Tensor) -> Tensor:
+    """The q of chi2, in the same terms."""
+    real, m = w > 0, w.double().sum(-1, keepdim=True)
+    square = 1 + (1 / alpha.double() - 1).square()  # C^2
+    largest = losses.masked_fill(~real, -torch.inf).amax(-1, keepdim=True)
+    below = torch.where(real, losses - largest, 0.0).double()
+    spread = -below.amin(-1, keepdim=True)
+    v = below / torch.where(spread > 0, spread, 1.0)  # in [-1, 0]: q is the same for c v + d
+    top = v.masked_fill(~real, -2.0).sort(dim=-1, descending=True).values
+    k = torch.arange(1, v.shape[-1] + 1, dtype=v.dtype, device=v.device)
+    sums, squares = top.cumsum(-1), top.square().cumsum(-1)
+    # sum q^2 with eta at each loss, which falls with it; eta is where it is C^2 / m.  It is 0 / 0 at the largest loss
+    concentration = (squares - 2 * top * sums + k * top.square()) / (sums - k * top).square()
+    inside = (top == 0) | ((concentration > square / m) & (k <= m))
+    active = (v >= top.gather(-1, inside.sum(-1, keepdim=True).clamp(min=1) - 1)) & real
+    number = active.sum(-1, keepdim=True)
+    centred = torch.where(active, v - (v * active).sum(-1, keepdim=True) / number, 0.0)
+    variance = centred.square().sum(-1, keepdim=True) / number
+    excess = (number * square / m - 1).clamp(min=0)
+    slope = (excess / torch.where(variance > 0, variance, torch.inf)).sqrt()
+    return (active * (1 + slope * centred).clamp(min=0) / number).to(w)

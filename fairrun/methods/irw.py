@@ -120,18 +120,18 @@ class IRW:
             return (w * losses).sum(-1), losses
 
         theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 4
-        share = self._worst_off(losses, batch.w)
-        logs |= {"loss": mean(losses, batch.w), "worst_off_loss": (share * losses).sum(-1)}
-        logs |= {"weighted_rows": mean((w > 0).to(losses), batch.w), "alpha": self.alpha.expand(len(w), 1).squeeze(-1)}
-        return state._replace(theta=theta, opt=opt), logs
+        logs |= {"loss": mean(losses, batch.w), "weighted_rows": mean((w > 0).to(losses), batch.w)}
+        return state._replace(theta=theta, opt=opt), logs | {"alpha": self.alpha.squeeze(-1)}
 
     def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Every row's, [R, B], and what else to log."""
         n = batch.w.sum(-1, keepdim=True)
         if state.row_weights is None:
             rows = model.row_gradients(state.theta, batch, self.layers)
-            G = rows.combined(self._worst_off(rows.losses, batch.w))  # 1, 2
-            return normalised(rows.along(G).clamp(min=0) * batch.w, batch.w, self.normalise), {}  # 3
+            share = self._worst_off(rows.losses, batch.w)  # 1
+            gains = rows.along(rows.combined(share))  # 2
+            w = normalised(gains.clamp(min=0) * batch.w, batch.w, self.normalise)  # 3
+            return w, {"worst_off_loss": (share * rows.losses).sum(-1)}
         w = state.row_weights.gather(-1, batch.i) if self.scope == "reweighted" else 1.0
         return w * batch.w / n, {}
 
@@ -169,7 +169,7 @@ class IRWO(IRW):
         share = self._worst_off(rows.losses, kept)  # 1
         gains = (products * share.unsqueeze(1)).sum(-1)  # 2
         w = normalised(gains.clamp(min=0) * kept, kept, self.normalise)  # 3
-        return w, {"removed": removed.to(w)}
+        return w, {"worst_off_loss": (share * rows.losses).sum(-1), "removed": removed.to(w)}
 
     def _outliers(self, products: Tensor, real: Tensor) -> Tensor:
         """Which rows are left out, bool [R, B], by <g_i, g_j> [R, B, B]."""

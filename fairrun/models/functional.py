@@ -199,8 +199,10 @@ class LinearGradients:
 
     def gram(self) -> Tensor:
         """The sum over layers of (1 + <a_i, a_j>) <e_i, e_j>."""
-        products = [_products(layer, layer) for layer in self.layers.values()]
-        return torch.stack(products).sum(0) if len(products) > 1 else products[0]
+        first, *others = (_products(layer, layer) for layer in self.layers.values())
+        for products in others:
+            first += products
+        return first
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""Group resampling: rows drawn so that every group is seen as often, a baseline of many papers, e.g. Idrissi et al.
+(CLeaR 2022, https://arxiv.org/abs/2110.14503).
+
+minimise over theta  mean_g l_g(theta),  l_g the mean loss of group g, by plain ERM on the rows drawn
+
+    1  each epoch: N rows are drawn with replacement, a row of group g with a probability proportional to 1 / n_g
+    2  theta <- theta - lr grad mean_i l_i                       over a batch of them
+
+Letters: n_g is the number of training rows in group g; groups are ``group_by``.
+Differs from the paper: none that we know of; drawing the groups and then a row of each is the same.  Differs from the
+authors' code: not compared.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fairrun.check import one_of
+from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, group_mask, label_cells, mean, scaled
+
+
+@dataclass(frozen=True)
+class GroupResampling:
+    """min over theta of the mean loss of rows drawn evenly from the groups."""
+
+    optimizer: Optimizer
+    group_by: str  # the groups: s, the sensitive attribute; or sy, its cells with the label
+    needs: ClassVar[frozenset[str]] = frozenset({"s"})
+    multiclass: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        one_of("group_by", self.group_by, ("s", "sy"))
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """The optimizer's first state."""
+        return State(theta, self.optimizer.init(theta))
+
+    @torch.no_grad()
+    def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor]:
+        """What rows are drawn with."""
+        assert train.s is not None
+        cells, num_cells = train.s, train.num_groups
+        if self.group_by == "sy":
+            cells, num_cells = label_cells(train), train.num_classes * train.num_groups
+        sizes = (group_mask(cells, num_cells) * train.w.unsqueeze(1)).sum(-1)
+        return state, scaled(train.w, sizes.gather(-1, cells))  # 1
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the mean loss of the rows drawn."""
+
+        def risk(theta: Theta) -> Tensor:
+            return mean(model.losses(theta, batch), batch.w)
+
+        theta, opt, loss = descend(risk, state.theta, state.opt, self.optimizer)  # 2
+        return State(theta, opt), {"loss": loss}

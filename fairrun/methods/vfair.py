@@ -1,0 +1,93 @@
+"""VFair (Wang et al., "Towards Harmless Rawlsian Fairness Regardless of Demographic Prior", NeurIPS 2024).
+https://openreview.net/forum?id=7U5MwUS3Rw
+
+Make the losses of all rows alike, without harm to their mean: minimise the variance of the loss among the minima of it
+
+    1  mu <- the running mean of the loss;   sigma <- sqrt(mean_i (l_i - mu)^2)                 over a batch
+    2  g <- grad mean_i l_i;   f <- grad sigma = mean_i ((l_i - mu) / sigma) grad l_i
+    3  lam <- max(epsilon - <f, g> / <g, g>,  (mu - min_i l_i) / sigma,  0)
+    4  theta <- theta - lr (f + lam g)
+
+The first bound in 3 keeps <f + lam g, g> >= epsilon |g|^2: the mean falls.  By the second no row weighs less than 0 in
+f + lam g = mean_i ((l_i - mu) / sigma + lam) grad l_i, so no row's gradient is climbed to lower the variance.
+
+Sees no group.
+Letters: as theirs, but mu and sigma; ``decay`` is how much of mu stays from step to step.  mu is a constant in 2.
+Large epsilon is ERM, but for the length of its steps.
+Differs from the paper: we know its abstract and its code, not its text.
+Differs from the authors' code (wxqpxw/VFair): mu, there for tables the mean over all training rows anew at every step
+and for images a running mean that starts at 0 (decay 0.999), is a running mean that starts at the first batch's.  As
+found, theirs does not run for labels; the formulas above are its.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.check import require
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    backward,
+    flatten,
+    mean,
+    move,
+    scaled,
+    tracked,
+    unflatten,
+)
+
+TINY = torch.finfo(torch.float32).tiny
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, mu, and the number of losses that it is worth, both [R, 1]."""
+
+    theta: Theta
+    opt: Any
+    mu: Tensor
+    n: Tensor
+
+
+@dataclass(frozen=True)
+class VFair:
+    """min over theta of the variance of the loss, among the minima of its mean."""
+
+    optimizer: Optimizer
+    epsilon: PerRun  # how much of the step's descent is the mean loss's at least, >= 0; authors' code: 1
+    decay: PerRun  # of the running mean of the loss, in [0, 1); authors' code, images: 0.999
+    needs: ClassVar[frozenset[str]] = frozenset()
+    multiclass: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require(self.epsilon >= 0, "epsilon", self.epsilon, ">= 0")
+        require(0 <= self.decay < 1, "decay", self.decay, "in [0, 1)")
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """No loss seen."""
+        zero = torch.zeros_like(train.w[:, :1])
+        return State(theta, self.optimizer.init(theta), zero, zero)
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step that lowers the mean loss and, as far as that allows, its deviation."""
+        leaves = tracked(state.theta)
+        losses = model.losses(leaves, batch)
+        l = losses.detach()
+        loss = mean(l, batch.w)
+        n = 1 + self.decay * state.n
+        mu = torch.lerp(state.mu, loss.unsqueeze(-1), 1 / n)
+        sigma = mean((l - mu).square(), batch.w).sqrt().unsqueeze(-1)  # 1
+        share = batch.w / batch.w.sum(-1, keepdim=True)
+        f = flatten(backward(share * scaled(l - mu, sigma) * losses, leaves, keep=True))  # 2
+        g = flatten(backward(share * losses, leaves))
+        aligned = (f * g).sum(-1, keepdim=True) / g.square().sum(-1, keepdim=True).clamp(min=TINY)
+        least = l.masked_fill(batch.w == 0, torch.inf).amin(-1, keepdim=True)
+        lam = torch.maximum(self.epsilon - aligned, scaled(mu - least, sigma)).clamp(min=0)  # 3
+        direction = unflatten(f + lam * g, state.theta)
+        theta, opt = move(state.theta, direction, state.opt, self.optimizer)  # 4
+        return State(theta, opt, mu, n), {"loss": loss, "loss_deviation": sigma.squeeze(-1), "lam": lam.squeeze(-1)}
