@@ -182,9 +182,12 @@ def test_tangents_are_those_of_torch(shape):
     fast = accelerate(network)
     our_logits, our_pullback = fast.tangents({name: p.float() for name, p in theta.items()}, x.float())
     slope = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    layers, our_layers = pullback(slope), our_pullback(slope.float())
+    layers, our_layers = pullback.layers(slope), our_pullback.layers(slope.float())
     assert list(layers) == list(our_layers)
-    exact, ours = ((found[0], *sum(found[1].values(), ())) for found in ((logits, layers), (our_logits, our_layers)))
+    grads, our_grads = pullback.gradient(slope), our_pullback.gradient(slope.float())
+    assert grads.keys() == our_grads.keys() == theta.keys()
+    exact = (logits, *sum(layers.values(), ()), *grads.values())
+    ours = (our_logits, *sum(our_layers.values(), ()), *(our_grads[name] for name in grads))
     for v, u in zip(exact, ours, strict=True):
         torch.testing.assert_close(u.double(), v, rtol=0, atol=2e-6 * v.abs().max().item())
 

@@ -39,6 +39,7 @@ from fairrun.method import (
     PerRun,
     Theta,
     descend,
+    kth_smallest,
     mean,
     normalised,
     parts,
@@ -125,15 +126,14 @@ class IRW:
 
     def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Every row's, [R, B], and what else to log."""
-        n = batch.w.sum(-1, keepdim=True)
         if state.row_weights is None:
             rows = model.row_gradients(state.theta, batch, self.layers)
             share = self._worst_off(rows.losses, batch.w)  # 1
             gains = rows.along(rows.combined(share))  # 2
             w = normalised(gains.clamp(min=0) * batch.w, batch.w, self.normalise)  # 3
             return w, {"worst_off_loss": (share * rows.losses).sum(-1)}
-        w = state.row_weights.gather(-1, batch.i) if self.scope == "reweighted" else 1.0
-        return w * batch.w / n, {}
+        even = batch.w / batch.w.sum(-1, keepdim=True)
+        return (even if self.scope == "resampled" else even * state.row_weights.gather(-1, batch.i)), {}
 
     def _worst_off(self, losses: Tensor, real: Tensor) -> Tensor:
         """The weights of W's mean."""
@@ -184,7 +184,7 @@ class IRWO(IRW):
         """The square of DBSCAN's eps, [R, 1]."""
         if self.eps_rule == "fixed":
             return self.eps.square()
-        away = squares.topk(min(self.min_samples, squares.shape[-1]), largest=False).values[..., -1]
+        away = kth_smallest(squares, self.min_samples)
         away = away.masked_fill(real == 0, torch.inf).sort(-1).values
         place = (self.eps * real.sum(-1, keepdim=True) - 1e-6).ceil().long().clamp(min=1) - 1
         return (away.gather(-1, place) * (1 + ROUNDING)).clamp(min=SMALLEST_EPS**2)

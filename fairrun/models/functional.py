@@ -1,5 +1,6 @@
 """Networks as functions of a parameter dict with a leading run axis."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -18,7 +19,31 @@ class Layer(NamedTuple):
     e: Tensor  # [R, B, out] the loss's slope at its output
 
 
-Pullback = Callable[[Tensor], dict[str, Layer]]  # from the loss's slope at the logits, [R, B] or [R, B, C], to layers
+class Pullback(Protocol):
+    """From the slopes of the rows' losses at the logits, [R, B] or [R, B, C], to the parameters."""
+
+    def layers(self, slope: Tensor) -> dict[str, Layer]:
+        """Every linear layer's part of every row's gradient, by name and last to first."""
+        ...
+
+    def gradient(self, slope: Tensor) -> Theta:
+        """The gradient of the sum of the losses that have these slopes."""
+        ...
+
+
+@dataclass(frozen=True)
+class LinearPullback:
+    """Of layers as they are given."""
+
+    layers: Callable[[Tensor], dict[str, Layer]]
+
+    def gradient(self, slope: Tensor) -> Theta:
+        """Of each layer the sum over rows of a e^T, and of its bias of e."""
+        grads = {}
+        for name, (a, e) in self.layers(slope).items():
+            grads[f"{name}.weight"] = (a * e).sum(1).unsqueeze(-1) if e.shape[-1] == 1 else a.mT @ e
+            grads[f"{name}.bias"] = e.sum(1, keepdim=True)
+        return grads
 
 
 class Network(Protocol):
@@ -54,8 +79,8 @@ class Network(Protocol):
         ...
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
-        """The logits, and what gives the linear layers' parts of every row's gradient, by name and last to first.  None
-        for a network that is more than linear layers: forward-mode derivatives are taken instead.
+        """The logits, and the pullback to all parameters.  None for a network that is more than linear layers:
+        forward-mode derivatives are taken instead.
         """
         ...
 
@@ -71,6 +96,11 @@ def layer_names(depth: int, fairness_layers: int, fairness_position: int | None)
         *(f"fairness.{k}" for k in range(fairness_layers)),
         *(f"base.{k}" for k in after),
     ]
+
+
+def columns(slope: Tensor, h: Tensor) -> Tensor:
+    """The slopes at the logits, as those at the output of the layer of input ``h``, [R, B, 1 or C]."""
+    return slope if slope.dim() == h.dim() else slope.unsqueeze(-1)
 
 
 def outputs(num_classes: int) -> int:
@@ -124,14 +154,12 @@ class Classifier:
         if layers == "last":
             h = self.network.hidden(theta, batch.x, batch.masks)
             logits = classified(theta, h)
-            slope = _slope(logits, batch.y)
-            last = Layer(h, slope if slope.dim() == h.dim() else slope.unsqueeze(-1))
-            return LinearGradients(_losses(logits, batch.y), {"classifier": last})
-        found = self.network.tangents(theta, batch.x, batch.masks)
-        if found is None:
+            pullback: Pullback = LinearPullback(lambda slope: {"classifier": Layer(h, columns(slope, h))})
+        elif (found := self.network.tangents(theta, batch.x, batch.masks)) is not None:
+            logits, pullback = found
+        else:
             return AnyGradients(self.losses(theta, batch), self, theta, batch)
-        logits, pullback = found
-        return LinearGradients(_losses(logits, batch.y), pullback(_slope(logits, batch.y)))
+        return LinearGradients(_losses(logits, batch.y), _slope(logits, batch.y), pullback)
 
     def influence(
         self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
@@ -148,7 +176,7 @@ class Classifier:
         logits_val = logits_val.detach().requires_grad_()
         losses = loss(_losses(logits_val, val.y), torch.sigmoid(logits_val))
         (slope,) = torch.autograd.grad(losses.sum(), logits_val)
-        parts, parts_val = pullback(_slope(logits, batch.y)), pullback_val(slope)
+        parts, parts_val = pullback.layers(_slope(logits, batch.y)), pullback_val.layers(slope)
         kernel = sum(_products(parts_val[name], part) for name, part in parts.items())
         return weights @ kernel, losses.detach()
 
@@ -175,16 +203,17 @@ class LinearGradients:
     """``RowGradients`` of linear layers, from inputs and slopes: no row's gradient is made."""
 
     losses: Tensor
-    layers: dict[str, Layer]
+    slope: Tensor  # of the losses at the logits
+    pullback: Pullback
+
+    @functools.cached_property
+    def layers(self) -> dict[str, Layer]:
+        """By name."""
+        return self.pullback.layers(self.slope)
 
     def combined(self, w: Tensor) -> Theta:
-        """Of each layer a^T (w e), and of its bias the sum of w e."""
-        grads = {}
-        for name, (a, e) in self.layers.items():
-            pull = w.unsqueeze(-1) * e
-            grads[f"{name}.weight"] = (a * pull).sum(1).unsqueeze(-1) if e.shape[-1] == 1 else a.mT @ pull
-            grads[f"{name}.bias"] = pull.sum(1, keepdim=True)
-        return grads
+        """By an ordinary backward pass."""
+        return self.pullback.gradient(w * self.slope if w.dim() == self.slope.dim() else w.unsqueeze(-1) * self.slope)
 
     def along(self, direction: Theta) -> Tensor:
         """The sum over layers of <e_i, a_i direction>, as the layer itself would work on a_i."""

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import require
 from fairrun.method import Theta, uniform
-from fairrun.models.functional import Layer, Pullback, classified, dropout_mask, layer_names, outputs
+from fairrun.models.functional import Layer, LinearPullback, classified, columns, dropout_mask, layer_names, outputs
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,16 @@ class MLP:
         """The last hidden layer, [R, B, D] -> [R, B, width]; ``x`` for depth 0."""
         return self._inputs(theta, x, masks)[-1]
 
-    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback]:
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, LinearPullback]:
         """The logits, and the pullback to the linear layers."""
         inputs = self._inputs(theta, x, masks)
         return classified(theta, inputs[-1]), self.pullback(theta, inputs, masks)
 
-    def pullback(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> Pullback:
+    def pullback(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> LinearPullback:
         """By the ``inputs`` of the linear layers, first to last."""
 
         def layers(slope: Tensor) -> dict[str, Layer]:
-            e = slope if slope.dim() == inputs[-1].dim() else slope.unsqueeze(-1)
+            e = columns(slope, inputs[-1])
             found = {"classifier": Layer(inputs[-1], e)}
             for k, name in reversed(list(enumerate(self._hidden()))):
                 above = theta[f"{next(reversed(found))}.weight"]
@@ -102,7 +102,7 @@ class MLP:
                 found[name] = Layer(inputs[k], e)
             return found
 
-        return layers
+        return LinearPullback(layers)
 
     def _inputs(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...]) -> list[Tensor]:
         """Of every linear layer, first to last."""

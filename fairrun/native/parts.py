@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import one_of, require
 from fairrun.method import Theta
-from fairrun.models.functional import Pullback
+from fairrun.models.functional import Layer, Pullback
 from fairrun.models.mlp import MLP
 from fairrun.native.library import library
 from fairrun.optim import SGD, Adam, AdamState, SGDState
@@ -93,20 +93,20 @@ class NativeMLP:
         parameters = [theta[name] for name in self._names()]
         if torch.is_grad_enabled() or not _covers(x, parameters):
             return self.mlp.hidden(theta, x, masks)
-        return self._units(x, parameters)[1][-1]
+        _, activations, *_ = self._forward(x, parameters)
+        return self.units(activations)[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
         parameters = [theta[name] for name in self._names()]
         if not _covers(x, parameters):
             return self.mlp.tangents(theta, x, masks)
-        logits, units = self._units(x, parameters)
-        return logits, self.mlp.pullback(theta, [x, *units], ())
+        logits, *kept = self._forward(x, parameters)
+        return logits, _Pullback(self, theta, x, kept)
 
-    def _units(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The logits, and every hidden layer."""
-        logits, activations, *_ = self._forward(x, p)
-        return logits, [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
+    def units(self, activations: list[Tensor]) -> list[Tensor]:
+        """Every hidden layer, without its padding."""
+        return [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
 
     def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
         """The logits, and what a backward pass needs: the activations of each layer, [R, B, padded width], and the
@@ -129,6 +129,25 @@ class NativeMLP:
         )
         return logits, activations, *entries
 
+    def gradient(
+        self, x: Tensor, p: Sequence[Tensor], kept: Sequence[Any], g: Tensor, grads: Sequence[Tensor | None]
+    ) -> None:
+        """``grads`` <- the gradient at the parameters ``p``, for slopes ``g`` [R, B] at the logits; None is left out.
+
+        ``kept``: what ``_forward`` gave behind the logits.
+        """
+        activations, *entries = kept
+        g = g.contiguous()
+        self.kernels.mlp_gradient(
+            self._shape(x),
+            _long(x.stride(0)),
+            _pointer(g),
+            *_stacked(p),
+            _pointers(activations),
+            *map(_pointer, entries),
+            _pointers(grads),
+        )
+
     def _shape(self, x: Tensor) -> Any:
         runs, rows, features = x.shape
         numbers = [runs, rows, self.mlp.depth, features, *self.mlp._widths()]
@@ -136,6 +155,28 @@ class NativeMLP:
 
     def _names(self) -> list[str]:
         return [f"{layer}.{part}" for layer in (*self.mlp._hidden(), "classifier") for part in ("weight", "bias")]
+
+
+@dataclass(frozen=True)
+class _Pullback:
+    """Layers as ``MLP`` has them, and gradients by the kernels."""
+
+    native: NativeMLP
+    theta: Theta
+    x: Tensor
+    kept: Sequence[Any]
+
+    def layers(self, slope: Tensor) -> dict[str, Layer]:
+        """As ``MLP.pullback``."""
+        inputs = [self.x, *self.native.units(self.kept[0])]
+        return self.native.mlp.pullback(self.theta, inputs, ()).layers(slope)
+
+    def gradient(self, slope: Tensor) -> Theta:
+        """By the kernels."""
+        p = {name: self.theta[name] for name in self.native._names()}
+        grads = {name: torch.empty_like(q, memory_format=torch.contiguous_format) for name, q in p.items()}
+        self.native.gradient(self.x, list(p.values()), self.kept, slope, list(grads.values()))
+        return grads
 
 
 class _Logits(torch.autograd.Function):
@@ -161,17 +202,7 @@ class _Logits(torch.autograd.Function):
             torch.empty_like(q, memory_format=torch.contiguous_format) if need else None
             for q, need in zip(p, needed, strict=True)
         ]
-        activations, *entries = ctx.kept
-        g = g.contiguous()
-        ctx.native.kernels.mlp_gradient(
-            ctx.native._shape(x),
-            _long(x.stride(0)),
-            _pointer(g),
-            *_stacked(p),
-            _pointers(activations),
-            *map(_pointer, entries),
-            _pointers(grads),
-        )
+        ctx.native.gradient(x, p, ctx.kept, g, grads)
         return None, None, *grads
 
 
