@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from fairrun.job import load
+from fairrun.job import check_data, facts, load
 from fairrun.method import split
 from fairrun.train import CONF
 from tests.synthetic import built, config
@@ -165,3 +165,10 @@ def test_the_tasks_of_german_have_the_rates_of_the_authors_code(name, share):
     data = load(OmegaConf.to_container(config("experiment=mtaf/german"), resolve=True))
     y = torch.cat([table.y[:, data.tasks.index(name)] for table in data[:3]])
     assert (len(y), len(data.test.y)) == (1000, 200) and y.mean().item() == pytest.approx(share)
+
+
+def test_the_digits_preset_learns_ten_classes_in_two_groups():
+    cfg = OmegaConf.to_container(config("experiment=irw/digits"), resolve=True)
+    found = facts(load(cfg))
+    assert found["classes"] == list("0123456789") and found["groups"] == ["colour=green", "colour=red"]
+    check_data(cfg, found)
