@@ -85,7 +85,7 @@ def fit(
     progress is continued.
     """
     data = data.to(device, dtype)
-    num_runs, num_groups = len(seeds), len(data.groups)
+    num_runs, num_groups, num_classes = len(seeds), len(data.groups), data.num_classes
     answering = data.train.s.bincount(minlength=num_groups).tolist()
     methods = [informed(method, answering, seed) for method, seed in zip(methods, seeds, strict=True)]
     method = bind(methods, dtype, device)
@@ -100,10 +100,10 @@ def fit(
     theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
     train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
-    val = None if held_out is None else _padded(held_out, num_runs, num_groups)
-    whole = _whole(train, num_runs, num_groups)
+    val = None if held_out is None else _padded(held_out, num_runs, num_groups, num_classes)
+    whole = _whole(train, num_runs, num_groups, num_classes)
     state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
-    batches = _Batches(train, val, network, streams, batch_size, num_groups, sees_s, native)
+    batches = _Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
     known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
@@ -113,7 +113,7 @@ def fit(
     for epoch in range(first_epoch, epochs):
         method, weights = paced.at(epoch), None
         if hasattr(method, "start_epoch"):
-            rows = _padded(train, num_runs, num_groups)._replace(epoch=epoch)
+            rows = _padded(train, num_runs, num_groups, num_classes)._replace(epoch=epoch)
             state, weights = method.start_epoch(model, state, rows._replace(s=rows.s if sees_s else None))
         logs: list[dict[str, Tensor]] = []
         removals: list[Tensor] = []
@@ -202,11 +202,12 @@ class _Batches:
         streams: dict[str, list[Generator]],
         batch_size: int,
         num_groups: int,
+        num_classes: int,
         sees_s: bool,
         native: bool,
     ) -> None:
         self.table, self.val, self.network, self.streams = table, val, network, streams
-        self.num_groups, self.sees_s = num_groups, sees_s
+        self.num_groups, self.num_classes, self.sees_s = num_groups, num_classes, sees_s
         self.size = min(batch_size, len(table.y))
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs = len(streams["shuffle"])
@@ -232,6 +233,7 @@ class _Batches:
                 masks=self._masks(self.padded),
                 val=None if self.val is None else self.val._replace(masks=self._masks(self.val.y.shape[1])),
                 num_groups=self.num_groups,
+                num_classes=self.num_classes,
                 epoch=epoch,
             )
 
@@ -268,19 +270,19 @@ def _generator(seed: int, stream: int) -> Generator:
     return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
 
 
-def _whole(table: Table, num_runs: int, num_groups: int) -> Batch:
+def _whole(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
     """A table as one batch; every run sees the same rows."""
     i = torch.arange(len(table.y), device=table.y.device)
     w = table.y.new_ones(len(table.y))
     x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, table.y, i, w, table.s))
-    return Batch(x, y, i, w, s, num_groups=num_groups)
+    return Batch(x, y, i, w, s, num_groups=num_groups, num_classes=num_classes)
 
 
-def _padded(table: Table, num_runs: int, num_groups: int) -> Batch:
+def _padded(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
     """As ``_whole``, with rows of weight 0 behind those of the table."""
     more = -len(table.y) % ROWS_MULTIPLE
     padded = Table(F.pad(table.x, (0, 0, 0, more)), F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
-    batch = _whole(padded, num_runs, num_groups)
+    batch = _whole(padded, num_runs, num_groups, num_classes)
     return batch._replace(w=(batch.i < len(table.y)).to(table.y))
 
 
@@ -296,7 +298,7 @@ def _evaluate(network: Network, theta: Theta, data: Data, split: str, rates: lis
 
 @torch.no_grad()
 def predict(network: Network, theta: Theta, table: Table) -> Tensor:
-    """The logits of all rows of a split, [R, N]; of several tasks [R, N, T]."""
+    """The logits of all rows of a split, [R, N]; of several tasks [R, N, T], of C > 2 classes [R, N, C]."""
     return _logits(network, theta, table)[:, : len(table.y)]
 
 

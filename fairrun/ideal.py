@@ -12,10 +12,13 @@ STEP = 0.01  # between the differences of the front
 
 
 def ideal_area(runs: pd.DataFrame) -> float:
-    """The AOPAC of the ideal front of the runs' test labels, in [0, 1]; NaN where the records do not count labels, and
-    where the labels are at parity.
+    """The AOPAC of the ideal front of the runs' test labels, in [0, 1]; NaN where the records do not count labels of
+    two classes, and where the labels are at parity.
     """
-    return aopac(ideal_front(tuple(map(tuple, counts(runs)))), anchors(runs))
+    labels = anchors(runs)
+    if np.isnan(labels.max_dp):
+        return float("nan")
+    return aopac(ideal_front(tuple(map(tuple, counts(runs)))), labels)
 
 
 @functools.cache

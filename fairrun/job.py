@@ -29,15 +29,15 @@ from fairrun.check import (
     one_of,
     require,
 )
-from fairrun.data.table import Data
+from fairrun.data.table import Data, Table
 from fairrun.fit import Run, Schedule
 from fairrun.method import PerTask
-from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS
+from fairrun.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS, of_classes
 from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.postprocess import CONSTRAINTS
 from fairrun.privacy import informed
-from fairrun.results import dotted, method_name, versions
+from fairrun.results import by_class, dotted, method_name, versions
 from fairrun.selection import RULES, Metric, select
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def network(
 
 def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
     """The network of a configuration, by the facts of its data."""
-    return network(config, data["features"], len(data["tasks"]), data["categories"])
+    return network(config, data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
 
 
 def _no_remarks(epochs: int) -> list[str]:
@@ -233,20 +233,27 @@ def facts(data: Data) -> dict[str, Any]:
         of_tasks = {
             f"{task}/{split}": table.task(t) for t, task in enumerate(data.tasks) for split, table in splits.items()
         }
-    cells = {
-        key: [[int((t.s == g).sum()), int(t.y[t.s == g].sum())] for g in range(len(data.groups))]
-        for key, t in of_tasks.items()
-    }
+    cells = {key: _counted(table, len(data.groups), data.num_classes) for key, table in of_tasks.items()}
     return {
         "groups": data.groups,
         "tasks": list(data.tasks),
         "features": len(data.features),
         "categories": list(data.categories),
+        "classes": list(data.classes),
         "rows": rows,
-        "base_rates": cells,  # [rows, rows of class 1] of each group; of several tasks by "task/split"
+        "base_rates": cells,  # [rows, rows of class 1, of class 2, ...] of each group; of several tasks by "task/split"
         "exclusive": _exclusive(data),
         "data_sha256": data.sha256,
     }
+
+
+def _counted(table: Table, num_groups: int, num_classes: int) -> list[list[int]]:
+    """Of each group how many rows there are, and of class 1, class 2, and so on."""
+    cells = num_classes * table.s + table.y.long()
+    rows = cells.bincount(minlength=num_groups * num_classes).unflatten(0, (num_groups, num_classes))
+    rows[:, 0] = rows.sum(-1)
+    found: list[list[int]] = rows.tolist()
+    return found
 
 
 def _exclusive(data: Data) -> dict[str, int]:
@@ -265,6 +272,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     _check_batch_size(config["batch_size"], method)
     layers = list(model.init([torch.Generator()]))
     _check_tasks(config, method, layers, data)
+    if data["classes"]:
+        _check_classes(config, method, len(data["classes"]))
     _check_metric(config["metric"]["name"], data)
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
@@ -336,6 +345,21 @@ def _check_tasks(config: dict[str, Any], method: Any, layers: list[str], data: d
             require(len(value) == len(tasks), f"method.{field.name}", value, allowed)
 
 
+def _check_classes(config: dict[str, Any], method: Any, num_classes: int) -> None:
+    """That method, model, metric and decisions can be of more than two classes."""
+    given = f"{config['dataset'].get('label')!r} with {num_classes} classes"
+    two = f"a column with two values, and dataset.positive one of them: {type(method).__name__} learns two classes"
+    if not getattr(method, "multiclass", False):
+        raise InputError(f"dataset.label must be {two}, got {given}")
+    target = config["model"]["_target_"]
+    fields = [field.name for field in dataclasses.fields(class_of(target, "model"))]
+    require("num_classes" in fields, "model", target, f"a network of several classes (mlp, linear, cnn) for {given}")
+    names = [metric.__name__ for metric in of_classes(METRICS, num_classes)]
+    name, constraint = config["metric"]["name"], config["postprocess"]
+    require(name in names, "metric.name", name, f"one of {', '.join(names)} for {given}")
+    require(constraint is None, "postprocess", constraint, f"null for {given}")
+
+
 def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:
     if not any(name.startswith("fairness") for name in layers):
         method = config["method"]["_target_"].rpartition(".")[2]
@@ -389,15 +413,15 @@ def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
     wanted = config["dataset"].get("split", {}).get("balanced", "?")  # a plugin's data set may have no such key
     cells = data["base_rates"]["balanced"]
     _refuse_empty_cells(f"dataset.split.balanced={wanted} needs training rows", data["groups"], cells)
-    for group, (rows, positive) in zip(data["groups"], cells, strict=True):
-        for label, number in enumerate((rows - positive, positive)):
+    for group, cell in zip(data["groups"], cells, strict=True):
+        for label, number in enumerate(by_class(cell)):
             if wanted != "?" and number < wanted:
                 _say(f"dataset.split.balanced={wanted}: {group!r} with label {label} has {number}, half of its rows")
 
 
 def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]]) -> None:
-    for group, (rows, positive) in zip(groups, cells, strict=True):
-        for label, number in enumerate((rows - positive, positive)):
+    for group, cell in zip(groups, cells, strict=True):
+        for label, number in enumerate(by_class(cell)):
             if number == 0:
                 missing = f"{group!r} with label {label}"
                 raise InputError(f"{what} of every group and label, got none of {missing}; merge or drop the group")

@@ -313,9 +313,9 @@ def scaled(v: Tensor, length: Tensor) -> Tensor:
 
 
 def label_cells(batch: Batch) -> Tensor:
-    """The cell of sensitive attribute and label that each row is in, 2 s + y in {0..2S-1}, [R, B]."""
+    """The cell of sensitive attribute and label that each row is in, C s + y in {0..CS-1}, [R, B]."""
     assert batch.s is not None
-    return 2 * batch.s + batch.y.long()
+    return batch.num_classes * batch.s + batch.y.long()
 
 
 def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any:

@@ -1,9 +1,10 @@
 """Accuracy and fairness of R runs on one split, named as in fairlearn.
 
 Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  A decision is 1 where the
-probability is above 0.5; of several tasks some metrics are also given at the threshold of ``matched``.  Differences are
-largest minus smallest over the groups that have a row to count, so they are symmetric in the groups; with one such
-group they are 0, with none NaN.  A rate over no rows is NaN.
+probability is above 0.5; of several tasks some metrics are also given at the threshold of ``matched``.  Of C > 2
+classes the decision is the most probable one, and of the metrics there are those that are not of ``TWO_CLASSES``.
+Differences are largest minus smallest over the groups that have a row to count, so they are symmetric in the groups;
+with one such group they are 0, with none NaN.  A rate over no rows is NaN.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,51 +24,73 @@ NUM_BINS = 15  # of the calibration error, of equal width
 class Outcome(NamedTuple):
     """What R runs say about the N rows of a split, and the counts that rates are made of, exact in any order."""
 
-    logits: Tensor  # [R, N]
-    p: Tensor  # [R, N] float64, probability of class 1
+    logits: Tensor  # [R, N]; of C > 2 classes [R, N, C]
+    p: Tensor  # [R, N] float64, probability of class 1; of C > 2 classes of each, [R, N, C]
+    losses: Tensor  # [R, N] float64, cross-entropy in nats
     y: Tensor  # [N] float64
     s: Tensor  # [N]
-    rows: Tensor  # [S, 2] float64, number of rows of each group and label
-    selected: Tensor  # [R, S, 2] float64, how many of them are decided 1
+    rows: Tensor  # [S, C] float64, number of rows of each group and label
+    correct: Tensor  # [R, S, C] float64, how many of them are decided right
+
+
+Metric = Callable[[Outcome], Tensor]
 
 
 def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """``logits`` [R, M] with M >= N; columns past N are padding (elementwise functions round by position, which padding
-    fixes).
+    """``logits`` [R, M], of C > 2 classes [R, M, C], with M >= N; rows past N are padding (elementwise functions round
+    by position, which padding fixes).
     """
+    if logits.dim() > 2:
+        return _outcome_of_classes(logits, table, num_groups)
     num_rows = len(table.y)
     p = torch.sigmoid(logits.double())[:, :num_rows]
-    logits = logits[:, :num_rows]
-    decisions = (logits > 0).float()  # sums of 0 and 1 are exact in float32 up to 2^24
-    return Outcome(logits, p, *_counted(decisions, table.y, table.s, num_groups))
+    logits, y = logits[:, :num_rows], table.y.double()
+    losses = F.binary_cross_entropy_with_logits(logits.double(), y.expand_as(p), reduction="none")
+    return Outcome(logits, p, losses, y, table.s, *_counted((logits > 0) == (y == 1), y, table.s, num_groups, 2))
+
+
+def _outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
+    """The first of equally probable classes is decided for."""
+    num_rows, num_classes = len(table.y), logits.shape[-1]
+    log_p = torch.log_softmax(logits.double(), dim=-1)[:, :num_rows]
+    logits, y = logits[:, :num_rows], table.y.long()
+    losses = -log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1)
+    counted = _counted(logits.argmax(-1) == y, y, table.s, num_groups, num_classes)
+    return Outcome(logits, log_p.exp(), losses, table.y.double(), table.s, *counted)
 
 
 def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
     """Decisions that are 1 with probability ``p`` [R, N] float64, each row's apart: counts are expected values, and a
-    row's score is its ``p``.
+    row's score is its ``p``.  There is no loss: NaN.
     """
-    return Outcome(p, p, *_counted(p, table.y, table.s, num_groups))
+    y = table.y.double()
+    counted = _counted(torch.where(y == 1, p, 1 - p), y, table.s, num_groups, 2)
+    return Outcome(p, p, torch.full_like(p, torch.nan), y, table.s, *counted)
 
 
-def _counted(decisions: Tensor, y: Tensor, s: Tensor, num_groups: int) -> tuple[Tensor, ...]:
-    """Labels and groups, the number of rows, and how many are decided 1, by ``decisions`` [R, N] in [0, 1]."""
-    cells = F.one_hot(2 * s + y.long(), 2 * num_groups).to(decisions)  # [N, 2S]
-    rows, selected = cells.sum(0).double(), (decisions @ cells).double()
-    shape = (num_groups, 2)
-    return y.double(), s, rows.unflatten(0, shape), selected.unflatten(1, shape)
+def _counted(correct: Tensor, y: Tensor, s: Tensor, num_groups: int, num_classes: int) -> tuple[Tensor, Tensor]:
+    """How many rows there are of each group and label, and how many are decided right, by ``correct`` [R, N], bool or
+    probabilities.
+    """
+    correct = correct if correct.is_floating_point() else correct.float()  # sums of 0 and 1 are exact up to 2^24
+    shape = (num_groups, num_classes)
+    cells = F.one_hot(num_classes * s + y.long(), num_groups * num_classes).to(correct)  # [N, SC]
+    return cells.sum(0).double().unflatten(0, shape), (correct @ cells).double().unflatten(1, shape)
 
 
 def accuracy(o: Outcome) -> Tensor:
     """P(y_pred = y), in [0, 1], higher is better."""
-    return _correct(o).sum((1, 2)) / o.rows.sum()
+    return o.correct.sum((1, 2)) / o.rows.sum()
 
 
 def balanced_accuracy(o: Outcome) -> Tensor:
-    """Mean of the true positive and the true negative rate, in [0, 1], higher is better; NaN with one class.
+    """Mean over classes of the share of their rows that is decided right, in [0, 1], higher is better; NaN where a
+    class has no row.
 
-    What some papers call AUC, computed from hard labels, is this: a curve with one corner.
+    What some papers call AUC, computed from hard labels, is this of two classes, the mean of the true positive and the
+    true negative rate: a curve with one corner.
     """
-    return (_correct(o).sum(1) / o.rows.sum(0)).mean(-1)
+    return (o.correct.sum(1) / o.rows.sum(0)).mean(-1)
 
 
 def roc_auc(o: Outcome) -> Tensor:
@@ -90,16 +113,16 @@ def _area(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def log_loss(o: Outcome) -> Tensor:
-    """Mean binary cross-entropy in nats, >= 0, lower is better."""
-    return _losses(o).mean(-1)
+    """Mean cross-entropy in nats, >= 0, lower is better."""
+    return o.losses.mean(-1)
 
 
 def loss_variance(o: Outcome) -> Tensor:
-    """Variance over rows of the binary cross-entropy (unbiased), >= 0, 0 where every row has the same loss; lower is
+    """Variance over rows of the cross-entropy (unbiased), >= 0, 0 where every row has the same loss; lower is
     held to be better by methods that know no groups.  NaN over one row.
     """
-    losses = _losses(o)
-    return (losses - losses.mean(-1, keepdim=True)).square().sum(-1) / (losses.shape[-1] - 1)
+    deviations = o.losses - o.losses.mean(-1, keepdim=True)
+    return deviations.square().sum(-1) / (o.losses.shape[-1] - 1)
 
 
 def worst_tenth_loss(o: Outcome) -> Tensor:
@@ -112,7 +135,7 @@ def worst_tenth_loss(o: Outcome) -> Tensor:
 
 def selection_rate(o: Outcome) -> Tensor:
     """P(y_pred = 1), in [0, 1]."""
-    return o.selected.sum((1, 2)) / o.rows.sum()
+    return _selected(o).sum((1, 2)) / o.rows.sum()
 
 
 def expected_calibration_error(o: Outcome) -> Tensor:
@@ -176,7 +199,7 @@ def balanced_accuracy_difference(o: Outcome) -> Tensor:
 
 
 def worst_group_balanced_accuracy(o: Outcome) -> Tensor:
-    """Smallest balanced accuracy (AUC of hard labels in some papers) of a group that has both classes, in [0, 1],
+    """Smallest balanced accuracy (AUC of hard labels in some papers) of a group that has all classes, in [0, 1],
     higher is better.
     """
     return _lowest(group_balanced_accuracy(o))
@@ -184,27 +207,27 @@ def worst_group_balanced_accuracy(o: Outcome) -> Tensor:
 
 def group_accuracy(o: Outcome) -> Tensor:
     """P(y_pred = y | s), [R, S]."""
-    return _correct(o).sum(-1) / o.rows.sum(-1)
+    return o.correct.sum(-1) / o.rows.sum(-1)
 
 
 def group_balanced_accuracy(o: Outcome) -> Tensor:
-    """(P(y_pred = 1 | s, y = 1) + P(y_pred = 0 | s, y = 0)) / 2, [R, S]; NaN where the group lacks a class."""
-    return (_correct(o) / o.rows).mean(-1)
+    """Mean over classes c of P(y_pred = c | s, y = c), [R, S]; NaN where the group lacks a class."""
+    return (o.correct / o.rows).mean(-1)
 
 
 def group_selection_rate(o: Outcome) -> Tensor:
     """P(y_pred = 1 | s), [R, S]."""
-    return o.selected.sum(-1) / o.rows.sum(-1)
+    return _selected(o).sum(-1) / o.rows.sum(-1)
 
 
 def group_true_positive_rate(o: Outcome) -> Tensor:
     """P(y_pred = 1 | s, y = 1), [R, S]."""
-    return o.selected[..., 1] / o.rows[:, 1]
+    return o.correct[..., 1] / o.rows[:, 1]
 
 
 def group_false_positive_rate(o: Outcome) -> Tensor:
     """P(y_pred = 1 | s, y = 0), [R, S]."""
-    return o.selected[..., 0] / o.rows[:, 0]
+    return _selected(o)[..., 0] / o.rows[:, 0]
 
 
 def group_expected_calibration_error(o: Outcome) -> Tensor:
@@ -212,7 +235,7 @@ def group_expected_calibration_error(o: Outcome) -> Tensor:
     return _calibration_error(o, o.s, len(o.rows))
 
 
-METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
+METRICS: tuple[Metric, ...] = (
     accuracy,
     balanced_accuracy,
     roc_auc,
@@ -233,6 +256,21 @@ METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
     balanced_accuracy_difference,
     worst_group_balanced_accuracy,
 )
+TWO_CLASSES = (  # metrics of two classes only
+    roc_auc,
+    selection_rate,
+    expected_calibration_error,
+    demographic_parity_difference,
+    soft_demographic_parity_difference,
+    equal_opportunity_difference,
+    false_positive_rate_difference,
+    equalized_odds_difference,
+    average_equalized_odds_difference,
+    group_selection_rate,
+    group_true_positive_rate,
+    group_false_positive_rate,
+    group_expected_calibration_error,
+)
 MATCHED = (accuracy, false_positive_rate_difference, equal_opportunity_difference)  # of several tasks, besides 0.5
 LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a row of; without, the group does not count
     "equal_opportunity_difference": (1,),
@@ -240,7 +278,7 @@ LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a r
     "equalized_odds_difference": (0, 1),
     "average_equalized_odds_difference": (0, 1),
 }
-GROUP_METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
+GROUP_METRICS: tuple[Metric, ...] = (
     group_accuracy,
     group_balanced_accuracy,
     group_selection_rate,
@@ -252,16 +290,22 @@ GROUP_METRICS: tuple[Callable[[Outcome], Tensor], ...] = (
 
 def evaluate(o: Outcome) -> dict[str, Tensor]:
     """Every metric by name, [R], every group metric by "name/s=g"; NaN for a run with a logit that is not finite."""
-    values = {metric.__name__: metric(o) for metric in METRICS}
-    for metric in GROUP_METRICS:
+    num_classes = o.rows.shape[-1]
+    values = {metric.__name__: metric(o) for metric in of_classes(METRICS, num_classes)}
+    for metric in of_classes(GROUP_METRICS, num_classes):
         for g, value in enumerate(metric(o).unbind(-1)):
             values[f"{metric.__name__.removeprefix('group_')}/s={g}"] = value
     return _known(o, values)
 
 
+def of_classes(metrics: Sequence[Metric], num_classes: int) -> list[Metric]:
+    """Those of ``metrics`` that a label of so many classes has."""
+    return [metric for metric in metrics if num_classes == 2 or metric not in TWO_CLASSES]
+
+
 def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
     """NaN for a run with a logit that is not finite."""
-    known = o.logits.isfinite().all(-1)
+    known = o.logits.isfinite().flatten(1).all(-1)
     return {name: torch.where(known, value, torch.nan) for name, value in values.items()}
 
 
@@ -273,7 +317,8 @@ def matched(o: Outcome, rate: float) -> Outcome:
     """
     below = max(0, int((1 - rate) * len(o.y)) - 1)
     threshold = o.p.kthvalue(below + 1, dim=-1, keepdim=True).values
-    return Outcome(o.logits, o.p, *_counted((o.p >= threshold).float(), o.y, o.s, len(o.rows)))
+    _, correct = _counted((o.p >= threshold) == (o.y == 1), o.y, o.s, *o.rows.shape)
+    return o._replace(correct=correct)
 
 
 def evaluate_tasks(
@@ -300,14 +345,9 @@ def of_task(name: str, task: str) -> str:
     return f"{metric}/{task}{slash}{group}"
 
 
-def _losses(o: Outcome) -> Tensor:
-    """Every row's binary cross-entropy in nats, [R, N]."""
-    return F.binary_cross_entropy_with_logits(o.logits.double(), o.y.expand_as(o.p), reduction="none")
-
-
-def _correct(o: Outcome) -> Tensor:
-    """How many rows of each group and label are decided right, [R, S, 2]."""
-    return torch.stack([o.rows[:, 0] - o.selected[..., 0], o.selected[..., 1]], dim=-1)
+def _selected(o: Outcome) -> Tensor:
+    """How many rows of each group and of two labels are decided 1, [R, S, 2]."""
+    return torch.stack([o.rows[:, 0] - o.correct[..., 0], o.correct[..., 1]], dim=-1)
 
 
 def _lowest(rates: Tensor) -> Tensor:

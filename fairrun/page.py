@@ -16,7 +16,7 @@ from fairrun.chart import chart
 from fairrun.multitask import Multitask
 from fairrun.multitask import captioned as captioned_tasks
 from fairrun.pareto import RESULTS
-from fairrun.results import read
+from fairrun.results import by_class, read
 from fairrun.tables import UNKNOWN, captioned, collapse_note, over_seeds_note
 from fairrun.tradeoff import Tradeoff, value, words
 
@@ -107,10 +107,17 @@ def _facts(trade: Tradeoff) -> list[Cells]:
     record = _record(trade)
     tables = [_cells(pd.DataFrame([{k: f"{v:,}" for k, v in record.get("rows", {}).items()}]), "Rows")]
     groups = pd.DataFrame({"group": record.get("groups", [])})
-    for split, counts in record.get("base_rates", {}).items():
-        groups[f"{split} rows"] = [f"{rows:,}" for rows, _ in counts]
-        groups[f"{split} positive"] = [f"{positive / rows:.1%}" if rows else UNKNOWN for rows, positive in counts]
-    tables.append(_cells(groups, "Groups, and the share of positive labels in each"))
+    rates = record.get("base_rates", {})
+    classes = record.get("classes", [])
+    for split, counts in rates.items():
+        groups[f"{split} rows"] = [f"{rows:,}" for rows, *_ in counts]
+        if not classes:
+            groups[f"{split} positive"] = [f"{positive / rows:.1%}" if rows else UNKNOWN for rows, positive in counts]
+    tables.append(_cells(groups, "Groups" if classes else "Groups, and the share of positive labels in each"))
+    if classes:
+        cells = {split: zip(*map(by_class, counts), strict=True) for split, counts in rates.items()}
+        labels = {f"{split} rows": [f"{sum(of_class):,}" for of_class in of_split] for split, of_split in cells.items()}
+        tables.append(_cells(pd.DataFrame({"class": classes} | labels), "Classes"))
     details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {
         "SHA-256 of the table": record.get("data_sha256", "unknown")
     }

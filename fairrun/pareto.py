@@ -21,8 +21,8 @@ RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_r
 class Anchors(NamedTuple):
     """What the labels of the test rows alone say; NaN where the records do not tell."""
 
-    majority: float  # accuracy of always deciding for the more frequent label
-    max_dp: float  # demographic parity difference of the labels, that of a perfect classifier
+    majority: float  # accuracy of always deciding for the most frequent label
+    max_dp: float  # demographic parity difference of the labels, that of a perfect classifier; NaN of several classes
 
 
 def settings(frame: pd.DataFrame) -> list[str]:
@@ -134,8 +134,8 @@ def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, 
 
 
 def counts(runs: pd.DataFrame) -> list[list[int]]:
-    """[rows, positive rows] of each group that has test rows, from ``base_rates.test``; empty without it or if the
-    runs' labels differ.
+    """[rows, positive rows] of each group that has test rows, of several classes [rows, rows of class 1, 2, ...], from
+    ``base_rates.test``; empty without it or if the runs' labels differ.
     """
     cells = [cell for cell in runs.get("base_rates.test", []) if isinstance(cell, list)]
     if not cells or any(cell != cells[0] for cell in cells):
@@ -146,14 +146,15 @@ def counts(runs: pd.DataFrame) -> list[list[int]]:
 def anchors(runs: pd.DataFrame) -> Anchors:
     """From the test labels' ``counts``; NaN without them.
 
-    majority = max(P(y = 1), P(y = 0)); max_dp = largest minus smallest P(y = 1 | s).
+    majority = max_c P(y = c); max_dp = largest minus smallest P(y = 1 | s).
     """
     cells = counts(runs)
     if not cells:
         return Anchors(float("nan"), float("nan"))
-    rows, positive = np.array(cells, dtype=float).T
-    rate = positive.sum() / rows.sum()
-    return Anchors(float(max(rate, 1 - rate)), float(np.ptp(positive / rows)))
+    rows, *others = np.array(cells, dtype=float).T
+    rates = [one.sum() / rows.sum() for one in others]
+    max_dp = float(np.ptp(others[0] / rows)) if len(others) == 1 else float("nan")
+    return Anchors(float(max(1 - sum(rates), *rates)), max_dp)
 
 
 def hypervolume(points: np.ndarray, reference: tuple[float, float], *, greater_is_better: bool = False) -> float:

@@ -340,7 +340,8 @@ def areas_as_text(trade: Tradeoff) -> list[Table]:
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
     reference = ", ".join(f"{number:.4g}" for number in trade.reference)
     table = tables.methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])
-    caption = f"hypervolume: reference (accuracy, metric) = ({reference}); / ideal: share of the best front's AOPAC"
+    caption = f"hypervolume: reference (accuracy, metric) = ({reference})"
+    caption += "; / ideal: share of the best front's AOPAC" * ("aopac" in trade.areas)
     short = table.map(lambda cell: re.sub(LEADING_ZERO, ".", cell))
     found = [_rich(short, title, caption)]
     others = tables.quoted_table(trade)

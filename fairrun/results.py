@@ -13,7 +13,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ def load(folder: Path | str) -> pd.DataFrame:
 
     Columns: ``folder``, ``status`` (finished, failed, or corrupt: a file that cannot be read, whose other columns are
     empty), ``failure`` (why, or None), the chosen groups (``method``, ``dataset``, ``model``, ``metric``), the config
-    by dotted key (``method.lam``, ``seed``), ``base_rates.<split>`` (rows, and rows of class 1, of each group) and the
-    metrics of the chosen epoch by split (``test/accuracy``).  Raises ``InputError`` where there is no record.
+    by dotted key (``method.lam``, ``seed``), ``base_rates.<split>`` (of each group rows, and rows of class 1, 2, ...)
+    and the metrics of the chosen epoch by split (``test/accuracy``).  Raises ``InputError`` where there is no record.
     """
     paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
     if not paths:
@@ -89,6 +89,12 @@ def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
     """The method of a run, with its post-processing: "erm + demographic_parity thresholds"."""
     constraint = config.get("postprocess")
     return choices["method"] if constraint is None else f"{choices['method']} + {constraint} thresholds"
+
+
+def by_class(cell: Sequence[int]) -> list[int]:
+    """The rows of each class, from an entry of ``base_rates``: all rows, and those of class 1, 2, ..."""
+    rows, *others = cell
+    return [rows - sum(others), *others]
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -145,7 +145,7 @@ def train(task: Task) -> Trained | Failure:
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
         publish(task.work, task.name, 0, math.nan)
-        model = network(config, len(data.features), len(data.tasks), data.categories)
+        model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
         runs = fit(
             model,
             [build(config["method"], "method") for config in task.configs],

@@ -10,7 +10,7 @@ from fairrun.pairs import SIDES
 from fairrun.pareto import aopac, chosen
 from fairrun.quoted import KINDS
 from fairrun.relative import tasks
-from fairrun.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, describe, share, value, words
+from fairrun.tradeoff import AOPAC, ORACLE, Tradeoff, describe, share, value, words
 
 Captioned = tuple[str, pd.DataFrame, str]  # kind, rows, caption
 UNKNOWN = "-"
@@ -41,7 +41,7 @@ def methods_table(trade: Tradeoff) -> pd.DataFrame:
     for prefix, split in (("", "validation"), (ORACLE, "test (oracle)"))[: 1 + trade.test_oracle]:
         for _, row in trade.methods.iterrows():
             cells = {"method": row["method"], "chosen on": split, "seeds": str(row["seeds"])}
-            cells |= {AREA_WORDS[name]: estimate(row, prefix + name, digits=4) for name in AREAS}
+            cells |= {AREA_WORDS[name]: estimate(row, prefix + name, digits=4) for name in trade.areas}
             if not prefix:
                 cells["settings on front"] = f"{row['chosen']} of {row['settings']}"
                 cells |= {"most accurate": row["most_accurate"] or UNKNOWN, "fairest": row["fairest"] or UNKNOWN}
@@ -142,11 +142,15 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
     if anchors.majority == anchors.majority:
         methods += (
             f"Hypervolume: accuracy and {metric}, reference point accuracy {anchors.majority:.4f} (the majority's) and "
-            f"{metric} {worst:g}. AOPAC: area over the parity-accuracy curve between the majority's accuracy and "
-            f"the labels' demographic parity difference {anchors.max_dp:.4f}, on hard decisions "
-            f"({words(AOPAC['aopac'])}) and on soft ones ({words(AOPAC['soft_aopac'])}); / ideal: its share of the "
-            f"area {trade.ideal:.4f} of the best front that the labels allow."
+            f"{metric} {worst:g}."
         )
+        if "aopac" in trade.areas:
+            methods += (
+                f" AOPAC: area over the parity-accuracy curve between the majority's accuracy and "
+                f"the labels' demographic parity difference {anchors.max_dp:.4f}, on hard decisions "
+                f"({words(AOPAC['aopac'])}) and on soft ones ({words(AOPAC['soft_aopac'])}); / ideal: its share of the "
+                f"area {trade.ideal:.4f} of the best front that the labels allow."
+            )
     else:
         methods += "Areas are unknown: the records do not give one rate of positive labels for each group."
     if trade.test_oracle:

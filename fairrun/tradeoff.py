@@ -57,6 +57,12 @@ class Tradeoff:
         return self.metric in AOPAC.values() and self.anchors.majority == self.anchors.majority
 
     @property
+    def areas(self) -> list[str]:
+        """Of ``AREAS`` those of a label with so many classes: AOPAC is of two."""
+        several = self.anchors.majority == self.anchors.majority and self.anchors.max_dp != self.anchors.max_dp
+        return ["hypervolume"] if several else list(AREAS)
+
+    @property
     def heading(self) -> str:
         """The metric in words, with what is taken of a setting's seeds unless that is the mean."""
         if self.over_seeds == "mean":

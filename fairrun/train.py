@@ -185,11 +185,13 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     table.add_column("metric")
     for split in ("val", "test"):
         table.add_column(split, justify="right")
-    for name in dict.fromkeys(("accuracy", "roc_auc", "worst_group_accuracy", job.config["metric"]["name"])):
+    shown = dict.fromkeys(("accuracy", "roc_auc", "worst_group_accuracy", job.config["metric"]["name"]))
+    for name in (name for name in shown if f"test/{name}" in metrics):
         table.add_row(name, *(f"{metrics[f'{split}/{name}']:.4f}" for split in ("val", "test")))
     tasks = record.get("tasks", [])
     per_group = Table(title="test rows by group" + (", mean over tasks" if tasks else ""))
-    names = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
+    rates = () if record.get("classes") else ("selection_rate", "true_positive_rate", "false_positive_rate")
+    names = ("accuracy", *rates)
     for name in ("group", *names):
         per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
     for g, group in enumerate(record["groups"]):

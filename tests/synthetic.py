@@ -71,6 +71,18 @@ def data_of_tasks(num_tasks: int = 3, num_groups: int = 3) -> Data:
     return one._replace(**tables, tasks=[f"task{t}" for t in range(num_tasks)])
 
 
+def data_of_classes(num_classes: int = 3, num_groups: int = 3) -> Data:
+    """The rows of ``data`` with a label of several classes, that features and group tell."""
+    two = data(num_groups)
+    tables = {}
+    for k, split in enumerate(("train", "val", "test")):
+        rows = getattr(two, split)
+        noise = 0.3 * torch.randn(len(rows.y), generator=torch.Generator().manual_seed(k), dtype=torch.float64)
+        y = (rows.x[:, 0] + rows.x[:, 1] + noise).div(1.2).round().clamp(0, num_classes - 1)
+        tables[split] = rows._replace(y=y)
+    return two._replace(**tables, classes=[f"class {c}" for c in range(num_classes)])
+
+
 def data(num_groups: int = 3) -> Data:
     """150 train rows, which 32 do not divide, and odd numbers of validation and test rows."""
     train, val, test = (table(n, seed, num_groups) for seed, n in enumerate((150, 61, 83)))

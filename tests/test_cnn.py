@@ -29,7 +29,7 @@ EVERY_TYPE = pytest.mark.parametrize("kind", TYPES)
 
 def cnn(**changes):
     small = {"channels": 2, "filters": 4, "depth": 2, "groups": 2, "fairness_layers": 1, "dropout": 0.0}
-    return CNN(**{"num_features": 2 * 7 * 7, "fairness_type": "conv"} | small | changes)
+    return CNN(**{"num_features": 2 * 7 * 7, "num_classes": 2, "fairness_type": "conv"} | small | changes)
 
 
 def rows(num_runs, num_rows=5):
@@ -87,6 +87,17 @@ def test_logits_and_gradients_are_those_of_a_torch_module_for_every_run(kind):
         for mine, parameter in zip(as_torch(grads, r), net.parameters(), strict=True):
             torch.testing.assert_close(mine, parameter.grad, rtol=1e-10, atol=1e-10)
     assert all(grad.any() for name, grad in grads.items() if name.startswith("fairness"))
+
+
+def test_several_classes_have_a_logit_each():
+    network, x = cnn(num_classes=4), rows(2)
+    theta = distinct(network.init(generators(2)))
+    two = {name: p for name, p in theta.items() if not name.startswith("classifier")}
+    logits = network.logits(theta, x)
+    assert logits.shape == (2, 5, 4)
+    for c in range(4):
+        one = {f"classifier.{part}": theta[f"classifier.{part}"][..., c : c + 1] for part in ("weight", "bias")}
+        torch.testing.assert_close(logits[..., c], cnn().logits(two | one, x))
 
 
 @EVERY_TYPE

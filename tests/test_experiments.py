@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from fairrun.job import facts, load
+from fairrun.job import check_data, facts, load
 from fairrun.method import split
 from fairrun.train import CONF
 from tests.synthetic import built, config
@@ -189,7 +189,7 @@ def test_an_irw_preset_holds_what_is_known_of_the_protocol(name, method):
 
 
 def test_every_irw_preset_is_checked():
-    assert {path.stem for path in (Path(CONF) / "experiment" / "irw").glob("*.yaml")} == set(IRW)
+    assert {path.stem for path in (Path(CONF) / "experiment" / "irw").glob("*.yaml")} == {*IRW, "digits"}
 
 
 # Rows of training and validation, and of the test; their shares of women, of men, who are Black, and of the others
@@ -215,3 +215,10 @@ def test_the_outliers_of_the_irw_preset_are_a_tenth_of_the_training_rows():
     assert data.outliers.sum() == round(0.1 * len(data.train.y))
     kinds = config("experiment=irw/outliers", "dataset.outliers.kind=null")
     assert load(OmegaConf.to_container(kinds, resolve=True)).outliers is None
+
+
+def test_the_digits_preset_learns_ten_classes_in_two_groups():
+    cfg = OmegaConf.to_container(config("experiment=irw/digits"), resolve=True)
+    found = facts(load(cfg))
+    assert found["classes"] == list("0123456789") and found["groups"] == ["colour=green", "colour=red"]
+    check_data(cfg, found)

@@ -20,7 +20,7 @@ ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 
 def batches(batch_size, num_runs=2, network=NETWORK):
     streams = {name: [_generator(seed, k) for seed in range(num_runs)] for k, name in enumerate(("shuffle", "dropout"))}
-    return _Batches(data().train, None, network, streams, batch_size, 3, sees_s=True, native=False)
+    return _Batches(data().train, None, network, streams, batch_size, 3, 2, sees_s=True, native=False)
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 31, 32, 150, 1000])

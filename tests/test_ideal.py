@@ -75,6 +75,7 @@ def test_the_front_itself_has_all_of_its_area():
 def test_labels_that_are_not_counted_or_at_parity_have_no_area():
     assert np.isnan(ideal_area(frame(run(0))))
     assert np.isnan(ideal_area(labels(((10, 5), (20, 10)))))
+    assert np.isnan(ideal_area(labels(((10, 5, 1), (20, 10, 3)))))  # three classes
     assert np.isnan(ideal_area(pd.DataFrame({"base_rates.test": [[[10, 5], [10, 6]], [[10, 5], [10, 7]]]})))
 
 

@@ -1,6 +1,7 @@
 """What is checked and said of a run once its data is known."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fairrun import job
 from fairrun.check import InputError
 from fairrun.data.table import Data, Table
 from fairrun.job import check_data, share_without
+from fairrun.results import by_class
 from tests.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")
@@ -24,7 +26,14 @@ def of(*overrides):
 def facts(**cells):
     """Of two groups with rows of both labels in each split, but for what ``cells`` say: [rows, rows of class 1]."""
     rates = {split: [[40, 10], [60, 30]] for split in SPLITS} | cells
-    return {"features": 3, "groups": ["sex=F", "sex=M"], "base_rates": rates, "tasks": [], "categories": []}
+    return {
+        "features": 3,
+        "groups": ["sex=F", "sex=M"],
+        "base_rates": rates,
+        "tasks": [],
+        "categories": [],
+        "classes": [],
+    }
 
 
 # A metric over groups that lack a label
@@ -144,6 +153,75 @@ def test_the_facts_of_several_tasks_count_rows_by_task_and_those_that_are_negati
         [[3, 3], [4, 2]],
     ]
     assert found["base_rates"]["b/val"] == [[1, 1], [1, 1]] and found["base_rates"]["c/balanced"] == [[1, 1], [1, 1]]
+
+
+def test_the_facts_of_several_classes_count_rows_and_those_of_each_class_but_the_first():
+    """Train rows: group 0 has classes 0, 2, 2, group 1 has 1, 0, 2, 1."""
+    y, s = torch.tensor([0.0, 2, 2, 1, 0, 2, 1]), torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    train = Table(torch.zeros(7, 5), y, s)
+    one = train.rows(torch.tensor([0, 3]))
+    data = Data(train, one, one, [*"uvwxy"], ["s=0", "s=1"], "sha", torch.tensor([2, 5]), classes=["a", "b", "c"])
+    found = job.facts(data)
+    assert found["classes"] == ["a", "b", "c"]
+    assert found["base_rates"]["train"] == [[3, 0, 2], [4, 2, 1]]
+    assert found["base_rates"]["val"] == [[1, 0, 0], [1, 1, 0]]
+    assert [by_class(cell) for cell in found["base_rates"]["train"]] == [[1, 0, 2], [1, 2, 1]]
+    assert job.network_of(of("model=mlp"), found).init([torch.Generator()])["classifier.bias"].shape == (1, 1, 3)
+
+
+def of_classes(*names):
+    cells = [[30, *[10] * (len(names) - 1)], [60, *[20] * (len(names) - 1)]]
+    return facts(**dict.fromkeys(SPLITS, cells)) | {"classes": list(names)}
+
+
+WORST = "metric=worst_group_accuracy"
+
+
+@pytest.mark.parametrize("model", ["mlp", "linear"])
+@pytest.mark.parametrize("metric", ["worst_group_accuracy", "accuracy_difference", "balanced_accuracy_difference"])
+def test_several_classes_are_learned_by_networks_with_a_logit_for_each_and_metrics_of_accuracy(model, metric):
+    check_data(of(f"model={model}", f"metric={metric}"), of_classes(*"abc"))
+
+
+NOT_OF_CLASSES = {
+    "a method of two classes": (
+        ["method=penalty"],
+        "dataset.label must be a column with two values, and dataset.positive one of them: Penalty learns two classes, "
+        "got 'income' with 3 classes",
+    ),
+    "a network of one logit": (
+        ["method=erm", "model=shared_bottom", WORST],
+        "model must be a network with one output",
+    ),
+    "a metric of two classes": (
+        ["metric=equal_opportunity_difference"],
+        r"metric.name must be one of accuracy, balanced_accuracy, .* for 'income' with 3 classes, got 'equal_oppor",
+    ),
+    "post-processing": (
+        [WORST, "postprocess=equalized_odds"],
+        "postprocess must be null for 'income' with 3 classes, got 'equalized_odds'",
+    ),
+    "tasks": (["method=mtl", "model=shared_bottom", WORST], "MTL learns several together"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "message"), NOT_OF_CLASSES.values(), ids=NOT_OF_CLASSES)
+def test_what_is_of_two_classes_is_refused_with_several(overrides, message):
+    with pytest.raises(InputError, match=message):
+        check_data(of(*overrides), of_classes(*"abc"))
+
+
+def test_a_network_that_is_not_told_how_many_classes_there_are_is_refused():
+    config = of(WORST)
+    config["model"] = {"_target_": f"{__name__}.Network"}
+    with pytest.raises(InputError, match=r"model must be a network of several classes .* got 'tests.test_job.Network'"):
+        check_data(config, of_classes(*"abc"))
+
+
+@dataclass(frozen=True)
+class Network:
+    def init(self, generators):
+        return {}
 
 
 def test_the_facts_of_one_label_are_by_split():

@@ -56,6 +56,21 @@ def test_erm_weighs_rows_alike():
     assert logs["loss"].item() == pytest.approx(3.0)
 
 
+def test_group_dro_has_a_weight_for_each_group_and_class():
+    """Cells 3 s + y of two groups and three classes; without a step size every cell that has rows weighs the same."""
+    batch = rows_of([0, 0, 0, 1, 1], [2, 2, 0, 1, 2])._replace(num_classes=3)
+    w, state, _ = weights(GroupDRO(PLAIN, 0.0, "sy"), [1.0] * 5, batch)
+    assert state.q.shape == (1, 6)
+    assert w.tolist() == pytest.approx([1 / 12, 1 / 12, 1 / 6, 1 / 6, 1 / 6])
+
+
+def test_reweighing_makes_group_and_class_independent_of_several_classes():
+    """P(s) P(y) / P(s, y) of rows (0, 0), (0, 2), (0, 2), (1, 1), (1, 2), (1, 0): 1/2 1/3 6, 1/2 1/2 3, ..."""
+    batch = rows_of([0, 0, 0, 1, 1, 1], [0, 2, 2, 1, 2, 0])._replace(num_classes=3)
+    w, _, _ = weights(Reweighing(PLAIN), [1.0] * 6, batch)
+    assert (6 * w).tolist() == pytest.approx([1, 3 / 4, 3 / 4, 1 / 2, 3 / 2, 1])
+
+
 def test_penalty_without_weight_is_erm():
     assert_same_training(Penalty(ADAM, 0.0, "equalized_odds"), ERM(ADAM))
 

@@ -14,11 +14,13 @@ from fairrun.metrics import (
     GROUP_METRICS,
     MATCHED,
     METRICS,
+    TWO_CLASSES,
     accuracy,
     evaluate,
     evaluate_tasks,
     matched,
     outcome,
+    selection_rate,
 )
 
 NAMES = {
@@ -482,7 +484,7 @@ def scored(p, y, s):
 @pytest.mark.parametrize(("rate", "threshold", "accuracy", "fpr_gap", "tpr_gap"), MATCHED_BY_HAND)
 def test_decisions_at_the_match_rate_threshold(rate, threshold, accuracy, fpr_gap, tpr_gap):
     o = matched(outcome(*scored(P, LABELS, GENDER), 2), rate)
-    assert o.selected.sum() == sum(p >= threshold for p in P)
+    assert selection_rate(o) == sum(p >= threshold for p in P) / len(P)
     values = [float(metric(o)) for metric in MATCHED]
     assert values == pytest.approx([accuracy, fpr_gap, tpr_gap])
 
@@ -517,3 +519,108 @@ def test_the_total_deviation_of_accuracy_is_the_sum_over_groups_of_fairlearn(num
     for z, value in zip(logits, values, strict=True):
         frame = fairlearn.MetricFrame(metrics=sklearn.accuracy_score, y_true=y, y_pred=z > 0, sensitive_features=s)
         assert value == pytest.approx((frame.by_group - frame.overall).abs().sum())
+
+
+# Of several classes
+
+
+OF_CLASSES = NAMES - {metric.__name__ for metric in TWO_CLASSES}
+GROUP_OF_CLASSES = {"accuracy", "balanced_accuracy"}
+CLASS_CASES = [(num_classes, num_groups, seed) for num_classes in (3, 10) for num_groups in (2, 4) for seed in (0, 1)]
+
+
+def case_of_classes(num_classes, num_groups, seed, num_rows=300, num_runs=3):
+    """Logits [R, N, C], labels and groups; every group has every class."""
+    rng = np.random.default_rng([num_classes, num_groups, seed])
+    s, y = rng.integers(0, num_groups, num_rows), rng.integers(0, num_classes, num_rows).astype(float)
+    cells = num_groups * num_classes
+    s[:cells], y[:cells] = np.repeat(np.arange(num_groups), num_classes), np.tile(np.arange(num_classes), num_groups)
+    logits = rng.normal(0, 1, (num_runs, num_rows, num_classes))
+    logits[:, np.arange(num_rows), y.astype(int)] += 0.5 + 0.5 * s
+    return logits, y, s
+
+
+def softmax(z):
+    return np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize(("num_classes", "num_groups", "seed"), CLASS_CASES)
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("accuracy", lambda y, z: sklearn.accuracy_score(y, z.argmax(-1))),
+        ("balanced_accuracy", lambda y, z: sklearn.balanced_accuracy_score(y, z.argmax(-1))),
+        ("log_loss", lambda y, z: sklearn.log_loss(y, softmax(z))),
+        ("loss_variance", lambda y, z: np.var(-np.log(softmax(z)[np.arange(len(y)), y.astype(int)]), ddof=1)),
+    ],
+)
+def test_a_metric_of_several_classes_is_that_of_scikit_learn(name, of, num_classes, num_groups, seed):
+    logits, y, s = case_of_classes(num_classes, num_groups, seed)
+    expected = [of(y, z) for z in logits]
+    np.testing.assert_allclose(evaluated(logits, y, s, num_groups)[name], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("num_classes", "num_groups", "seed"), CLASS_CASES)
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("accuracy", sklearn.accuracy_score), ("balanced_accuracy", sklearn.balanced_accuracy_score)],
+)
+def test_a_metric_of_groups_of_several_classes_is_that_of_fairlearn(name, metric, num_classes, num_groups, seed):
+    logits, y, s = case_of_classes(num_classes, num_groups, seed)
+    values = evaluated(logits, y, s, num_groups)
+    for r, z in enumerate(logits):
+        frame = fairlearn.MetricFrame(metrics=metric, y_true=y, y_pred=z.argmax(-1), sensitive_features=s)
+        assert values[f"{name}_difference"][r] == pytest.approx(frame.difference())
+        assert values[f"worst_group_{name}"][r] == pytest.approx(frame.group_min())
+        by_group = [values[f"{name}/s={g}"][r] for g in range(num_groups)]
+        assert by_group == pytest.approx(frame.by_group.tolist())
+
+
+def test_several_classes_have_the_metrics_that_are_not_of_two():
+    values = evaluated(*case_of_classes(3, 2, 0), 2)
+    assert set(values) == OF_CLASSES | {f"{name}/s={g}" for name in GROUP_OF_CLASSES for g in range(2)}
+    assert {"worst_group_accuracy", "log_loss"} <= OF_CLASSES and "selection_rate" not in OF_CLASSES
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+def test_two_classes_with_a_logit_each_are_two_with_one(num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    both = np.stack([np.zeros_like(logits), logits], axis=-1)  # of equal ones the first is decided for: 0, as by one
+    one, two = (outcome(torch.tensor(z), Table(None, *map(torch.tensor, (y, s))), num_groups) for z in (logits, both))
+    for name in ("rows", "correct", "losses"):
+        torch.testing.assert_close(getattr(two, name), getattr(one, name), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("num_classes", "num_groups", "seed"), CLASS_CASES)
+def test_metrics_of_several_classes_do_not_depend_on_how_groups_are_numbered(num_classes, num_groups, seed):
+    logits, y, s = case_of_classes(num_classes, num_groups, seed)
+    number = np.random.default_rng(seed).permutation(num_groups)
+    before, after = evaluated(logits, y, s, num_groups), evaluated(logits, y, number[s], num_groups)
+    for name in OF_CLASSES:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("num_classes", [3, 4, 7, 10])
+def test_metrics_of_several_classes_are_bitwise_the_same_in_any_stack(num_classes, dtype):
+    logits, y, s = case_of_classes(num_classes, 3, 0, num_rows=85, num_runs=5)
+    padded = torch.zeros(5, 96, num_classes, dtype=dtype)
+    padded[:, :85] = torch.tensor(logits)
+    stack = evaluated(padded, y, s, 3)
+    for runs in ([0], [4], [3, 1], [1, 1, 1, 2]):
+        others = evaluated(padded[runs].clone(), y, s, 3)
+        for name, value in stack.items():
+            np.testing.assert_array_equal(others[name], value[runs], err_msg=name)
+
+
+def test_a_run_of_several_classes_that_diverged_has_no_metric():
+    logits, y, s = case_of_classes(3, 2, 0, num_runs=2)
+    logits[1, 7, 2] = np.inf
+    values = evaluated(logits, y, s, 2)
+    assert all(np.isfinite(value[0]) and np.isnan(value[1]) for value in values.values())
+
+
+def test_a_class_without_rows_leaves_balanced_accuracy_undefined():
+    """As of two classes; accuracy is of the rows that there are."""
+    values = evaluated(np.eye(3)[None, [0, 1, 1]], np.array([0.0, 1.0, 0.0]), np.zeros(3), 1)
+    assert values["accuracy"] == pytest.approx(2 / 3) and np.isnan(values["balanced_accuracy"])

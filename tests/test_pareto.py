@@ -352,6 +352,12 @@ def test_a_group_without_a_row_does_not_count_for_the_anchors():
     assert anchors(frame(run(0, **{"base_rates.test": [[0, 0], [10, 6], [10, 9]]}))) == pytest.approx((0.75, 0.3))
 
 
+def test_of_several_classes_the_majority_is_the_most_frequent_and_there_is_no_difference_of_labels():
+    """20, 50 and 30 of 100 rows are of class 0, 1 and 2."""
+    found = anchors(frame(run(0, **{"base_rates.test": [[60, 40, 10], [40, 10, 20]]})))
+    assert found.majority == pytest.approx(0.5) and np.isnan(found.max_dp)
+
+
 @pytest.mark.parametrize("cells", [[None, None], [[[10, 5], [10, 6]], [[10, 5], [10, 7]]]], ids=["absent", "different"])
 def test_without_one_count_of_labels_there_are_no_anchors(cells):
     assert np.isnan(anchors(frame(*(run(0, k, **{"base_rates.test": cell}) for k, cell in enumerate(cells))))).all()

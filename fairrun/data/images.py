@@ -41,8 +41,8 @@ class ImageDataset:
     """A schema of images; ``load`` makes tensors of it.  Features are pixels in [0, 1], float32."""
 
     rows: Images
-    label: str  # column to predict, with two values
-    positive: str | int | float  # the value of ``label`` that is class 1
+    label: str  # column to predict
+    positive: str | int | float | None  # the value of ``label`` that is class 1; None: every value is a class
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
     split: Split
     outliers: Outliers  # put into training rows; of features, whose pixels leave [0, 1]

@@ -27,7 +27,7 @@ class Table(NamedTuple):
     """The rows of one split.  N rows, D features, T tasks."""
 
     x: Tensor  # [N, D] features
-    y: Tensor  # [N] labels, 0.0 or 1.0; of several tasks [N, T]
+    y: Tensor  # [N] labels, 0.0 or 1.0, of several classes 0.0 to C - 1; of several tasks [N, T]
     s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
 
     def to(self, device: str, dtype: torch.dtype) -> "Table":
@@ -56,6 +56,12 @@ class Data(NamedTuple):
     tasks: Sequence[str] = ()  # T names; none where there is one label
     categories: Sequence[int] = ()  # how many of the last features are each column's of categories
     outliers: Tensor | None = None  # bool [N], which training rows were made outliers; None where none were
+    classes: Sequence[str] = ()  # C names, by number, of more than two classes; none of two
+
+    @property
+    def num_classes(self) -> int:
+        """C, 2 or more."""
+        return max(2, len(self.classes))
 
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data elsewhere."""
@@ -106,12 +112,16 @@ class Split:
         require(self.balanced >= 1, "balanced", self.balanced, ">= 1")
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
-    def rows(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows of train, val and test, and ``balanced``, which are rows of train."""
+    def rows(
+        self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray, classes: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """The rows of train, val and test, and ``balanced``, which are rows of train; ``classes``: names of several."""
         rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
-        cells, every = _cells(s, y), np.arange(len(frame))
+        cells, every = _cells(s, y, max(2, len(classes))), np.arange(len(frame))
         balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
-        test = self._test(frame, cells, y.size // len(y), np.setdiff1d(every, balanced), rng)
+        if self.balance_test:
+            _refuse_single_rows(cells, np.setdiff1d(every, balanced), y.size // len(y), classes)
+        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
         rest = np.setdiff1d(every, np.concatenate([test, balanced]))
         in_val = self._val(frame, cells, rest, rng)
         split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
@@ -122,9 +132,7 @@ class Split:
             balanced = split["train"][per_cell(cells[split["train"]], self.balanced, apart)]
         return split | {"balanced": balanced}
 
-    def _test(
-        self, frame: pd.DataFrame, cells: np.ndarray, num_labels: int, rows: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
         if self.test == "official":
             if "split" not in frame or set(frame["split"]) - {"val"} != {"train", "test"}:
@@ -135,12 +143,6 @@ class Split:
         fraction = float(self.test)
         if self.balance_test:
             number = int(fraction * len(frame) / len(np.unique(cells)))
-            for cell in np.setdiff1d(cells, cells[rows]):
-                group, labels = divmod(cell, 2**num_labels)
-                raise InputError(
-                    "dataset.split.balance_test=true needs two rows or more of every group and label, got one with "
-                    f"label {labels:0{num_labels}b} in group {group} (of dataset.sensitive, sorted, from 0)"
-                )
             return rows[per_cell_with_replacement(cells[rows], number, rng)]
         return rows[stratified(cells[rows], fraction, rng)]
 
@@ -151,11 +153,22 @@ class Split:
         return stratified(cells[rows], self.val, rng)
 
 
-def _cells(s: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The cell of group and labels that each row is in, 2 s + y of one label [N]; ``y`` is [N] or [N, T]."""
+def _cells(s: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:
+    """The cell of group and labels that each row is in, C s + y of one label [N]; ``y`` is [N] or [N, T]."""
     for labels in y.reshape(len(y), -1).astype(np.int64).T:
-        s = 2 * s + labels
+        s = num_classes * s + labels
     return s
+
+
+def _refuse_single_rows(cells: np.ndarray, rows: np.ndarray, num_labels: int, classes: Sequence[str]) -> None:
+    """Raise ``InputError`` for a cell that is not among those of ``rows``."""
+    for cell in np.setdiff1d(cells, cells[rows]):
+        group, label = divmod(cell, len(classes) or 2**num_labels)
+        raise InputError(
+            "dataset.split.balance_test=true needs two rows or more of every group and label, got one with "
+            f"label {classes[label] if classes else f'{label:0{num_labels}b}'} in group {group} "
+            "(of dataset.sensitive, sorted, from 0)"
+        )
 
 
 @dataclass(frozen=True)
@@ -163,8 +176,8 @@ class Dataset:
     """A data set's schema; ``load`` makes tensors of it."""
 
     rows: Rows
-    label: str  # column to predict, with two values
-    positive: str | int | float  # the value of ``label`` that is class 1
+    label: str  # column to predict
+    positive: str | int | float | None  # the value of ``label`` that is class 1; None: every value is a class
     tasks: Mapping[str, Mapping[str, str | int | float]]  # names -> labels in the place of the one: fairrun.data.tasks
     task: str | None  # of ``tasks`` the one to predict; None: all together
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
@@ -193,6 +206,8 @@ class Dataset:
         named = tasks(self.tasks)
         allowed = f"null or one of {', '.join(named)}" if named else "null without dataset.tasks"
         require(self.task is None or self.task in named, "task", self.task, allowed)
+        one = "a value with dataset.tasks, which are of two classes each"
+        require(self.positive is not None or not named, "positive", self.positive, one)
 
     def load(self) -> Data:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
@@ -285,10 +300,11 @@ class Dataset:
 class Divided(NamedTuple):
     """What tables and images have in common: labels, groups and splits of the rows of a frame."""
 
-    y: np.ndarray  # [N] labels, 0.0 or 1.0; of several tasks [N, T]
+    y: np.ndarray  # [N] labels, 0.0 or 1.0, of several classes 0.0 to C - 1; of several tasks [N, T]
     s: np.ndarray  # [N] sensitive attribute in {0..S-1}
     groups: list[str]  # S names
     tasks: list[str]  # T names; none where there is one label
+    classes: list[str]  # C names; none where there are two
     rows: dict[str, np.ndarray]  # of train, val and test
     balanced: np.ndarray  # [M] positions in the rows of train
 
@@ -309,6 +325,7 @@ class Divided(NamedTuple):
             sha256=sha256,
             balanced=torch.from_numpy(self.balanced),
             tasks=self.tasks,
+            classes=self.classes,
         )
 
 
@@ -320,12 +337,17 @@ def divide(frame: pd.DataFrame, labels: Mapping[str, Task], sensitive: list[str]
     columns = {name: task.labels(frame) for name, task in labels.items()}
     tasks = [name for name in columns if name]
     y = np.stack(list(columns.values()), axis=-1) if tasks else columns[""]
+    classes = [] if tasks else labels[""].classes(frame)
     s, groups = _groups(frame, sensitive)
-    rows = split.rows(frame, y, s)
+    rows = split.rows(frame, y, s, classes)
     train, balanced = rows["train"], rows.pop("balanced")
-    for task, values in columns.items():
-        _refuse_groups_without_positives(values[train], s[train], groups, sensitive, task)
-    return Divided(y, s, groups, tasks, rows, np.searchsorted(train, balanced))
+    if classes:
+        _refuse_without_rows(f"{labels[''].key}={labels[''].column}", "class", classes, y[train], y)
+        _refuse_without_rows(f"dataset.sensitive={sensitive}", "group", groups, s[train], s)
+    else:
+        for task, values in columns.items():
+            _refuse_groups_without_positives(values[train], s[train], groups, sensitive, task)
+    return Divided(y, s, groups, tasks, classes, rows, np.searchsorted(train, balanced))
 
 
 def _groups(frame: pd.DataFrame, sensitive: list[str]) -> tuple[np.ndarray, list[str]]:
@@ -377,6 +399,16 @@ def refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
             raise InputError(
                 f"column {column!r} must have no missing or infinite value, got {int(missing.sum())} (first in row "
                 f"{int(missing.to_numpy().argmax())}); fill them or drop their rows"
+            )
+
+
+def _refuse_without_rows(key: str, what: str, names: list[str], train: np.ndarray, every: np.ndarray) -> None:
+    """Raise ``InputError`` where one of ``names`` has no row in ``train``, numbers like those of ``every`` row."""
+    for number, name in enumerate(names):
+        if not (train == number).any():
+            raise InputError(
+                f"{key}: every {what} must have a row in train, got none of {name!r} "
+                f"({int((every == number).sum())} rows in all splits); merge or drop the {what}"
             )
 
 

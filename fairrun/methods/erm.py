@@ -21,6 +21,7 @@ class ERM:
 
     optimizer: Optimizer
     needs: ClassVar[frozenset[str]] = frozenset()
+    multiclass: ClassVar[bool] = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The optimizer's first state."""

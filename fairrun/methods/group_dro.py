@@ -37,6 +37,7 @@ class GroupDRO:
     eta_q: PerRun  # step size of the group weights, >= 0; 0 is the mean of the group losses; paper: 0.01
     group_by: str  # the groups: s, the sensitive attribute; or sy, its cells with the label (the paper's choice)
     needs: ClassVar[frozenset[str]] = frozenset({"s"})
+    multiclass: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.eta_q >= 0, "eta_q", self.eta_q, ">= 0")
@@ -62,6 +63,6 @@ class GroupDRO:
 
     def _groups(self, batch: Batch) -> tuple[Tensor, int]:
         if self.group_by == "sy":
-            return label_cells(batch), 2 * batch.num_groups
+            return label_cells(batch), batch.num_classes * batch.num_groups
         assert batch.s is not None
         return batch.s, batch.num_groups

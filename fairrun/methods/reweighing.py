@@ -21,7 +21,7 @@ from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, 
 
 
 class State(NamedTuple):
-    """Parameters, optimizer, and the weight of each cell 2 s + y, [R, 2S]."""
+    """Parameters, optimizer, and the weight of each cell C s + y, [R, CS]."""
 
     theta: Theta
     opt: Any
@@ -34,11 +34,13 @@ class Reweighing:
 
     optimizer: Optimizer
     needs: ClassVar[frozenset[str]] = frozenset({"s"})
+    multiclass: ClassVar[bool] = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Count the cells of the training rows; an empty cell has weight 0."""
-        joint = group_mask(label_cells(train), 2 * train.num_groups).to(train.x.dtype).mean(-1)  # [R, 2S] P(s, y)
-        table = joint.unflatten(-1, (train.num_groups, 2))  # [R, S, 2]
+        shape = (train.num_groups, train.num_classes)
+        joint = group_mask(label_cells(train), shape[0] * shape[1]).to(train.x.dtype).mean(-1)  # [R, CS] P(s, y)
+        table = joint.unflatten(-1, shape)  # [R, S, C]
         independent = (table.sum(2, keepdim=True) * table.sum(1, keepdim=True)).flatten(1)  # P(s) P(y)
         weights = torch.where(joint > 0, independent / torch.where(joint > 0, joint, 1.0), 0.0)  # 1
         return State(theta, self.optimizer.init(theta), weights)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from fairrun.check import one_of, require
 from fairrun.method import Theta, uniform
-from fairrun.models.functional import classified, dropout_mask, layer_names
+from fairrun.models.functional import classified, dropout_mask, layer_names, outputs
 
 FAIRNESS_TYPES = ("conv", "residual", "linear")
 
@@ -22,8 +22,8 @@ class CNN:
 
     Parameter groups, by the first part of the name: ``base``, then ``fairness`` (the last layers), then ``classifier``.
     A block has ``weight`` [R, out, in, 3, 3] and ``bias`` [R, out] of the convolution, ``scale`` and ``shift`` [R, out]
-    of the normalisation; the classifier ``weight`` [R, in, 1] and ``bias`` [R, 1, 1].  All are drawn as torch.nn draws
-    them.
+    of the normalisation; the classifier ``weight`` [R, in, out] and ``bias`` [R, 1, out], with one logit of two classes
+    and C of C.  All are drawn as torch.nn draws them.
 
     The fairness layers are of one of the types of FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, Table 9).  ``conv``:
     blocks like the others.  ``residual``: the block's input is added before the ReLU; the block has as many channels
@@ -36,6 +36,7 @@ class CNN:
     """
 
     num_features: int  # D, channels x size x size; 0 before the data is known
+    num_classes: int  # C; a logit for each, or one for two classes
     channels: int  # of an image: 1 grey, 3 red, green and blue
     filters: int  # channels after the first block; after each further one twice as many
     depth: int  # layers, blocks and linear ones; each block halves the image
@@ -101,7 +102,7 @@ class CNN:
             theta[f"{name}.bias"] = uniform(generators, (num_out,), 9 * num_in)
             theta[f"{name}.scale"] = torch.ones(len(generators), num_out, dtype=torch.float64)
             theta[f"{name}.shift"] = torch.zeros(len(generators), num_out, dtype=torch.float64)
-        linear = dict.fromkeys(self._layers()[self._blocks :], widths[-1]) | {"classifier": 1}
+        linear = dict.fromkeys(self._layers()[self._blocks :], widths[-1]) | {"classifier": outputs(self.num_classes)}
         for name, num_out in linear.items():
             theta[f"{name}.weight"] = uniform(generators, (widths[-1], num_out), widths[-1])
             theta[f"{name}.bias"] = uniform(generators, (1, num_out), widths[-1])
@@ -114,7 +115,7 @@ class CNN:
         return (dropout_mask(generators, (num_rows, self._widths()[-1]), self.dropout),)
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B]."""
+        """[R, B, D] -> [R, B]; of C > 2 classes [R, B, C]."""
         return classified(theta, self.hidden(theta, x, masks))
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:

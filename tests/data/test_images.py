@@ -100,6 +100,16 @@ def test_a_digit_is_in_the_channel_of_its_colour():
     assert np.array(["red", "green", "blue"])[lit.argmax(1)].tolist() == frame["colour"].tolist()
 
 
+def test_the_ten_digits_are_classes():
+    data = dataset(DIGITS, None, label="digit", positive=None, sensitive=["colour"], split=OFFICIAL).load()
+    assert data.classes == list("0123456789") and data.groups == ["colour=green", "colour=red"]
+    assert data.train.y.unique().tolist() == list(range(10)) and len(data.features) == 192
+    large = data.train.y >= 5
+    assert ((data.train.s == 0) == large).double().mean() == pytest.approx(0.9, abs=0.02)
+    have, taken = (torch.bincount((10 * rows.s + rows.y).long()) for rows in (data.train, data.held_out()[1]))
+    assert taken.tolist() == ((have + 1) // 2).clamp(max=4).tolist() and len(have) == 20
+
+
 def test_digits_are_data_like_any_other():
     data = dataset(DIGITS, None, label="label", positive=1, sensitive=["colour"], split=OFFICIAL).load()
     assert data.groups == ["colour=green", "colour=red"]

@@ -307,6 +307,33 @@ def test_labels_may_be_text(dataset):
     assert sum(getattr(data, split).y.sum() for split in SPLITS) == (frame["hired"] == ">50K").sum()
 
 
+def test_without_a_positive_value_every_value_is_a_class(dataset):
+    """Text by name, numbers by size: 2 before 10."""
+    for values, names in ((["cook", "clerk", "?"], ["?", "clerk", "cook"]), ([10, 2, 1.5], ["1.5", "2.0", "10.0"])):
+        frame = people().assign(job=np.array(values)[people()["id"] % 3])
+        data = dataset(frame, label="job", positive=None).load()
+        assert (data.classes, data.num_classes) == (names, 3)
+        rows = rows_of(data)
+        for split in SPLITS:
+            expected = frame.set_index("id")["job"].loc[rows[split]]
+            assert [names[int(c)] for c in getattr(data, split).y] == expected.astype(str).tolist()
+    assert not {"job", "job=cook"} & set(data.features)
+    assert (two := dataset(people()).load()).classes == [] and two.num_classes == 2
+
+
+def test_a_split_is_stratified_by_group_and_class(dataset):
+    data = dataset(people(), label="job", positive=None, sensitive=["race"]).load()
+    counts = {
+        split: np.bincount((3 * table.s + table.y.long()).numpy())
+        for split, table in zip(SPLITS, data[:3], strict=True)
+    }
+    total = sum(counts.values())
+    for split, share in zip(SPLITS, (0.7 * 0.8, 0.7 * 0.2, 0.3), strict=True):
+        assert (np.abs(counts[split] - share * total) < 2).all()
+    held_out = data.held_out()[1]
+    assert np.bincount((3 * held_out.s + held_out.y.long()).numpy()).tolist() == [4] * 9
+
+
 def test_groups_are_the_values_of_the_sensitive_column_in_order(dataset):
     assert dataset(people(), sensitive=["race"]).load().groups == ["race=A", "race=B", "race=C"]
 
@@ -552,6 +579,44 @@ REFUSED = {
         lambda frame: frame.assign(hired=1),
         {},
         ["dataset.label=hired", "must have two values", "got 1: 1"],
+    ),
+    "one value and several classes": (
+        lambda frame: frame.assign(hired=1),
+        {"positive": None},
+        ["dataset.label=hired", "must have two values", "got 1: 1"],
+    ),
+    "two values and several classes": (None, {"positive": None}, ["dataset.positive must be one of 0, 1, got None"]),
+    "three values and no null": (
+        lambda frame: frame.assign(hired=frame["id"] % 3),
+        {},
+        ["got 3: 0, 1, 2; dataset.positive=null learns several classes"],
+    ),
+    "classes with too few rows": (
+        lambda frame: frame.assign(job=frame["job"].mask(frame.index < 2, "duke").mask(frame.index == 2, "czar")),
+        {"label": "job", "positive": None},
+        ["dataset.label=job must have 3 rows or more of each of its 5 classes, got fewer of czar (1), duke (2); merge"],
+    ),
+    "a class without a row in train": (
+        lambda frame: with_official_split(frame.assign(job=frame["job"].mask(frame.index > 490, "duke"))),
+        {"label": "job", "positive": None, "split": {"test": "official"}},
+        ["dataset.label=job: every class must have a row in train, got none of 'duke' (9 rows in all splits); merge"],
+    ),
+    "a group without a row in train": (
+        lambda frame: with_official_split(frame.assign(race=frame["race"].mask(frame.index > 490, "D"))),
+        {"label": "job", "positive": None, "sensitive": ["race"], "split": {"test": "official"}},
+        ["dataset.sensitive=['race']: every group must have a row in train, got none of 'race=D' (9 rows in all spl"],
+    ),
+    "a balanced test set and a class of one row in a group": (
+        lambda frame: frame.assign(
+            job=frame["job"].mask((frame["sex"] == "F") & (frame["job"] == "cook") & (frame.index > 5), "?")
+        ),
+        {"label": "job", "positive": None, "split": {"test": 0.4, "balance_test": True}},
+        ["needs two rows or more of every group and label, got one with label cook in group 0"],
+    ),
+    "tasks and several classes": (
+        None,
+        {"tasks": {"old": {"column": "age", "above": 40}}, "positive": None},
+        ["positive must be a value with dataset.tasks, which are of two classes each, got None"],
     ),
     "positive is not a value": (None, {"positive": 2}, ["dataset.positive", "one of 0, 1", "got 2"]),
     "positive is of another type": (None, {"positive": "1"}, ["dataset.positive", "one of 0, 1", "got '1'"]),
