@@ -126,10 +126,10 @@ def loss_variance(o: Outcome) -> Tensor:
 
 
 def worst_tenth_loss(o: Outcome) -> Tensor:
-    """Mean of the ceil(N / 10) largest binary cross-entropies in nats, >= 0, lower is better: no group of that size or
+    """Mean of the ceil(N / 10) largest cross-entropies in nats, >= 0, lower is better: no group of that size or
     a larger one, whichever it is, has a higher log loss.  The empirical CVaR at 0.1.
     """
-    largest = _losses(o).topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that ties and the order of rows change nothing
+    largest = o.losses.topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that ties and the order of rows change nothing
     return largest.values.mean(-1)
 
 

@@ -323,7 +323,7 @@ NODE = {"_target_": f"{__name__}.Asking", "alpha": 0.5, "alpha_from": "randomize
 def checked(train, **method):
     """What is said before a training with seed 0 whose training rows have groups of so many rows."""
     rates = {split: [[n, n // 2] for n in train] for split in ("train", "val", "test", "balanced")}
-    facts = {"features": 3, "groups": ["s=0", "s=1"], "base_rates": rates, "tasks": [], "categories": []}
+    facts = {"features": 3, "groups": ["s=0", "s=1"], "base_rates": rates, "tasks": [], "classes": [], "categories": []}
     check_data(
         OmegaConf.to_container(config(), resolve=True) | {"batch_size": 19, "method": NODE | {"delta": None} | method},
         facts,
