@@ -1,7 +1,7 @@
 """What IRW's global weights cost in variance, reweighted or resampled, as it trains: scripts/variances.
 
-After some epochs of ``irw_global``, of one row drawn: the ratio of the two variances of ``fairrun.resampling``, with the
-gradients of all layers, and whether the difference is at least 0.
+After some epochs of ``irw_global``: the ratio of the two variances of ``fairrun.resampling``, of one row drawn, with the
+gradients of all layers; above 1 resampling has the lower one.
 """
 
 import argparse
