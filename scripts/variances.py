@@ -1,6 +1,6 @@
 """What IRW's global weights cost in variance, reweighted or resampled, as it trains: scripts/variances.
 
-After some epochs of ``irw_global``: the ratio of the two variances of ``fairrun.resampling``, of one row drawn, with the
+After some epochs of ``irw_global``: the ratio of the two variances of ``fairrun.resampling``, of one row drawn, by
 gradients of all layers; above 1 resampling has the lower one.
 """
 
