@@ -285,7 +285,9 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_fairness_layers(config, layers)
     if "classifier" in method.needs:
         last = "classifier.weight" in layers
-        allowed = f"a network whose last layer is linear and named classifier: {method} compares its gradients"
+        allowed = (
+            f"a network whose last layer is linear and named classifier: {type(method).__name__} compares its gradients"
+        )
         require(last, "model", config["model"]["_target_"], allowed)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
@@ -296,8 +298,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
 
 
 def _check_batch_size(batch_size: int, method: Any) -> None:
-    least = getattr(method, "smallest_batch", 1)
-    require(batch_size >= least, "batch_size", batch_size, f">= {least} with {method}")
+    least, because = getattr(method, "smallest_batch", (1, ""))
+    require(batch_size >= least, "batch_size", batch_size, f">= {least} with method.{because}")
 
 
 def _informed(config: dict[str, Any], data: dict[str, Any]) -> Any:

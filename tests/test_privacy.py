@@ -237,7 +237,7 @@ class Asking:
 
     @property
     def smallest_batch(self):
-        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1
+        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1, f"alpha={self.alpha}"
 
     def init(self, model, theta, train):
         assert train.s is None
