@@ -284,10 +284,15 @@ def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = Fa
     least one row, rounded down or ``up``; the others weigh 0 -> [R, B].
     """
     rank = losses.masked_fill(w == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True).argsort(-1)
-    exact = fraction * w.sum(-1, keepdim=True)
-    whole = (exact - 1e-6).ceil() if up else (exact + 1e-6).floor()  # 0.3 * 10 is 3, not 2.999...
-    number = whole.clamp(min=1)
+    number = share_of_rows(fraction, w, up=up)
     return (rank < number) / number
+
+
+def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
+    """How many rows a ``fraction`` [R, 1] of those with ``w`` [R, B] 1 is, whole, one at least -> [R, 1]."""
+    exact = fraction.double() * w.double().sum(-1, keepdim=True)
+    slack = 1e-6 + 1e-7 * exact  # 0.3 * 10 is 3, not 2.999...; in float32 0.3 itself is off by 6e-8 of it at most
+    return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
 
 
 def kth_smallest(v: Tensor, k: int) -> Tensor:

@@ -43,6 +43,7 @@ from fairrun.method import (
     mean,
     normalised,
     parts,
+    share_of_rows,
     worst_fraction,
 )
 
@@ -186,7 +187,7 @@ class IRWO(IRW):
             return self.eps.square()
         away = kth_smallest(squares, self.min_samples)
         away = away.masked_fill(real == 0, torch.inf).sort(-1).values
-        place = (self.eps * real.sum(-1, keepdim=True) - 1e-6).ceil().long().clamp(min=1) - 1
+        place = share_of_rows(self.eps, real, up=True).long() - 1
         return (away.gather(-1, place) * (1 + ROUNDING)).clamp(min=SMALLEST_EPS**2)
 
 
