@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.check import InputError
@@ -133,9 +134,10 @@ class Method(Protocol):
     ``smallest_batch``, an attribute: how few rows a batch may be asked to have.
 
     ``start_epoch(model, state, train) -> tuple[state, Tensor | None]``, before the first step of an epoch.  ``train``
-    is the whole training set as one batch, the N rows by their number and behind them rows of weight 0: of its size,
-    the state may hold numbers of the rows, to be found by ``batch.i``.  The tensor [R, N], none below 0, makes the
-    epoch's rows be drawn with replacement, each in proportion to its number; None: each comes once, in random order.
+    is the whole training set as one batch, the N rows by their number and behind them rows of weight 0, whose features
+    ``parts`` adds: of its size, the state may hold numbers of the rows, to be found by ``batch.i``.  The tensor [R, N],
+    none below 0, makes the epoch's rows be drawn with replacement, each in proportion to its number; None: each comes
+    once, in random order.
     """
 
     @property
@@ -259,9 +261,13 @@ def mean(v: Tensor, w: Tensor) -> Tensor:
 
 
 def parts(rows: Batch, size: int = 512) -> Iterator[Batch]:
-    """A batch of many rows as batches of ``size``, whose activations stay in cache."""
+    """A batch of many rows as batches of ``size``, whose activations stay in cache.  Rows of padding at its end may be
+    without features in ``rows.x``: they are 0.
+    """
     for start in range(0, rows.y.shape[1], size):
         x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
+        if x.shape[1] < y.shape[1]:
+            x = F.pad(x, (0, 0, 0, y.shape[1] - x.shape[1]))
         yield rows._replace(x=x, y=y, i=i, w=w, s=None if rows.s is None else rows.s[:, start : start + size])
 
 
