@@ -189,7 +189,7 @@ def _say(remark: str) -> None:
 
 def check_report(node: Any) -> None:
     """Check what a report is asked to show.  Raises ``InputError``."""
-    keys = ("columns", "compare", "over_seeds", "reference", "methods_by")
+    keys = ("columns", "curves", "compare", "over_seeds", "reference", "methods_by")
     require(isinstance(node, dict) and set(node) == set(keys), "report", node, f"the keys {', '.join(keys)}")
     columns, compare = node["columns"], node["compare"]
     require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
@@ -197,6 +197,9 @@ def check_report(node: Any) -> None:
         metric, _, task = str(name).partition("/")
         of_task = task and "s=" not in task  # accuracy/income; accuracy/s=0 is of a group
         one_of("report.columns", metric if of_task else name, COLUMNS)
+    curves = node["curves"]
+    named = isinstance(curves, list) and all(str(name).startswith(("train/", "val/", "test/")) for name in curves)
+    require(named, "report.curves", curves, "a list of columns of histories, as [train/loss, test/accuracy]")
     names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
     require(names, "report.compare", compare, "a mapping of a method's name to another's")
     one_of("report.over_seeds", node["over_seeds"], OVER_SEEDS)
@@ -282,7 +285,9 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_fairness_layers(config, layers)
     if "classifier" in method.needs:
         last = "classifier.weight" in layers
-        allowed = f"a network whose last layer is linear and named classifier: {method} compares its gradients"
+        allowed = (
+            f"a network whose last layer is linear and named classifier: {type(method).__name__} compares its gradients"
+        )
         require(last, "model", config["model"]["_target_"], allowed)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
@@ -293,8 +298,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
 
 
 def _check_batch_size(batch_size: int, method: Any) -> None:
-    least = getattr(method, "smallest_batch", 1)
-    require(batch_size >= least, "batch_size", batch_size, f">= {least} with {method}")
+    least, because = getattr(method, "smallest_batch", (1, ""))
+    require(batch_size >= least, "batch_size", batch_size, f">= {least} with method.{because}")
 
 
 def _informed(config: dict[str, Any], data: dict[str, Any]) -> Any:

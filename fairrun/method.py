@@ -131,7 +131,7 @@ class Method(Protocol):
     network, which then is torch's whatever the engine: its second derivatives are faster.  ``exclusive_rows``, a class
     attribute: True if ``update`` learns of the rows with label 0 in one task and 1 in every other; a user is told
     where most batches have none.  ``multiclass``, a class attribute: True if it learns labels of more than two classes.
-    ``smallest_batch``, an attribute: how few rows a batch may be asked to have.
+    ``smallest_batch``, an attribute: how few rows ``batch_size`` may be, and the field and value that say so.
 
     ``start_epoch(model, state, train) -> tuple[state, Tensor | None]``, before the first step of an epoch.  ``train``
     is the whole training set as one batch, the N rows by their number and behind them rows of weight 0, whose features

@@ -35,9 +35,11 @@ def render(
     trades: list[Tradeoff],
     bargained: Mapping[str, tuple[Alignment, bytes]],
     several: Mapping[str, tuple[Multitask, bytes]],
+    curved: Mapping[str, bytes],
 ) -> str:
     """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed; ``bargained`` has the
-    data sets on which methods bargained, ``several`` those with several tasks, with a PNG each.
+    data sets on which methods bargained, ``several`` those with several tasks, ``curved`` those whose histories are
+    drawn, with a PNG each.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -50,7 +52,12 @@ def render(
         direction=trades[0].direction,
         num_finished=len(runs),
         failures=_failures(folder, frame),
-        sections=[_section(trade) | _pictured(trade.dataset, bargained, several) for trade in trades],
+        sections=[
+            _section(trade)
+            | _pictured(trade.dataset, bargained, several)
+            | {"curves": _inline(curved[trade.dataset]) if trade.dataset in curved else None}
+            for trade in trades
+        ],
         configuration=_configuration(runs),
         versions=_pairs(_versions(trades)),
         plotly=Markup(get_plotlyjs()),

@@ -15,6 +15,7 @@ NOT_SETTINGS = (
     *NO_EFFECT,
 )
 COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
+REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
 RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.")
 
 
@@ -69,7 +70,8 @@ def summarise(
 
     Columns: the settings; ``seeds``; ``over_seeds``; ``collapsed``, how many of its runs did (NaN: nobody knows);
     ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, those of ``columns`` on test rows, and for
-    the test ones ``.low`` and ``.high`` (NaN with one seed); then true or false: ``front``, on the front of the
+    the test ones ``.low`` and ``.high`` (NaN with one seed); likewise those of ``REMOVAL`` that runs have; then true
+    or false: ``front``, on the front of the
     validation values; ``method_front``, the same among the settings of its method; and if asked for ``test_oracle``, on
     the front of the test values, to compare with papers that select on test.  Failed runs are left out, and runs that
     repeat a setting and seed.  Raises ``InputError`` if there is no other.
@@ -94,6 +96,10 @@ def summarise(
                 if split == "test":
                     ends = (float("nan"), float("nan")) if worst else interval(values)
                     row[f"{column}.low"], row[f"{column}.high"] = ends
+        for column in REMOVAL:
+            if column in group:
+                row[column] = group[column].mean(skipna=False)
+                row[f"{column}.low"], row[f"{column}.high"] = interval(group[column].to_numpy(dtype=float))
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
     table["front"] = on_front(table, metric, greater_is_better=greater_is_better)

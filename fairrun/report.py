@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fairrun import fronts, page, quoted, tables, traces
+from fairrun import curves, fronts, page, quoted, tables, traces
 from fairrun.alignment import alignment
 from fairrun.check import MATCH_RATE, OVER_SEEDS, RELATIVE, InputError, one_of, require
 from fairrun.figure import QUOTED, draw
@@ -48,6 +48,7 @@ def tradeoffs(
     metric: str | None = None,
     test_oracle: bool = False,
     columns: Sequence[str] | None = None,
+    curves: Sequence[str] | None = None,
     compare: Sequence[Pair] | None = None,
     over_seeds: str | None = None,
     reference: str | None = None,
@@ -56,8 +57,9 @@ def tradeoffs(
     """The trade-off of each data set that has a finished run, sorted by name.
 
     Fairness is measured by ``metric``, or else by the one that the runs were made with.  ``test_oracle`` adds fronts
-    chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``compare`` pairs of methods,
-    ``over_seeds`` what of a setting's seeds stands for it, ``reference`` points that others published ("": none),
+    chosen on test rows, labelled so; ``columns`` are more metrics for the tables, ``curves`` columns of histories to be
+    drawn over epochs, ``compare`` pairs of methods, ``over_seeds`` what of a setting's seeds stands for it,
+    ``reference`` points that others published ("": none),
     ``methods_by`` keys of the configuration whose values make a method several.  None: what the config block ``report``
     of any finished run asks for, in the order of the runs.  Pairs with a method that has no run are left out.  Raises
     ``InputError``: no finished run, a metric that the runs do not have, runs made with different metrics and none
@@ -77,7 +79,8 @@ def tradeoffs(
     options: dict[str, Any] = {"greater_is_better": greater, "test_oracle": test_oracle}
     options["over_seeds"] = _recorded_over_seeds(runs) if over_seeds is None else over_seeds
     points = _recorded_points(runs) if reference is None else quoted.read(reference, "reference") if reference else None
-    options |= {"columns": more, "compared": compared, "points": points}
+    drawn = _recorded(runs, "report.curves") if curves is None else list(curves)
+    options |= {"columns": more, "curves": drawn, "compared": compared, "points": points}
     trades = [tradeoff(own, name, **options) for _, own in _by_problem(runs).groupby("dataset")]
     if points is not None:
         _warn_of_no_points(trades, points)
@@ -186,8 +189,9 @@ def several_tasks(trades: list[Tradeoff]) -> dict[str, Multitask]:
 def write(
     folder: Path, frame: pd.DataFrame, trades: list[Tradeoff], several: Mapping[str, Multitask] | None = None
 ) -> list[Path]:
-    """Write pictures (``front.png`` and ``.pdf``, where methods bargain ``bargaining.png`` and ``.pdf``, where runs
-    have several tasks ``tasks.png`` and ``.pdf``; with several data sets ``front_DATASET`` and so on), tables, page.
+    """Write pictures (``front.png`` and ``.pdf``, of histories ``curves.png`` and ``.pdf``, where methods bargain
+    ``bargaining.png`` and ``.pdf``, where runs have several tasks ``tasks.png`` and ``.pdf``; with several data sets
+    ``front_DATASET`` and so on), tables, page.
 
     ``several``: of ``several_tasks``, where they are at hand.  An earlier report stays whole until this one is.
     """
@@ -200,7 +204,7 @@ def _write(
     part: Path, folder: Path, frame: pd.DataFrame, trades: list[Tradeoff], several: Mapping[str, Multitask]
 ) -> list[Path]:
     paths = []
-    bargained, pictured = {}, {}
+    bargained, pictured, drawn = {}, {}, {}
     for trade in trades:
         dataset = "" if len(trades) == 1 else f"_{trade.dataset.replace('/', '_')}"
         paths += _save(draw(trade), part / f"front{dataset}")
@@ -209,12 +213,16 @@ def _write(
             pictures = _save(traces.draw(found), part / f"bargaining{dataset}")
             paths += pictures
             bargained[trade.dataset] = (found, pictures[0].read_bytes())
+        if trade.curves and (steps := curves.steps_of(trade)) is not None:
+            pictures = _save(curves.draw(trade, steps), part / f"curves{dataset}")
+            paths += pictures
+            drawn[trade.dataset] = pictures[0].read_bytes()
         if trade.dataset in several:
             pictures = _save(fronts.draw(several[trade.dataset]), part / f"tasks{dataset}")
             paths += pictures
             pictured[trade.dataset] = (several[trade.dataset], pictures[0].read_bytes())
     html = part / "report.html"
-    html.write_text(page.render(folder, frame, trades, bargained, pictured), encoding="utf-8")
+    html.write_text(page.render(folder, frame, trades, bargained, pictured, drawn), encoding="utf-8")
     return [*paths, *_write_tables(part, trades, several), html]
 
 
@@ -246,6 +254,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--test-oracle", action="store_true", help="add fronts chosen on test rows, labelled so")
     text = "more metrics for the tables, as in balanced_accuracy,roc_auc; default: those of the runs' configuration"
     parser.add_argument("--columns", help=text)
+    text = "columns of the runs' histories to be drawn over epochs, as in train/loss,test/accuracy"
+    parser.add_argument("--curves", help=f"{text}; default: those of the runs' configuration")
     text = "methods to compare seed by seed, as in penalty=erm,group_dro=erm; default: those of the runs' configuration"
     parser.add_argument("--compare", help=text)
     text = "what of a setting's seeds stands for it; worst: mean accuracy, and the metric of the worst seed"
@@ -256,16 +266,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--methods-by", help=f"{text}; default: those of the runs' configuration")
     given = parser.parse_args(arguments)
     try:
-        columns, methods_by = (
+        columns, curved, methods_by = (
             None if text is None else [name for name in text.split(",") if name]
-            for text in (given.columns, given.methods_by)
+            for text in (given.columns, given.curves, given.methods_by)
         )
         frame, compare = load(given.folder), None
         if given.compare is not None:
             named = _told_apart(frame, _recorded_keys(frame) if methods_by is None else methods_by)
             compare = _known_pairs(named, _parsed(given.compare))
         options = {"over_seeds": given.over_seeds, "reference": given.reference, "compare": compare, "columns": columns}
-        options["methods_by"] = methods_by
+        options |= {"methods_by": methods_by, "curves": curved}
         show(given.folder, frame, metric=given.metric, test_oracle=given.test_oracle, **options)
     except InputError as error:
         sys.exit(str(error))
@@ -322,9 +332,9 @@ def pairs_as_text(trade: Tradeoff) -> list[Table]:
 
 def _in_parts(trade: Tradeoff, table: pd.DataFrame, title: str, caption: str) -> list[Table]:
     """A table of metrics; with more of them than a terminal is wide it is shorter and in parts."""
-    more = [words(name) for name in trade.columns]
+    more = [name for name in (*map(words, trade.columns), *trade.removal.values()) if name in table]
     if more:
-        own = [name for name in table if name in {trade.heading, *map(words, trade.directions)}]
+        own = [name for name in table if name in {trade.heading, *map(words, trade.directions), *more}]
         table = table.assign(**{name: table[name].str.replace(LEADING_ZERO, ".", regex=True) for name in own})
     first = table.drop(columns=more[AT_ONCE:])
     keys = list(table.loc[:, :"seeds"])

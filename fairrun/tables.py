@@ -26,6 +26,7 @@ def settings_table(trade: Tradeoff) -> pd.DataFrame:
         cells = {c.removeprefix("method."): value(row[c]) for c in trade.by} | {"seeds": str(row["seeds"])}
         for name in trade.directions:
             cells[trade.heading if name == trade.metric else words(name)] = estimate(row, f"test/{name}")
+        cells |= {name: estimate(row, column) for column, name in trade.removal.items()}
         if collapses:
             cells["collapsed"] = value(row["collapsed"])
         cells["front"] = "*" if row["front"] else ""
@@ -131,6 +132,11 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
     settings = f"{trade.dataset}: test rows, {over}. {directions(trade)} "
     if tasks(trade.runs):
         settings += "Of several tasks: means over tasks, decisions at 0.5. "
+    if trade.removal:
+        settings += (
+            "Removed: training rows left out as outliers, at the epoch that counts; precision: how many of them "
+        )
+        settings += "had been made outliers; recall: how many of those that had been. "
     settings += "* front of all settings, chosen on validation rows."
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."

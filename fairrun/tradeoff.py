@@ -12,7 +12,7 @@ from fairrun.check import RELATIVE
 from fairrun.ideal import ideal_area
 from fairrun.interval import interval
 from fairrun.pairs import Pair, paired
-from fairrun.pareto import Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
+from fairrun.pareto import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 
 AOPAC = {"aopac": quoted.KINDS["hard"], "soft_aopac": quoted.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # of the ideal front's area, the share that AOPAC is
@@ -32,6 +32,7 @@ class Tradeoff:
     metric: str
     greater_is_better: bool
     columns: list[str]  # more metrics to be shown
+    curves: list[str]  # columns of histories to be drawn over epochs
     test_oracle: bool  # whether fronts chosen on test rows are wanted too
     over_seeds: str  # mean; worst: the metric of a setting is that of its worst seed
     runs: pd.DataFrame  # finished, each setting and seed once
@@ -80,6 +81,12 @@ class Tradeoff:
         return {"accuracy": "higher is better", self.metric: self.direction} | {n: direction(n) for n in self.columns}
 
     @property
+    def removal(self) -> dict[str, str]:
+        """Columns of what methods left out as outliers at the epoch that counts, and their names."""
+        found = [column for column in REMOVAL if column in self.settings and self.settings[column].notna().any()]
+        return {column: words(column.removeprefix("train/")) for column in found}
+
+    @property
     def seeds(self) -> str:
         """How many each setting has: "5 seeds", or "3 to 5 seeds" where they differ."""
         low, high = self.settings["seeds"].min(), self.settings["seeds"].max()
@@ -102,12 +109,13 @@ def tradeoff(
     greater_is_better: bool,
     test_oracle: bool = False,
     columns: Sequence[str] = (),
+    curves: Sequence[str] = (),
     compared: Sequence[Pair] = (),
     over_seeds: str = "mean",
     points: pd.DataFrame | None = None,
 ) -> Tradeoff:
-    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``: pairs of methods,
-    ``points``: what others published, as ``quoted.read`` gives it.
+    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``curves``: columns of their
+    histories, ``compared``: pairs of methods, ``points``: what others published, as ``quoted.read`` gives it.
 
     Raises ``InputError`` if none finished.
     """
@@ -123,6 +131,7 @@ def tradeoff(
         dataset=dataset,
         metric=metric,
         columns=more,
+        curves=list(curves),
         over_seeds=over_seeds,
         **options,
         runs=runs,

@@ -311,8 +311,11 @@ def test_what_cannot_be_of_outliers_is_refused(changed, said):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["method=irw", "method.alpha=0.05", "batch_size=19"], "batch_size must be >= 20"),
-        (["method=irwo", "method.min_samples=40", "batch_size=32"], "batch_size must be >= 40"),
+        (["method=irw", "method.alpha=0.05", "batch_size=19"], "batch_size must be >= 20 with method.alpha=0.05"),
+        (
+            ["method=irwo", "method.min_samples=40", "batch_size=32"],
+            "batch_size must be >= 40 with method.min_samples=40",
+        ),
     ],
 )
 def test_a_batch_without_a_worst_off_row_or_a_core_row_is_refused(overrides, said):

@@ -31,7 +31,7 @@ LAYERS = [  # a module imports from its own layer and those before it
     {"tradeoff"},
     {"figure", "tables"},
     {"chart", "alignment", "multitask"},
-    {"traces", "fronts"},
+    {"traces", "fronts", "curves"},
     {"page"},
     {"report", "tracking", "job", "search"},
     {"stacking"},

@@ -237,7 +237,7 @@ class Asking:
 
     @property
     def smallest_batch(self):
-        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1
+        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1, f"alpha={self.alpha}"
 
     def init(self, model, theta, train):
         assert train.s is None
@@ -336,7 +336,7 @@ def checked(train, **method):
         ({"epsilon": 0}, r"^method.epsilon must be a number > 0 \(from 1e-9 on\), got 0$"),
         ({"delta": 1}, r"^method.delta must be in \(0, 1\), got 1$"),
         ({"delta": 0.0}, r"^method.delta must be in \(0, 1\), got 0.0$"),
-        ({"epsilon": 1e3}, r"^batch_size must be >= 20 with Asking\(alpha=0.05, .*, got 19$"),
+        ({"epsilon": 1e3}, r"^batch_size must be >= 20 with method.alpha=0.05, got 19$"),
         ({"delta": 0.05}, "^method.delta must be such that the bound is above 0; of 100 reports .*, got 0.05$"),
     ],
 )

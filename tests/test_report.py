@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
-from fairrun import report, results, tables
+from fairrun import curves, report, results, tables
 from fairrun.check import InputError
 from fairrun.figure import draw, limits, look
 from fairrun.tradeoff import greater_is_better
@@ -122,7 +122,59 @@ def test_a_report_of_the_same_runs_is_the_same(tmp_path):
     assert {name: path.read_bytes() for name, path in written(tmp_path, rows).items()} == first
 
 
+def with_histories(rows):
+    """The same runs, which got better over four epochs, by their seed."""
+    for row in rows:
+        history = pd.DataFrame({"epoch": range(1, 5), "train/loss": [0.9, 0.7, 0.6, 0.5 + row["seed"] / 10]})
+        history.to_parquet(f"{row['folder']}/{results.HISTORY}")
+    return rows
+
+
+def test_histories_are_drawn_over_epochs_where_they_are_asked_for(tmp_path):
+    asked = [row | {"report.curves": ["train/loss"]} for row in with_histories(sweep(tmp_path))]
+    files = written(tmp_path, asked)
+    assert set(files) == WRITTEN | {"curves.png", "curves.pdf"}
+    assert "Over epochs" in files["report.html"].read_text()
+    assert "curves.png" not in written(tmp_path, asked, curves=[])
+
+
+def test_curves_are_means_over_seeds_a_line_a_setting(tmp_path):
+    found = trade(tmp_path, with_histories(sweep(tmp_path)), curves=["train/loss"])
+    steps = curves.steps_of(found)
+    assert len(steps) == 4 * 3 * 4
+    figure = curves.draw(found, steps)
+    (axes,) = figure.axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [pytest.approx([0.9, 0.7, 0.6, 0.6])] * 4
+    assert axes.get_title(loc="left") == "loss, training rows"
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == ["erm", "penalty lam 0.5", "penalty lam 1", "penalty lam 2"]
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 4
+
+
+def test_a_column_that_no_history_has_is_named_and_left_out(tmp_path, caplog):
+    found = trade(tmp_path, with_histories(sweep(tmp_path)), curves=["train/loss", "train/lost"])
+    assert list(curves.steps_of(found)) == ["epoch", "train/loss", "setting"]
+    assert "report.curves has 'train/lost', which no history has" in caplog.text
+    assert curves.steps_of(trade(tmp_path, sweep(tmp_path / "b"), curves=["train/loss"])) is None
+
+
 # Tables
+
+
+def test_what_was_left_out_as_outliers_is_in_the_table_of_settings(tmp_path):
+    rows = sweep(tmp_path)
+    for row in rows:
+        if row["method"] == "penalty":
+            row |= {
+                "train/removed": 0.03,
+                "train/removal_precision": 0.9,
+                "train/removal_recall": 0.2 + row["seed"] / 10,
+            }
+    text = written(tmp_path, rows)["table.md"].read_text()
+    assert "| removed | removal precision | removal recall | front |" in text
+    assert "| 0.030 [0.030, 0.030] | 0.900 [0.900, 0.900] | 0.300 [" in text
+    assert "Removed: training rows left out as outliers" in text
+    assert "removed" not in written(tmp_path, sweep(tmp_path / "b"))["table.md"].read_text()
 
 
 def test_the_csv_has_a_row_a_setting_in_full_precision(tmp_path):

@@ -86,9 +86,9 @@ class DivergenceDRO:
         one_of("divergence", self.divergence, DIVERGENCES)
 
     @property
-    def smallest_batch(self) -> int:
+    def smallest_batch(self) -> tuple[int, str]:
         """Rows of which a share ``alpha`` is one."""
-        return -int((1e-6 - 1 / self.alpha) // 1)  # 1 / (1 / 49) is 49, not 50
+        return -int((1e-6 - 1 / self.alpha) // 1), f"alpha={self.alpha:.6g}"  # 1 / (1 / 49) is 49, not 50
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The optimizer's first state."""

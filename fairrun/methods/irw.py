@@ -90,9 +90,10 @@ class IRW:
         return frozenset({"classifier"} if self.layers == "last" else ())
 
     @property
-    def smallest_batch(self) -> int:
+    def smallest_batch(self) -> tuple[int, str]:
         """So that the worst-off are a row at least."""
-        return -int((1e-9 - 1 / self.alpha) // 1) if self.scope == "batch" and self.alpha_from == "given" else 1
+        known = self.scope == "batch" and self.alpha_from == "given"
+        return (-int((1e-9 - 1 / self.alpha) // 1), f"alpha={self.alpha:.6g}") if known else (1, "")
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The optimizer's first state, and equal weights."""
@@ -159,9 +160,9 @@ class IRWO(IRW):
         require(self.eps <= 1 or self.eps_rule == "fixed", "eps", self.eps, "in (0, 1] with method.eps_rule=quantile")
 
     @property
-    def smallest_batch(self) -> int:
-        """So that a row can be a core one."""
-        return max(self.min_samples, super().smallest_batch)
+    def smallest_batch(self) -> tuple[int, str]:
+        """So that there can be core rows too."""
+        return max((self.min_samples, f"min_samples={self.min_samples}"), super().smallest_batch)
 
     def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         rows = model.row_gradients(state.theta, batch, self.layers)
