@@ -23,6 +23,7 @@ from fairrun.check import (
     NO_EFFECT,
     OVER_SEEDS,
     RELATIVE,
+    TUNED,
     InputError,
     is_integer,
     is_number,
@@ -67,7 +68,8 @@ class Job:
 
 def effective(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what changes nothing in the results."""
-    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
+    without = (*NO_EFFECT, TUNED)
+    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in without and k != "dataset.path"}
     if kept.get("dataset.task", "") is None:  # as in data sets that have no such key
         del kept["dataset.task"]
     if kept.get("schedule.every", "") is None:  # as in runs before there was one
