@@ -365,6 +365,8 @@ def _check_classes(config: dict[str, Any], method: Any, num_classes: int) -> Non
     name, constraint = config["metric"]["name"], config["postprocess"]
     require(name in names, "metric.name", name, f"one of {', '.join(names)} for {given}")
     require(constraint is None, "postprocess", constraint, f"null for {given}")
+    for column in config["report"]["columns"]:
+        require(column in names, "report.columns", column, f"metrics among {', '.join(names)} for {given}")
 
 
 def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:

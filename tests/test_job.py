@@ -206,6 +206,10 @@ NOT_OF_CLASSES = {
         [WORST, "postprocess=equalized_odds"],
         "postprocess must be null for 'income' with 3 classes, got 'equalized_odds'",
     ),
+    "a column of the report": (
+        [WORST, "report.columns=[log_loss,roc_auc]"],
+        "report.columns must be metrics among accuracy, .* for 'income' with 3 classes, got 'roc_auc'",
+    ),
     "tasks": (["method=mtl", "model=shared_bottom", WORST], "MTL learns several together"),
 }
 
