@@ -11,6 +11,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 # Top-level keys that change nothing in a run's results.
 NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 
+TUNED = "tuned"  # top-level key of presets: what every method takes, of which a run has its own in its method's fields
+
 OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
 
 MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5

@@ -113,7 +113,7 @@ def fit(
     for epoch in range(first_epoch, epochs):
         method, weights = paced.at(epoch), None
         if hasattr(method, "start_epoch"):
-            rows = _padded(train, num_runs, num_groups, num_classes)._replace(epoch=epoch)
+            rows = _all_rows(train, num_runs, num_groups, num_classes)._replace(epoch=epoch)
             state, weights = method.start_epoch(model, state, rows._replace(s=rows.s if sees_s else None))
         logs: list[dict[str, Tensor]] = []
         removals: list[Tensor] = []
@@ -284,6 +284,12 @@ def _padded(table: Table, num_runs: int, num_groups: int, num_classes: int) -> B
     padded = Table(F.pad(table.x, (0, 0, 0, more)), F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
     batch = _whole(padded, num_runs, num_groups, num_classes)
     return batch._replace(w=(batch.i < len(table.y)).to(table.y))
+
+
+def _all_rows(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+    """As ``_padded``, but for the features, which are too many to be copied: those of the rows of the table alone."""
+    features = table.x.expand(num_runs, *table.x.shape)
+    return _padded(table._replace(x=table.x[:, :0]), num_runs, num_groups, num_classes)._replace(x=features)
 
 
 @torch.no_grad()

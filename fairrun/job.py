@@ -23,6 +23,7 @@ from fairrun.check import (
     NO_EFFECT,
     OVER_SEEDS,
     RELATIVE,
+    TUNED,
     InputError,
     is_integer,
     is_number,
@@ -67,7 +68,8 @@ class Job:
 
 def effective(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what changes nothing in the results."""
-    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
+    without = (*NO_EFFECT, TUNED)
+    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in without and k != "dataset.path"}
     if kept.get("dataset.task", "") is None:  # as in data sets that have no such key
         del kept["dataset.task"]
     if kept.get("schedule.every", "") is None:  # as in runs before there was one
@@ -363,6 +365,8 @@ def _check_classes(config: dict[str, Any], method: Any, num_classes: int) -> Non
     name, constraint = config["metric"]["name"], config["postprocess"]
     require(name in names, "metric.name", name, f"one of {', '.join(names)} for {given}")
     require(constraint is None, "postprocess", constraint, f"null for {given}")
+    for column in config["report"]["columns"]:
+        require(column in names, "report.columns", column, f"metrics among {', '.join(names)} for {given}")
 
 
 def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.check import InputError
@@ -133,9 +134,10 @@ class Method(Protocol):
     ``smallest_batch``, an attribute: how few rows ``batch_size`` may be, and the field and value that say so.
 
     ``start_epoch(model, state, train) -> tuple[state, Tensor | None]``, before the first step of an epoch.  ``train``
-    is the whole training set as one batch, the N rows by their number and behind them rows of weight 0: of its size,
-    the state may hold numbers of the rows, to be found by ``batch.i``.  The tensor [R, N], none below 0, makes the
-    epoch's rows be drawn with replacement, each in proportion to its number; None: each comes once, in random order.
+    is the whole training set as one batch, the N rows by their number and behind them rows of weight 0, whose features
+    ``parts`` adds: of its size, the state may hold numbers of the rows, to be found by ``batch.i``.  The tensor [R, N],
+    none below 0, makes the epoch's rows be drawn with replacement, each in proportion to its number; None: each comes
+    once, in random order.
     """
 
     @property
@@ -259,9 +261,13 @@ def mean(v: Tensor, w: Tensor) -> Tensor:
 
 
 def parts(rows: Batch, size: int = 512) -> Iterator[Batch]:
-    """A batch of many rows as batches of ``size``, whose activations stay in cache."""
+    """A batch of many rows as batches of ``size``, whose activations stay in cache.  Rows of padding at its end may be
+    without features in ``rows.x``: they are 0.
+    """
     for start in range(0, rows.y.shape[1], size):
         x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
+        if x.shape[1] < y.shape[1]:
+            x = F.pad(x, (0, 0, 0, y.shape[1] - x.shape[1]))
         yield rows._replace(x=x, y=y, i=i, w=w, s=None if rows.s is None else rows.s[:, start : start + size])
 
 
@@ -284,10 +290,15 @@ def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = Fa
     least one row, rounded down or ``up``; the others weigh 0 -> [R, B].
     """
     rank = losses.masked_fill(w == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True).argsort(-1)
-    exact = fraction * w.sum(-1, keepdim=True)
-    whole = (exact - 1e-6).ceil() if up else (exact + 1e-6).floor()  # 0.3 * 10 is 3, not 2.999...
-    number = whole.clamp(min=1)
+    number = share_of_rows(fraction, w, up=up)
     return (rank < number) / number
+
+
+def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
+    """How many rows a ``fraction`` [R, 1] of those with ``w`` [R, B] 1 is, whole, one at least -> [R, 1]."""
+    exact = fraction.double() * w.double().sum(-1, keepdim=True)
+    slack = 1e-6 + 1e-7 * exact  # 0.3 * 10 is 3, not 2.999...; in float32 0.3 itself is off by 6e-8 of it at most
+    return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
 
 
 def kth_smallest(v: Tensor, k: int) -> Tensor:

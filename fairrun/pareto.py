@@ -7,7 +7,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from fairrun.check import NO_EFFECT, InputError
+from fairrun.check import NO_EFFECT, TUNED, InputError
 from fairrun.interval import interval
 
 NOT_SETTINGS = (
@@ -16,7 +16,7 @@ NOT_SETTINGS = (
 )
 COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
 REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
-RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.")
+RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.", f"{TUNED}.")
 
 
 class Anchors(NamedTuple):

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, get_type_hints
 import torch
 
 from fairrun.build import build, class_of
-from fairrun.check import NO_EFFECT, InputError
+from fairrun.check import NO_EFFECT, TUNED, InputError
 from fairrun.checkpoint import Checkpoint
 from fairrun.data.table import Data, Table
 from fairrun.executors import Executor, Inline, Loky, Lost, completed
@@ -115,7 +115,7 @@ def plan(
 
 def _shape(config: dict[str, Any]) -> str:
     """Equal for configurations that can train side by side."""
-    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", *NO_EFFECT)}
+    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", TUNED, *NO_EFFECT)}
     return digest(kept | {"method": _static(config["method"])})
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fairrun.fit import _Batches, _generator, fit
+from fairrun.method import parts
 from fairrun.methods.erm import ERM
 from fairrun.methods.penalty import Penalty
 from fairrun.methods.stl import STL
@@ -106,6 +107,24 @@ def test_a_run_that_its_last_step_broke_is_marked_too():
     (run,) = fit(dataclasses.replace(NETWORK, depth=2), [method], [0], data(), epochs=1, batch_size=150)
     assert "not finite at step 0" in run.failure
     assert run.history[["test/accuracy", "test/roc_auc", "test/demographic_parity_difference"]].isna().all(axis=None)
+
+
+def test_an_epoch_starts_with_all_rows_and_no_copy_of_their_features():
+    seen = []
+
+    class Watching(ERM):
+        def start_epoch(self, model, state, train):
+            seen.append(train)
+            return state, None
+
+    rows = data()
+    fit(NETWORK, [Watching(ADAM)] * 2, [0, 1], rows, epochs=2, batch_size=32, dtype=torch.float64)
+    assert [train.epoch for train in seen] == [0, 1]
+    assert seen[1].x.data_ptr() == rows.train.x.data_ptr() and seen[1].s is None
+    assert seen[1].w.shape == (2, 160) and (seen[1].w.sum(-1) == 150).all()
+    x = torch.cat([part.x for part in parts(seen[1], 64)], dim=1)
+    assert torch.equal(x[:, :150], rows.train.x.expand(2, -1, -1))
+    assert x.shape[1] == 160 and not x[:, 150:].any()
 
 
 def test_training_stops_when_no_run_is_left():

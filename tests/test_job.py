@@ -117,6 +117,11 @@ def test_outliers_and_merged_groups_make_a_run_another_run():
     assert len({key(), *(key(*overrides) for overrides in keys)}) == 6
 
 
+def test_what_other_methods_are_tuned_to_is_no_matter():
+    assert key() == key("+tuned.irw.alpha=0.2")
+    assert key("method=irw", "method.alpha=0.2") == key("method=irw", "+tuned.irw.alpha=0.2") != key("method=irw")
+
+
 def test_what_outliers_would_be_is_no_matter_where_there_are_none():
     assert key() == key("dataset.outliers.rate=0.2") == key("~dataset.outliers") == key("~dataset.merged")
 
@@ -200,6 +205,10 @@ NOT_OF_CLASSES = {
     "post-processing": (
         [WORST, "postprocess=equalized_odds"],
         "postprocess must be null for 'income' with 3 classes, got 'equalized_odds'",
+    ),
+    "a column of the report": (
+        [WORST, "report.columns=[log_loss,roc_auc]"],
+        "report.columns must be metrics among accuracy, .* for 'income' with 3 classes, got 'roc_auc'",
     ),
     "tasks": (["method=mtl", "model=shared_bottom", WORST], "MTL learns several together"),
 }

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fairrun.fit import fit
-from fairrun.method import Batch, bind
+from fairrun.method import Batch, bind, share_of_rows
 from fairrun.methods.erm import ERM
 from fairrun.methods.group_dro import GroupDRO
 from fairrun.methods.penalty import Penalty
@@ -147,3 +147,14 @@ def test_group_dro_does_not_overflow():
 def test_bad_values_are_refused_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_share_of_rows_is_that_of_whole_numbers(dtype):
+    for percent in range(1, 101):
+        rows = torch.cat([torch.arange(1, 300), torch.arange(5000, 6000, 20)])
+        w = (torch.arange(6000) < rows.unsqueeze(-1)).to(dtype)
+        fraction = torch.tensor([[percent / 100]], dtype=torch.float64).to(dtype)
+        up, down = (share_of_rows(fraction, w, up=way)[:, 0].long() for way in (True, False))
+        assert torch.equal(up, (percent * rows + 99) // 100)
+        assert torch.equal(down, (percent * rows // 100).clamp(min=1))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fairrun.check import one_of
-from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, group_mask, label_cells, mean, scaled
+from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, label_cells, mean, scaled
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class GroupResampling:
         cells, num_cells = train.s, train.num_groups
         if self.group_by == "sy":
             cells, num_cells = label_cells(train), train.num_classes * train.num_groups
-        sizes = (group_mask(cells, num_cells) * train.w.unsqueeze(1)).sum(-1)
+        sizes = train.w.new_zeros(len(train.w), num_cells).scatter_add(-1, cells, train.w)  # [R, G]
         return state, scaled(train.w, sizes.gather(-1, cells))  # 1
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:

@@ -13,15 +13,16 @@ so that no group of that size or a larger one fares worse, without group labels.
 
 ``scope``: the rows are those of a batch (the local scheme); or, once an epoch, all training rows (the global one),
 whose w then stay for the epoch: reweighted, a batch of B of the N rows steps on (N / B) sum_i w_i l_i; resampled, rows
-are drawn in proportion to w and weigh alike.  On average both steps are the same; ``fairrun.resampling`` says how much
-they vary.
+are drawn in proportion to w and weigh alike.  On average both steps are the same where w sums to 1;
+``fairrun.resampling`` says how much they vary.
 
 Letters: g_i are gradients of ``layers``, all or the last one.  None is made: with a_i the inputs of a layer and e_i the
 slopes at its output, <g_i, g_j> is a sum over layers of (1 + <a_i, a_j>) <e_i, e_j>.  At the last layer, behind a ReLU,
 rows of two classes help each other where they have the same label: if W is of one class, the other weighs nothing.
 Differs from the paper: we know its abstract and a digest of it, not its text.  The normaliser, which it leaves open as
 far as we know, is ``normalise``; the layers, the grid of alpha, the optimizer, DBSCAN's two settings and the guards are
-ours.  Where no row helps, G is 0 and nothing moves; where fewer than ``min_samples`` rows would stay, all do.
+ours.  Where G is 0 no row helps: all w are 0 and so is the gradient of 4, but resampled rows are drawn alike.  Where
+fewer than ``min_samples`` rows would stay, all do.
 Differs from the authors' code: not found.
 """
 
@@ -43,6 +44,7 @@ from fairrun.method import (
     mean,
     normalised,
     parts,
+    share_of_rows,
     worst_fraction,
 )
 
@@ -69,7 +71,7 @@ class IRW:
     delta: float | None  # None: the smallest estimated share; in (0, 1): what it is below with this probability at most
     scope: str  # batch; of all training rows once an epoch: reweighted, resampled
     layers: str  # whose gradients are compared: last, all
-    normalise: str  # the weights. sum: they sum to 1; norm: their L2 norm is that of equal weights
+    normalise: str  # the weights, unless resampled. sum: they sum to 1; norm: their L2 norm is that of equal weights
     multiclass: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -187,7 +189,7 @@ class IRWO(IRW):
             return self.eps.square()
         away = kth_smallest(squares, self.min_samples)
         away = away.masked_fill(real == 0, torch.inf).sort(-1).values
-        place = (self.eps * real.sum(-1, keepdim=True) - 1e-6).ceil().long().clamp(min=1) - 1
+        place = share_of_rows(self.eps, real, up=True).long() - 1
         return (away.gather(-1, place) * (1 + ROUNDING)).clamp(min=SMALLEST_EPS**2)
 
 

@@ -6,7 +6,8 @@ minimise over theta  sum_{i in E} up l_i(theta) + sum_{i not in E} l_i(theta),  
     2  E <- the training rows that theta decides wrongly
     3  theta <- its first values; ERM on rows drawn with replacement, those of E ``up`` times as often
 
-Sees no group.  ``epochs`` counts both stages, so the history of the second model starts after ``first_epochs``.
+Sees no group.  ``epochs`` counts both stages, so the history of the second model starts after ``first_epochs``; the
+epoch that ``selection: best`` finds may be one of the first model.
 Letters: ``first_epochs`` is the paper's T, ``up`` its lambda_up.
 Where it fails: of rows with the same features a share e < 1/2 may have the other label, which is noise, and is all of
 E.  With up e > 1 - e the second model decides for these; at an error of 1/3, as on COMPAS, up must stay below 2.  The
