@@ -260,7 +260,7 @@ def mean(v: Tensor, w: Tensor) -> Tensor:
     return (w / w.sum(-1, keepdim=True) * v).sum(-1)
 
 
-def parts(rows: Batch, size: int = 512) -> Iterator[Batch]:
+def parts(rows: Batch, size: int = 256) -> Iterator[Batch]:
     """A batch of many rows as batches of ``size``, whose activations stay in cache.  Rows of padding at its end may be
     without features in ``rows.x``: they are 0.
     """

@@ -37,7 +37,7 @@ def ratios(name: str, epochs: int, seeds: range) -> torch.Tensor:
     state, _ = bound.start_epoch(classifier, bound.init(classifier, theta, train), train)
     w = state.row_weights / num_rows
     rows = classifier.row_gradients(theta, train, "all")
-    squares = sum((1 + a.square().sum(-1)) * e.square().sum(-1) for a, e in rows.layers.values())
+    squares = sum((1 + a.square().sum(-1)) * e.square().sum(-1) for a, e in rows.pullback.layers(rows.slope).values())
     G = torch.cat([part.flatten(1) for part in rows.combined(w).values()], dim=1)
     found = variances_of_norms(w, squares, G.square().sum(-1))
     return found.reweighting / found.resampling

@@ -157,9 +157,11 @@ def test_the_order_and_copies_of_rows_do_not_matter_to_their_weight(layers):
     torch.testing.assert_close(gains[:, 0], gains[:, 1])
 
 
+@pytest.mark.parametrize("kept", [0, 10**6])
 @pytest.mark.parametrize("scope", ["reweighted", "resampled"])
 @every_layer
-def test_the_global_weights_are_the_definition_over_all_rows_whatever_the_parts(layers, scope):
+def test_the_global_weights_are_the_definition_over_all_rows_whatever_is_kept(layers, scope, kept, monkeypatch):
+    monkeypatch.setattr("fairrun.methods.irw.MOST_KEPT", kept)
     theta, whole = case(num_rows=4128, real=4100, num_runs=2)
     method = bound(layers, 0.2, scope=scope, num_runs=2)
     state, drawn = method.start_epoch(MODEL, method.init(MODEL, theta, whole), whole)

@@ -26,6 +26,7 @@ fewer than ``min_samples`` rows would stay, all do.
 Differs from the authors' code: not found.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,6 +39,7 @@ from fairrun.method import (
     Model,
     Optimizer,
     PerRun,
+    RowGradients,
     Theta,
     descend,
     kth_smallest,
@@ -49,6 +51,7 @@ from fairrun.method import (
 )
 
 SMALLEST_EPS = 1e-6  # of DBSCAN: copies of a row are near each other, whatever rounding says
+MOST_KEPT = 2**20  # rows of all runs whose activations are kept while an epoch starts
 ROUNDING = 1e-5  # by how much, relatively, the square of a distance may miss the quantile that it is
 
 
@@ -101,19 +104,30 @@ class IRW:
 
     @torch.no_grad()
     def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor | None]:
-        """The weights of all rows, in parts: no more than the losses and weights are kept."""
+        """The weights of all rows."""
         if self.scope == "batch":
             return state, None
-        losses = torch.cat([model.losses(state.theta, part) for part in parts(train)], dim=1)
-        share = self._worst_off(losses, train.w)  # 1
+        rows = self._in_parts(model, state.theta, train)
+        share = self._worst_off(torch.cat([part.losses for part in rows()], dim=1), train.w)  # 1
         G: Theta = {}
-        for part, u in zip(parts(train), parts(train._replace(w=share)), strict=True):
-            for name, g in model.row_gradients(state.theta, part, self.layers).combined(u.w).items():
+        for part, of in zip(rows(), parts(train._replace(w=share)), strict=True):
+            for name, g in part.combined(of.w).items():
                 G[name] = G[name] + g if name in G else g  # 2
-        gains = [model.row_gradients(state.theta, part, self.layers).along(G) for part in parts(train)]
+        gains = [part.along(G) for part in rows()]
         w = normalised(torch.cat(gains, dim=1).clamp(min=0) * train.w, train.w, self.normalise)  # 3
         state = state._replace(row_weights=w * train.w.sum(-1, keepdim=True))
         return state, w if self.scope == "resampled" else None
+
+    def _in_parts(self, model: Model, theta: Theta, train: Batch) -> Callable[[], Iterable[RowGradients]]:
+        """The gradients of all rows, to be gone through more than once: kept, or where these are many made anew."""
+
+        def rows() -> Iterator[RowGradients]:
+            return (model.row_gradients(theta, part, self.layers) for part in parts(train))
+
+        if train.w.numel() > MOST_KEPT:
+            return rows
+        kept = list(rows())
+        return lambda: kept
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the reweighted batch."""

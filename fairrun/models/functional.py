@@ -1,6 +1,5 @@
 """Networks as functions of a parameter dict with a leading run axis."""
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -206,11 +205,6 @@ class LinearGradients:
     slope: Tensor  # of the losses at the logits
     pullback: Pullback
 
-    @functools.cached_property
-    def layers(self) -> dict[str, Layer]:
-        """By name."""
-        return self.pullback.layers(self.slope)
-
     def combined(self, w: Tensor) -> Theta:
         """By an ordinary backward pass."""
         return self.pullback.gradient(w * self.slope if w.dim() == self.slope.dim() else w.unsqueeze(-1) * self.slope)
@@ -218,7 +212,7 @@ class LinearGradients:
     def along(self, direction: Theta) -> Tensor:
         """The sum over layers of <e_i, a_i direction>, as the layer itself would work on a_i."""
         total = torch.zeros_like(self.losses)
-        for name, (a, e) in self.layers.items():
+        for name, (a, e) in self.pullback.layers(self.slope).items():
             weight, bias = direction[f"{name}.weight"], direction[f"{name}.bias"]
             if e.shape[-1] == 1:  # see ``classified``
                 total += ((a * weight.mT).sum(-1) + bias.squeeze(-1)) * e.squeeze(-1)
@@ -228,7 +222,7 @@ class LinearGradients:
 
     def gram(self) -> Tensor:
         """The sum over layers of (1 + <a_i, a_j>) <e_i, e_j>."""
-        first, *others = (_products(layer, layer) for layer in self.layers.values())
+        first, *others = (_products(layer, layer) for layer in self.pullback.layers(self.slope).values())
         for products in others:
             first += products
         return first
