@@ -129,6 +129,33 @@ def test_a_small_step_lowers_the_loss_of_those_who_were_worst_off(seed):
 
 
 @every_layer
+def test_no_other_weights_of_their_length_lower_the_worst_off_loss_more_to_first_order(layers):
+    theta, batch = case()
+    s = expected(theta, batch, layers, 0.3)[0] * batch.w
+    method = bound(layers, normalise="norm")
+    w, _ = method._weights(MODEL, method.init(MODEL, theta, batch), batch)
+    v = torch.rand(1000, 3, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * batch.w
+    v = v / v.norm(dim=-1, keepdim=True) * w.norm(dim=-1, keepdim=True)
+    assert ((v * s).sum(-1) < (w * s).sum(-1)).all()
+
+
+def test_a_row_of_a_large_loss_and_no_gradient_weighs_nothing():
+    """Its loss puts it among the worst-off, as a loss that is cut off would."""
+
+    class Cut(Classifier):
+        def row_gradients(self, theta, batch, layers):
+            rows = super().row_gradients(theta, batch, layers)
+            cut = torch.arange(batch.y.shape[1]) < 3
+            return dataclasses.replace(rows, losses=rows.losses + 100 * cut, slope=rows.slope * ~cut)
+
+    theta, batch = case()
+    method = bound("all")
+    w, logs = method._weights(Cut(NETWORK), method.init(MODEL, theta, batch), batch)
+    assert (w[:, :3] == 0).all() and (w[:, 3:] > 0).any()
+    assert (logs["worst_off_loss"] > 30).all()
+
+
+@every_layer
 def test_some_row_of_the_worst_off_weighs_something_and_opposed_rows_nothing(layers):
     theta, batch = case()
     s, G, _ = expected(theta, batch, layers, 0.1)
