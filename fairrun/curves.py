@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from fairrun.alignment import curve
-from fairrun.figure import look
+from fairrun.figure import COLOURS, look
 from fairrun.results import HISTORY
 from fairrun.tradeoff import Tradeoff, describe, value, words
 
@@ -79,6 +79,7 @@ def _looks(trade: Tradeoff) -> list[tuple[str, str, Literal["-", "--", ":", "-."
     for _, setting in trade.settings.iterrows():
         method = setting["method"]
         seen[method] = seen.get(method, -1) + 1
-        colour = look(methods.index(method)).colour
-        looks.append((f"{method} {describe(setting, keys)}".strip(), colour, STYLES[seen[method] % len(STYLES)]))
+        k = methods.index(method)
+        style = STYLES[(seen[method] + k // len(COLOURS)) % len(STYLES)]  # methods beyond the colours have them again
+        looks.append((f"{method} {describe(setting, keys)}".strip(), look(k).colour, style))
     return looks
