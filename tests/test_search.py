@@ -195,6 +195,14 @@ def penalty(tmp_path_factory):
     return folder / "sweep", done
 
 
+def test_a_key_whose_value_a_preset_may_name_is_searched_in_whole_numbers_too(tmp_path):
+    """conf/method/jtt.yaml has first_epochs as an interpolation."""
+    asked = ["sweep=jtt", "model.width=8", "hydra.sweeper.trials=3", "hydra.sweep.dir=sweep"]
+    done = run_warm(tmp_path, *SEARCH, *asked)
+    assert done.returncode == 0, done.stderr
+    assert all(isinstance(trial["setting"]["method.first_epochs"], int) for trial in told(tmp_path / "sweep"))
+
+
 def test_every_trial_is_run_with_every_seed_and_a_batch_is_a_stack(penalty):
     folder, _ = penalty
     trials = told(folder)
