@@ -89,7 +89,7 @@ class SearchSweeper(Sweeper):
         for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):
             require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
         headings = {heading: _plain(node) for heading, node in self.headings.items()}
-        own = OmegaConf.masked_copy(self.job, [key for key in self.job if key != "hydra"])
+        own = OmegaConf.masked_copy(self.job, [str(key) for key in self.job if key != "hydra"])
         config: Any = OmegaConf.to_container(own, resolve=True)
         space, fixed = divide(headings, given, dotted(config))
         greater = self.job.metric.greater_is_better

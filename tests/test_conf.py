@@ -68,7 +68,7 @@ def test_a_search_is_over_keys_and_values_that_its_method_takes(name):
     headings = {heading: cfg["hydra"]["sweeper"][heading] for heading in ("scientific", "nuisance", "fixed")}
     task = OmegaConf.create({key: node for key, node in cfg.items() if key != "hydra"})
     assert task == config(f"method={name}")
-    space, fixed = divide(headings, (), dotted(OmegaConf.to_container(task)))
+    space, fixed = divide(headings, (), dotted(OmegaConf.to_container(task, resolve=True)))
     for key, value in fixed.items():
         OmegaConf.update(task, key, value)
     for key, distribution in space.items():
