@@ -133,6 +133,11 @@ def worst_tenth_loss(o: Outcome) -> Tensor:
     return largest.values.mean(-1)
 
 
+def worst_group_log_loss(o: Outcome) -> Tensor:
+    """Largest mean cross-entropy of a group that has rows, in nats, >= 0, lower is better."""
+    return -_lowest(-group_log_loss(o))
+
+
 def selection_rate(o: Outcome) -> Tensor:
     """P(y_pred = 1), in [0, 1]."""
     return _selected(o).sum((1, 2)) / o.rows.sum()
@@ -210,6 +215,11 @@ def group_accuracy(o: Outcome) -> Tensor:
     return o.correct.sum(-1) / o.rows.sum(-1)
 
 
+def group_log_loss(o: Outcome) -> Tensor:
+    """Mean cross-entropy of each group's rows, in nats, [R, S]."""
+    return torch.stack([o.losses[:, o.s == g].mean(-1) for g in range(len(o.rows))], dim=-1)
+
+
 def group_balanced_accuracy(o: Outcome) -> Tensor:
     """Mean over classes c of P(y_pred = c | s, y = c), [R, S]; NaN where the group lacks a class."""
     return (o.correct / o.rows).mean(-1)
@@ -242,6 +252,7 @@ METRICS: tuple[Metric, ...] = (
     log_loss,
     loss_variance,
     worst_tenth_loss,
+    worst_group_log_loss,
     selection_rate,
     expected_calibration_error,
     demographic_parity_difference,
@@ -280,6 +291,7 @@ LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a r
 }
 GROUP_METRICS: tuple[Metric, ...] = (
     group_accuracy,
+    group_log_loss,
     group_balanced_accuracy,
     group_selection_rate,
     group_true_positive_rate,

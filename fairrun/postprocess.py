@@ -26,7 +26,7 @@ from fairrun.metrics import decided, evaluate
 from fairrun.models.functional import Network
 
 CONSTRAINTS = ("demographic_parity", "equalized_odds")
-UNDEFINED = ("log_loss", "loss_variance", "worst_tenth_loss", "expected_calibration_error")
+UNDEFINED = ("log_loss", "loss_variance", "worst_tenth_loss", "worst_group_log_loss", "expected_calibration_error")
 
 
 def postprocess(constraint: str, network: Network, theta: Theta, data: Data) -> dict[str, float]:

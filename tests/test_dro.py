@@ -204,3 +204,13 @@ def test_the_smallest_batch_has_a_row_of_the_share():
         alpha: DivergenceDRO(PLAIN, alpha, "cvar").smallest_batch[0] for alpha in (1.0, 0.5, 0.3, 0.1, 1 / 49, 0.03)
     }
     assert list(sizes.values()) == [1, 2, 4, 10, 49, 34]
+
+
+def test_a_batch_for_chi2_is_so_large_that_more_than_one_row_has_weight():
+    for alpha in (1.0, 0.5, 0.3, 0.1):
+        least, because = DivergenceDRO(PLAIN, alpha, "chi2").smallest_batch
+        assert because == f"alpha={alpha:g}"
+        losses = torch.rand(1, least, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        q = chi2_weights(losses, torch.tensor([[alpha]], dtype=torch.float64), torch.ones_like(losses))
+        assert (q > 0).sum() > 1 or least == 1
+    assert DivergenceDRO(PLAIN, 0.1, "chi2").smallest_batch[0] == 83

@@ -230,6 +230,16 @@ def test_alpha_is_logged():
     assert logs["alpha"].tolist() == [0.1, 0.2, 0.3]
 
 
+def test_the_share_of_weight_of_the_class_that_has_most_is_logged():
+    theta, batch = case()
+    method = bound("all")
+    state = method.init(MODEL, theta, batch)
+    w, _ = method._weights(MODEL, state, batch)
+    _, logs = method.update(MODEL, state, batch)
+    of_one = (w * batch.y).sum(-1) / w.sum(-1)
+    torch.testing.assert_close(logs["largest_class_weight"], torch.maximum(of_one, 1 - of_one))
+
+
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("min_samples", [1, 3, 5])
 def test_noise_is_what_scikit_learn_calls_noise(seed, min_samples):
@@ -314,6 +324,7 @@ def test_the_quantile_bounds_how_many_are_removed(quantile):
         ({"scope": "global"}, "scope must be one"),
         ({"epsilon": 0.0}, "epsilon must be > 0"),
         ({"delta": 1.0}, "delta must be null or"),
+        ({"delta": 0.05}, "delta must be null with method.alpha_from=given"),
         ({"alpha_from": "census"}, "alpha_from must be one"),
     ],
 )

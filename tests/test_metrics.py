@@ -30,6 +30,7 @@ NAMES = {
     "log_loss",
     "loss_variance",
     "worst_tenth_loss",
+    "worst_group_log_loss",
     "selection_rate",
     "expected_calibration_error",
     "demographic_parity_difference",
@@ -46,6 +47,7 @@ NAMES = {
 }
 GROUP_NAMES = {
     "accuracy",
+    "log_loss",
     "balanced_accuracy",
     "selection_rate",
     "true_positive_rate",
@@ -373,8 +375,14 @@ def test_a_difference_is_0_with_one_group(name):
 @given(cases())
 def test_every_value_is_in_its_range_or_nan(case):
     for name, (value,) in evaluated(*case).items():
-        unbounded = ("log_loss", "loss_variance", "worst_tenth_loss", "total_accuracy_deviation")
-        highest = np.inf if name in unbounded else 1 + 1e-12
+        unbounded = (
+            "log_loss",
+            "loss_variance",
+            "worst_tenth_loss",
+            "worst_group_log_loss",
+            "total_accuracy_deviation",
+        )
+        highest = np.inf if name.partition("/")[0] in unbounded else 1 + 1e-12
         assert np.isnan(value) or 0 <= value <= highest, name
 
 
@@ -525,7 +533,7 @@ def test_the_total_deviation_of_accuracy_is_the_sum_over_groups_of_fairlearn(num
 
 
 OF_CLASSES = NAMES - {metric.__name__ for metric in TWO_CLASSES}
-GROUP_OF_CLASSES = {"accuracy", "balanced_accuracy"}
+GROUP_OF_CLASSES = {"accuracy", "log_loss", "balanced_accuracy"}
 CLASS_CASES = [(num_classes, num_groups, seed) for num_classes in (3, 10) for num_groups in (2, 4) for seed in (0, 1)]
 
 
@@ -580,6 +588,17 @@ def test_several_classes_have_the_metrics_that_are_not_of_two():
     values = evaluated(*case_of_classes(3, 2, 0), 2)
     assert set(values) == OF_CLASSES | {f"{name}/s={g}" for name in GROUP_OF_CLASSES for g in range(2)}
     assert {"worst_group_accuracy", "log_loss"} <= OF_CLASSES and "selection_rate" not in OF_CLASSES
+
+
+@pytest.mark.parametrize(("num_groups", "seed"), CASES)
+def test_the_log_loss_of_groups_and_of_the_worst_is_that_of_scikit_learn(num_groups, seed):
+    logits, y, s = random_case(num_groups, seed)
+    values = evaluated(logits, y, s, num_groups)
+    for r, z in enumerate(logits):
+        p = 1 / (1 + np.exp(-z))
+        expected = [sklearn.log_loss(y[s == g], p[s == g], labels=[0, 1]) for g in range(num_groups)]
+        assert [values[f"log_loss/s={g}"][r] for g in range(num_groups)] == pytest.approx(expected, rel=1e-12)
+        assert values["worst_group_log_loss"][r] == pytest.approx(max(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize(("num_groups", "seed"), CASES)

@@ -87,8 +87,10 @@ class DivergenceDRO:
 
     @property
     def smallest_batch(self) -> tuple[int, str]:
-        """Rows of which a share ``alpha`` is one."""
-        return -int((1e-6 - 1 / self.alpha) // 1), f"alpha={self.alpha:.6g}"  # 1 / (1 / 49) is 49, not 50
+        """Rows of which a share ``alpha`` is one; of chi2 more than C^2, or one row has all the weight."""
+        square = 1 + (1 / self.alpha - 1) ** 2
+        least = 1 / self.alpha if self.divergence == "cvar" or self.alpha == 1 else square + 1
+        return -int((1e-6 - least) // 1), f"alpha={self.alpha:.6g}"  # 1 / (1 / 49) is 49, not 50
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The optimizer's first state."""

@@ -42,10 +42,12 @@ from fairrun.method import (
     RowGradients,
     Theta,
     descend,
+    group_mask,
     kth_smallest,
     mean,
     normalised,
     parts,
+    scaled,
     share_of_rows,
     worst_fraction,
 )
@@ -83,6 +85,8 @@ class IRW:
         require(self.epsilon > 0, "epsilon", self.epsilon, "> 0")
         bounded = self.delta is None or (is_number(self.delta) and 0 < self.delta < 1)
         require(bounded, "delta", self.delta, "null or in (0, 1)")
+        unused = self.delta is None or self.alpha_from == "randomized_response"
+        require(unused, "delta", self.delta, "null with method.alpha_from=given, where there are no reports")
         one_of("scope", self.scope, ("batch", "reweighted", "resampled"))
         one_of("layers", self.layers, ("last", "all"))
         one_of("normalise", self.normalise, ("sum", "norm"))
@@ -138,8 +142,10 @@ class IRW:
             return (w * losses).sum(-1), losses
 
         theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 4
+        of_class = (group_mask(batch.y, batch.num_classes) * w.unsqueeze(1)).sum(-1)  # [R, C]
         logs |= {"loss": mean(losses, batch.w), "weighted_rows": mean((w > 0).to(losses), batch.w)}
-        return state._replace(theta=theta, opt=opt), logs | {"alpha": self.alpha.squeeze(-1)}
+        logs |= {"largest_class_weight": scaled(of_class.amax(-1), w.sum(-1)), "alpha": self.alpha.squeeze(-1)}
+        return state._replace(theta=theta, opt=opt), logs
 
     def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Every row's, [R, B], and what else to log."""
@@ -163,7 +169,7 @@ class IRWO(IRW):
 
     min_samples: int  # rows within eps of a row, itself among them, that make it a core one
     eps_rule: str  # fixed; quantile: of the rows' distances to their min_samples-th nearest, themselves among them
-    eps: PerRun  # the distance, > 0; or the quantile in (0, 1]: less than 1 - eps of the rows are outliers
+    eps: PerRun  # the distance, > 0; or the quantile in (0, 1]: at most 1 - eps of the rows are outliers
 
     def __post_init__(self) -> None:
         super().__post_init__()
