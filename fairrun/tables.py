@@ -53,7 +53,7 @@ def methods_table(trade: Tradeoff) -> pd.DataFrame:
 def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
     """A row a pair of methods and an area, all text; no rows with one method."""
     rows = []
-    for _, row in trade.comparisons.iterrows():
+    for _, row in trade.comparisons[trade.comparisons["area"].isin(trade.areas)].iterrows():
         cells = {"area": AREA_WORDS[row["area"]], "first": row["first"], "second": row["second"]}
         cells["first minus second"] = estimate(row, "difference", digits=4)
         rows.append(cells | {"first better": f"{row['first_better']} of {row['seeds']} seeds"})

@@ -59,9 +59,9 @@ class Tradeoff:
 
     @property
     def areas(self) -> list[str]:
-        """Of ``AREAS`` those of a label with so many classes: AOPAC is of two."""
+        """Of ``AREAS`` those that say something: AOPAC is of two classes, and where the metric is a difference."""
         several = self.anchors.majority == self.anchors.majority and self.anchors.max_dp != self.anchors.max_dp
-        return ["hypervolume"] if several else list(AREAS)
+        return ["hypervolume"] if several or self.greater_is_better else list(AREAS)
 
     @property
     def heading(self) -> str:

@@ -299,6 +299,13 @@ def test_the_caption_says_which_end_of_each_column_is_good(tmp_path):
         assert "roc auc: higher is better; selection rate: neither end is better." in caption
 
 
+def test_areas_of_parity_are_not_shown_beside_a_metric_that_is_no_difference(tmp_path):
+    metric = {"name": "worst_group_accuracy", "greater_is_better": True, "surrogate": "none"}
+    text = written(tmp_path, sweep(tmp_path, metric=metric))["table.md"].read_text()
+    assert "hypervolume" in text and "AOPAC" not in text
+    assert "AOPAC" in written(tmp_path, sweep(tmp_path / "b"))["table.md"].read_text()
+
+
 def test_methods_are_compared_seed_by_seed_in_every_column(tmp_path):
     """Penalty minus ERM with weight lam: accuracy -lam / 20, difference -lam / 8, with every seed."""
     files = written(tmp_path, richer(tmp_path), columns=["log_loss"], compare=[("penalty", "erm")])
