@@ -11,6 +11,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 # Top-level keys that change nothing in a run's results.
 NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 
+# Nodes of the configuration that say nothing where this key of theirs is null
+SWITCHES = {"dataset.outliers": "kind", "schedule": "every"}
+
 TUNED = "tuned"  # top-level key of presets: what every method takes, of which a run has its own in its method's fields
 
 OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report

@@ -23,6 +23,7 @@ from fairrun.check import (
     NO_EFFECT,
     OVER_SEEDS,
     RELATIVE,
+    SWITCHES,
     TUNED,
     InputError,
     is_integer,
@@ -38,7 +39,7 @@ from fairrun.models.functional import Network
 from fairrun.native.parts import choose
 from fairrun.postprocess import CONSTRAINTS
 from fairrun.privacy import informed
-from fairrun.results import by_class, dotted, method_name, versions
+from fairrun.results import by_class, dotted, method_name, telling, versions
 from fairrun.selection import RULES, Metric, select
 
 log = logging.getLogger(__name__)
@@ -70,13 +71,8 @@ def effective(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what changes nothing in the results."""
     without = (*NO_EFFECT, TUNED)
     kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in without and k != "dataset.path"}
-    if kept.get("dataset.task", "") is None:  # as in data sets that have no such key
-        del kept["dataset.task"]
-    if kept.get("schedule.every", "") is None:  # as in runs before there was one
-        kept = {key: value for key, value in kept.items() if not key.startswith("schedule.")}
-    if kept.get("dataset.outliers.kind", "") is None:  # as in data sets that have no such node
-        kept = {key: value for key, value in kept.items() if not key.startswith("dataset.outliers.")}
-    return kept
+    nulls = ("dataset.task", *(f"{node}.{key}" for node, key in SWITCHES.items()))  # as where there is no such key
+    return {key: value for key, value in telling(kept).items() if value is not None or key not in nulls}
 
 
 def digest(value: Any) -> str:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table as Text
 
 import fairrun
-from fairrun.check import InputError
+from fairrun.check import SWITCHES, InputError
 
 RECORD, HISTORY = "record.json", "history.parquet"
 FIELDS = {  # that every record has, and of what kind
@@ -82,7 +82,14 @@ def _row(folder: Path) -> dict[str, Any]:
     fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
     fields["method"] = method_name(record["choices"], record["config"])
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
-    return fields | dotted(record["config"]) | rates | record["metrics"]
+    return fields | telling(dotted(record["config"])) | rates | record["metrics"]
+
+
+def telling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration by dotted key, without what stands beside a key that is null and makes it say nothing."""
+    off = [f"{node}." for node, key in SWITCHES.items() if config.get(f"{node}.{key}", "") is None]
+    switches = [f"{node}.{key}" for node, key in SWITCHES.items()]
+    return {key: value for key, value in config.items() if key in switches or not key.startswith(tuple(off))}
 
 
 def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

@@ -504,3 +504,11 @@ def test_a_seed_with_an_undefined_value_is_left_out_of_the_surfaces():
     runs = [run(0, 0, (0.9, 0.2), (0.8, 0.3)), run(0, 1, (0.9, 0.2), (0.8, np.nan)), run(0, 2, (np.nan, 0.2))]
     assert surfaces(runs)[100] == [(0.8, 0.3)]
     assert attainment(frame(*runs[1:]), "gap").empty
+
+
+def test_a_key_beside_a_switch_is_a_setting_where_it_varies_among_the_runs_that_have_it():
+    rows = []
+    for kind, rate in ((None, None), ("features", 0.1), ("features", 0.2)):
+        more = {} if kind is None else {"dataset.outliers.rate": rate, "dataset.outliers.scale": 4.0}
+        rows.append(run(1, 0) | {"dataset.outliers.kind": kind} | more)
+    assert settings(pd.DataFrame(rows)) == ["method", "dataset.outliers.kind", "dataset.outliers.rate"]

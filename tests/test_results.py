@@ -127,3 +127,15 @@ def test_the_table_of_an_empty_folder_is_refused(tmp_path):
 def test_a_metric_that_no_run_has_is_a_column_of_nan(tmp_path):
     results.write(tmp_path, record(metrics={"test/accuracy": 0.75, "test/roc_auc": float("nan")}), HISTORY)
     assert results.load(tmp_path)["test/roc_auc"].dtype == float
+
+
+def test_what_stands_beside_a_key_that_is_null_says_nothing():
+    outliers = {"dataset.outliers.kind": None, "dataset.outliers.rate": 0.1, "dataset.outliers.seed": 0}
+    config = {"epochs": 2, "schedule.every": 5, "schedule.factor": 0.5, "dataset.path": None} | outliers
+    assert results.telling(config) == {
+        "epochs": 2,
+        "schedule.every": 5,
+        "schedule.factor": 0.5,
+        "dataset.path": None,
+        "dataset.outliers.kind": None,
+    }
