@@ -14,7 +14,7 @@ from fairrun.figure import Look, look
 from fairrun.interval import RULE, interval
 from fairrun.results import HISTORY, read
 from fairrun.tables import UNKNOWN, estimate
-from fairrun.tradeoff import Tradeoff, describe, value
+from fairrun.tradeoff import Tradeoff, describe
 
 ALPHA = "alpha/"  # prefix of a player's share of the weights
 COLUMNS = {  # of a history, as train/...
@@ -63,12 +63,10 @@ def alignment(trade: Tradeoff) -> Alignment | None:
     frames, folders, settings, looks = [], [], {}, {}
     for k, (method, own) in enumerate(trade.settings.groupby("method", sort=False)):
         first = own.iloc[0]
-        same = trade.runs["method"] == method
-        for key in keys:
-            same &= trade.runs[key].map(value) == value(first[key])
-        found = [frame for _, run in trade.runs[same].iterrows() if (frame := _history(run)) is not None]
+        runs = trade.runs_of(first)
+        found = [frame for _, run in runs.iterrows() if (frame := _history(run)) is not None]
         if found:
-            folders.append(trade.runs[same]["folder"].iloc[0])
+            folders.append(runs["folder"].iloc[0])
             frames += found
             settings[str(method)] = describe(first, keys) if len(own) > 1 else ""
             looks[str(method)] = look(k)

@@ -11,8 +11,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 # Top-level keys that change nothing in a run's results.
 NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 
-# Nodes of the configuration that say nothing where this key of theirs is null
-SWITCHES = {"dataset.outliers": "kind", "schedule": "every"}
+# Keys of the configuration that, where they are null, make what stands beside them say nothing
+SWITCHES = ("dataset.outliers.kind", "schedule.every")
 
 TUNED = "tuned"  # top-level key of presets: what every method takes, of which a run has its own in its method's fields
 
@@ -23,6 +23,12 @@ MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate t
 # What a report adds to runs of several tasks (fairrun.relative), and whether greater values are better
 RELATIVE = {f"{prefix}{name}": False for prefix in ("", MATCH_RATE) for name in ("arfg", "are")}
 RELATIVE |= {"kg": True, "dg": False}
+
+
+def switch_of(key: str) -> str | None:
+    """The one of ``SWITCHES`` that a dotted key stands beside."""
+    nodes = {switch: switch.rpartition(".")[0] for switch in SWITCHES}
+    return next((switch for switch, node in nodes.items() if key != switch and key.startswith(f"{node}.")), None)
 
 
 class InputError(ValueError):

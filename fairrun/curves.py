@@ -2,22 +2,20 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from fairrun.alignment import curve
-from fairrun.figure import COLOURS, look
+from fairrun.figure import COLOURS, STYLES, Style, line, look, over_epochs
 from fairrun.results import HISTORY
-from fairrun.tradeoff import Tradeoff, describe, value, words
+from fairrun.tradeoff import Tradeoff, describe, words
 
 log = logging.getLogger(__name__)
 WIDE = 3  # panels in a row
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
-STYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")  # of the settings of a method
 
 
 def steps_of(trade: Tradeoff) -> pd.DataFrame | None:
@@ -27,10 +25,7 @@ def steps_of(trade: Tradeoff) -> pd.DataFrame | None:
     """
     frames = []
     for number, (_, setting) in enumerate(trade.settings.iterrows()):
-        same = pd.Series(True, index=trade.runs.index)
-        for key in trade.by:
-            same &= trade.runs[key].map(value) == value(setting[key])
-        for folder in trade.runs[same]["folder"]:
+        for folder in trade.runs_of(setting)["folder"]:
             path = Path(folder, HISTORY)
             if path.exists():
                 frames.append(pd.read_parquet(path).reindex(columns=["epoch", *trade.curves]).assign(setting=number))
@@ -52,15 +47,10 @@ def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
     for axes, column in zip(panels, columns, strict=False):
         for number, (_, colour, style) in enumerate(looks):
             points = curve(steps[steps["setting"] == number], column)
-            axes.plot(points["epoch"], points["mean"], style, color=colour, linewidth=1.4)
-            axes.fill_between(points["epoch"], points["low"], points["high"], color=colour, alpha=0.13, linewidth=0)
+            line(axes, points, colour, style)
         split, _, name = column.partition("/")
         axes.set_title(f"{words(name)}, {SPLITS[split]} rows", fontsize=10, loc="left")
-        axes.set_xlabel("epoch", fontsize=9)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.tick_params(labelsize=9)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        over_epochs(axes)
     for axes in panels[len(columns) :]:
         axes.remove()
     options: dict[str, Any] = {"frameon": False, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
@@ -70,7 +60,7 @@ def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
     return figure
 
 
-def _looks(trade: Tradeoff) -> list[tuple[str, str, Literal["-", "--", ":", "-."]]]:
+def _looks(trade: Tradeoff) -> list[tuple[str, str, Style]]:
     """Name, colour and line style of each setting."""
     methods = list(dict.fromkeys(trade.settings["method"]))
     keys = [key for key in trade.by if key != "method"]

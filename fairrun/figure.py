@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
+from matplotlib.ticker import MaxNLocator
 
 from fairrun.relative import tasks
 from fairrun.tradeoff import Tradeoff
@@ -16,6 +17,8 @@ from fairrun.tradeoff import Tradeoff
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito; no yellow
 MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamond"), ("v", "triangle-down"))
 # matplotlib's and plotly's names; five of them and seven colours: 35 methods look different
+Style = Literal["-", "--", ":", "-."]
+STYLES: tuple[Style, ...] = ("-", "--", ":", "-.")  # of lines
 GREYS = ("#8c8c8c", "#5a5a5a")  # of what is quoted
 QUOTED = "quoted: "
 MAJORITY, MAX_DP = "always the majority", "the labels' difference"
@@ -34,6 +37,26 @@ def look(k: int) -> Look:
     """The look of method number ``k``."""
     marker, symbol = MARKERS[k % len(MARKERS)]
     return Look(COLOURS[k % len(COLOURS)], marker, symbol)
+
+
+def line(axes: Axes, points: pd.DataFrame, colour: str, style: Style) -> None:
+    """A mean over epochs with its interval as a band; ``points`` has the columns epoch, mean, low, high."""
+    axes.plot(points["epoch"], points["mean"], style, color=colour, linewidth=1.4)
+    axes.fill_between(points["epoch"], points["low"], points["high"], color=colour, alpha=0.13, linewidth=0)
+
+
+def over_epochs(axes: Axes) -> None:
+    """Dress a panel whose horizontal axis counts epochs."""
+    axes.set_xlabel("epoch", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(labelsize=9)
+    dress(axes)
+
+
+def dress(axes: Axes) -> None:
+    """A faint grid, and no frame above and to the right."""
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def quoted_look(k: int) -> Look:
@@ -56,8 +79,7 @@ def draw(trade: Tradeoff) -> Figure:
         _draw_panel(axes, panel)
         axes.set_xlim(limits(panel, f"test/{panel.metric}"))
         axes.set_xlabel(metric_title(panel, " " if len(panels) == 1 else "\n"))
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        dress(axes)
     row[0].set_ylim(accuracy_limits(trade))
     row[0].set_ylabel(accuracy_title(trade))
     _draw_title(row[0], trade)

@@ -104,6 +104,10 @@ def fit(
     whole = _whole(train, num_runs, num_groups, num_classes)
     state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
     batches = _Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
+    rows = None
+    if hasattr(method, "start_epoch"):
+        rows = _all_rows(train, num_runs, num_groups, num_classes)
+        rows = rows._replace(s=rows.s if sees_s else None)
     known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
@@ -112,9 +116,8 @@ def fit(
     rates = data.train.y.double().mean(0).tolist() if data.tasks else []
     for epoch in range(first_epoch, epochs):
         method, weights = paced.at(epoch), None
-        if hasattr(method, "start_epoch"):
-            rows = _all_rows(train, num_runs, num_groups, num_classes)._replace(epoch=epoch)
-            state, weights = method.start_epoch(model, state, rows._replace(s=rows.s if sees_s else None))
+        if rows is not None:
+            state, weights = method.start_epoch(model, state, rows._replace(epoch=epoch))
         logs: list[dict[str, Tensor]] = []
         removals: list[Tensor] = []
         for batch in batches.epoch(epoch, weights):

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairrun.figure import QUOTED, draw_legend, draw_method, quoted_look, span
+from fairrun.figure import QUOTED, draw_legend, draw_method, dress, quoted_look, span
 from fairrun.multitask import Multitask, Plane
 
 WIDE = 3  # panels in a row
@@ -63,8 +63,7 @@ def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
     axes.set_title(plane.title, fontsize=10, loc="left")
     axes.set_xlabel(plane.labels[1])
     axes.set_ylabel(plane.labels[0])
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes)
 
 
 def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) -> tuple[float, float]:

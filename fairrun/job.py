@@ -71,7 +71,7 @@ def effective(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what changes nothing in the results."""
     without = (*NO_EFFECT, TUNED)
     kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in without and k != "dataset.path"}
-    nulls = ("dataset.task", *(f"{node}.{key}" for node, key in SWITCHES.items()))  # as where there is no such key
+    nulls = ("dataset.task", *SWITCHES)  # as where there is no such key
     return {key: value for key, value in telling(kept).items() if value is not None or key not in nulls}
 
 

@@ -301,6 +301,11 @@ def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
     return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
 
 
+def whole_rows(number: PerRun) -> int:
+    """``number`` rounded up; as it is where rounding has put it past a whole one: 1 / (1 / 49) is 49, not 50."""
+    return -int((1e-9 - number) // 1)
+
+
 def kth_smallest(v: Tensor, k: int) -> Tensor:
     """The ``k``-th smallest, from 1, along the last axis, or the largest of fewer -> [...]."""
     k = min(k, v.shape[-1])

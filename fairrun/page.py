@@ -52,12 +52,7 @@ def render(
         direction=trades[0].direction,
         num_finished=len(runs),
         failures=_failures(folder, frame),
-        sections=[
-            _section(trade)
-            | _pictured(trade.dataset, bargained, several)
-            | {"curves": _inline(curved[trade.dataset]) if trade.dataset in curved else None}
-            for trade in trades
-        ],
+        sections=[_section(trade) | _pictured(trade.dataset, bargained, several, curved) for trade in trades],
         configuration=_configuration(runs),
         versions=_pairs(_versions(trades)),
         plotly=Markup(get_plotlyjs()),
@@ -90,10 +85,17 @@ def _notes(trade: Tradeoff) -> list[str]:
 
 
 def _pictured(
-    dataset: str, bargained: Mapping[str, tuple[Alignment, bytes]], several: Mapping[str, tuple[Multitask, bytes]]
+    dataset: str,
+    bargained: Mapping[str, tuple[Alignment, bytes]],
+    several: Mapping[str, tuple[Multitask, bytes]],
+    curved: Mapping[str, bytes],
 ) -> dict[str, Any]:
-    """What has a picture of its own: how bargaining went, and several tasks; None where there is nothing to tell."""
-    found: dict[str, Any] = {"bargaining": None, "tasks": None}
+    """What has a picture of its own: histories, how bargaining went, and several tasks; None where there is nothing to
+    tell.
+    """
+    found: dict[str, Any] = {"bargaining": None, "tasks": None, "curves": None}
+    if dataset in curved:
+        found["curves"] = _inline(curved[dataset])
     if dataset in bargained:
         alignment, png = bargained[dataset]
         cells = _cells(alignment_table(alignment), caption(alignment))

@@ -7,7 +7,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from fairrun.check import NO_EFFECT, SWITCHES, TUNED, InputError
+from fairrun.check import NO_EFFECT, TUNED, InputError, switch_of
 from fairrun.interval import interval
 
 NOT_SETTINGS = (
@@ -35,8 +35,7 @@ def settings(frame: pd.DataFrame) -> list[str]:
     """
     others = (*RESULTS, "method.")
     keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *NOT_SETTINGS)]
-    switched = {c for c in keys for node, key in SWITCHES.items() if c.startswith(f"{node}.") and c != f"{node}.{key}"}
-    keys = [c for c in keys if c not in switched or _varies(frame[c].dropna())]
+    keys = [c for c in keys if switch_of(c) is None or _varies(frame[c].dropna())]
     varying = [c for c in keys if _varies(frame[c]) and not (frame[c].astype(str) == frame["seed"].astype(str)).all()]
     methods = [runs for _, runs in frame.groupby("method")]
     own = [c for c in frame.columns if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]

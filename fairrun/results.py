@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table as Text
 
 import fairrun
-from fairrun.check import SWITCHES, InputError
+from fairrun.check import InputError, switch_of
 
 RECORD, HISTORY = "record.json", "history.parquet"
 FIELDS = {  # that every record has, and of what kind
@@ -87,9 +87,8 @@ def _row(folder: Path) -> dict[str, Any]:
 
 def telling(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what stands beside a key that is null and makes it say nothing."""
-    off = [f"{node}." for node, key in SWITCHES.items() if config.get(f"{node}.{key}", "") is None]
-    switches = [f"{node}.{key}" for node, key in SWITCHES.items()]
-    return {key: value for key, value in config.items() if key in switches or not key.startswith(tuple(off))}
+    off = {key for key in config if (switch := switch_of(key)) is not None and config.get(switch, "") is None}
+    return {key: value for key, value in config.items() if key not in off}
 
 
 def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

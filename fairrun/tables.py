@@ -133,10 +133,8 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
     if tasks(trade.runs):
         settings += "Of several tasks: means over tasks, decisions at 0.5. "
     if trade.removal:
-        settings += (
-            "Removed: training rows left out as outliers, at the epoch that counts; precision: how many of them "
-        )
-        settings += "had been made outliers; recall: how many of those that had been. "
+        settings += "Removed: training rows left out as outliers, at the epoch that counts; precision: how many of "
+        settings += "them had been made outliers; recall: how many of those that had been. "
     settings += "* front of all settings, chosen on validation rows."
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."

@@ -6,14 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from fairrun.alignment import ALPHA, Alignment, curve, second_stage
+from fairrun.figure import STYLES, Style, line, over_epochs
 
 WIDE = 3  # panels in a row
 PLAYERS = ("#332288", "#AA4499", "#44AA99", "#999933", "#882255", "#88CCEE")  # Paul Tol's muted: not the methods'
-STYLES = ("-", "--", ":", "-.")
-PANELS = (  # title, and the columns with their line styles
+PANELS: tuple[tuple[str, dict[str, Style]], ...] = (  # title, and the columns with their line styles
     ("(a) smallest gain of a player", {"smallest_gain": "-"}),
     ("(b) alignment rate", {"aligned": "-", "aligned_rectified": "--"}),
     ("(c) steps without an agreement", {"infeasible": "-"}),
@@ -45,20 +44,16 @@ def draw(found: Alignment) -> Figure:
     epochs = found.steps["epoch"]
     for axes in figure.axes:
         axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("epoch", fontsize=9)
-        axes.tick_params(labelsize=9)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        over_epochs(axes)
     _legends(figure, found, bool(shares))
     return figure
 
 
-def _draw_methods(axes: Axes, found: Alignment, columns: dict[str, str]) -> None:
+def _draw_methods(axes: Axes, found: Alignment, columns: dict[str, Style]) -> None:
     for method, look in found.looks.items():
         steps = found.of(method)
         for column, style in columns.items():
-            _line(axes, steps, column, look.colour, style)
+            line(axes, curve(steps, column), look.colour, style)
         _stage(axes, steps, look.colour)
     if "smallest_gain" in columns:
         axes.axhline(0, color="0.4", linewidth=0.8)
@@ -69,7 +64,7 @@ def _draw_methods(axes: Axes, found: Alignment, columns: dict[str, str]) -> None
 def _draw_players(axes: Axes, found: Alignment, method: str) -> None:
     steps = found.of(method)
     for player, (colour, style) in _shades(found).items():
-        _line(axes, steps, player, colour, style)
+        line(axes, curve(steps, player), colour, style)
     _stage(axes, steps, "0.2")
     axes.axhline(0, color="0.4", linewidth=0.8)
 
@@ -80,13 +75,7 @@ def _stage(axes: Axes, steps: pd.DataFrame, colour: str) -> None:
         axes.axvline(start - 0.5, color=colour, **STAGE)
 
 
-def _line(axes: Axes, steps: pd.DataFrame, column: str, colour: str, style: str) -> None:
-    points = curve(steps, column)
-    axes.plot(points["epoch"], points["mean"], style, color=colour, linewidth=1.4)
-    axes.fill_between(points["epoch"], points["low"], points["high"], color=colour, alpha=0.13, linewidth=0)
-
-
-def _shades(found: Alignment) -> dict[str, tuple[str, str]]:
+def _shades(found: Alignment) -> dict[str, tuple[str, Style]]:
     """Colour and line style of each player: a colour a group, a style a label."""
     cells = {player: player.removeprefix(ALPHA).partition("/") for player in found.players}
     groups, labels = (list(dict.fromkeys(cell[k] for cell in cells.values())) for k in (0, 2))
@@ -110,7 +99,7 @@ def _legends(figure: Figure, found: Alignment, shares: bool) -> None:
     figure.legend(handles=above, loc="outside upper left", ncols=6, title=title, alignment="left", **options)
     if shares:
         below = [
-            Line2D([], [], color=colour, linestyle=style, label=found.players[player])  # type: ignore[arg-type]
+            Line2D([], [], color=colour, linestyle=style, label=found.players[player])
             for player, (colour, style) in _shades(found).items()
         ]
         figure.legend(handles=below, loc="outside lower left", ncols=6, **options)

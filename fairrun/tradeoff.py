@@ -80,6 +80,13 @@ class Tradeoff:
         """The metrics that are shown, and which end of each is good."""
         return {"accuracy": "higher is better", self.metric: self.direction} | {n: direction(n) for n in self.columns}
 
+    def runs_of(self, setting: pd.Series) -> pd.DataFrame:
+        """The runs of a row of ``settings``."""
+        same = pd.Series(True, index=self.runs.index)
+        for key in self.by:
+            same &= self.runs[key].map(value) == value(setting[key])
+        return self.runs[same]
+
     @property
     def removal(self) -> dict[str, str]:
         """Columns of what methods left out as outliers at the epoch that counts, and their names."""

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, worst_fraction
+from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, whole_rows, worst_fraction
 
 DIVERGENCES = ("cvar", "chi2")
 
@@ -90,7 +90,7 @@ class DivergenceDRO:
         """Rows of which a share ``alpha`` is one; of chi2 more than C^2, or one row has all the weight."""
         square = 1 + (1 / self.alpha - 1) ** 2
         least = 1 / self.alpha if self.divergence == "cvar" or self.alpha == 1 else square + 1
-        return -int((1e-6 - least) // 1), f"alpha={self.alpha:.6g}"  # 1 / (1 / 49) is 49, not 50
+        return whole_rows(least), f"alpha={self.alpha:.6g}"
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The optimizer's first state."""

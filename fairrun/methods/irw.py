@@ -49,6 +49,7 @@ from fairrun.method import (
     parts,
     scaled,
     share_of_rows,
+    whole_rows,
     worst_fraction,
 )
 
@@ -100,7 +101,7 @@ class IRW:
     def smallest_batch(self) -> tuple[int, str]:
         """So that the worst-off are a row at least."""
         known = self.scope == "batch" and self.alpha_from == "given"
-        return (-int((1e-9 - 1 / self.alpha) // 1), f"alpha={self.alpha:.6g}") if known else (1, "")
+        return (whole_rows(1 / self.alpha), f"alpha={self.alpha:.6g}") if known else (1, "")
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The optimizer's first state, and equal weights."""
