@@ -25,12 +25,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.check import MATCH_RATE, NO_EFFECT
+from fairrun.config.check import MATCH_RATE
+from fairrun.config.keys import NO_EFFECT
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fairrun.job import Job
+    from fairrun.sweep.job import Job
 
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parent
@@ -134,7 +135,7 @@ def _is_sweep(argument: str) -> bool | None:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def task(cfg: DictConfig) -> float:
     """Train one run; returns its validation score, for sweepers that optimise it."""
-    from fairrun.check import InputError
+    from fairrun.config.check import InputError
 
     try:
         return run(cfg)
@@ -147,10 +148,10 @@ def task(cfg: DictConfig) -> float:
 
 def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
-    from fairrun.check import InputError
-    from fairrun.job import GROUPS, Job
-    from fairrun.references import complete
-    from fairrun.stacking import Sweep
+    from fairrun.config.check import InputError
+    from fairrun.sweep.job import GROUPS, Job
+    from fairrun.sweep.runner import Sweep
+    from fairrun.sweep.single_task import complete
 
     hydra_config = HydraConfig.get()
     config: Any = OmegaConf.to_container(cfg, resolve=True)

@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
 

@@ -1,4 +1,4 @@
-"""Hydra sweeper ``search``: trials that ``fairrun.search`` asks for, a batch of them to the launcher at a time.
+"""Hydra sweeper ``search``: trials that ``fairrun.sweep.search`` asks for, a batch of them to the launcher at a time.
 
 Hydra imports this file at every start, so what is heavy is imported where it is used.
 """
@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.fairrun_sweepers import conclude, save_command
 
 if TYPE_CHECKING:
-    from fairrun.search import Search, Setting, Values
+    from fairrun.sweep.search import Search, Setting, Values
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Search, then report on whatever is finished; a run that failed is an error at the end."""
-        from fairrun.check import InputError
+        from fairrun.config.check import InputError
         from fairrun.train import Refused
 
         folder = Path(self.job.hydra.sweep.dir)
@@ -64,7 +64,7 @@ class SearchSweeper(Sweeper):
 
     def _split(self, arguments: list[str]) -> tuple[dict[str, str], list[list[str]]]:
         """The overrides by key, but for several seeds; and of each seed its override, or nothing."""
-        from fairrun.check import InputError
+        from fairrun.config.check import InputError
 
         given: dict[str, str] = {}
         seeds: list[list[str]] = [[]]
@@ -82,9 +82,9 @@ class SearchSweeper(Sweeper):
 
     def _search(self, given: Mapping[str, str]) -> tuple["Search", list[str]]:
         """The search, and the overrides that its space fixes.  Raises ``InputError``."""
-        from fairrun.check import is_integer, require
-        from fairrun.results import dotted
-        from fairrun.search import Search, divide
+        from fairrun.config.check import is_integer, require
+        from fairrun.results.records import dotted
+        from fairrun.sweep.search import Search, divide
 
         for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):
             require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
@@ -97,7 +97,7 @@ class SearchSweeper(Sweeper):
         return search, _overrides(fixed)
 
     def _run(self, search: "Search", runs: "Runs", folder: Path) -> None:
-        from fairrun.search import Told
+        from fairrun.sweep.search import Told
 
         told = Told(folder, resume=self.job.resume)
         for first in range(0, self.trials, self.batch):
@@ -127,7 +127,7 @@ class Runs:
         return [self.known[json.dumps(s)] for s in settings]
 
     def _values(self, returns: Sequence[JobReturn]) -> "Values | None":
-        from fairrun.search import measured
+        from fairrun.sweep.search import measured
 
         failed = sum(r.status != JobStatus.COMPLETED for r in returns)
         self.failed += failed

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.fairrun_stacked_launcher import StackedLauncher
+from hydra_plugins.fairrun_launcher import StackedLauncher
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +69,12 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
 
     What the command itself asks of the report comes before what the records ask: they may be of an earlier command.
     """
-    from fairrun.build import build
-    from fairrun.check import InputError
-    from fairrun.job import check_report
-    from fairrun.report import show
-    from fairrun.results import load
-    from fairrun.stacking import WORK
+    from fairrun.config.build import build
+    from fairrun.config.check import InputError
+    from fairrun.report.cli import show
+    from fairrun.results.records import load
+    from fairrun.sweep.runner import WORK
+    from fairrun.sweep.validate import check_report
 
     folder = Path(config.hydra.sweep.dir)
     asked: Any = OmegaConf.to_container(config.report, resolve=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.synthetic import table
+from tests.helpers.synthetic import table
 
 torch.set_num_threads(1)  # as runs are trained: only then does a product round alike for one run and for many
 

@@ -13,33 +13,17 @@ import fairrun
 
 PACKAGE = Path(fairrun.__file__).parent
 ROOT = PACKAGE.parent
-LAYERS = [  # a module imports from its own layer and those before it
-    {"check"},
-    {"build", "checkpoint", "executors", "progress"},
-    {"data", "datasets"},
-    {"method"},
-    {"losses", "optim", "models", "metrics", "bargaining", "privacy", "resampling"},
-    {"tasks"},
-    {"native"},
-    {"methods"},
-    {"fit"},
-    {"postprocess"},
-    {"selection", "interval", "quoted"},
-    {"pareto", "pairs", "relative"},
-    {"ideal"},
-    {"results"},
-    {"tradeoff"},
-    {"figure", "tables"},
-    {"chart", "alignment", "multitask"},
-    {"traces", "fronts", "curves"},
-    {"page"},
-    {"report", "tracking", "job", "search"},
-    {"stacking"},
-    {"references"},
+FLOORS = [  # a package imports from the floors before its own, and from itself
+    {"config"},
+    {"method", "data", "results"},
+    {"models", "methods", "datasets", "analysis"},
+    {"training", "report"},
+    {"sweep"},
     {"train"},
 ]
-LAYER = {name: k for k, names in enumerate(LAYERS) for name in names}
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+COMMANDS = ("__main__.py",)  # what ``python -m`` runs; nobody imports it
 
 
 def imports(path):
@@ -50,15 +34,36 @@ def imports(path):
             yield node.module
 
 
-def layer_name(path):
+def package(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_point_one_way(path):
-    for module in imports(path):
-        if module.startswith("fairrun."):
-            assert LAYER[module.split(".")[1]] <= LAYER[layer_name(path)], module
+def test_imports_point_one_way():
+    wrong = []
+    for path in MODULES:
+        if path.name in COMMANDS or (path.parent == PACKAGE and path.name == "__init__.py"):
+            continue
+        own = package(path)
+        for module in imports(path):
+            other = module.split(".")[1] if module.startswith("fairrun.") else own
+            if other != own and FLOOR[other] >= FLOOR[own]:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
+    assert not wrong
+
+
+def test_every_package_has_a_floor():
+    assert {package(path) for path in MODULES} - {"__init__"} == FLOOR.keys()
+
+
+def test_no_test_imports_another():
+    tests = Path(__file__).parent
+    wrong = [
+        f"{path.relative_to(tests)} imports {module}"
+        for path in tests.rglob("test_*.py")
+        for module in imports(path)
+        if module.split(".")[0] == "tests" and module.split(".")[1] != "helpers"
+    ]
+    assert not wrong
 
 
 @pytest.mark.parametrize(
@@ -66,14 +71,14 @@ def test_imports_point_one_way(path):
     [
         ("hydra", "train"),
         ("omegaconf", "train"),
-        ("wandb", "tracking"),
-        ("optuna", "search"),
-        ("fairlearn", "postprocess"),
+        ("wandb", "report/wandb"),
+        ("optuna", "sweep/search"),
+        ("fairlearn", "training/postprocess"),
     ],
 )
 def test_a_library_has_one_importer(library, owner):
     for path in MODULES:
-        if layer_name(path) != owner:
+        if path != (PACKAGE / owner).with_suffix(".py"):
             assert not any(module.split(".")[0] == library for module in imports(path)), path
 
 
@@ -97,9 +102,9 @@ def test_an_installed_wheel_runs_from_any_folder(tmp_path):
         archive.extractall(tmp_path / "site")
         assert {
             "fairrun/conf/train.yaml",
-            "fairrun/report.html",
-            "fairrun/reference/fairbinn.csv",
-            "fairrun/reference/mtaf.csv",
+            "fairrun/report/template.html",
+            "fairrun/report/published/fairbinn.csv",
+            "fairrun/report/published/mtaf.csv",
         } <= set(archive.namelist())
         metadata = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert "fairrun = fairrun.train:main" in archive.read(metadata).decode()

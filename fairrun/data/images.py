@@ -15,11 +15,13 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from fairrun.check import InputError, require
-from fairrun.data.outliers import Outliers
+from fairrun.config.check import InputError, require
+from fairrun.data.corrupt import Outliers
+from fairrun.data.dataset import divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.labels import Task
 from fairrun.data.sources import write_frame
-from fairrun.data.table import Data, Split, divide, refuse_missing_values, refuse_unknown_columns
-from fairrun.data.tasks import Task
+from fairrun.data.split import Split
+from fairrun.data.table import Data
 
 MODES = {1: "L", 3: "RGB"}  # Pillow's, by number of channels
 

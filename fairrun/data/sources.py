@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 import pandas as pd
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 
 log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 10  # seconds

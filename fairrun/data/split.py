@@ -1,6 +1,12 @@
 """Splits by strata."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import pandas as pd
+
+from fairrun.config.check import InputError, is_integer, is_number, require
 
 
 def stratified(cells: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
@@ -30,3 +36,83 @@ def per_cell(cells: np.ndarray, number: int, rng: np.random.Generator) -> np.nda
 def per_cell_with_replacement(cells: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
     """The positions of ``number`` rows of each cell, where a row may be drawn more than once, sorted by cell -> [M]."""
     return np.concatenate([rng.choice(np.flatnonzero(cells == cell), number) for cell in np.unique(cells)])
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are divided into train, validation and test, stratified by label and sensitive attribute."""
+
+    test: str | float  # "official", or the fraction of all rows in (0, 1)
+    balance_test: bool  # draw that fraction with replacement, equally many of each cell of group and label
+    val: float  # fraction of the rows that are not test rows, in (0, 1)
+    balanced: int  # training rows of each cell of group and label for methods that validate on some, >= 1
+    seed: int  # of the split; apart from the training seed, so that runs of all seeds share their rows
+
+    def __post_init__(self) -> None:
+        fractions = {"val": self.val} if self.test == "official" else {"test": self.test, "val": self.val}
+        for name, value in fractions.items():
+            allowed = "a fraction between 0 and 1" + (", or official" if name == "test" else "")
+            require(is_number(value) and 0 < float(value) < 1, name, value, allowed)
+        require(
+            not self.balance_test or self.test != "official", "balance_test", True, "false for an official test set"
+        )
+        require(self.balanced >= 1, "balanced", self.balanced, ">= 1")
+        require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
+
+    def rows(
+        self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray, classes: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """The rows of train, val and test, and ``balanced``, which are rows of train; ``classes``: names of several."""
+        rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
+        cells, every = _cells(s, y, max(2, len(classes))), np.arange(len(frame))
+        balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
+        if self.balance_test:
+            _refuse_single_rows(cells, np.setdiff1d(every, balanced), y.size // len(y), classes)
+        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
+        rest = np.setdiff1d(every, np.concatenate([test, balanced]))
+        in_val = self._val(frame, cells, rest, rng)
+        split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
+        for name, rows in split.items():
+            if not len(rows):
+                raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self}")
+        if not len(balanced):
+            balanced = split["train"][per_cell(cells[split["train"]], self.balanced, apart)]
+        return split | {"balanced": balanced}
+
+    def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
+        if self.test == "official":
+            if "split" not in frame or set(frame["split"]) - {"val"} != {"train", "test"}:
+                raise InputError(
+                    "dataset.split.test=official needs a column split with train and test; give a fraction instead"
+                )
+            return np.flatnonzero(frame["split"] == "test")
+        fraction = float(self.test)
+        if self.balance_test:
+            number = int(fraction * len(frame) / len(np.unique(cells)))
+            return rows[per_cell_with_replacement(cells[rows], number, rng)]
+        return rows[stratified(cells[rows], fraction, rng)]
+
+    def _val(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Which of ``rows`` are validation rows: the official ones where there are any, with the official test rows."""
+        if self.test == "official" and (frame["split"] == "val").any():
+            return (frame["split"].iloc[rows] == "val").to_numpy()
+        return stratified(cells[rows], self.val, rng)
+
+
+def _cells(s: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:
+    """The cell of group and labels that each row is in, C s + y of one label [N]; ``y`` is [N] or [N, T]."""
+    for labels in y.reshape(len(y), -1).astype(np.int64).T:
+        s = num_classes * s + labels
+    return s
+
+
+def _refuse_single_rows(cells: np.ndarray, rows: np.ndarray, num_labels: int, classes: Sequence[str]) -> None:
+    """Raise ``InputError`` for a cell that is not among those of ``rows``."""
+    for cell in np.setdiff1d(cells, cells[rows]):
+        group, label = divmod(cell, len(classes) or 2**num_labels)
+        raise InputError(
+            "dataset.split.balance_test=true needs two rows or more of every group and label, got one with "
+            f"label {classes[label] if classes else f'{label:0{num_labels}b}'} in group {group} "
+            "(of dataset.sensitive, sorted, from 0)"
+        )

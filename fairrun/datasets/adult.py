@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairrun.check import one_of
+from fairrun.config.check import one_of
 from fairrun.data.sources import Files, Source, Web, Wheel, load
 
 COLUMNS = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fairrun.check import InputError, one_of, require
+from fairrun.config.check import InputError, one_of, require
 from fairrun.data.images import MODES, read_images
 from fairrun.datasets.image_folder import folder
 

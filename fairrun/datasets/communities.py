@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairrun.check import is_number, require
+from fairrun.config.check import is_number, require
 from fairrun.data.sources import Files, Source, Web, Wheel, load
 
 COLUMNS = (

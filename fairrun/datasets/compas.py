@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairrun.check import InputError, one_of, require
+from fairrun.config.check import InputError, one_of, require
 from fairrun.data.sources import Files, Source, Web, Wheel, load
 
 KEPT = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 from fairrun.data.sources import read_frame
 
 

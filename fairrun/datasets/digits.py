@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fairrun.check import InputError, is_integer, require
+from fairrun.config.check import InputError, is_integer, require
 from fairrun.data.sources import sha256
 from fairrun.data.split import stratified
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fairrun.check import InputError, one_of, require
+from fairrun.config.check import InputError, one_of, require
+from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.images import MODES, read_images
-from fairrun.data.table import refuse_missing_values
 
 
 @dataclass(frozen=True)

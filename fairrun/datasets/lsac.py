@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairrun.check import InputError, require
+from fairrun.config.check import InputError, require
 from fairrun.datasets.image_folder import folder
 
 NUMBERS = ("zfygpa", "zgpa", "DOB_yr", "weighted_lsat_ugpa", "cluster_tier", "family_income", "lsat", "ugpa")

@@ -26,8 +26,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, flatten, gradients, mean, move, unflatten
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    descend,
+    flatten,
+    gradients,
+    mean,
+    move,
+    one_of,
+    require,
+    unflatten,
+)
 
 GOALS = ("demographic_parity", "equalized_odds")
 TINY = torch.finfo(torch.float32).tiny

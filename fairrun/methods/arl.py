@@ -27,8 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairrun.check import require
-from fairrun.method import Batch, Model, Optimizer, Theta, descend, mean
+from fairrun.method import Batch, Model, Optimizer, Theta, descend, mean, require
 
 LEAST_MEAN = 1e-4
 

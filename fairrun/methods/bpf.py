@@ -25,8 +25,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import require
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, mean, parts
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, mean, parts, require
 
 EPS = 0.01
 

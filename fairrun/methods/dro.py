@@ -33,8 +33,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, whole_rows, worst_fraction
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    State,
+    Theta,
+    descend,
+    one_of,
+    require,
+    whole_rows,
+    worst_fraction,
+)
 
 DIVERGENCES = ("cvar", "chi2")
 

@@ -23,9 +23,20 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.losses import LOSSES
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, decay_rate, descend, mean, split
+from fairrun.method import (
+    LOSSES,
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    decay_rate,
+    descend,
+    mean,
+    one_of,
+    require,
+    split,
+)
 
 
 class State(NamedTuple):
@@ -43,7 +54,7 @@ class FairBiNN:
     optimizer: Optimizer  # of theta_a
     fairness_optimizer: Optimizer  # of theta_f
     eta: PerRun  # weight of the fairness loss, >= 0
-    fairness_loss: str  # a function of fairrun.losses
+    fairness_loss: str  # a function of fairrun.method.losses
     follower_steps: int  # steps of the fairness player after each one of the accuracy player, >= 1; paper: 1
     order: str  # who moves first: accuracy_first (the box) or fairness_first (the paper's section on complexity)
     minibatches: str  # same: one for both; split: every other row of a batch for each

@@ -22,9 +22,21 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.losses import LOSSES
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, decay_rate, gradient, mean, move, split
+from fairrun.method import (
+    LOSSES,
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    decay_rate,
+    gradient,
+    mean,
+    move,
+    one_of,
+    require,
+    split,
+)
 
 
 class State(NamedTuple):
@@ -42,7 +54,7 @@ class FairBiNNAuthors:
     optimizer: Optimizer  # of theta_a
     fairness_optimizer: Optimizer  # of theta_f
     eta: PerRun  # weight of the fairness loss, >= 0
-    fairness_loss: str  # a function of fairrun.losses
+    fairness_loss: str  # a function of fairrun.method.losses
     decay: PerRun  # factor of the accuracy player's lr after every decay_epochs, in (0, 1]
     fairness_decay: PerRun  # of the fairness player's
     decay_epochs: int  # >= 1

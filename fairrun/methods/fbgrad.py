@@ -26,34 +26,32 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fairrun.bargaining import pcgrad
-from fairrun.check import one_of
 from fairrun.method import (
+    FAIRNESS_LOSSES,
+    REDUCTIONS,
     Batch,
     Model,
     Optimizer,
     PerTask,
+    TaskState,
     Theta,
     backward,
+    backward_each,
+    factor,
     flatten,
     mean,
     move,
-    per_task,
-    split,
-    tracked,
-    unflatten,
-)
-from fairrun.tasks import (
-    FAIRNESS_LOSSES,
-    REDUCTIONS,
-    TaskState,
-    backward_each,
-    factor,
+    one_of,
     ordered,
+    pcgrad,
+    per_task,
     positive_rates,
     reduced,
     require_not_negative,
+    split,
+    tracked,
     unfairness,
+    unflatten,
     weighted,
 )
 
@@ -65,7 +63,7 @@ class FBGrad:
     optimizer: Optimizer
     lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
     task_weight: PerTask  # w_t
-    fairness_loss: str  # of fairrun.tasks.FAIRNESS_LOSSES
+    fairness_loss: str  # of fairrun.method.multitask.FAIRNESS_LOSSES
     reduction: str  # of the objective over the batch: mean; sum: times the number of rows
     needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
 

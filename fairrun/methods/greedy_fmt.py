@@ -26,23 +26,30 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.losses import negatives, positives, task
 from fairrun.method import (
+    REDUCTIONS,
     Batch,
     Model,
     Optimizer,
     PerRun,
     Theta,
     backward,
+    backward_each,
+    factor,
     group_mean,
     mean,
     move,
+    negatives,
+    one_of,
+    ordered,
+    positives,
+    reduced,
+    require,
     split,
+    task,
     tracked,
     unflatten,
 )
-from fairrun.tasks import REDUCTIONS, backward_each, factor, ordered, reduced
 
 CLASSES = {"equalized_odds": (positives, negatives), "false_positive_rate": (negatives,)}
 SMALLEST = 1e-6  # weight of a task

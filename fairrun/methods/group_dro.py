@@ -17,8 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, group_mean, label_cells
+from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, group_mean, label_cells, one_of, require
 
 
 class State(NamedTuple):

@@ -17,8 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of
-from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, label_cells, mean, scaled
+from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, label_cells, mean, one_of, scaled
 
 
 @dataclass(frozen=True)

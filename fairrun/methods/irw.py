@@ -14,7 +14,7 @@ so that no group of that size or a larger one fares worse, without group labels.
 ``scope``: the rows are those of a batch (the local scheme); or, once an epoch, all training rows (the global one),
 whose w then stay for the epoch: reweighted, a batch of B of the N rows steps on (N / B) sum_i w_i l_i; resampled, rows
 are drawn in proportion to w and weigh alike.  On average both steps are the same where w sums to 1;
-``fairrun.resampling`` says how much they vary.
+``bench.resampling`` says how much they vary.
 
 Letters: g_i are gradients of ``layers``, all or the last one.  None is made: with a_i the inputs of a layer and e_i the
 slopes at its output, <g_i, g_j> is a sum over layers of (1 + <a_i, a_j>) <e_i, e_j>.  At the last layer, behind a ReLU,
@@ -33,7 +33,6 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import is_number, one_of, require
 from fairrun.method import (
     Batch,
     Model,
@@ -43,10 +42,13 @@ from fairrun.method import (
     Theta,
     descend,
     group_mask,
+    is_number,
     kth_smallest,
     mean,
     normalised,
+    one_of,
     parts,
+    require,
     scaled,
     share_of_rows,
     whole_rows,
@@ -72,7 +74,9 @@ class IRW:
 
     optimizer: Optimizer
     alpha: PerRun  # share of the worst-off, a lower bound of the smallest group's, in (0, 1]
-    alpha_from: str  # given; randomized_response: estimated from the groups that people report (fairrun.privacy)
+    alpha_from: (
+        str  # given; randomized_response: estimated from the groups that people report (fairrun.training.privacy)
+    )
     epsilon: float  # of these reports, > 0; ln 3 with two groups: the truth on heads, on tails a fair coin
     delta: float | None  # None: the smallest estimated share; in (0, 1): what it is below with this probability at most
     scope: str  # batch; of all training rows once an epoch: reweighted, resampled

@@ -36,7 +36,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from fairrun.check import one_of, require
 from fairrun.method import (
     Batch,
     Model,
@@ -47,6 +46,8 @@ from fairrun.method import (
     group_mean,
     label_cells,
     mean,
+    one_of,
+    require,
     split,
     uniform,
 )

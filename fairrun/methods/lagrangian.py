@@ -6,7 +6,7 @@ minimise over theta  mean_i l_i(theta) + eta F(theta)
     1  theta <- theta - lr grad (mean_i l_i + eta F)
 
 Letters: theta is all parameters, those of the fairness layers among them, so that the network is the players'.  It is
-``penalty`` with their letter ``eta``, their loss F, see ``fairrun.losses``, and their schedule.
+``penalty`` with their letter ``eta``, their loss F, see ``fairrun.method.losses``, and their schedule.
 Differs from the authors' code: theirs has the fairness layers twice, 41,310 parameters instead of 31,008 on Adult, and
 hands some of them to Adam twice.  Theirs logs the sum as the loss; ours logs the loss and F apart.
 """
@@ -16,9 +16,20 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.losses import LOSSES
-from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, decay_rate, descend, mean
+from fairrun.method import (
+    LOSSES,
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    State,
+    Theta,
+    decay_rate,
+    descend,
+    mean,
+    one_of,
+    require,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Lagrangian:
 
     optimizer: Optimizer
     eta: PerRun  # weight of the fairness loss, >= 0; 0 is ERM
-    fairness_loss: str  # a function of fairrun.losses
+    fairness_loss: str  # a function of fairrun.method.losses
     decay: PerRun  # factor of lr after every decay_epochs, in (0, 1]
     decay_epochs: int  # >= 1
     needs: ClassVar[frozenset[str]] = frozenset({"s"})

@@ -33,12 +33,19 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fairrun.check import one_of
-from fairrun.method import Batch, Model, Optimizer, PerTask, Theta, mean, move, per_task
-from fairrun.tasks import (
+from fairrun.method import (
     COMBINE,
     FAIRNESS_LOSSES,
+    Batch,
+    Model,
+    Optimizer,
+    PerTask,
     TaskState,
+    Theta,
+    mean,
+    move,
+    one_of,
+    per_task,
     positive_rates,
     reduced,
     require_not_negative,
@@ -55,7 +62,7 @@ class MTAF:
     lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
     r: PerTask  # r_t, of the head's part of it
     task_weight: PerTask  # w_t
-    fairness_loss: str  # F, of fairrun.tasks.FAIRNESS_LOSSES
+    fairness_loss: str  # F, of fairrun.method.multitask.FAIRNESS_LOSSES
     variant: str  # algorithm1: the box; authors: sums, sizes of sets, w_t lam_t, and r_t in the shared part too
     combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
     needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})

@@ -9,9 +9,9 @@ Letters: L_t is the cross-entropy of task t; ``task_weight`` is w_t.  It is the 
 2021, https://arxiv.org/abs/2106.02705), see ``mtaf.py``.
 ``combine`` weighs the tasks' gradients of the shared parameters by their inner products: PCGrad (Yu et al., NeurIPS
 2020), MGDA (Sener and Koltun, NeurIPS 2018), CAGrad (Liu et al., NeurIPS 2021; c = 0.5), Nash-MTL (Navon et al., ICML
-2022); ``fairrun/bargaining.py`` says how they differ from their papers.  Their directions differ in length: CAGrad's is
-about the mean, PCGrad's about the sum of the gradients, Nash-MTL's has length sqrt(T) whatever theirs; and where the
-tasks have no agreement it is 0.
+2022); ``fairrun/method/bargaining.py`` says how they differ from their papers.  Their directions differ in length:
+CAGrad's is about the mean, PCGrad's about the sum of the gradients, Nash-MTL's has length sqrt(T) whatever theirs; and
+where the tasks have no agreement it is 0.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,23 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fairrun.check import one_of
-from fairrun.method import Batch, Model, Optimizer, PerTask, State, Theta, mean, move, per_task
-from fairrun.tasks import COMBINE, REDUCTIONS, reduced, require_not_negative, task_gradients
+from fairrun.method import (
+    COMBINE,
+    REDUCTIONS,
+    Batch,
+    Model,
+    Optimizer,
+    PerTask,
+    State,
+    Theta,
+    mean,
+    move,
+    one_of,
+    per_task,
+    reduced,
+    require_not_negative,
+    task_gradients,
+)
 
 
 @dataclass(frozen=True)

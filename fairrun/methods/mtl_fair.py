@@ -16,12 +16,19 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fairrun.check import one_of
-from fairrun.method import Batch, Model, Optimizer, PerTask, Theta, mean, move, per_task
-from fairrun.tasks import (
+from fairrun.method import (
     COMBINE,
     FAIRNESS_LOSSES,
+    Batch,
+    Model,
+    Optimizer,
+    PerTask,
     TaskState,
+    Theta,
+    mean,
+    move,
+    one_of,
+    per_task,
     positive_rates,
     reduced,
     require_not_negative,
@@ -37,7 +44,7 @@ class FairMTL:
     optimizer: Optimizer
     lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
     task_weight: PerTask  # w_t
-    fairness_loss: str  # of fairrun.tasks.FAIRNESS_LOSSES
+    fairness_loss: str  # of fairrun.method.multitask.FAIRNESS_LOSSES
     variant: str  # algorithm1: means; authors: sums, lam_t times w_t and the number of rows
     combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
     needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})

@@ -34,9 +34,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairrun.bargaining import nash_bargaining
-from fairrun.check import one_of, require
-from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, label_cells, normalised, scaled
+from fairrun.method import (
+    Batch,
+    Model,
+    Optimizer,
+    Theta,
+    descend,
+    group_mask,
+    label_cells,
+    nash_bargaining,
+    normalised,
+    one_of,
+    require,
+    scaled,
+)
 
 GOALS = ("mean", "gap", "worst")
 

@@ -6,7 +6,7 @@ minimise over theta  mean_i l_i(theta) + lam F(theta)
 
 Letters: ``lam`` is lambda, the weight of the fairness loss.  Used under many names (regularised, Lagrangian, "gap
 regularisation"); with F the demographic parity gap it is the DiffDP of the FFB benchmark (Han et al., ICLR 2024).
-Differs from the paper: F is any of ``fairrun.losses``.  Differs from the authors' code: not compared.
+Differs from the paper: F is any of ``fairrun.method.losses``.  Differs from the authors' code: not compared.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.losses import LOSSES
-from fairrun.method import Batch, Model, Optimizer, PerRun, State, Theta, descend, mean
+from fairrun.method import LOSSES, Batch, Model, Optimizer, PerRun, State, Theta, descend, mean, one_of, require
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Penalty:
 
     optimizer: Optimizer
     lam: PerRun  # weight of the fairness loss, >= 0; 0 is ERM
-    fairness_loss: str  # a function of fairrun.losses
+    fairness_loss: str  # a function of fairrun.method.losses
     needs: ClassVar[frozenset[str]] = frozenset({"s"})
 
     def __post_init__(self) -> None:

@@ -31,9 +31,21 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import one_of, require
-from fairrun.losses import LOSSES
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, flatten, mean, split, unflatten
+from fairrun.method import (
+    LOSSES,
+    Batch,
+    Model,
+    Optimizer,
+    PerRun,
+    Theta,
+    descend,
+    flatten,
+    mean,
+    one_of,
+    require,
+    split,
+    unflatten,
+)
 
 
 class State(NamedTuple):
@@ -53,7 +65,7 @@ class Stackelberg:
     proximal: PerRun  # weight of the distance of theta_f from its start, > 0
     follower_lr: PerRun  # step size of the follower, > 0
     follower_steps: int  # >= 1
-    fairness_loss: str  # a function of fairrun.losses
+    fairness_loss: str  # a function of fairrun.method.losses
     derivative: str  # of the answer: unrolled, implicit; or none, for comparison: the leader takes theta_f as given
     cg_steps: int  # of conjugate gradient, where the derivative is implicit, >= 1
     needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})

@@ -5,9 +5,9 @@ minimise over theta_1 .. theta_T  sum_t L_t(theta_t)
     1  theta_t <- theta_t - lr grad L_t        every t
 
 Each network is the bottom and the head that task t has in multi-task learning; no parameter is shared, so the tasks do
-not touch each other under any optimizer that treats every number apart, as all of ``fairrun.optim`` do.  The bottoms
-start from the same parameters, those of the shared one of a run with the same seed.  It gives the denominators of ARFG
-and ARE (Wang et al., KDD 2021, https://arxiv.org/abs/2106.02705): see ``mtaf.py``.
+not touch each other under any optimizer that treats every number apart, as all of ``fairrun.training.optim`` do.  The
+bottoms start from the same parameters, those of the shared one of a run with the same seed.  It gives the denominators
+of ARFG and ARE (Wang et al., KDD 2021, https://arxiv.org/abs/2106.02705): see ``mtaf.py``.
 Differs from the authors' code, which has no script for it; their multi-task one would do, with one w_t of 1 at a time.
 """
 
@@ -17,9 +17,19 @@ from typing import ClassVar
 
 from torch import Generator, Tensor
 
-from fairrun.check import one_of
-from fairrun.method import Batch, Model, Optimizer, State, Theta, mean, move
-from fairrun.tasks import REDUCTIONS, reduced, task_gradients
+from fairrun.method import (
+    REDUCTIONS,
+    Batch,
+    Model,
+    Optimizer,
+    State,
+    Theta,
+    mean,
+    move,
+    one_of,
+    reduced,
+    task_gradients,
+)
 
 
 @dataclass(frozen=True)

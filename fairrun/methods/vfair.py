@@ -26,7 +26,6 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from fairrun.check import require
 from fairrun.method import (
     Batch,
     Model,
@@ -37,6 +36,7 @@ from fairrun.method import (
     flatten,
     mean,
     move,
+    require,
     scaled,
     tracked,
     unflatten,

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from fairrun.check import one_of, require
-from fairrun.method import Theta, uniform
-from fairrun.models.functional import classified, dropout_mask, layer_names, outputs
+from fairrun.config.check import one_of, require
+from fairrun.method.api import Theta
+from fairrun.method.steps import uniform
+from fairrun.models.network import classified, dropout_mask, layer_names, outputs
 
 FAIRNESS_TYPES = ("conv", "residual", "linear")
 

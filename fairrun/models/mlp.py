@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from fairrun.check import require
-from fairrun.method import Theta, uniform
-from fairrun.models.functional import Layer, LinearPullback, classified, columns, dropout_mask, layer_names, outputs
+from fairrun.config.check import require
+from fairrun.method.api import Theta
+from fairrun.method.steps import uniform
+from fairrun.models.network import classified, columns, dropout_mask, layer_names, outputs
+from fairrun.models.row_gradients import Layer, LinearPullback
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from fairrun.check import require
-from fairrun.method import Theta, uniform
-from fairrun.models.functional import Pullback, classified
+from fairrun.config.check import require
+from fairrun.method.api import Theta
+from fairrun.method.steps import uniform
+from fairrun.models.network import classified
+from fairrun.models.row_gradients import Pullback
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 from fairrun.data import images
+from fairrun.data.corrupt import Outliers
 from fairrun.data.images import ImageDataset, read_images
-from fairrun.data.outliers import Outliers
-from fairrun.data.table import Split
+from fairrun.data.split import Split
 from fairrun.datasets.celeba import CelebA
 from fairrun.datasets.digits import ColouredDigits
 from fairrun.datasets.image_folder import ImageFolder

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 from fairrun.data.sources import (
     Source,
     Unavailable,

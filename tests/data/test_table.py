@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from fairrun.check import InputError
-from fairrun.data.outliers import Outliers
-from fairrun.data.table import Dataset, Split
-from fairrun.data.tasks import tasks
+from fairrun.config.check import InputError
+from fairrun.data.corrupt import Outliers
+from fairrun.data.dataset import Dataset
+from fairrun.data.labels import tasks
+from fairrun.data.split import Split
 from fairrun.datasets.csv import Csv
 
 SPLITS = ("train", "val", "test")

@@ -6,10 +6,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 from fairrun.datasets.lsac import CATEGORIES, COLUMNS, NUMBERS
-from fairrun.job import check_data, facts, load
-from tests.synthetic import config
+from fairrun.sweep.job import facts, load
+from fairrun.sweep.validate import check_data
+from tests.helpers.synthetic import config
 
 
 def of(path, *overrides):

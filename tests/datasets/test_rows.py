@@ -13,7 +13,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from fairrun.check import InputError
+from fairrun.config.check import InputError
 from fairrun.data.images import ImageDataset
 from fairrun.data.sources import Unavailable, cache_folder, read_frame, sha256, write_frame
 from fairrun.datasets import adult, bank, communities, compas, credit, german, health, law_school, student, titanic
@@ -27,8 +27,8 @@ from fairrun.datasets.health import Health
 from fairrun.datasets.law_school import LawSchool
 from fairrun.datasets.student import StudentPortuguese
 from fairrun.datasets.titanic import Titanic
-from fairrun.job import load
-from tests.synthetic import config
+from fairrun.sweep.job import load
+from tests.helpers.synthetic import config
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 NEED_A_PATH = {"csv", "image_folder", "celeba", "celeba_attributes", "lsac"}

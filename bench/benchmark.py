@@ -1,0 +1,364 @@
+"""Speed and memory: scripts/benchmark [train] [nash] [irw] [fairbinn] [mtaf] [sweep] [start] [memory] [tracker]."""
+
+import argparse
+import functools
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from bench import loader_loop, meta_loop, player_loop
+from fairrun.config.build import build
+from fairrun.data.table import Data
+from fairrun.method.bargaining import nash_bargaining
+from fairrun.results.records import read
+from fairrun.sweep.job import load
+from fairrun.sweep.validate import network
+from fairrun.train import CONF
+from fairrun.training.fit import fit
+
+SHAPES = {  # width and batch size; runs side by side; how often as fast as the DataLoader loop at least
+    "MLP 64-64, batch 256": (64, 256, 16, 9.0),
+    "MLP 64-64, batch 64": (64, 64, 32, 12.0),
+    "MLP 128-128, batch 256": (128, 256, 8, 4.5),
+}
+LR = 1e-3
+
+
+def config_of(*overrides: str) -> dict[str, Any]:
+    """The composed configuration."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+    return config  # type: ignore[no-any-return]
+
+
+def few_rows(data: Data) -> Data:
+    """The same training rows, and next to nothing to evaluate: the DataLoader loop does not evaluate either."""
+    few = data.test._replace(**{name: value[:32] for name, value in data.test._asdict().items()})
+    return data._replace(val=few, test=few)
+
+
+def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
+    """ERM by ``fit``.  Returns the number of steps of all runs."""
+    config = config_of("method=erm", f"method.optimizer.lr={LR}", f"model.width={width}")
+    return trained(data, config, batch, epochs, num_runs, engine)
+
+
+def trained(data: Data, config: dict[str, Any], batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
+    """Runs of one configuration by ``fit``.  Returns the number of steps of all of them."""
+    model = network(config, len(data.features), len(data.tasks), data.categories)
+    method = build(config["method"], "method")
+    fit(model, [method] * num_runs, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
+    rows = len(data.train.y) - len(data.balanced) * ("val" in method.needs)
+    return num_runs * epochs * -(-rows // batch)
+
+
+def loop(data: Data, width: int, batch: int, epochs: int, *, evaluate: bool = False) -> int:
+    """ERM by the DataLoader loop.  Returns the number of steps."""
+    return loader_loop.train(data, epochs=epochs, batch_size=batch, width=width, lr=LR, lam=None, evaluate=evaluate)
+
+
+def rate(work: Callable[[], int]) -> float:
+    """Steps per CPU-second."""
+    before = time.process_time()
+    return work() / (time.process_time() - before)
+
+
+def train(pairs: int) -> None:
+    """ERM on Adult, one thread: training steps per CPU-second, against the DataLoader loop."""
+    torch.set_num_threads(1)
+    data = load(config_of("dataset=adult"))
+    short = few_rows(data)
+    for name, (width, batch, runs, _) in SHAPES.items():
+        contenders: dict[str, Callable[[], int]] = {
+            "1 run": lambda: stack(short, width, batch, 5, 1),  # noqa: B023 - called within the loop
+            f"{runs} runs": lambda: stack(short, width, batch, 3, runs),  # noqa: B023
+            f"{runs} runs, torch alone": lambda: stack(short, width, batch, 3, runs, "torch"),  # noqa: B023
+            f"{runs} runs, evaluated every epoch": lambda: stack(data, width, batch, 3, runs),  # noqa: B023
+        }
+        ratios: dict[str, list[float]] = {contender: [] for contender in contenders}
+        for _ in range(pairs):
+            for contender, work in contenders.items():
+                ratios[contender].append(rate(work) / rate(lambda: loop(short, width, batch, 2)))  # noqa: B023
+        for contender, values in ratios.items():
+            summary(f"training steps per CPU-second, fit / DataLoader loop, {name}, {contender}", values)
+
+
+def nash(pairs: int) -> None:
+    """Nash bargaining: a solve; and steps of reweighting on Adult per CPU-second, against the double-backward loop."""
+    torch.set_num_threads(1)
+    for runs, most in ((1, 500), (128, 20)):
+        g = torch.randn(runs, 4, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        gram = g @ g.mT
+        nash_bargaining(gram)
+        microseconds = [1e6 * wall(lambda: nash_bargaining(gram)) / runs for _ in range(50 * pairs)]  # noqa: B023
+        summary(f"microseconds a solve of K = 4, {runs} at once (at most {most})", microseconds)
+    data = few_rows(load(config_of("dataset=adult"))).to("cpu", torch.float32)
+    rows = 2 * 256 * 32
+    data = data._replace(train=data.train.rows(torch.cat([torch.arange(rows), data.balanced])))
+    data = data._replace(balanced=torch.arange(len(data.balanced)) + rows)
+    for batch, floor in ((256, 3.6), (64, 8.0)):
+        for method in ("ltr", "nash_ltr"):
+            config = config_of(f"method={method}", f"method.bargain_epochs={99 * (method == 'nash_ltr')}")
+            ratios = []
+            for _ in range(pairs):
+                ours = rate(lambda: trained(data, config, batch, 4, 32))  # noqa: B023
+                loop = {"steps": 200, "batch_size": batch, "width": 64, "lr": 0.02, "bargain": method == "nash_ltr"}
+                ratios.append(ours / rate(lambda: meta_loop.train(data, **loop)))  # noqa: B023
+            what = "steps per CPU-second, fit, 32 runs / double-backward loop, K = 4"
+            summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
+
+
+IRW = {  # overrides; how many times as long as ERM's step at most
+    "irw, last layer": (["method=irw"], 2.0),
+    "irw, all layers": (["method=irw", "method.layers=all"], 3.0),
+    "irwo, last layer": (["method=irwo"], 12.0),
+    "irwo, all layers": (["method=irwo", "method.layers=all"], 12.0),
+    "irw_global, last layer, with its pass": (["method=irw_global"], 2.5),
+    "irw_global, all layers, with its pass": (["method=irw_global", "method.layers=all"], 2.5),
+}
+
+
+def irw(pairs: int) -> None:
+    """Steps of IRW on Adult in CPU-seconds, against ERM's: MLP 64-32, batch 256, 16 runs side by side, one thread."""
+    torch.set_num_threads(1)
+    data = few_rows(load(config_of("dataset=adult")))
+    width = ["model.width=[64,32]"]
+    for name, (overrides, most) in IRW.items():
+        ratios = []
+        for _ in range(pairs):
+            ours, erm = (
+                rate(lambda: trained(data, config_of(*width, *options), 256, 3, 16))  # noqa: B023
+                for options in (overrides, ["method=erm"])
+            )
+            ratios.append(erm / ours)
+        summary(f"CPU-seconds a step, {name} / erm (at most {most})", ratios)
+
+
+def fairbinn(pairs: int) -> None:
+    """12 eta x 5 seeds of FairBiNN on Adult, 50 epochs, batch 100, both cores: runs per hour of the whole command.
+
+    Against the same runs one after another by Hydra's basic launcher (extrapolated from two more jobs than one), and
+    against a DataLoader loop of two torch optimizers that does not evaluate (extrapolated from two epochs).
+    """
+    torch.set_num_threads(1)
+    data = load(config_of("experiment=fairbinn/adult"))
+    etas = "1,10,30,100,200,300,600,1000,2000,3000,4500,6000"
+    for method in ("fairbinn_authors", "fairbinn"):
+        common = ["-m", "experiment=fairbinn/adult", f"method={method}"]
+        ratios: dict[str, list[float]] = {"the same runs one after another": [], "a DataLoader loop": []}
+        for _ in range(pairs):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder)
+                ours = wall(lambda: command(path / "ours", *common, f"method.eta={etas}", "seed=range(5)"))  # noqa: B023
+                basic = [*common, "hydra/launcher=basic", "method.eta=100"]
+                one, three = (
+                    wall(lambda: command(path / str(seeds), *basic, f"seed=range({seeds})"))  # noqa: B023
+                    for seeds in (1, 3)
+                )
+            options = {"batch_size": 100, "width": 101, "eta": 100.0, "leak": method == "fairbinn_authors"}
+            loop = wall(lambda: player_loop.train(data, epochs=2, **options))  # noqa: B023
+            ratios["the same runs one after another"].append((one + 59 * (three - one) / 2) / ours)
+            ratios["a DataLoader loop"].append(60 * 25 * loop / ours)
+            print(f"  {ours:.0f} s; a run alone {(three - one) / 2:.1f} s, of the loop {25 * loop:.1f} s", flush=True)
+        for kind, values in ratios.items():
+            summary(f"runs per hour, stacks / {kind}, {method} (floor 5, aim 10)", values)
+
+
+def mtaf(pairs: int) -> None:
+    """mtl, mtl_fair and mtaf with 6 lam, and stl, x 5 seeds on Adult, 40 epochs, batch 1024, both cores: runs per hour.
+
+    Whole commands, against the same runs one after another by Hydra's basic launcher (extrapolated from four more jobs
+    than four: stl, mtl, mtl_fair, mtaf of a seed).
+    """
+    common = ["-m", "experiment=mtaf/adult"]
+    lams = "method.lam=0.3,1,3,10,30,100"
+    methods = "method=stl,mtl,mtl_fair,mtaf"
+    ratios = []
+    for _ in range(pairs):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder)
+            ours = wall(lambda: command(path / "ours" / "plain", *common, "method=stl,mtl", "seed=range(5)"))  # noqa: B023
+            swept = [*common, "method=mtl_fair,mtaf", lams, "seed=range(5)"]
+            ours += wall(lambda: command(path / "ours" / "swept", *swept))  # noqa: B023
+            basic = [*common, methods, "hydra/launcher=basic"]
+            one, two = (
+                wall(lambda: command(path / str(seeds), *basic, f"seed=range({seeds})"))  # noqa: B023
+                for seeds in (1, 2)
+            )
+            runs = len(list((path / "ours").rglob("record.json")))
+        ratios.append((one + (runs - 4) * (two - one) / 4) / ours)
+        print(f"  {runs} runs in {ours:.0f} s; a run alone {(two - one) / 4:.1f} s", flush=True)
+    summary("runs per hour, stacks / the same runs one after another, MTA-F (floor 2, aim 3)", ratios)
+
+
+def sweep(pairs: int) -> None:
+    """Whole sweeps by the command line, imports and report included."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        throughput(pairs, Path(folder))
+        reference(pairs, Path(folder))
+        flat(Path(folder))
+
+
+def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) -> None:
+    """64 runs of 30 epochs, in one process: training steps per CPU-second against the DataLoader loop.
+
+    The sweep's time is that of the whole command: imports, data, evaluation of every epoch, records, report.
+    """
+    data = load(config_of("dataset=adult"))
+    for name in shapes:
+        width, batch, _, floor = SHAPES[name]
+        sizes = [f"model.width={width}", f"batch_size={batch}", f"method.optimizer.lr={LR}", "epochs=30"]
+        overrides = ["-m", "method=erm", "seed=range(64)", "dataset=adult", *sizes, "hydra.launcher.executor=inline"]
+        variants = (functools.partial(loop, data, width, batch, 4, evaluate=evaluate) for evaluate in (False, True))
+        loops = dict(zip(("training only", "evaluated every epoch too"), variants, strict=True))
+        ratios: dict[str, list[float]] = {kind: [] for kind in loops}
+        loop(data, width, batch, 1, evaluate=True)  # warm
+        for k in range(pairs):
+            before = children_cpu_seconds()
+            command(folder / f"{width}-{batch}-{k}", *overrides)
+            ours = 64 * 30 * -(-len(data.train.y) // batch) / (children_cpu_seconds() - before)
+            for kind, work in loops.items():
+                ratios[kind].append(ours / rate(work))
+        for kind, values in ratios.items():
+            summary(f"steps per CPU-second, whole sweep / DataLoader loop, {kind}, {name} (floor {floor})", values)
+
+
+def reference(pairs: int, folder: Path) -> None:
+    """12 weights x 10 seeds of penalty on Adult, 30 epochs, evaluated every epoch, MLP 64-64, batch 256, both cores."""
+    weights = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,1.2,1.5"
+    common = ["-m", "method=penalty", "dataset=adult", "epochs=30", "batch_size=256"]
+    ratios, overheads = [], []
+    for k in range(pairs):
+        jobs = []
+        for seeds in (1, 6):  # one job, and five more
+            loops = [*common, "method.lam=0.5", f"seed=range({seeds})", "hydra/launcher=basic", "hydra/sweeper=basic"]
+            jobs.append(wall(lambda: command(folder / f"loop-{k}-{seeds}", *loops, module="bench.loader_loop")))  # noqa: B023
+        alone = (jobs[1] - jobs[0]) / 5
+        ours = wall(lambda: command(folder / f"ref-{k}", *common, f"method.lam={weights}", "seed=range(10)"))  # noqa: B023
+        ratios.append((jobs[0] + 119 * alone) / ours)
+        overheads.append(ours - training_seconds(folder / f"ref-{k}") / 2)
+        print(f"  {ours:.1f} s; a job of the DataLoader loop {alone:.1f} s", flush=True)
+    summary("wall time of the reference sweep, DataLoader loop in Hydra's basic launcher / fairrun", ratios)
+    summary("seconds of the reference sweep in which no stack trains on either core", overheads)
+
+
+def flat(folder: Path) -> None:
+    """What a run costs, and the memory, as a sweep grows: German Credit, 2 epochs."""
+    costs = {}
+    for runs in (16, 128, 512):
+        before = children_cpu_seconds()
+        command(folder / f"flat-{runs}", "-m", "dataset=german", "epochs=2", "batch_size=64", f"seed=range({runs})")
+        costs[runs] = children_cpu_seconds() - before
+        training = training_seconds(folder / f"flat-{runs}")
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"{runs} runs: {costs[runs]:.1f} CPU-seconds, {training:.1f} of training; peak {peak:.0f} MiB a process")
+    for few, many in ((16, 128), (128, 512)):
+        cost = 1000 * (costs[many] - costs[few]) / (many - few)
+        print(f"a run more, {few} to {many}: {cost:.1f} CPU-milliseconds in all")
+
+
+def training_seconds(folder: Path) -> float:
+    """Of all stacks, by their records."""
+    records = [read(path.parent) for path in folder.rglob("record.json")]
+    return float(sum(record["wall_time_s"] / record["side_by_side"] for record in records))
+
+
+def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> None:
+    """Run a sweep into ``folder``, or a run."""
+    key = "hydra.sweep.dir" if "-m" in overrides else "hydra.run.dir"
+    done = [sys.executable, "-m", module, *overrides, f"{key}={folder}"]
+    subprocess.run(done, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wall(work: Callable[[], object]) -> float:
+    """Seconds."""
+    before = time.perf_counter()
+    work()
+    return time.perf_counter() - before
+
+
+def start(pairs: int) -> None:
+    """Wall time of ``python -m fairrun.train --help`` against ``import hydra, torch``."""
+    ratios = []
+    for _ in range(pairs):
+        seconds = []
+        for arguments in (["-m", "fairrun.train", "--help"], ["-c", "import hydra, torch"]):
+            before = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - before)
+        ratios.append(seconds[0] / seconds[1])
+    summary("wall time, fairrun.train --help / import hydra, torch", ratios)
+
+
+def memory(pairs: int) -> None:
+    """Peak resident memory of one default run on Adult."""
+    with tempfile.TemporaryDirectory() as folder:
+        for k in range(pairs):
+            command(Path(folder, str(k)), "epochs=2")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"peak resident memory of a run on Adult, largest of {pairs}: {peak:.0f} MiB")
+
+
+def tracker(pairs: int) -> None:
+    """CPU time that W&B, offline, adds to each of a sweep's 100 runs of 30 epochs, its service and the summary run
+    counted in.
+    """
+    trackers = ("NoTracker()", "Wandb('benchmark', None, 'offline')")
+    with tempfile.TemporaryDirectory() as folder:
+        command(Path(folder, "run"), "dataset=german", "epochs=30")
+        milliseconds = []
+        for k in range(pairs):
+            for run in range(100):
+                shutil.copytree(f"{folder}/run", f"{folder}/{k}/{run}")
+            seconds = []
+            for name in trackers:
+                code = f"from fairrun.report.wandb import *; {name}.finish(Path('{folder}/{k}'), 'a-sweep')"
+                before = children_cpu_seconds()
+                subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"HOME": folder})
+                seconds.append(children_cpu_seconds() - before)
+            milliseconds.append((seconds[1] - seconds[0]) * 1000 / 100)
+    summary("CPU-milliseconds that W&B adds to a run, offline, a sweep of 100 runs of 30 epochs", milliseconds)
+
+
+def children_cpu_seconds() -> float:
+    """User and system time of the processes that this one has waited for, and of those that they waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def summary(what: str, ratios: list[float]) -> None:
+    """Median and range of the pairs."""
+    spread = f"({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)"
+    print(f"{what}: {statistics.median(ratios):.2f} {spread}", flush=True)
+
+
+def main() -> None:
+    """Run the benchmarks that are named, or all."""
+    benchmarks = {
+        function.__name__: function for function in (train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker)
+    }
+    parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
+    parser.add_argument("--pairs", type=int, default=5)
+    arguments = parser.parse_args()
+    for name in arguments.names or benchmarks:
+        if name not in benchmarks:
+            parser.error(f"a benchmark must be one of {', '.join(benchmarks)}, got {name!r}")
+        benchmarks[name](arguments.pairs)
+
+
+if __name__ == "__main__":
+    main()

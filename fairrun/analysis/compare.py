@@ -1,0 +1,73 @@
+"""Settings of one method against those of another, seed by seed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fairrun.analysis.interval import interval
+
+Pair = tuple[str, str]  # two methods
+SIDES = ("first", "second")
+
+
+def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequence[Pair]) -> pd.DataFrame:
+    """A row a pair of settings: the metrics of the first minus those of the second, on test rows, over shared seeds.
+
+    ``by``: the columns that tell settings apart, among them the method.  Columns: ``first`` and ``second``, the
+    methods; their other settings as ``first.<column>`` and ``second.<column>``; ``seeds``; of each metric the mean of
+    the differences, ``test/<metric>``, with ``.low`` and ``.high`` (95% interval).
+
+    Two settings are a pair if they agree in every column in which the methods have a value in common.  Where several
+    settings of each would agree, for each method has a key of its own that varies, nothing says which belong together:
+    no pair.  Methods without a run, and settings without a seed in common, are left out.
+    """
+    keys = [column for column in by if column != "method"]
+    rows = []
+    for methods in compared:
+        first, second = (runs[runs["method"] == method] for method in methods)
+        if first.empty or second.empty:
+            continue
+        for one, other in _pairs(first, second, keys):
+            differences = _differences(one, other, metrics)
+            if len(differences):
+                row = dict(zip(SIDES, methods, strict=True))
+                for side, own in zip(SIDES, (one, other), strict=True):
+                    row |= {f"{side}.{key}": own[key].iloc[0] for key in keys}
+                rows.append(row | {"seeds": len(differences)} | _summary(differences))
+    columns = [*SIDES, *(f"{side}.{key}" for side in SIDES for key in keys), "seeds"]
+    return pd.DataFrame(rows, columns=[*columns, *(f"test/{m}{end}" for m in metrics for end in ("", ".low", ".high"))])
+
+
+def _pairs(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The runs of settings that belong together."""
+    shared = [key for key in keys if set(first[key].dropna()) & set(second[key].dropna())]
+    ones, others = _parts(first, shared), _parts(second, shared)
+    for cell in [cell for cell in ones if cell in others]:
+        left, right = (list(_parts(part[cell], keys).values()) for part in (ones, others))
+        if min(len(left), len(right)) == 1:
+            yield from ((one, other) for one in left for other in right)
+
+
+def _parts(runs: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """The runs by their values in ``keys``, sorted by these."""
+    if not keys:
+        return {(): runs}
+    return {tuple(None if pd.isna(key) else key for key in cell): own for cell, own in runs.groupby(keys, dropna=False)}
+
+
+def _differences(first: pd.DataFrame, second: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """First minus second, a row a seed that both have."""
+    columns = [f"test/{metric}" for metric in metrics]
+    one, other = (runs.set_index("seed")[columns].astype(float) for runs in (first, second))
+    shared = one.index.intersection(other.index)
+    return one.loc[shared] - other.loc[shared]
+
+
+def _summary(differences: pd.DataFrame) -> dict[str, float]:
+    """Mean and interval of each column."""
+    found = {}
+    for name, values in differences.items():
+        found[f"{name}"] = values.mean(skipna=False)
+        found[f"{name}.low"], found[f"{name}.high"] = interval(values.to_numpy())
+    return found

@@ -1,0 +1,213 @@
+"""Sweeps as accuracy-fairness trade-offs: settings chosen on validation rows, reported on test rows, over seeds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from fairrun.analysis.interval import interval
+from fairrun.config.check import InputError
+from fairrun.config.keys import NO_EFFECT, TUNED, switch_of
+
+NOT_SETTINGS = (
+    *("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", "postprocess"),
+    *NO_EFFECT,
+)
+COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
+REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
+RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.", f"{TUNED}.")
+
+
+class Anchors(NamedTuple):
+    """What the labels of the test rows alone say; NaN where the records do not tell."""
+
+    majority: float  # accuracy of always deciding for the most frequent label
+    max_dp: float  # demographic parity difference of the labels, that of a perfect classifier; NaN of several classes
+
+
+def settings(frame: pd.DataFrame) -> list[str]:
+    """The columns that tell the settings of a sweep apart: method, and the config keys that vary.
+
+    A key of the method counts where it varies among the runs of one method: another method may not have it.  So does a
+    key that stands beside one of ``SWITCHES``, among the runs that have it.  A key that is the seed in every run
+    (dataset.split.seed=${seed}) is no setting.
+    """
+    others = (*RESULTS, "method.")
+    keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *NOT_SETTINGS)]
+    keys = [c for c in keys if switch_of(c) is None or _varies(frame[c].dropna())]
+    varying = [c for c in keys if _varies(frame[c]) and not (frame[c].astype(str) == frame["seed"].astype(str)).all()]
+    methods = [runs for _, runs in frame.groupby("method")]
+    own = [c for c in frame.columns if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]
+    return ["method", *(c for c in [*own, *varying] if "_target_" not in c)]
+
+
+def _varies(column: pd.Series) -> bool:
+    return column.astype(str).nunique(dropna=False) > 1
+
+
+def finished(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs that finished, each setting and seed once; lists among the settings become strings.
+
+    Raises ``InputError`` if there is none.
+    """
+    runs = frame[frame["status"] == "finished"]
+    if runs.empty:
+        raise InputError(f"a summary needs a finished run, got {len(frame)} failed ones")
+    by = settings(runs)
+    lists = [c for c in by if runs[c].map(lambda value: isinstance(value, list)).any()]
+    return runs.astype(dict.fromkeys(lists, str)).drop_duplicates([*by, "seed"])
+
+
+def summarise(
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    greater_is_better: bool = False,
+    test_oracle: bool = False,
+    columns: Sequence[str] = (),
+    over_seeds: str = "mean",
+) -> pd.DataFrame:
+    """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
+
+    Columns: the settings; ``seeds``; ``over_seeds``; ``collapsed``, how many of its runs did (NaN: nobody knows);
+    ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, those of ``columns`` on test rows, and for
+    the test ones ``.low`` and ``.high`` (NaN with one seed); likewise those of ``REMOVAL`` that runs have; then true
+    or false: ``front``, on the front of the
+    validation values; ``method_front``, the same among the settings of its method; and if asked for ``test_oracle``, on
+    the front of the test values, to compare with papers that select on test.  Failed runs are left out, and runs that
+    repeat a setting and seed.  Raises ``InputError`` if there is no other.
+
+    ``over_seeds`` worst: the metric, on validation and on test rows, is that of the seed where it is worst, without an
+    interval, as in papers that give mean accuracy and the largest difference; all else are means still.
+    """
+    runs = finished(frame)
+    by = settings(runs)
+    rows = []
+    for key, group in runs.groupby(by, dropna=False, sort=False):
+        row = dict(zip(by, key, strict=True)) | {"seeds": len(group), "over_seeds": over_seeds}
+        row["collapsed"] = int(collapsed(group).sum()) if COLLAPSE in group else float("nan")
+        for split, names in (("val", ()), ("test", columns)):
+            for name in ("accuracy", metric, *names):
+                column = f"{split}/{name}"
+                values = group[column].to_numpy(dtype=float)
+                worst = over_seeds == "worst" and name == metric
+                row[column] = group[column].mean(skipna=False)
+                if worst:
+                    row[column] = values.min() if greater_is_better else values.max()
+                if split == "test":
+                    ends = (float("nan"), float("nan")) if worst else interval(values)
+                    row[f"{column}.low"], row[f"{column}.high"] = ends
+        for column in REMOVAL:
+            if column in group:
+                row[column] = group[column].mean(skipna=False)
+                row[f"{column}.low"], row[f"{column}.high"] = interval(group[column].to_numpy(dtype=float))
+        rows.append(row)
+    table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
+    table["front"] = on_front(table, metric, greater_is_better=greater_is_better)
+    table["method_front"] = False
+    for _, group in table.groupby("method"):
+        table.loc[group.index, "method_front"] = on_front(group, metric, greater_is_better=greater_is_better)
+    if test_oracle:
+        table["test_oracle"] = on_front(table, metric, greater_is_better=greater_is_better, split="test")
+    return table
+
+
+def collapsed(runs: pd.DataFrame) -> pd.Series:
+    """Which runs, at the epoch that counts, decide alike on all validation rows: a constant prediction."""
+    return runs[COLLAPSE].isin([0, 1])
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    return column.astype(str) if column.dtype == object else column
+
+
+def on_front(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
+    """Which ``rows`` are on the front of accuracy and ``metric``, by the columns of ``split`` -> bool [rows].
+
+    No other row is at least as good in both and better in one.  Equal rows are on it together; a row with an undefined
+    value is not on it and takes nobody off it.
+    """
+    points = rows[[f"{split}/accuracy", f"{split}/{metric}"]].to_numpy(dtype=float)
+    front = np.isfinite(points).all(axis=1)
+    if front.any():
+        front[front] = moocore.is_nondominated(points[front], maximise=[True, greater_is_better], keep_weakly=True)
+    return front
+
+
+def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
+    """Test accuracy and test ``metric`` of the rows on the front of ``split`` -> [points, 2]."""
+    front = on_front(rows, metric, greater_is_better=greater_is_better, split=split)
+    return rows.loc[front, ["test/accuracy", f"test/{metric}"]].to_numpy(dtype=float)
+
+
+def counts(runs: pd.DataFrame) -> list[list[int]]:
+    """[rows, positive rows] of each group that has test rows, of several classes [rows, rows of class 1, 2, ...], from
+    ``base_rates.test``; empty without it or if the runs' labels differ.
+    """
+    cells = [cell for cell in runs.get("base_rates.test", []) if isinstance(cell, list)]
+    if not cells or any(cell != cells[0] for cell in cells):
+        return []
+    return [group for group in cells[0] if group[0] > 0]
+
+
+def anchors(runs: pd.DataFrame) -> Anchors:
+    """From the test labels' ``counts``; NaN without them.
+
+    majority = max_c P(y = c); max_dp = largest minus smallest P(y = 1 | s).
+    """
+    cells = counts(runs)
+    if not cells:
+        return Anchors(float("nan"), float("nan"))
+    rows, *others = np.array(cells, dtype=float).T
+    rates = [one.sum() / rows.sum() for one in others]
+    max_dp = float(np.ptp(others[0] / rows)) if len(others) == 1 else float("nan")
+    return Anchors(float(max(1 - sum(rates), *rates)), max_dp)
+
+
+def hypervolume(points: np.ndarray, reference: tuple[float, float], *, greater_is_better: bool = False) -> float:
+    """The area that ``points`` [points, 2], accuracy and metric, dominate within ``reference`` (accuracy, metric).
+
+    0 if none is better than the reference in both; NaN without a point, or with an undefined value in either.
+    """
+    if len(points) == 0 or not np.isfinite(points).all() or not np.isfinite(reference).all():
+        return float("nan")
+    return float(moocore.hypervolume(points, ref=reference, maximise=[True, greater_is_better]))
+
+
+def aopac(points: np.ndarray, anchors: Anchors) -> float:
+    """Area over the parity-accuracy curve of ``points`` [points, 2], accuracy and a demographic parity difference.
+
+    FCRL (Gupta et al., AAAI 2021): of the points with dp <= max_dp, sorted by dp, and dp_{K+1} = max_dp,
+
+        sum_k (accuracy_k - majority) (dp_{k+1} - dp_k) / ((1 - majority) max_dp)
+
+    1 is perfect; 0 if no point qualifies; points below the majority's accuracy count negatively.  NaN without a point,
+    with an undefined value, and where max_dp is 0.
+    """
+    box = (1 - anchors.majority) * anchors.max_dp
+    if len(points) == 0 or not np.isfinite(points).all() or not box > 0:
+        return float("nan")
+    accuracy, dp = points[points[:, 1] <= anchors.max_dp].T
+    order = np.lexsort((accuracy, dp))
+    widths = np.diff(dp[order], append=anchors.max_dp)
+    return float((accuracy[order] - anchors.majority) @ widths / box)
+
+
+def attainment(runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:
+    """The empirical attainment surfaces of one method over its seeds (Grunert da Fonseca et al., EMO 2001).
+
+    Each seed gives the test values of the settings on its own validation front.  Columns: ``percent`` 0, 50 and 100;
+    ``test/accuracy`` and ``test/<metric>``, the corners of the surface that at least one seed, half of the seeds and
+    every seed reach.  Seeds with an undefined value are left out; no rows if there is no other.
+    """
+    sets = [chosen(own, metric, greater_is_better=greater_is_better) for _, own in runs.groupby("seed")]
+    sets = [points for points in sets if len(points) and np.isfinite(points).all()]
+    names = ["test/accuracy", f"test/{metric}", "percent"]
+    if not sets:
+        return pd.DataFrame(columns=names, dtype=float)
+    sign = np.array([-1, -1 if greater_is_better else 1])  # moocore minimises
+    labels = np.repeat(np.arange(len(sets)), [len(points) for points in sets])
+    surface = moocore.eaf(np.concatenate(sets) * sign, labels, percentiles=[0, 50, 100])
+    return pd.DataFrame(surface * [*sign, 1], columns=names)

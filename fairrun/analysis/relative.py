@@ -1,0 +1,150 @@
+"""Runs of several tasks measured against single-task runs: ARFG and ARE (Wang et al., KDD 2021), KG and DG (FairBranch,
+IJCNN 2024).
+
+    ARFG = (1/T) sum_t gap_t / gap_S^t      gap: the false positive rate difference, a spread, so never negative
+    ARE  = (1/T) sum_t err_t / err_S^t      err: 1 - accuracy
+    KG   = (1/T) sum_t (acc_t - acc_S^t)
+    DG   = (1/T) sum_t (gap_t - gap_S^t)
+
+Below 1 (KG: above 0, DG: below 0) is better than single-task training without a fairness term.  S are the finished runs
+of method ``stl`` that belong to a run: of the same data set and tasks, equal in every setting that varies and is not of
+a method, with the seeds that the run's own setting has too.  What stands for S is the mean over these seeds, on the
+same split; of several settings of ``stl`` the one with the highest mean validation accuracy.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from fairrun.analysis.front import settings
+from fairrun.config.check import MATCH_RATE
+
+log = logging.getLogger(__name__)
+SINGLE = "stl"  # the method
+SPLITS = ("val", "test")
+ACCURACY, GAP = "accuracy", "false_positive_rate_difference"
+TASK = re.compile(r"test/accuracy/((?!s=)[^/]+)")  # test/accuracy/s=0 is of a group
+LEAST, SMALL = 0.001, 0.01  # a single-task gap below: ARFG is unknown; a warning
+
+
+def tasks(runs: pd.DataFrame) -> list[str]:
+    """The tasks that any run has, in the order of the columns; none where every run has one label."""
+    columns = {match[1]: name for name in runs if (match := TASK.fullmatch(name))}
+    return [task for task, column in columns.items() if runs[column].notna().any()]
+
+
+def tasks_of_runs(runs: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The tasks of each run; () for a run of one label."""
+    names = tasks(runs)
+    known = runs[[f"test/{ACCURACY}/{task}" for task in names]].notna().to_numpy(dtype=bool)
+    return [tuple(np.array(names, dtype=str)[row]) for row in known]
+
+
+def relative(runs: pd.DataFrame) -> pd.DataFrame:
+    """The finished ``runs`` with more columns for ``val`` and ``test``: ``arfg``, ``are`` (decisions at 0.5),
+    ``match_rate_arfg``, ``match_rate_are``, ``kg``, ``dg`` (at the match-rate threshold).
+
+    NaN for a run of one label, without a single-task run that belongs to it, where a single-task gap is below
+    ``LEAST`` or a single-task error is 0; a warning names each but the first.  Without tasks the runs are returned.
+    """
+    names = tasks(runs)
+    if not names:
+        return runs
+    own = pd.Series(tasks_of_runs(runs), index=runs.index)
+    found = []
+    for (dataset, kind), same in runs.groupby(["dataset", own]):
+        if kind:
+            single = _single(same, kind)
+            _warn_of_missing(dataset, same[single.isna().all(axis=1)])
+            _warn_of_small(dataset, single, kind)
+            found.append(_measured(same, single, kind))
+    return runs.join(pd.concat(found))
+
+
+def _columns(split: str, prefix: str, metric: str, names: Sequence[str]) -> list[str]:
+    return [f"{split}/{prefix}{metric}/{task}" for task in names]
+
+
+def _parts(names: Sequence[str]) -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Split and threshold, and the columns of accuracy and of the gap."""
+    for split in SPLITS:
+        for prefix in ("", MATCH_RATE):
+            accuracy, gap = (_columns(split, prefix, metric, names) for metric in (ACCURACY, GAP))
+            yield split, prefix, accuracy, gap
+
+
+def _single(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """For each run what stands for S: a row a run, the columns of ``_parts``; NaN without single-task runs."""
+    columns = [name for *_, accuracy, gap in _parts(names) for name in (*accuracy, *gap)]
+    single = pd.DataFrame(np.nan, index=runs.index, columns=columns)
+    by = settings(runs)
+    keys = _keys(runs, by)
+    cells = _keys(runs, [column for column in by if not column.startswith("method")])
+    alone = runs[runs["method"] == SINGLE]
+    candidates = {
+        cell: [part.drop_duplicates("seed") for _, part in own.groupby(keys)] for cell, own in alone.groupby(cells)
+    }
+    for (cell, _), own in runs.groupby([cells, keys]):
+        paired = [part for part in candidates.get(cell, []) if part["seed"].isin(own["seed"]).any()]
+        if paired:
+            best = max(paired, key=lambda part: part["val/accuracy"].mean())
+            single.loc[own.index] = best[best["seed"].isin(own["seed"])].reindex(columns=columns).mean().to_numpy()
+    return single
+
+
+def _keys(runs: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """What each run has in ``columns``, as text."""
+    return pd.Series([tuple(map(str, row)) for row in runs[columns].to_numpy()], index=runs.index)
+
+
+def _measured(runs: pd.DataFrame, single: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The new columns, a row a run."""
+    found = {}
+    for split, prefix, accuracy, gap in _parts(names):
+        acc, acc_s = (frame.reindex(columns=accuracy).to_numpy(dtype=float) for frame in (runs, single))  # [runs, T]
+        gaps, gaps_s = (frame.reindex(columns=gap).to_numpy(dtype=float) for frame in (runs, single))  # [runs, T]
+        error_s = np.where(acc_s < 1, 1 - acc_s, np.nan)
+        found[f"{split}/{prefix}arfg"] = (gaps / np.where(gaps_s >= LEAST, gaps_s, np.nan)).mean(-1)
+        found[f"{split}/{prefix}are"] = ((1 - acc) / error_s).mean(-1)
+        if prefix == MATCH_RATE:
+            found |= {f"{split}/kg": (acc - acc_s).mean(-1), f"{split}/dg": (gaps - gaps_s).mean(-1)}
+    return pd.DataFrame(found, index=runs.index)
+
+
+def _warn_of_missing(dataset: str, runs: pd.DataFrame) -> None:
+    """Say which runs have no single-task runs, and what to add."""
+    if runs.empty:
+        return
+    methods = [str(method) for method in runs["method"].unique()]
+    asked = {"method": [SINGLE, *methods]}
+    asked |= {key: runs[key].unique() for key in settings(runs) if not key.startswith("method")}
+    command = " ".join(f"{key}={','.join(map(str, found))}" for key, found in asked.items())
+    seeds = ",".join(map(str, sorted(runs["seed"].unique())))
+    log.warning(
+        "%s: %s: no finished single-task runs of the same settings and seeds, so ARFG, ARE, KG and DG are unknown; "
+        "train them too: %s seed=%s",
+        *(dataset, ", ".join(methods), command, seeds),
+    )
+
+
+def _warn_of_small(dataset: str, single: pd.DataFrame, names: Sequence[str]) -> None:
+    """Say where a denominator is near zero: a warning a task for its gaps, and one for its errors."""
+    for t, task in enumerate(names):
+        gaps, errors = {}, []
+        for split, prefix, accuracy, gap in _parts(names):
+            where = f"{split} rows, {'match-rate threshold' if prefix else 'threshold 0.5'}"
+            least = single[gap[t]].min()
+            if least < SMALL:
+                gaps[where] = f"{least:.4f} ({where})"
+            if single[accuracy[t]].max() >= 1:
+                errors.append(where)
+        if gaps:
+            text = "%s: the single-task false positive rate difference of task %s is %s: below %g ARFG is unsteady, "
+            log.warning(text + "below %g unknown", dataset, task, ", ".join(gaps.values()), SMALL, LEAST)
+        if errors:
+            log.warning(
+                "%s: the single-task error of task %s is 0 (%s): ARE is unknown", dataset, task, "; ".join(errors)
+            )

@@ -1,0 +1,163 @@
+"""A sweep of several tasks: error against gap of each task, ARE against ARFG, and the setting that a rule picks.
+
+The gap is the false positive rate difference.  What is chosen is chosen on validation rows at the match-rate threshold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fairrun.analysis.front import chosen, hypervolume, on_front, settings, summarise
+from fairrun.analysis.interval import interval
+from fairrun.analysis.published import RELATIVE
+from fairrun.analysis.relative import ACCURACY, GAP, SPLITS, tasks
+from fairrun.analysis.tradeoff import Tradeoff, describe, words
+from fairrun.config.check import MATCH_RATE
+
+ERROR = "error"  # 1 - accuracy, of a task as error/TASK
+ARE, ARFG = f"{MATCH_RATE}are", f"{MATCH_RATE}arfg"
+GAINS = {"KG": "kg", "DG": "dg"}
+REFERENCE = (1.2, 1.0)  # ARE and ARFG, of the hypervolume
+VANILLA, SLACK = "mtl", 0.01  # the method whose ARE, and so much more, the picked setting may have
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Error against gap of one task, or ARE against ARFG: the lower the better both."""
+
+    title: str
+    labels: tuple[str, str]  # of error and gap
+    error: str  # column of runs and settings, as test/<error>
+    gap: str
+    settings: pd.DataFrame  # with method_front: on the front of its method in this plane
+    quoted: pd.DataFrame  # method, number, error, gap
+    relative: bool  # whether it is that of ARE and ARFG, where 1 is as single-task runs
+
+
+@dataclass(frozen=True)
+class Multitask:
+    """The runs of several tasks on one data set; ``multitask`` makes it."""
+
+    dataset: str
+    seeds: str  # in words
+    tasks: list[str]
+    runs: pd.DataFrame
+    by: list[str]  # the columns that tell settings apart
+    settings: pd.DataFrame  # a row a setting: means over seeds with intervals; fronts of ARE and ARFG
+    methods: pd.DataFrame  # a row a method: hypervolume, and the figures of the setting that the rule picks
+    bound: float  # of ARE on validation rows, for a setting to be picked
+    vanilla: bool  # whether it is that of runs of VANILLA
+    planes: list[Plane]
+    quoted: pd.DataFrame  # published.of_tasks
+    numbers: Mapping[str, int]  # of each method, among all methods of the data set
+
+
+def multitask(trade: Tradeoff) -> Multitask | None:
+    """Of the runs that have several tasks; None without such runs."""
+    names = tasks(trade.runs)
+    if not names:
+        return None
+    of_several = trade.runs[[f"test/{ACCURACY}/{task}" for task in names]].notna().any(axis=1)
+    runs = _errors(trade.runs[of_several], names)
+    by = settings(runs)
+    table = _settings(runs, names, by)
+    bound, vanilla = _bound(table)
+    methods = list(trade.settings["method"].drop_duplicates())
+    return Multitask(
+        dataset=trade.dataset,
+        seeds=trade.seeds,
+        tasks=names,
+        runs=runs,
+        by=by,
+        settings=table,
+        methods=_methods(runs, table, by, bound),
+        bound=bound,
+        vanilla=vanilla,
+        planes=_planes(table, names, trade.quoted_tasks),
+        quoted=trade.quoted_tasks,
+        numbers={method: k for k, method in enumerate(methods) if (table["method"] == method).any()},
+    )
+
+
+def _settings(runs: pd.DataFrame, names: list[str], by: list[str]) -> pd.DataFrame:
+    """A row a setting: ``summarise`` of all figures, with the fronts of ARE and ARFG; on validation rows the means of
+    what fronts are chosen by.
+    """
+    columns = [name for prefix in ("", MATCH_RATE) for name in _figures(prefix, names).values()]
+    table = summarise(_turned(runs, ARE), ARFG, columns=[*columns, *GAINS.values()])
+    unwanted = [f"{split}/{name}" for split in SPLITS for name in (ACCURACY, f"{ACCURACY}.low", f"{ACCURACY}.high")]
+    table = table.drop(columns=["over_seeds", "collapsed", f"val/{ARFG}", *unwanted], errors="ignore")
+    chosen_by = [f"val/{name}" for name in _figures(MATCH_RATE, names).values()]
+    means = runs.groupby(by, dropna=False)[chosen_by].agg(lambda values: values.mean(skipna=False))
+    return table.merge(means.reset_index(), on=by)
+
+
+def _errors(runs: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The runs with the error of each task as a column."""
+    prefixes = [f"{split}/{prefix}" for split in SPLITS for prefix in ("", MATCH_RATE)]
+    found = {f"{p}{ERROR}/{task}": 1 - runs[f"{p}{ACCURACY}/{task}"] for p in prefixes for task in names}
+    return runs.join(pd.DataFrame(found))
+
+
+def _figures(prefix: str, names: list[str]) -> dict[str, str]:
+    """What a table says of a setting at one threshold: headings, and columns of settings as test/..."""
+    found = {}
+    for task in names:
+        found[f"{words(task)}: error"] = f"{prefix}{ERROR}/{task}"
+        found[f"{words(task)}: gap"] = f"{prefix}{GAP}/{task}"
+    return found | {"ARE": f"{prefix}are", "ARFG": f"{prefix}arfg"}
+
+
+def _turned(runs: pd.DataFrame, error: str) -> pd.DataFrame:
+    """Runs or settings with ``error``, its sign turned, in the place of accuracy: what fronts and areas are made of."""
+    return runs.assign(**{f"{split}/{ACCURACY}": -runs[f"{split}/{error}"] for split in SPLITS})
+
+
+def _planes(table: pd.DataFrame, names: list[str], points: pd.DataFrame) -> list[Plane]:
+    """One of each task, and one of ARE and ARFG where anything is known of these."""
+    found = []
+    for number, task in enumerate(names, 1):
+        error, gap = f"{MATCH_RATE}{ERROR}/{task}", f"{MATCH_RATE}{GAP}/{task}"
+        turned = _turned(table, error).groupby("method")
+        fronts = pd.concat([pd.Series(on_front(own, gap), own.index) for _, own in turned])
+        own = points[points["task"] == str(number)]
+        labels = "error", "false positive rate difference"
+        found.append(Plane(words(task), labels, error, gap, table.assign(method_front=fronts), own, relative=False))
+    labels = "ARE: error over single-task error", "ARFG: gap over single-task gap"
+    own = points[points["task"] == RELATIVE]
+    last = Plane("ARE against ARFG", labels, ARE, ARFG, table, own, relative=True)
+    return [*found, last] if table[[f"test/{ARE}", f"test/{ARFG}"]].notna().all(axis=1).any() else found
+
+
+def _bound(table: pd.DataFrame) -> tuple[float, bool]:
+    """The greatest ARE on validation rows that a picked setting may have: that of ``VANILLA``, of several settings of
+    it the least, or else 1, and ``SLACK`` more; and whether it is the former.
+    """
+    least = float(table.loc[table["method"].str.partition(",")[0] == VANILLA, f"val/{ARE}"].min())
+    known = least == least
+    return (least if known else 1.0) + SLACK, known
+
+
+def picked(table: pd.DataFrame, bound: float) -> pd.DataFrame:
+    """Of the settings the one with the least ARFG among those whose ARE is at most ``bound``, both on validation rows:
+    one row, or none if no setting is allowed.
+    """
+    allowed = table[table[f"val/{ARE}"] <= bound].dropna(subset=f"val/{ARFG}")
+    return allowed.sort_values([f"val/{ARFG}", f"val/{ARE}"], kind="stable").head(1)
+
+
+def _methods(runs: pd.DataFrame, table: pd.DataFrame, by: list[str], bound: float) -> pd.DataFrame:
+    """A row a method: number of settings and seeds, hypervolume, ``picked`` (in words; empty: none) and its figures."""
+    turned, corner = _turned(runs, ARE), (-REFERENCE[0], REFERENCE[1])
+    rows = []
+    for method, own in table.groupby("method", sort=False):
+        seeds = turned[turned["method"] == method].groupby("seed")
+        areas = pd.Series([hypervolume(chosen(part, ARFG), corner) for _, part in seeds], dtype=float)
+        row = {"method": method, "settings": len(own), "seeds": len(areas), "hypervolume": areas.mean(skipna=False)}
+        row["hypervolume.low"], row["hypervolume.high"] = interval(areas.to_numpy())
+        best = picked(own, bound)
+        row["picked"] = "".join(describe(setting, by) or str(method) for _, setting in best.iterrows())
+        figures = [name for name in own if name.startswith(("val/", "test/"))]
+        rows.append(row | {name: best[name].squeeze() if len(best) else float("nan") for name in figures})
+    return pd.DataFrame(rows)

@@ -1,0 +1,276 @@
+"""Everything that a report says about one data set: its settings, its methods, and methods against each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from fairrun.analysis import published
+from fairrun.analysis.compare import Pair, paired
+from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
+from fairrun.analysis.ideal import ideal_area
+from fairrun.analysis.interval import interval
+from fairrun.config.check import RELATIVE
+
+AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
+IDEAL = {f"{name}_ideal": name for name in AOPAC}  # of the ideal front's area, the share that AOPAC is
+AREAS = ("hypervolume", *AOPAC, *IDEAL)
+# Endings of metrics; of all others greater values are better
+LOWER_IS_BETTER = ("_difference", "_error", "_loss", "_deviation", "_variance")
+NOTHING = pd.DataFrame(columns=[*published.COLUMNS])
+NO_GOOD_END = ("selection_rate",)
+ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """One data set of a sweep; ``tradeoff`` makes it."""
+
+    dataset: str
+    metric: str
+    greater_is_better: bool
+    columns: list[str]  # more metrics to be shown
+    curves: list[str]  # columns of histories to be drawn over epochs
+    test_oracle: bool  # whether fronts chosen on test rows are wanted too
+    over_seeds: str  # mean; worst: the metric of a setting is that of its worst seed
+    runs: pd.DataFrame  # finished, each setting and seed once
+    by: list[str]  # the columns that tell settings apart
+    settings: pd.DataFrame  # a row a setting: summarise
+    methods: pd.DataFrame  # a row a method: by_method
+    comparisons: pd.DataFrame  # a row a pair of methods and an area: compare
+    pairs: pd.DataFrame  # a row a pair of settings: paired
+    anchors: Anchors
+    ideal: float  # the AOPAC of the ideal front
+    quoted: pd.DataFrame  # points of this data set and metric that others published
+    quoted_tasks: pd.DataFrame  # figures of this data set's tasks that others published: published.of_tasks
+    other: "Tradeoff | None"  # of a demographic parity difference, hard or soft, the same runs in the other one
+
+    @property
+    def panels(self) -> "list[Tradeoff]":
+        """What is drawn side by side."""
+        return [self] if self.other is None else [self, self.other]
+
+    @property
+    def anchored(self) -> bool:
+        """Whether the labels' anchors are of the metric, a demographic parity difference, and known."""
+        return self.metric in AOPAC.values() and self.anchors.majority == self.anchors.majority
+
+    @property
+    def areas(self) -> list[str]:
+        """Of ``AREAS`` those that say something: AOPAC is of two classes, and where the metric is a difference."""
+        several = self.anchors.majority == self.anchors.majority and self.anchors.max_dp != self.anchors.max_dp
+        return ["hypervolume"] if several or self.greater_is_better else list(AREAS)
+
+    @property
+    def heading(self) -> str:
+        """The metric in words, with what is taken of a setting's seeds unless that is the mean."""
+        if self.over_seeds == "mean":
+            return words(self.metric)
+        return f"{'smallest' if self.greater_is_better else 'largest'} {words(self.metric)}"
+
+    @property
+    def direction(self) -> str:
+        """Which end of the metric is good."""
+        return "higher is better" if self.greater_is_better else "lower is better"
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """The metrics that are shown, and which end of each is good."""
+        return {"accuracy": "higher is better", self.metric: self.direction} | {n: direction(n) for n in self.columns}
+
+    def runs_of(self, setting: pd.Series) -> pd.DataFrame:
+        """The runs of a row of ``settings``."""
+        same = pd.Series(True, index=self.runs.index)
+        for key in self.by:
+            same &= self.runs[key].map(value) == value(setting[key])
+        return self.runs[same]
+
+    @property
+    def removal(self) -> dict[str, str]:
+        """Columns of what methods left out as outliers at the epoch that counts, and their names."""
+        found = [column for column in REMOVAL if column in self.settings and self.settings[column].notna().any()]
+        return {column: words(column.removeprefix("train/")) for column in found}
+
+    @property
+    def seeds(self) -> str:
+        """How many each setting has: "5 seeds", or "3 to 5 seeds" where they differ."""
+        low, high = self.settings["seeds"].min(), self.settings["seeds"].max()
+        return f"{high} seed{'s' * bool(high > 1)}" if low == high else f"{low} to {high} seeds"
+
+    @property
+    def reference(self) -> tuple[float, float]:
+        """The reference point of the hypervolume: majority accuracy, and the worst value of the metric.
+
+        1 for a difference, 0 for a metric whose greater values are better: it depends on the test labels alone, so it
+        is the same for every method, seed and sweep, and no setting falls outside for being unfair.
+        """
+        return (self.anchors.majority, 0.0 if self.greater_is_better else 1.0)
+
+
+def tradeoff(
+    runs: pd.DataFrame,
+    metric: str,
+    *,
+    greater_is_better: bool,
+    test_oracle: bool = False,
+    columns: Sequence[str] = (),
+    curves: Sequence[str] = (),
+    compared: Sequence[Pair] = (),
+    over_seeds: str = "mean",
+    points: pd.DataFrame | None = None,
+) -> Tradeoff:
+    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``curves``: columns of their
+    histories, ``compared``: pairs of methods, ``points``: what others published, as ``published.read`` gives it.
+
+    Raises ``InputError`` if none finished.
+    """
+    runs = finished(runs)
+    by = settings(runs)
+    dataset = str(runs["dataset"].iloc[0])
+    more = [name for name in dict.fromkeys(columns) if name not in ("accuracy", metric)]
+    options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
+    table = summarise(runs, metric, columns=more, over_seeds=over_seeds, **options)
+    values = areas(runs, metric, **options)
+    points = NOTHING if points is None else points
+    trade = Tradeoff(
+        dataset=dataset,
+        metric=metric,
+        columns=more,
+        curves=list(curves),
+        over_seeds=over_seeds,
+        **options,
+        runs=runs,
+        by=by,
+        settings=table,
+        methods=by_method(table, values, by),
+        comparisons=compare(values),
+        pairs=paired(runs, by, ["accuracy", metric, *more], compared),
+        anchors=anchors(runs),
+        ideal=ideal_area(runs),
+        quoted=published.of(points, dataset, metric),
+        quoted_tasks=published.of_tasks(points, dataset),
+        other=None,
+    )
+    other = _other(runs, metric)
+    return trade if other is None else replace(trade, other=_drawn_by(trade, other, points))
+
+
+def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
+    """What is drawn of ``trade`` in another difference; its tables of methods and pairs stay those of ``trade``."""
+    options: dict[str, Any] = {"greater_is_better": False, "columns": []}
+    kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "over_seeds": trade.over_seeds}
+    table = summarise(trade.runs, metric, **options, **kept)
+    return replace(trade, metric=metric, settings=table, quoted=published.of(points, trade.dataset, metric), **options)
+
+
+def _other(runs: pd.DataFrame, metric: str) -> str | None:
+    """Of a demographic parity difference, hard or soft, the other one, if the runs have it."""
+    both = list(AOPAC.values())
+    if metric not in both:
+        return None
+    other = both[1 - both.index(metric)]
+    return other if all(runs.get(f"{split}/{other}", pd.Series()).notna().any() for split in ("val", "test")) else None
+
+
+def areas(
+    runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False, test_oracle: bool = False
+) -> pd.DataFrame:
+    """A row a method and seed: the areas of the front that this seed's own validation values choose.
+
+    Columns ``method``, ``seed``, ``hypervolume`` (in accuracy and ``metric``), ``aopac`` and ``soft_aopac`` (the front
+    chosen in accuracy and the hard or soft demographic parity difference), ``aopac_ideal`` and ``soft_aopac_ideal``
+    (their share of the ideal front's area); with ``test_oracle`` the same again, chosen on test values, as
+    ``test_oracle/...``.  A seed whose runs failed in part has the front of the others.
+    """
+    labels, ideal = anchors(runs), ideal_area(runs)
+    reference = (labels.majority, 0.0 if greater_is_better else 1.0)
+    rows = []
+    for (method, seed), own in runs.groupby(["method", "seed"]):
+        row = {"method": method, "seed": seed}
+        for prefix, split in (("", "val"), (ORACLE, "test"))[: 1 + test_oracle]:
+            points = chosen(own, metric, greater_is_better=greater_is_better, split=split)
+            row[f"{prefix}hypervolume"] = hypervolume(points, reference, greater_is_better=greater_is_better)
+            for name, dp in AOPAC.items():
+                known = f"{split}/{dp}" in own
+                row[prefix + name] = aopac(chosen(own, dp, split=split), labels) if known else float("nan")
+            row |= {prefix + name: share(row[prefix + of], ideal) for name, of in IDEAL.items()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def share(area: float, ideal: float) -> float:
+    """Of the ideal front's area; NaN where that is 0."""
+    return area / ideal if ideal > 0 else float("nan")
+
+
+def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """A row a method: how many settings, how many of them on the method's validation front, how many seeds; the
+    settings with the best validation means (``most_accurate``, ``fairest``); areas as means over seeds with interval.
+    """
+    rows = []
+    for method, own in table.groupby("method", sort=False):
+        front = own[own["method_front"]].sort_values("val/accuracy", kind="stable")
+        ends = [describe(front.iloc[k], by) if len(front) else "" for k in (-1, 0)]
+        values = areas[areas["method"] == method]
+        row = {"method": method, "settings": len(own), "chosen": len(front), "seeds": len(values)}
+        row |= {"most_accurate": ends[0], "fairest": ends[1]}
+        for name in areas.columns[2:]:
+            row[name] = values[name].mean(skipna=False)
+            row[f"{name}.low"], row[f"{name}.high"] = interval(values[name].to_numpy())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def compare(areas: pd.DataFrame) -> pd.DataFrame:
+    """A row a pair of methods and an area: ``first`` minus ``second`` over the seeds that both have.
+
+    Columns ``area``, ``first``, ``second``, ``seeds``, ``difference`` with ``.low`` and ``.high`` (95% interval of the
+    mean of the paired differences), ``first_better`` (seeds).  Pairs without a seed in common are left out, and areas
+    that nobody has.  All are chosen on validation rows.
+    """
+    rows = []
+    by_seed = {method: own.set_index("seed") for method, own in areas.groupby("method", sort=False)}
+    for name in [name for name in AREAS if areas[name].notna().any()]:
+        for first, second in combinations(by_seed, 2):
+            shared = by_seed[first].index.intersection(by_seed[second].index)
+            if len(shared):
+                difference = (by_seed[first].loc[shared, name] - by_seed[second].loc[shared, name]).to_numpy()
+                low, high = interval(difference)
+                row = {"area": name, "first": first, "second": second, "seeds": len(shared)}
+                row |= {"difference": difference.mean(), "difference.low": low, "difference.high": high}
+                rows.append(row | {"first_better": int((difference > 0).sum())})
+    columns = ["area", "first", "second", "seeds", "difference", "difference.low", "difference.high", "first_better"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def direction(name: str) -> str:
+    """Which end of a metric is good, by its name."""
+    if name in NO_GOOD_END:
+        return "neither end is better"
+    return "higher is better" if greater_is_better(name) else "lower is better"
+
+
+def greater_is_better(name: str) -> bool:
+    """Whether greater values of a metric are better, by its name; "metric/task" is of one task."""
+    metric = name.partition("/")[0]
+    return RELATIVE.get(metric, not metric.endswith(LOWER_IS_BETTER))
+
+
+def describe(row: pd.Series, by: list[str]) -> str:
+    """A setting in words, without its method: "lam 0.5, epochs 10"; empty where nothing but the method varies."""
+    known = [(c, value(row[c])) for c in by if c != "method"]
+    return ", ".join(f"{c.removeprefix('method.')} {text}" for c, text in known if text)
+
+
+def value(cell: object) -> str:
+    """A setting's value as text; empty for a key that the method does not have."""
+    if isinstance(cell, float):
+        return "" if cell != cell else f"{cell:.6g}"
+    return "" if cell is None else str(cell)
+
+
+def words(name: str) -> str:
+    """A column's name to be read: "demographic parity difference"."""
+    return name.replace("_", " ")

@@ -1,0 +1,90 @@
+"""Checks of values from the configuration: one message that names the key, the value and what is allowed."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Collection, Mapping
+from numbers import Real
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
+
+MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
+
+# What a report adds to runs of several tasks (fairrun.analysis.relative), and whether greater values are better
+RELATIVE = {f"{prefix}{name}": False for prefix in ("", MATCH_RATE) for name in ("arfg", "are")}
+RELATIVE |= {"kg": True, "dg": False}
+
+
+class InputError(ValueError):
+    """Something that the user gave cannot be used; the message says what and what is allowed."""
+
+
+def require(condition: object, key: str, value: object, allowed: str) -> None:
+    """Raise ``InputError`` "key must be allowed, got value" unless ``condition``."""
+    if not condition:
+        raise InputError(f"{key} must be {allowed}, got {value!r}")
+
+
+def one_of(key: str, value: object, choices: Collection[object]) -> None:
+    """Raise ``InputError`` unless ``value`` is one of ``choices``."""
+    require(value in list(choices), key, value, f"one of {', '.join(map(str, choices))}")
+
+
+def is_number(value: object) -> bool:
+    """True for a finite int or float that is not a bool."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_integer(value: object) -> bool:
+    """True for an int that is not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@functools.cache
+def _scalars() -> dict[Any, tuple[Callable[[object], bool], str]]:
+    from torch import Tensor  # here, so that a report starts without it: a second less
+
+    return {
+        Tensor: (is_number, "a number"),
+        float: (is_number, "a number"),
+        int: (is_integer, "an integer"),
+        bool: (lambda value: isinstance(value, bool), "true or false"),
+        str: (lambda value: isinstance(value, str), "a string"),
+        NoneType: (lambda value: value is None, "null"),
+    }
+
+
+def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
+    """Check the config node ``key``, whose content is ``values``, against the fields of dataclass ``cls``.
+
+    A field that holds one value per run (``PerRun``) takes a number; a field that holds an object takes a node with a
+    ``_target_``.  Raises ``InputError`` for a value of another type and for a key that is no field.
+    """
+    hints = {field.name: get_type_hints(cls)[field.name] for field in dataclasses.fields(cls)}
+    for name, value in values.items():
+        if name != "_target_":
+            if name not in hints:
+                raise InputError(f"{key} must hold keys among {', '.join(hints)}, got {name!r}")
+            accepts, allowed = _type_check(hints[name], f"{key}.{name}")
+            require(accepts(value), f"{key}.{name}", value, allowed)
+
+
+def _type_check(hint: Any, key: str) -> tuple[Callable[[Any], bool], str]:
+    """Whether a value from a config is of type ``hint``, and what is in words."""
+    if hint in _scalars():
+        return _scalars()[hint]
+    if get_origin(hint) in (Union, UnionType):
+        checks = [_type_check(part, key) for part in get_args(hint)]
+        allowed = " or ".join(dict.fromkeys(allowed for _, allowed in checks))
+        return lambda value: any(accepts(value) for accepts, _ in checks), allowed
+    if get_origin(hint) is list:
+        item, allowed = _type_check(get_args(hint)[0], key)
+        allowed = "a list, each of it " + allowed
+        return lambda value: isinstance(value, list) and all(map(item, value)), allowed
+    if get_origin(hint) is Mapping:
+        item, allowed = _type_check(get_args(hint)[1], key)
+        return lambda value: isinstance(value, dict) and all(map(item, value.values())), f"a mapping to {allowed}"
+    allowed = f"a node with a _target_; a choice of a config group is given as in optimizer@{key}=sgd"
+    return lambda value: isinstance(value, dict) and "_target_" in value, allowed

@@ -1,0 +1,282 @@
+"""A table's schema, and the tensors that it becomes."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fairrun.config.check import InputError, one_of, require
+from fairrun.data.corrupt import Outliers
+from fairrun.data.labels import Task, tasks
+from fairrun.data.sources import write_frame
+from fairrun.data.split import Split
+from fairrun.data.table import Data, Table
+
+# Numbers to mean 0 and variance 1; the columns of categories too; numbers to [0, 1]; all as they are
+SCALES = ("numbers", "all", "range", "none")
+
+
+class Rows(Protocol):
+    """What a module of ``fairrun.datasets`` provides."""
+
+    def frame(self, path: str | None) -> pd.DataFrame:
+        """Raw rows; an optional column ``split`` (train/test) is the official split."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set's schema; ``load`` makes tensors of it."""
+
+    rows: Rows
+    label: str  # column to predict
+    positive: str | int | float | None  # the value of ``label`` that is class 1; None: every value is a class
+    tasks: Mapping[str, Mapping[str, str | int | float]]  # names -> labels in the place of the one: fairrun.data.labels
+    task: str | None  # of ``tasks`` the one to predict; None: all together
+    sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
+    merged: Mapping[str, str | int | float]  # sensitive column -> the one value that stays a group; the others are one
+    include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
+    states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
+    numeric: list[str] | None  # null: every column of numbers that has no other role
+    categorical: list[str] | None  # null: every other column that has no other role
+    omitted: Mapping[str, list[str | int]]  # column of categories -> categories that get no feature
+    scale: str  # of SCALES, by training rows
+    split: Split
+    outliers: Outliers  # put into training rows
+    path: str | None  # a file, or a folder with the files, that the user already has
+
+    def __post_init__(self) -> None:
+        require(
+            isinstance(self.sensitive, list) and len(self.sensitive) > 0,
+            "sensitive",
+            self.sensitive,
+            "a list of columns: [column]",
+        )
+        for key in ("numeric", "categorical"):
+            columns = getattr(self, key)
+            require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
+        one_of("scale", self.scale, SCALES)
+        named = tasks(self.tasks)
+        allowed = f"null or one of {', '.join(named)}" if named else "null without dataset.tasks"
+        require(self.task is None or self.task in named, "task", self.task, allowed)
+        one = "a value with dataset.tasks, which are of two classes each"
+        require(self.positive is not None or not named, "positive", self.positive, one)
+
+    def load(self) -> Data:
+        """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
+        frame = self.rows.frame(self.path)
+        numeric, categorical = self._features(frame)
+        labels = self._labels()
+        columns = [task.column for task in labels.values()]
+        refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive])
+        divided = divide(self._merged(frame), labels, self.sensitive, self.split)
+        divided = divided if self.task is None else divided.only(self.task)
+        train = frame.iloc[divided.rows["train"]]
+        encoder = _encoder(numeric, categorical, self.scale).fit(train)
+        omitted = {f"{column}={category}" for column, values in self.omitted.items() for category in values}
+        features = {name: k for k, name in enumerate(encoder.get_feature_names_out()) if name not in omitted}
+        kept = list(features.values())
+        x = {
+            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows])[:, kept], dtype=np.float64))
+            for name, rows in divided.rows.items()
+        }
+        digest = hashlib.sha256(write_frame(frame)).hexdigest()
+        data = divided.data(x, list(features), digest)
+        sizes = [len(set(train[column]) - set(self.omitted.get(column, []))) for column in categorical]
+        return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
+
+    def _labels(self) -> dict[str, Task]:
+        """What is to be predicted, by name; the one label is ""."""
+        return tasks(self.tasks) or {"": Task(self.label, self.positive)}
+
+    def _merged(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """With the values of sensitive columns that are to be one group in the place of theirs."""
+        columns = {}
+        for column in self.merged.keys() & set(self.sensitive):
+            stays = frame[column] == self.merged[column]
+            columns[column] = frame[column].astype(str).where(stays, f"not {self.merged[column]}")
+        return frame.assign(**columns)
+
+    def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+        refuse_unknown_columns(frame, "label", [self.label])
+        for task in tasks(self.tasks).values():
+            refuse_unknown_columns(frame, task.key.removeprefix("dataset."), [task.column])
+        for key, columns in (
+            ("sensitive", self.sensitive),
+            ("numeric", self.numeric),
+            ("categorical", self.categorical),
+        ):
+            refuse_unknown_columns(frame, key, columns or [])
+        refuse_unknown_columns(frame, "merged", list(self.merged))
+        for key, value in self.merged.items():
+            values = sorted(frame[key].dropna().unique(), key=str)
+            shown = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
+            require(value in values, f"dataset.merged.{key}", value, f"a value of that column ({shown})")
+        for key, columns in self.states.items():
+            refuse_unknown_columns(frame, "states", [key, *columns])
+        for key, values in self.omitted.items():
+            refuse_unknown_columns(frame, "omitted", [key])
+            for value in set(values) - set(frame[key]):
+                raise InputError(f"dataset.omitted.{key} must hold values of that column, got {value!r}")
+        both = set(self.numeric or []) & set(self.categorical or [])
+        require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
+        labels = {task.column: f" (task {name})" if name else "" for name, task in self._labels().items()}
+        for column in labels.keys() & set(self.sensitive if self.tasks else []):
+            raise InputError(f"dataset.sensitive must hold no label, got {column!r}{labels[column]}")
+        taken = {self.label, *labels, "split"}
+        for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):
+            for column in sorted(taken & set(columns or [])):
+                raise InputError(
+                    f"dataset.{key} must hold no label and no split, got {column!r}{labels.get(column, '')}"
+                )
+        if not self.include_sensitive:
+            taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
+        numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
+        for column in self.numeric or []:
+            if column not in numbers:
+                raise InputError(
+                    f"dataset.numeric must hold columns of numbers, got {column!r} of {frame[column].dtype}"
+                )
+        numeric = [c for c in numbers if c not in (self.categorical or [])] if self.numeric is None else self.numeric
+        numeric = [column for column in numeric if column not in taken]
+        rest = [column for column in frame.columns if column not in numeric]
+        categorical = [c for c in (rest if self.categorical is None else self.categorical) if c not in taken]
+        if self.include_sensitive:
+            given = {*numeric, *categorical}
+            categorical += [c for c in self.sensitive if not given & {c, *self.states.get(c, [])}]
+        require(
+            len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
+        )
+        return numeric, categorical
+
+
+class Divided(NamedTuple):
+    """What tables and images have in common: labels, groups and splits of the rows of a frame."""
+
+    y: np.ndarray  # [N] labels, 0.0 or 1.0, of several classes 0.0 to C - 1; of several tasks [N, T]
+    s: np.ndarray  # [N] sensitive attribute in {0..S-1}
+    groups: list[str]  # S names
+    tasks: list[str]  # T names; none where there is one label
+    classes: list[str]  # C names; none where there are two
+    rows: dict[str, np.ndarray]  # of train, val and test
+    balanced: np.ndarray  # [M] positions in the rows of train
+
+    def only(self, task: str) -> "Divided":
+        """With the labels of one task alone; the rows of each split stay those that all tasks share."""
+        return self._replace(y=self.y[:, self.tasks.index(task)], tasks=[])
+
+    def data(self, x: Mapping[str, Tensor], features: list[str], sha256: str) -> Data:
+        """With the features [N, D] of each split."""
+        y, s = torch.from_numpy(self.y), torch.from_numpy(self.s)
+        tables = {name: Table(x[name], y[rows], s[rows]) for name, rows in self.rows.items()}
+        return Data(
+            train=tables["train"],
+            val=tables["val"],
+            test=tables["test"],
+            features=features,
+            groups=self.groups,
+            sha256=sha256,
+            balanced=torch.from_numpy(self.balanced),
+            tasks=self.tasks,
+            classes=self.classes,
+        )
+
+
+def divide(frame: pd.DataFrame, labels: Mapping[str, Task], sensitive: list[str], split: Split) -> Divided:
+    """Labels, groups and splits of ``frame``, whose columns of these roles are there and have no missing value.
+
+    ``labels`` by name: several tasks, or the one label under the name "".
+    """
+    columns = {name: task.labels(frame) for name, task in labels.items()}
+    tasks = [name for name in columns if name]
+    y = np.stack(list(columns.values()), axis=-1) if tasks else columns[""]
+    classes = [] if tasks else labels[""].classes(frame)
+    s, groups = _groups(frame, sensitive)
+    rows = split.rows(frame, y, s, classes)
+    train, balanced = rows["train"], rows.pop("balanced")
+    if classes:
+        _refuse_without_rows(f"{labels[''].key}={labels[''].column}", "class", classes, y[train], y)
+        _refuse_without_rows(f"dataset.sensitive={sensitive}", "group", groups, s[train], s)
+    else:
+        for task, values in columns.items():
+            _refuse_groups_without_positives(values[train], s[train], groups, sensitive, task)
+    return Divided(y, s, groups, tasks, classes, rows, np.searchsorted(train, balanced))
+
+
+def _groups(frame: pd.DataFrame, sensitive: list[str]) -> tuple[np.ndarray, list[str]]:
+    for column in sensitive:
+        if frame[column].nunique() < 2:
+            raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
+    keys = frame[sensitive].drop_duplicates().sort_values(sensitive).reset_index(drop=True)
+    s = frame[sensitive].merge(keys.assign(_s=keys.index), on=sensitive, how="left")["_s"].to_numpy()
+    names = [", ".join(f"{c}={v}" for c, v in zip(sensitive, key, strict=True)) for key in keys.itertuples(index=False)]
+    return s.astype(np.int64), names
+
+
+def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
+    """A category unknown in training rows is encoded as none; features are named "column=category"."""
+    from sklearn.compose import ColumnTransformer  # slow to import, and of no use to workers, which get tensors
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+
+    scaler = {"range": MinMaxScaler(), "none": "passthrough"}.get(scale, StandardScaler())
+    one_hot = OneHotEncoder(
+        handle_unknown="ignore",
+        sparse_output=False,
+        feature_name_combiner=lambda column, category: f"{column}={category}",
+    )
+    transformers = [("numeric", scaler, numeric), ("categorical", one_hot, categorical)]
+    encoder = ColumnTransformer(transformers, verbose_feature_names_out=False)
+    return make_pipeline(encoder, StandardScaler()) if scale == "all" else encoder
+
+
+def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
+    """Raise ``InputError`` unless ``columns``, the value of ``dataset.key``, are columns of ``frame``, once each."""
+    for column in columns:
+        if columns.count(column) > 1 and key != "states":
+            raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
+        if column not in frame.columns:
+            raise InputError(
+                f"dataset.{key} must hold columns of the data ({', '.join(frame.columns)}), got {column!r}"
+            )
+
+
+def refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
+    """Raise ``InputError`` for a missing or infinite value in ``columns``."""
+    for column in columns:
+        values = frame[column]
+        missing = values.isna()
+        if pd.api.types.is_numeric_dtype(values):
+            missing |= ~np.isfinite(values.astype(np.float64))
+        if missing.any():
+            raise InputError(
+                f"column {column!r} must have no missing or infinite value, got {int(missing.sum())} (first in row "
+                f"{int(missing.to_numpy().argmax())}); fill them or drop their rows"
+            )
+
+
+def _refuse_without_rows(key: str, what: str, names: list[str], train: np.ndarray, every: np.ndarray) -> None:
+    """Raise ``InputError`` where one of ``names`` has no row in ``train``, numbers like those of ``every`` row."""
+    for number, name in enumerate(names):
+        if not (train == number).any():
+            raise InputError(
+                f"{key}: every {what} must have a row in train, got none of {name!r} "
+                f"({int((every == number).sum())} rows in all splits); merge or drop the {what}"
+            )
+
+
+def _refuse_groups_without_positives(
+    y: np.ndarray, s: np.ndarray, groups: list[str], sensitive: list[str], task: str
+) -> None:
+    of = f" of task {task!r}" if task else ""
+    for g, name in enumerate(groups):
+        if not (y[s == g] == 1).any():
+            raise InputError(
+                f"dataset.sensitive={sensitive}: every group must have a positive row{of} in train, got none in "
+                f"{name!r} ({int((s == g).sum())} train rows); merge or drop the group"
+            )

@@ -1,0 +1,91 @@
+"""What is to be predicted: a label made of a column, of two classes or of several."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairrun.config.check import InputError, is_number, require
+
+LEAST = 3  # rows of each of several classes: one for each split
+
+
+@dataclass(frozen=True)
+class Task:
+    """A label: class 1 are the rows with ``positive`` in the column, or with a number above ``above``; with neither
+    every value is a class, numbers by size and other values by name.
+    """
+
+    column: str
+    positive: str | int | float | None = None
+    above: float | None = None
+    key: str = "dataset.label"  # of the configuration, for messages
+    positive_key: str = "dataset.positive"
+
+    def labels(self, frame: pd.DataFrame) -> np.ndarray:
+        """The class of every row [N]: 0.0 or 1.0, of several classes 0.0 to C - 1.  Raises ``InputError`` where the
+        column does not make two classes, or several.
+        """
+        if self.above is not None:
+            return self._above(frame[self.column])
+        values = sorted(frame[self.column].unique(), key=str)
+        if self.positive is None and len(values) > 2:
+            return self._numbered(frame[self.column])
+        if len(values) != 2:
+            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+            several = "; dataset.positive=null learns several classes" * (
+                self.key == "dataset.label" and len(values) > 2
+            )
+            raise InputError(f"{self.key}={self.column} must have two values, got {len(values)}: {shown}{several}")
+        if self.positive not in values:
+            raise InputError(f"{self.positive_key} must be one of {', '.join(map(str, values))}, got {self.positive!r}")
+        return (frame[self.column] == self.positive).to_numpy(dtype=np.float64)
+
+    def classes(self, frame: pd.DataFrame) -> list[str]:
+        """The names of several classes, by number; none of two."""
+        if self.positive is not None or self.above is not None:
+            return []
+        return [str(value) for value in _sorted(frame[self.column])]
+
+    def _numbered(self, values: pd.Series) -> np.ndarray:
+        counts = values.value_counts()
+        rare = ", ".join(f"{value} ({n})" for value, n in counts[counts < LEAST].sort_index(key=_as_text)[:5].items())
+        few = f"{self.key}={self.column} must have {LEAST} rows or more of each of its {len(counts)} classes, got fewer"
+        if rare:
+            raise InputError(f"{few} of {rare}; merge or drop classes")
+        numbers = {value: float(number) for number, value in enumerate(_sorted(values))}
+        return values.map(numbers).to_numpy(dtype=np.float64, copy=True)
+
+    def _above(self, values: pd.Series) -> np.ndarray:
+        numbers = pd.api.types.is_numeric_dtype(values)
+        require(numbers, self.key, self.column, f"a column of numbers with {self.positive_key}={self.above}")
+        between = f"a number from {values.min()} to below {values.max()}, the range of {self.column!r}"
+        require(values.min() <= self.above < values.max(), self.positive_key, self.above, between)
+        return (values > self.above).to_numpy(dtype=np.float64)
+
+
+def _sorted(values: pd.Series) -> list[Any]:
+    """The distinct values: numbers by size, others by name."""
+    return sorted(values.unique(), key=None if pd.api.types.is_numeric_dtype(values) else str)
+
+
+def _as_text(values: pd.Index) -> pd.Index:
+    return values.astype(str)
+
+
+def tasks(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Task]:
+    """The tasks of the config node ``dataset.tasks``, by name.  Raises ``InputError``."""
+    found = {}
+    for name, node in nodes.items():
+        key = f"tasks.{name}"
+        named = isinstance(name, str) and name and not set("/=") & set(name)
+        require(named, "tasks", name, "a mapping of names, text without / and =,")
+        two = set(node) in ({"column", "positive"}, {"column", "above"})
+        require(two, key, dict(node), "{column: C, positive: V} or {column: C, above: NUMBER}")
+        require(isinstance(node["column"], str), f"{key}.column", node["column"], "a column")
+        rule = "above" if "above" in node else "positive"
+        require(rule == "positive" or is_number(node["above"]), f"{key}.above", node.get("above"), "a number")
+        found[name] = Task(**node, key=f"dataset.{key}.column", positive_key=f"dataset.{key}.{rule}")
+    return found

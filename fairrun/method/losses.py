@@ -1,0 +1,281 @@
+"""Differentiable fairness losses.  Each takes scores and a batch and gives one value per run, 0 under parity.
+
+``p`` [R, B] are scores in [0, 1]; the result is [R].  Any number of groups; rows of weight 0 count for nothing, so a
+loss on some of the rows is the loss on a batch that weighs only them.  A group that is absent from the batch is left
+out; with fewer than two groups present the loss and its gradient are 0, but for ``mmd_authors``.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from fairrun.method.api import Batch
+from fairrun.method.rows import group_mask, group_mean
+
+FairnessLoss = Callable[[Tensor, Batch], Tensor]
+KERNEL_WIDTH = 0.1  # of the MMD's Gaussian kernel, in units of probability
+
+
+def positives(batch: Batch) -> Batch:
+    """The batch with only the rows of class 1 weighed."""
+    return batch._replace(w=batch.w * batch.y)
+
+
+def negatives(batch: Batch) -> Batch:
+    """The batch with only the rows of class 0 weighed."""
+    return batch._replace(w=batch.w * (1 - batch.y))
+
+
+def task(batch: Batch, t: int) -> Batch:
+    """The batch of several tasks, ``y`` [R, B, T], with the labels of task ``t`` only, [R, B]."""
+    return batch._replace(y=batch.y[..., t])
+
+
+def exclusive_negatives(batch: Batch, t: int) -> Batch:
+    """``task(batch, t)`` with only the rows weighed that are of class 0 in task ``t`` and of class 1 in all others."""
+    in_all_others = batch.y.sum(-1) == batch.y.shape[-1] - 1
+    return negatives(task(batch._replace(w=batch.w * in_all_others), t))
+
+
+def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
+    """max_s E[p | s] - min_s E[p | s], in [0, 1]: the demographic parity difference of scores."""
+    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
+    present = _present(batch)
+    highest = rates.masked_fill(~present, -torch.inf).amax(-1)
+    lowest = rates.masked_fill(~present, torch.inf).amin(-1)
+    return torch.where(present.sum(-1) >= 2, highest - lowest, 0.0)
+
+
+def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; of two groups the squared gap."""
+    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
+    return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), _present(batch))
+
+
+def demographic_parity_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over groups of (E[p | s] - E[p])^2, in [0, 1).  Smooth; a rare group weighs as much as a common one."""
+    gaps, present = _gaps(p, batch)
+    return gaps.square().sum(-1) / present.sum(-1).clamp(min=1)
+
+
+def equal_opportunity_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over groups of (E[p | s, y = 1] - E[p | y = 1])^2, in [0, 1).  Smooth."""
+    return demographic_parity_mean_square(p, positives(batch))
+
+
+def false_positive_rate_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """Mean over groups of (E[p | s, y = 0] - E[p | y = 0])^2, in [0, 1).  Smooth."""
+    return demographic_parity_mean_square(p, negatives(batch))
+
+
+def equalized_odds_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """The larger of the mean squares of true and false positive rates, in [0, 1).  Smooth where they differ."""
+    return torch.maximum(equal_opportunity_mean_square(p, batch), false_positive_rate_mean_square(p, batch))
+
+
+def average_equalized_odds_mean_square(p: Tensor, batch: Batch) -> Tensor:
+    """The mean of the mean squares of true and false positive rates, in [0, 1).  Smooth."""
+    return (equal_opportunity_mean_square(p, batch) + false_positive_rate_mean_square(p, batch)) / 2
+
+
+def demographic_parity_fairbinn(p: Tensor, batch: Batch) -> Tensor:
+    """What FairBiNN's code means to train with (Yazdani-Jahromi et al., NeurIPS 2024), in [0, 0.03).
+
+    1/2 mean_s (E[q | s] - E[q])^2 with q = sigmoid(p): a second sigmoid, on the network's own, whose slope is 0.20 to
+    0.25.
+    """
+    return demographic_parity_mean_square(torch.sigmoid(p), batch) / 2
+
+
+def demographic_parity_fairbinn_group_0(p: Tensor, batch: Batch) -> Tensor:
+    """What that code does train with, by an index that takes group 0 for every group: 1/2 (E[q | s = 0] - E[q])^2.
+
+    In [0, 0.03).  With more than two groups it asks nothing of how the others differ among each other.
+    """
+    return _fairbinn_of_group(p, batch, 0)
+
+
+def demographic_parity_fairbinn_group_1(p: Tensor, batch: Batch) -> Tensor:
+    """The same of group 1.  Groups are numbered by the alphabet here: the men of Adult, group 0 of that code, are 1.
+
+    Of two groups the rarer weighs more: (E[q | s] - E[q])^2 is 4.3 times as large for the women of Adult.
+    """
+    return _fairbinn_of_group(p, batch, 1)
+
+
+def equal_opportunity(p: Tensor, batch: Batch) -> Tensor:
+    """max_s E[p | s, y = 1] - min_s E[p | s, y = 1], in [0, 1]: the spread of soft true positive rates."""
+    return demographic_parity(p, positives(batch))
+
+
+def false_positive_rate(p: Tensor, batch: Batch) -> Tensor:
+    """max_s E[p | s, y = 0] - min_s E[p | s, y = 0], in [0, 1]: the spread of soft false positive rates."""
+    return demographic_parity(p, negatives(batch))
+
+
+def equalized_odds(p: Tensor, batch: Batch) -> Tensor:
+    """The larger of the spreads of soft true and false positive rates, in [0, 1]."""
+    return torch.maximum(equal_opportunity(p, batch), false_positive_rate(p, batch))
+
+
+def average_equalized_odds(p: Tensor, batch: Batch) -> Tensor:
+    """The mean of the spreads of soft true and false positive rates, in [0, 1]."""
+    return (equal_opportunity(p, batch) + false_positive_rate(p, batch)) / 2
+
+
+def correlation(p: Tensor, batch: Batch) -> Tensor:
+    """max_g |corr(p, 1[s = g])|, in [0, 1]: the absolute Pearson correlation of the score and membership of a group.
+
+    With two groups this is |corr(p, s)|.  Deviations are population ones; 1e-7 under each root keeps the gradient
+    finite where all scores are equal.
+    """
+    member = group_mask(_s(batch), batch.num_groups).to(p.dtype)  # [R, S, B]
+    w = (batch.w / batch.w.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(1)  # [R, 1, B], sums to 1
+    p_centred = p.unsqueeze(1) - (w * p.unsqueeze(1)).sum(-1, keepdim=True)
+    share = (w * member).sum(-1)  # [R, S]
+    covariance = (w * p_centred * (member - share.unsqueeze(-1))).sum(-1)
+    spread = (share * (1 - share)).clamp(min=0)  # a share of 1 may round to more
+    deviations = ((w * p_centred.square()).sum(-1) + 1e-7).sqrt() * (spread + 1e-7).sqrt()
+    present = _present(batch)
+    value = (covariance.abs() / deviations).masked_fill(~present, 0).amax(-1)
+    return torch.where(present.sum(-1) >= 2, value, 0.0)
+
+
+def mmd(p: Tensor, batch: Batch) -> Tensor:
+    """The squared maximum mean discrepancy of the groups' scores, averaged over pairs of groups, in [0, 2].
+
+    MMD^2 = E k(p, p') + E k(q, q') - 2 E k(p, q) for scores p, p' of one group and q, q' of another (Gretton et al.
+    2012, biased estimate, diagonal included), with k(p, q) = exp(-(p - q)^2 / 0.1^2).  Smooth; time and memory grow
+    as the number of rows.
+    """
+    return _mmd(p, batch, batch.w.unsqueeze(1))[:, 0]
+
+
+def mmd_authors(p: Tensor, batch: Batch) -> Tensor:
+    """``mmd``, but where a single group is present its E k(p, p') in (0, 1], which spreads that group's scores.
+
+    As in MTA-F's code (Wang et al., KDD 2021), where means over the rows of an absent group are 0.
+    """
+    return _mmd_authors(p, batch, batch.w.unsqueeze(1))[:, 0]
+
+
+LOSSES: dict[str, FairnessLoss] = {
+    loss.__name__: loss
+    for loss in (
+        demographic_parity,
+        demographic_parity_pairs,
+        demographic_parity_mean_square,
+        equal_opportunity_mean_square,
+        false_positive_rate_mean_square,
+        equalized_odds_mean_square,
+        average_equalized_odds_mean_square,
+        demographic_parity_fairbinn,
+        demographic_parity_fairbinn_group_0,
+        demographic_parity_fairbinn_group_1,
+        equal_opportunity,
+        false_positive_rate,
+        equalized_odds,
+        average_equalized_odds,
+        correlation,
+        mmd,
+        mmd_authors,
+    )
+}
+
+
+def step_gap(p: Tensor, batch: Batch, threshold: Tensor, temperature: float = 0.1) -> Tensor:
+    """max_s - min_s of E[sigmoid((p - threshold) / temperature) | s], in [0, 1]; ``threshold`` is [R] or [R, 1].
+
+    A differentiable spread of the rates of decisions at a threshold: of ``negatives``, of false positive rates.
+    """
+    return demographic_parity(torch.sigmoid((p - threshold.view(-1, 1)) / temperature), batch)
+
+
+def on_subsets(loss: FairnessLoss, p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """``loss`` of J subsets of the rows, each with its ``weights`` [R, J, B] in place of the batch's w, [R, J].
+
+    What an MMD computes of every score it computes once: two subsets cost little more than one.
+    """
+    if loss in _MMDS:
+        return _MMDS[loss](p, batch, weights)
+    return torch.stack([loss(p, batch._replace(w=w)) for w in weights.unbind(1)], dim=1)
+
+
+def _mmd(p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """``mmd`` with each of ``weights`` [R, J, B] -> [R, J]."""
+    phi, present = _mean_features(p, batch, weights)
+    return _mean_over_pairs(_square(phi.unsqueeze(-2) - phi.unsqueeze(-3)), present)
+
+
+def _mmd_authors(p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """``mmd_authors`` with each of ``weights`` [R, J, B] -> [R, J]."""
+    phi, present = _mean_features(p, batch, weights)
+    between = _mean_over_pairs(_square(phi.unsqueeze(-2) - phi.unsqueeze(-3)), present)
+    return torch.where(present.sum(-1) == 1, _square(phi).sum(-1), between)
+
+
+_MMDS = {mmd: _mmd, mmd_authors: _mmd_authors}
+
+
+def _square(v: Tensor) -> Tensor:
+    return v.square().sum(-1)
+
+
+def _mean_features(p: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Every group's mean of features phi with phi(p) . phi(q) = k(p, q), [R, J, S, 2K], 0 for an absent group; and
+    which groups are present, [R, J, S].
+    """
+    mask = group_mask(_s(batch), batch.num_groups).unsqueeze(1) * weights.unsqueeze(2)  # [R, J, S, B]
+    share = (mask / mask.sum(-1, keepdim=True).clamp(min=1)).flatten(1, 2)  # each group's rows sum to 1
+    frequencies, amplitudes = _kernel_series(p)
+    angle = p.unsqueeze(-1) * frequencies  # [R, B, K]
+    phi = torch.cat([share @ angle.cos() * amplitudes, share @ angle.sin() * amplitudes], dim=-1)
+    return phi.unflatten(1, mask.shape[1:3]), (mask > 0).any(-1)
+
+
+def _kernel_series(p: Tensor) -> tuple[Tensor, Tensor]:
+    """``omega`` and a, both [K]: k(p, q) = sum_k a_k^2 (cos omega_k p cos omega_k q + sin omega_k p sin omega_k q).
+
+    The kernel exp(-(d/l)^2), repeated with period P, is a cosine series: omega_k = 2 pi k / P, k = 0, 1, ..., and
+    a_k^2 = (2 - [k = 0]) sqrt(pi) l/P exp(-(pi l k/P)^2).  For |d| <= 1 the next period adds at most
+    exp(-((P - 1)/l)^2), and K terms leave out some exp(-(pi l K/P)^2).  The two are equal if P (P - 1) = pi l^2 K:
+    5e-9 for K = 20, 2e-17 for K = 32.
+    """
+    K = 20 if p.dtype == torch.float32 else 32  # a multiple of 4: else products round as the place in memory tells
+    period = (1 + math.sqrt(1 + 4 * math.pi * KERNEL_WIDTH**2 * K)) / 2
+    k = torch.arange(K, dtype=p.dtype, device=p.device)
+    area = math.sqrt(math.pi) * KERNEL_WIDTH / period
+    squares = torch.exp(-(math.pi * KERNEL_WIDTH / period * k).square()) * (1 + (k > 0)) * area
+    return 2 * math.pi / period * k, squares.sqrt()
+
+
+def _fairbinn_of_group(p: Tensor, batch: Batch, group: int) -> Tensor:
+    gaps, _ = _gaps(torch.sigmoid(p), batch)
+    return gaps[:, group : group + 1].square().sum(-1) / 2  # 0 where there is no such group
+
+
+def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """E[p | s] - E[p], 0 for a group without a row of positive weight, and which groups have one, both [R, S]."""
+    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)
+    overall = group_mean(p, torch.zeros_like(_s(batch)), 1, batch.w)  # [R, 1]
+    present = _present(batch)
+    return torch.where(present, rates - overall, 0.0), present
+
+
+def _mean_over_pairs(distance: Tensor, present: Tensor) -> Tensor:
+    """Mean of ``distance`` [..., S, S] over the pairs of groups that are ``present`` [..., S]; 0 without one."""
+    pairs = (present.unsqueeze(-1) & present.unsqueeze(-2)).triu(1)  # [..., S, S]
+    return (distance * pairs).sum((-2, -1)) / pairs.sum((-2, -1)).clamp(min=1)
+
+
+def _present(batch: Batch) -> Tensor:
+    """Which groups have a row of positive weight, bool [R, S]."""
+    return (group_mask(_s(batch), batch.num_groups) & (batch.w > 0).unsqueeze(1)).any(-1)
+
+
+def _s(batch: Batch) -> Tensor:
+    if batch.s is None:
+        raise ValueError('a fairness loss reads the sensitive attribute: the method must have "s" in its needs')
+    return batch.s

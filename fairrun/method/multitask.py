@@ -1,0 +1,123 @@
+"""What methods of several tasks share: their losses, and gradients of parameters that all tasks move.
+
+Parameters are those of ``model=shared_bottom``: ``head.t`` of task t, from 0; all others are shared.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.config.check import require
+from fairrun.method.api import Batch, PerTask, Theta
+from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
+from fairrun.method.losses import LOSSES, exclusive_negatives, negatives, on_subsets, step_gap, task
+from fairrun.method.steps import backward, flatten, split, tracked, unflatten
+
+SUM = "sum"
+AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # of a Gram matrix [R, T, T]: the weight of each gradient
+    "pcgrad": pcgrad,
+    "mgda": mgda,
+    "cagrad": partial(cagrad, c=0.5),
+    "nash": lambda gram: nash_bargaining(gram)[0],
+}
+COMBINE = (SUM, *AGGREGATORS)
+REDUCTIONS = ("mean", "sum")
+STEP_GAP = "step_gap"
+FAIRNESS_LOSSES = ("mmd", "mmd_authors", "correlation", "demographic_parity", STEP_GAP)  # of a set of rows
+Objectives = Callable[[Theta], Sequence[Tensor]]
+
+
+class TaskState(NamedTuple):
+    """Parameters, optimizer, and the share of label 1 in each task, [R, T]."""
+
+    theta: Theta
+    opt: Any
+    rates: Tensor
+
+
+def require_not_negative(**fields: PerTask) -> None:
+    """Raise ``InputError`` that names the field of a method with a number below 0."""
+    for key, value in fields.items():
+        numbers = value if isinstance(value, list) else [value]
+        require(all(number >= 0 for number in numbers), key, value, ">= 0, for every task")
+
+
+def reduced(losses: Tensor, batch: Batch, reduction: str) -> Tensor:
+    """Each task's ``losses`` [R, B, T] over the real rows of the batch, their mean or their sum -> [R, T]."""
+    weights = batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
+    return (losses.mT * weights.unsqueeze(1)).sum(-1)
+
+
+def factor(batch: Batch, reduction: str) -> Tensor:
+    """What turns a mean over the batch into ``reduction``: 1, or the number of real rows, [R, 1]."""
+    num_rows = batch.w.sum(-1, keepdim=True)
+    return num_rows if reduction == SUM else torch.ones_like(num_rows)
+
+
+def positive_rates(train: Batch) -> Tensor:
+    """The share of label 1 in each task, [R, T]."""
+    return train.y.mT.mean(-1)
+
+
+def unfairness(name: str, p: Tensor, batch: Batch, rates: Tensor) -> tuple[Tensor, Tensor]:
+    """The fairness loss of every task on the rows of class 0, and on those of them that are of class 1 in every other
+    task: [R, T, 2], and how many rows these are, [R, T, 2].
+
+    ``p`` [R, B, T].  ``name`` of ``FAIRNESS_LOSSES``; the threshold of ``step_gap`` is ``rates`` [R, T], the share of
+    label 1 in training.
+    """
+    values, sizes = [], []
+    for t in range(p.shape[-1]):
+        loss = partial(step_gap, threshold=rates[:, t]) if name == STEP_GAP else LOSSES[name]
+        own = task(batch, t)
+        rows = torch.stack([negatives(own).w, exclusive_negatives(batch, t).w], dim=1)  # [R, 2, B]
+        values.append(on_subsets(loss, p[..., t], own, rows))
+        sizes.append(rows.sum(-1))
+    return torch.stack(values, dim=1), torch.stack(sizes, dim=1)
+
+
+def task_gradients(objectives: Objectives, theta: Theta, combine: str = SUM) -> tuple[Theta, tuple[Tensor, ...]]:
+    """The gradient of every head on its own task's objective, and of the shared parameters on all tasks'.
+
+    ``objectives(theta)`` is (heads, shared, ...): the objectives [R, T] that head t moves by, and those that the shared
+    parameters move by.  Returns the gradients, and what ``objectives`` returned, detached.
+
+    One pass forward; one backward where ``heads`` is ``shared``, else one through the heads alone and one through the
+    shared layers.  ``combine`` sum: the shared gradient is that of the sum over tasks; else of ``AGGREGATORS``, with a
+    backward pass a task: sum_t a_t g_t with weights a from the inner products of the g_t.
+    """
+    leaves = tracked(theta)
+    result = objectives(leaves)
+    heads, shared = result[:2]
+    own, common = split(leaves, "head.")
+    if combine == SUM and heads is shared:
+        grads = backward(heads, leaves)
+    else:
+        grads = backward(heads, own, keep=True)
+        grads |= backward(shared, common) if combine == SUM else _combined(combine, shared, common)
+    return ordered(grads, theta), tuple(value.detach() for value in result)
+
+
+def backward_each(objectives: Tensor, leaves: Theta) -> Tensor:
+    """The gradient of every task's of ``objectives`` [R, T], by a pass each: [R, T, P], laid out as ``flatten``."""
+    last = objectives.shape[-1] - 1
+    return torch.stack([flatten(backward(o, leaves, keep=t < last)) for t, o in enumerate(objectives.unbind(-1))], 1)
+
+
+def weighted(g: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
+    """sum_t a_t g_t of gradients ``g`` [R, T, P], with the weights a that ``rule`` makes of their inner products."""
+    exact = g.double()
+    a = rule(exact @ exact.mT).to(g)
+    return (a.unsqueeze(-1) * g).sum(1)
+
+
+def ordered(grads: Theta, theta: Theta) -> Theta:
+    """``grads`` in the order of the parameters, as optimizers expect them."""
+    return {name: grads[name] for name in theta}
+
+
+def _combined(combine: str, shared: Tensor, common: Theta) -> Theta:
+    return unflatten(weighted(backward_each(shared, common), AGGREGATORS[combine]), common)

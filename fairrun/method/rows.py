@@ -1,0 +1,95 @@
+"""Sums over the rows of a batch: means, groups, weights."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairrun.method.api import Batch, PerRun, PerTask
+
+
+def per_task(value: PerTask, num_tasks: int) -> Tensor:
+    """A bound field of one number for each task, [R, T]."""
+    assert isinstance(value, Tensor)
+    return value.expand(-1, num_tasks)
+
+
+def mean(v: Tensor, w: Tensor) -> Tensor:
+    """Mean of ``v`` [R, B] over the real rows of a batch, those with ``w`` [R, B] 1 -> [R]."""
+    return (w / w.sum(-1, keepdim=True) * v).sum(-1)
+
+
+def parts(rows: Batch, size: int = 256) -> Iterator[Batch]:
+    """A batch of many rows as batches of ``size``, whose activations stay in cache.  Rows of padding at its end may be
+    without features in ``rows.x``: they are 0.
+    """
+    for start in range(0, rows.y.shape[1], size):
+        x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
+        if x.shape[1] < y.shape[1]:
+            x = F.pad(x, (0, 0, 0, y.shape[1] - x.shape[1]))
+        yield rows._replace(x=x, y=y, i=i, w=w, s=None if rows.s is None else rows.s[:, start : start + size])
+
+
+def group_mask(g: Tensor, num_groups: int) -> Tensor:
+    """Which rows are in which group: ``g`` [R, B] in {0..G-1} -> bool [R, G, B]."""
+    return g.unsqueeze(1) == torch.arange(num_groups, device=g.device).unsqueeze(-1)
+
+
+def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
+    """Mean of ``v`` [R, B] over each group of ``g`` [R, B], rows weighted by ``w`` [R, B] -> [R, G].  An empty group
+    has mean 0.
+    """
+    weights = group_mask(g, num_groups) * w.unsqueeze(1)
+    total = weights.sum(-1)
+    return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0)
+
+
+def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
+    """Equal weights, summing to 1, on the ``fraction`` [R, 1] of the real rows with the largest ``losses`` [R, B], at
+    least one row, rounded down or ``up``; the others weigh 0 -> [R, B].
+    """
+    rank = losses.masked_fill(w == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True).argsort(-1)
+    number = share_of_rows(fraction, w, up=up)
+    return (rank < number) / number
+
+
+def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
+    """How many rows a ``fraction`` [R, 1] of those with ``w`` [R, B] 1 is, whole, one at least -> [R, 1]."""
+    exact = fraction.double() * w.double().sum(-1, keepdim=True)
+    slack = 1e-6 + 1e-7 * exact  # 0.3 * 10 is 3, not 2.999...; in float32 0.3 itself is off by 6e-8 of it at most
+    return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
+
+
+def whole_rows(number: PerRun) -> int:
+    """``number`` rounded up; as it is where rounding has put it past a whole one: 1 / (1 / 49) is 49, not 50."""
+    return -int((1e-9 - number) // 1)
+
+
+def kth_smallest(v: Tensor, k: int) -> Tensor:
+    """The ``k``-th smallest, from 1, along the last axis, or the largest of fewer -> [...]."""
+    k = min(k, v.shape[-1])
+    if v.is_cuda:
+        return v.topk(k, largest=False).values[..., -1]
+    return torch.from_numpy(np.partition(v.numpy(), k - 1, axis=-1)[..., k - 1])  # 6 times as fast as torch
+
+
+def normalised(w: Tensor, real: Tensor, rule: str) -> Tensor:
+    """Row weights ``w`` [R, B], none below 0, by the ``rule`` norm with the L2 norm of equal weights on the ``real``
+    rows, by sum with the sum 1; all 0 stay 0.
+    """
+    if rule == "norm":
+        return scaled(w, (w.square().sum(-1, keepdim=True) * real.sum(-1, keepdim=True)).sqrt())
+    return scaled(w, w.sum(-1, keepdim=True))
+
+
+def scaled(v: Tensor, length: Tensor) -> Tensor:
+    """``v`` over ``length``, or as it is where that is 0."""
+    return v / torch.where(length > 0, length, 1.0)
+
+
+def label_cells(batch: Batch) -> Tensor:
+    """The cell of sensitive attribute and label that each row is in, C s + y in {0..CS-1}, [R, B]."""
+    assert batch.s is not None
+    return batch.num_classes * batch.s + batch.y.long()

@@ -1,0 +1,75 @@
+"""The picture of histories: columns over epochs, a line a method."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fairrun.analysis.bargaining import curve
+from fairrun.analysis.tradeoff import Tradeoff, describe, words
+from fairrun.report.style import COLOURS, STYLES, Style, line, look, over_epochs
+from fairrun.results.records import HISTORY
+
+log = logging.getLogger(__name__)
+WIDE = 3  # panels in a row
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def steps_of(trade: Tradeoff) -> pd.DataFrame | None:
+    """A row a run and epoch: ``setting`` (its number in the table of settings), ``epoch``, and ``trade.curves``.
+
+    None, with a warning, where no history has any of them; a column that none has is named in a warning.
+    """
+    frames = []
+    for number, (_, setting) in enumerate(trade.settings.iterrows()):
+        for folder in trade.runs_of(setting)["folder"]:
+            path = Path(folder, HISTORY)
+            if path.exists():
+                frames.append(pd.read_parquet(path).reindex(columns=["epoch", *trade.curves]).assign(setting=number))
+    steps = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", *trade.curves])
+    for column in trade.curves:
+        if steps[column].isna().all():
+            log.warning("report.curves has %r, which no history has; the report goes without it", column)
+    steps = steps.drop(columns=[column for column in trade.curves if steps[column].isna().all()])
+    return steps if set(steps) & set(trade.curves) else None
+
+
+def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
+    """A panel a column: means over seeds, with intervals as bands; a colour a method, a line style a setting of it."""
+    columns = [column for column in trade.curves if column in steps]
+    height = -(-len(columns) // WIDE)
+    figure = Figure(figsize=(11, 0.8 + 3 * height), layout="constrained")
+    panels = figure.subplots(height, min(WIDE, len(columns)), squeeze=False).ravel()
+    looks = _looks(trade)
+    for axes, column in zip(panels, columns, strict=False):
+        for number, (_, colour, style) in enumerate(looks):
+            points = curve(steps[steps["setting"] == number], column)
+            line(axes, points, colour, style)
+        split, _, name = column.partition("/")
+        axes.set_title(f"{words(name)}, {SPLITS[split]} rows", fontsize=10, loc="left")
+        over_epochs(axes)
+    for axes in panels[len(columns) :]:
+        axes.remove()
+    options: dict[str, Any] = {"frameon": False, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
+    handles = [Line2D([], [], color=colour, linestyle=style, label=name) for name, colour, style in looks]
+    title = f"{trade.dataset}: means over {trade.seeds} with 95% intervals"
+    figure.legend(handles=handles, loc="outside upper left", ncols=4, title=title, **options)
+    return figure
+
+
+def _looks(trade: Tradeoff) -> list[tuple[str, str, Style]]:
+    """Name, colour and line style of each setting."""
+    methods = list(dict.fromkeys(trade.settings["method"]))
+    keys = [key for key in trade.by if key != "method"]
+    seen: dict[str, int] = {}
+    looks = []
+    for _, setting in trade.settings.iterrows():
+        method = setting["method"]
+        seen[method] = seen.get(method, -1) + 1
+        k = methods.index(method)
+        style = STYLES[(seen[method] + k // len(COLOURS)) % len(STYLES)]  # methods beyond the colours have them again
+        looks.append((f"{method} {describe(setting, keys)}".strip(), look(k).colour, style))
+    return looks

@@ -1,0 +1,182 @@
+"""The picture of several tasks: error against gap of each, and ARE against ARFG, on test rows."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fairrun.analysis.interval import RULE
+from fairrun.analysis.published import RELATIVE
+from fairrun.analysis.tasks import GAINS, REFERENCE, SLACK, VANILLA, Multitask, Plane, _figures
+from fairrun.analysis.tradeoff import value, words
+from fairrun.config.check import MATCH_RATE
+from fairrun.report.style import (
+    QUOTED,
+    UNKNOWN,
+    Captioned,
+    draw_legend,
+    draw_method,
+    dress,
+    estimate,
+    look,
+    quoted_look,
+    span,
+)
+
+WIDE = 3  # panels in a row
+ONE: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 1}
+
+
+def draw(found: Multitask) -> Figure:
+    """A panel a task, and one of ARE against ARFG with lines at 1; lower left is better.
+
+    A method has its colour: single runs faint, settings as points with intervals, those on its validation front in the
+    panel filled and joined.  What is quoted is grey and hollow.  Settings that are far off are counted, not drawn.
+    """
+    wide = min(WIDE, len(found.planes))
+    height = -(-len(found.planes) // wide)
+    figure = Figure(figsize=(0.6 + 4.1 * wide, 1.3 + 3.7 * height), layout="constrained")
+    panels = list(figure.subplots(height, wide, squeeze=False).ravel())
+    for axes, plane in zip(panels, found.planes, strict=False):
+        _draw_plane(axes, found, plane)
+    for axes in panels[len(found.planes) :]:
+        axes.remove()
+    figure.suptitle(_title(found), x=0.01, ha="left", fontsize=10)
+    draw_legend(figure, panels[: len(found.planes)])
+    return figure
+
+
+def _title(found: Multitask) -> str:
+    text = f"{found.dataset}: test rows, means over {found.seeds} with 95% intervals, decisions at the match-rate "
+    text += (
+        "threshold; lower left is better\nfilled and joined: each method's front in the panel, chosen on validation "
+    )
+    text += "rows; open: other settings; faint: single runs"
+    return text + "; grey: quoted, not run here" * bool(len(found.quoted))
+
+
+def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
+    x, y = f"test/{plane.gap}", f"test/{plane.error}"
+    for (k, method), own in plane.quoted.groupby(["number", "method"]):
+        grey = quoted_look(k)
+        hollow: dict[str, Any] = {"marker": grey.marker, "markersize": 5, "markerfacecolor": "white"}
+        axes.plot(
+            own["gap"], own["error"], color=grey.colour, linestyle="", zorder=2, label=f"{QUOTED}{method}", **hollow
+        )
+    for method, k in found.numbers.items():
+        runs = found.runs[found.runs["method"] == method]
+        axes.scatter(runs[x], runs[y], s=9, alpha=0.22, color=look(k).colour, marker=look(k).marker, linewidths=0)
+        rows = plane.settings[plane.settings["method"] == method]
+        draw_method(axes, rows.sort_values(x), x, y, look(k), method)
+    if plane.relative:
+        axes.axvline(1, **ONE)
+        axes.axhline(1, **ONE)
+    axes.set_xlim(_limits(found, plane, x, plane.quoted["gap"].tolist()))
+    axes.set_ylim(_limits(found, plane, y, plane.quoted["error"].tolist()))
+    _count_those_beyond(axes, plane.settings[x], plane.settings[y])
+    axes.set_title(plane.title, fontsize=10, loc="left")
+    axes.set_xlabel(plane.labels[1])
+    axes.set_ylabel(plane.labels[0])
+    dress(axes)
+
+
+def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) -> tuple[float, float]:
+    """``span`` of what is near: twice as far as the median, quoted points, and fronts within thrice of these."""
+    settings = plane.settings
+    beside = [*beside, 1.0] if plane.relative else beside
+    middle = max([settings[column].median(), *beside])
+    fronts = settings.loc[settings["method_front"], column]
+    near = max([middle, *fronts[fronts <= 3 * middle]])
+    ends = settings.loc[settings[column] <= near, f"{column}.high"]
+    far = max(2 * near - settings[column].min(), ends.max())
+    runs = found.runs[column]
+    return span(runs[runs <= far], settings[settings[column] <= far], column, beside)
+
+
+def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
+    """Say how many settings are not in the picture."""
+    beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
+    if beyond:
+        text = f"not shown: {beyond} setting{'s' * (beyond > 1)} far off or undefined"
+        axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="0.4")
+
+
+FIGURES = "Error: 1 - accuracy; gap: false positive rate difference; ARE, ARFG: error and gap over those of single-task"
+FIGURES += " runs, mean over tasks. All: lower is better"
+
+
+def settings_table(found: Multitask, prefix: str = MATCH_RATE) -> pd.DataFrame:
+    """A row a setting, all text, at the match-rate threshold, with KG and DG, a star for the front of ARE and ARFG, and
+    what is quoted; or with ``prefix`` "" at the threshold 0.5.
+    """
+    figures = _figures(prefix, found.tasks) | (GAINS if prefix else {})
+    rows = []
+    for _, row in found.settings.iterrows():
+        cells = {c.removeprefix("method."): value(row[c]) for c in found.by} | {"seeds": str(row["seeds"])}
+        cells |= {name: estimate(row, f"test/{column}", digits=4) for name, column in figures.items()}
+        rows.append(cells | ({"front": "*" if row["front"] else ""} if prefix else {}))
+    empty = dict.fromkeys(rows[0], "") | dict.fromkeys(figures, UNKNOWN)
+    return pd.DataFrame(rows + [empty | cells for cells in (_quoted_cells(found) if prefix else [])])
+
+
+def _quoted_cells(found: Multitask) -> list[dict[str, str]]:
+    """A row of text of each quoted method."""
+    headings = {str(k): f"{words(task)}: " for k, task in enumerate(found.tasks, 1)}
+    rows = []
+    for _, own in found.quoted.groupby("number"):
+        cells = {"method": f"{QUOTED}{own['method'].iloc[0]}"}
+        for _, point in own.iterrows():
+            error, gap = (f"{point[name]:.4f}" for name in ("error", "gap"))
+            if point["task"] == RELATIVE:
+                cells |= {"ARE": error, "ARFG": gap}
+            elif point["task"] in headings:
+                heading = headings[point["task"]]
+                cells |= {f"{heading}error": error, f"{heading}gap": gap}
+        rows.append(cells)
+    return rows
+
+
+def methods_table(found: Multitask) -> pd.DataFrame:
+    """A row a method, all text."""
+    rows = []
+    for _, row in found.methods.iterrows():
+        cells = {"method": row["method"], "settings": str(row["settings"]), "seeds": str(row["seeds"])}
+        cells["hypervolume"] = estimate(row, "hypervolume", digits=4)
+        cells["picked"] = row["picked"] or "none"
+        figures = _figures(MATCH_RATE, found.tasks)
+        figures = {name: figures[name] for name in ("ARE", "ARFG")} | figures
+        rows.append(cells | {name: estimate(row, f"test/{column}", digits=4) for name, column in figures.items()})
+    return pd.DataFrame(rows)
+
+
+def captioned(found: Multitask) -> list[Captioned]:
+    """The kind, rows and caption of each table."""
+    over = f"test rows, mean over {found.seeds} [95% interval: {RULE}]"
+    text = (
+        f"{found.dataset}, decisions at the match-rate threshold (as many rows decided 1 as have label 1 in training)"
+    )
+    text += f": {over}. {FIGURES}. KG (higher is better), DG (lower is better): accuracy and gap minus those of "
+    text += "single-task runs, mean over tasks; intervals take these as exact. "
+    text += "* front of ARE and ARFG of all settings, chosen on validation rows."
+    if len(found.quoted):
+        sources = "; ".join(found.quoted["source"].unique())
+        text += f" Quoted from publications, not run here: {sources}."
+    half = f"{found.dataset}, decisions at 0.5: {over}. {FIGURES}."
+    methods = f"{found.dataset}: {over}, match-rate threshold. Hypervolume of ARE and ARFG, reference point "
+    methods += f"({REFERENCE[0]:g}, {REFERENCE[1]:g}), higher is better: every seed's front is chosen on its own "
+    methods += (
+        f"validation rows and valued on test rows. Picked: {rule(found)}; its figures are of test rows. {FIGURES}."
+    )
+    return [
+        ("tasks", settings_table(found), text),
+        ("tasks-half", settings_table(found, ""), half),
+        ("tasks-methods", methods_table(found), methods),
+    ]
+
+
+def rule(found: Multitask) -> str:
+    """How a setting is picked, in words."""
+    origin = f"that of {VANILLA} + {SLACK:g}" if found.vanilla else f"1 + {SLACK:g}: no run of {VANILLA} has one"
+    text = f"the setting with the least ARFG among those whose ARE is at most {found.bound:.4f} ({origin})"
+    return f"{text}, means over seeds on validation rows"

@@ -1,0 +1,113 @@
+"""The picture of a trade-off: accuracy against the metric on test rows."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+
+from fairrun.analysis.relative import tasks
+from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report.style import QUOTED, draw_legend, draw_method, dress, look, quoted_look, span
+
+MAJORITY, MAX_DP = "always the majority", "the labels' difference"
+
+
+def draw(trade: Tradeoff) -> Figure:
+    """A method has a colour: its single runs faint, its settings as points with intervals, those on its validation
+    front filled and joined, with the interval of accuracy as a band.  A ring marks the front of all methods.
+
+    A demographic parity difference, hard or soft, has the other one beside it, where the runs have both; the labels'
+    anchors as lines, where they are known; and what others published in grey.
+    """
+    panels = trade.panels
+    figure = Figure(figsize=(7.5 if len(panels) == 1 else 12, 5), layout="constrained")
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(row, panels, strict=True):
+        _draw_panel(axes, panel)
+        axes.set_xlim(limits(panel, f"test/{panel.metric}"))
+        axes.set_xlabel(metric_title(panel, " " if len(panels) == 1 else "\n"))
+        dress(axes)
+    row[0].set_ylim(accuracy_limits(trade))
+    row[0].set_ylabel(accuracy_title(trade))
+    _draw_title(row[0], trade)
+    draw_legend(figure, row)
+    return figure
+
+
+def _draw_title(axes: Axes, trade: Tradeoff) -> None:
+    title = f"{trade.dataset}: means over {trade.seeds} with 95% intervals"
+    if trade.over_seeds != "mean":
+        title += f", but the {trade.heading}"
+    axes.set_title(title, fontsize=10, loc="left", pad=16)
+    legend = "means over tasks, decisions at 0.5; " * bool(tasks(trade.runs))
+    legend += "faint: single runs; open: settings that are not on their method's validation front"
+    if len(trade.panels) > 1:
+        legend += "; a front for each panel"
+    if any(len(panel.quoted) for panel in trade.panels):
+        legend += "; grey: quoted from publications, not run here"
+    note = axes.text(0, 1.015, legend, transform=axes.transAxes, fontsize=8, color="0.4")
+    note.set_in_layout(len(trade.panels) == 1)  # else what is wider than a panel would part the two
+
+
+def _draw_panel(axes: Axes, trade: Tradeoff) -> None:
+    x, y = f"test/{trade.metric}", "test/accuracy"
+    _draw_anchors(axes, trade)
+    _draw_quoted(axes, trade, x, y)
+    for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
+        runs = trade.runs[trade.runs["method"] == method]
+        axes.scatter(runs[x], runs[y], s=9, alpha=0.22, color=look(k).colour, marker=look(k).marker, linewidths=0)
+        draw_method(axes, rows.sort_values(x), x, y, look(k), str(method))
+    front = trade.settings[trade.settings["front"]].sort_values(x)
+    ring = MarkerStyle("o", fillstyle="none")
+    name = "front of all, chosen on validation"
+    axes.scatter(front[x], front[y], s=90, marker=ring, color="black", linewidths=0.9, zorder=4, label=name)
+    if trade.test_oracle:
+        oracle = trade.settings[trade.settings["test_oracle"]].sort_values(x)
+        axes.plot(oracle[x], oracle[y], ":", color="black", linewidth=1.2, label="test oracle: chosen on test")
+
+
+def _draw_anchors(axes: Axes, trade: Tradeoff) -> None:
+    if not trade.anchored:
+        return
+    text: dict[str, Any] = {"fontsize": 7.5, "color": "0.35", "zorder": 1}
+    axes.axhline(trade.anchors.majority, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
+    across = axes.get_yaxis_transform()
+    axes.text(0.7, trade.anchors.majority, MAJORITY, transform=across, ha="center", va="bottom", **text)
+    axes.axvline(trade.anchors.max_dp, color="0.35", linewidth=0.9, linestyle=":", zorder=1)
+    up = axes.get_xaxis_transform()
+    axes.text(trade.anchors.max_dp, 0.4, f" {MAX_DP}", transform=up, rotation=90, ha="left", va="center", **text)
+
+
+def _draw_quoted(axes: Axes, trade: Tradeoff, x: str, y: str) -> None:
+    for (k, method), own in trade.quoted.groupby(["number", "method"]):
+        look, points = quoted_look(k), own.sort_values([x, y])
+        hollow: dict[str, Any] = {"marker": look.marker, "markersize": 4, "markerfacecolor": "white"}
+        label = f"{QUOTED}{method}"
+        axes.plot(points[x], points[y], color=look.colour, linewidth=0.7, zorder=2, label=label, **hollow)
+
+
+def metric_title(trade: Tradeoff, separator: str) -> str:
+    """What the axis of the metric shows; ``separator``: between the metric and the rest."""
+    seeds = "" if trade.over_seeds == "mean" else f"of {trade.seeds} "
+    return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
+
+
+def accuracy_title(trade: Tradeoff) -> str:
+    """What the axis of accuracy shows."""
+    return f"{'' if trade.over_seeds == 'mean' else 'mean '}accuracy on test rows (higher is better)"
+
+
+def accuracy_limits(trade: Tradeoff) -> tuple[float, float]:
+    """The limits that all panels share."""
+    lows, highs = zip(*(limits(panel, "test/accuracy") for panel in trade.panels), strict=True)
+    return (min(lows), max(highs))
+
+
+def limits(trade: Tradeoff, column: str) -> tuple[float, float]:
+    """The limits of an axis: ``span`` with the anchor and the quoted points beside."""
+    beside = trade.quoted.get(column, pd.Series(dtype=float)).tolist()
+    if trade.anchored:
+        beside.append(trade.anchors.majority if column == "test/accuracy" else trade.anchors.max_dp)
+    return span(trade.runs[column], trade.settings, column, beside)

@@ -1,0 +1,244 @@
+"""Results -> Weights & Biases: the runs of a sweep as one group, and a summary of each data set.
+
+``python -m fairrun.report.wandb sync outputs/sweeps/SWEEP`` pushes what W&B does not have yet.  The only module that
+imports wandb, and only where it is used.
+"""
+
+import argparse
+import hashlib
+import json
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from fairrun.config.check import InputError, one_of
+from fairrun.results.records import HISTORY, RECORD, load, method_name, read, replace
+
+MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
+# Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
+LEAN: dict[str, Any] = {
+    "silent": True,
+    "console": "off",
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_save_requirements": False,
+    "disable_git": True,
+    "save_code": False,
+}
+
+
+class Tracker(Protocol):
+    """What a choice of the config group ``tracker`` provides."""
+
+    def check(self) -> None:
+        """Raise ``InputError`` where the tracker cannot work; called before training."""
+        ...
+
+    def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
+        """Show a finished run; called in the main process once the run's files are written."""
+        ...
+
+    def finish(self, folder: Path, sweep: str | None) -> None:
+        """Show the sweep whose folder is ``folder``; called once all its files are written."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoTracker:
+    """Files only."""
+
+    def check(self) -> None:
+        """Nothing can be wrong."""
+
+    def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
+        """Nothing to do: the run's files are written already."""
+
+    def finish(self, folder: Path, sweep: str | None) -> None:
+        """Nothing to do."""
+
+
+@dataclass(frozen=True)
+class Wandb:
+    """One W&B run a run: config as nested keys, history by epoch, the chosen epoch's metrics as the summary.
+
+    A run is logged from its files, and once: ``wandb.json`` beside its record tells.  A run whose record has changed
+    since, or that has only offline files when the mode is online, is logged again under its id and overwrites itself.
+    Without ``wandb.json`` it gets a new id, as it must when it was deleted at W&B.
+    """
+
+    project: str
+    entity: str | None  # null: your default
+    mode: str  # offline: files in the run's folder, for ``sync``; online: needs a key
+
+    def __post_init__(self) -> None:
+        one_of("mode", self.mode, ("offline", "online"))
+
+    def check(self) -> None:
+        """Online needs a key."""
+        import wandb
+
+        if self.mode == "online" and not wandb.login(prompt=False, verify=False):
+            raise InputError(
+                "tracker.mode=online needs a W&B key: run `wandb login`, set WANDB_API_KEY, or choose offline"
+            )
+
+    def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
+        """Log a run that is no part of a sweep; others wait for ``finish``, so that training never waits for W&B."""
+        if sweep is None:
+            self._log_run(folder, None, record, history)
+
+    def finish(self, folder: Path, sweep: str | None) -> None:
+        """Log the runs below ``folder`` that W&B does not have yet and, of a sweep, the summaries; say how many.
+
+        Raises ``InputError`` if W&B cannot be reached: what was logged until then is not logged again.
+        """
+        frame = load(folder)
+        folders = [Path(run) for run in frame.loc[frame["status"] != "corrupt", "folder"]]
+        new = [run for run in folders if not self._has(run)]
+        for run in new:
+            self._log_run(run, sweep, read(run), _history(run))
+        if sweep is not None:
+            self._log_summaries(folder, sweep)
+        print(f"W&B, {self.mode}: {len(new)} runs logged, {len(folders) - len(new)} already were")
+
+    def _has(self, folder: Path) -> bool:
+        mark = _read_mark(folder)
+        return mark["record"] == _record_hash(folder) and mark["mode"] in (self.mode, "online")
+
+    def _log_run(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
+        choices = record["choices"]
+        self._log(
+            folder,
+            history.to_dict("records"),
+            {**record["metrics"], "status": record["status"], "epoch": record["epoch"]},
+            exit_code=0 if record["status"] == "finished" else 1,
+            name=f"{method_name(choices, record['config'])} {choices['dataset']} seed={record['seed']}",
+            group=sweep,
+            tags=[choices[group] for group in ("method", "dataset", "model")],
+            config=dict(record["config"]),
+        )
+
+    def _log_summaries(self, folder: Path, sweep: str) -> None:
+        """A W&B run for each data set and fairness metric: settings, accuracy against the metric, hypervolume."""
+        import wandb
+
+        from fairrun.analysis.front import hypervolume
+        from fairrun.analysis.tradeoff import tradeoff
+
+        frame = load(folder)
+        finished = frame[frame["status"] == "finished"]
+        for key, runs in finished.groupby(["dataset", "metric.name", "metric.greater_is_better"]):
+            dataset, metric, greater_is_better = str(key[0]), str(key[1]), bool(key[2])
+            trade = tradeoff(runs, metric, greater_is_better=greater_is_better)
+            table, names = trade.settings, ["test/accuracy", f"test/{metric}"]
+            front = table.loc[table["front"], names].to_numpy(dtype=float)
+            area = hypervolume(front, trade.reference, greater_is_better=greater_is_better)
+            points = table[[f"test/{metric}", "test/accuracy"]].set_axis([metric, "accuracy"], axis="columns")
+            title = f"{dataset}: accuracy against {metric}, test rows"
+            media = {
+                "settings": wandb.Table(dataframe=table, allow_mixed_types=True),
+                "front": wandb.plot.scatter(wandb.Table(dataframe=points), metric, "accuracy", title),
+            }
+            self._log(
+                folder / f"summary_{dataset}_{metric}",
+                [media],
+                {"hypervolume": area, "reference": trade.reference, "runs": len(runs)},
+                name=f"summary {dataset} {metric}",
+                group=sweep,
+                job_type="summary",
+                tags=[dataset],
+                config={"dataset": dataset, "metric": metric},
+            )
+
+    def _log(self, folder: Path, rows: Any, summary: dict[str, Any], exit_code: int = 0, **description: Any) -> None:
+        """Log one W&B run, under the id that ``folder`` has or gets."""
+        import wandb
+
+        folder.mkdir(exist_ok=True)
+        mark = _read_mark(folder) | {"mode": None, "record": _record_hash(folder)}
+        _write_mark(folder, mark)  # the id is kept even if this process is killed below
+        shutil.rmtree(folder / "wandb", ignore_errors=True)  # what was logged under this id, and is overwritten
+        try:
+            run = wandb.init(
+                id=mark["id"],
+                project=self.project,
+                entity=self.entity,
+                mode="online" if self.mode == "online" else "offline",
+                dir=str(folder),
+                reinit="finish_previous",
+                settings=wandb.Settings(**LEAN),
+                **description,
+            )
+        except wandb.Error as error:
+            raise InputError(f"W&B did not take {folder}; its files are complete, sync them later: {error}") from None
+        for row in rows:
+            run.log(row, step=row.get("epoch"))
+        run.summary.update(summary)
+        run.finish(exit_code=exit_code)
+        _write_mark(folder, mark | {"mode": self.mode})
+
+
+def _history(folder: Path) -> pd.DataFrame:
+    """What the run in ``folder`` did in each epoch; nothing where its worker died."""
+    path = folder / HISTORY
+    try:
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it, and its record to train the run again") from None
+
+
+def _read_mark(folder: Path) -> dict[str, str | None]:
+    """What ``folder`` holds of its run at W&B; a new id, and nothing logged, where there is none."""
+    path = folder / MARK
+    if not path.exists():
+        return {"id": secrets.token_hex(6), "mode": None, "record": None}
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        raise InputError(f"{path} is damaged: delete it, and the run gets a new id") from None
+
+
+def _write_mark(folder: Path, mark: Mapping[str, str | None]) -> None:
+    replace(folder / MARK, json.dumps(mark).encode() + b"\n")
+
+
+def _record_hash(folder: Path) -> str | None:
+    path = folder / RECORD
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """The tracker that the runs below ``folder`` were configured with, or the defaults for runs without W&B."""
+    frame = load(folder)
+    trackers = (read(Path(run))["config"]["tracker"] for run in frame.loc[frame["status"] != "corrupt", "folder"])
+    default = {"project": "fairrun", "entity": None}
+    return next((tracker for tracker in trackers if tracker["_target_"] == "fairrun.report.wandb.Wandb"), default)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Push the results of a sweep or a run."""
+    parser = argparse.ArgumentParser(prog="python -m fairrun.report.wandb", description="Results to Weights & Biases.")
+    command = parser.add_subparsers(required=True).add_parser("sync", help="push what W&B does not have yet")
+    command.add_argument("folder", type=Path, help="the folder of a sweep, or of a run")
+    command.add_argument("--project", help="default: as the runs were configured, or fairrun")
+    command.add_argument("--entity", help="default: as the runs were configured, or your own")
+    command.add_argument("--mode", choices=["online", "offline"], default="online", help="default: %(default)s")
+    given = parser.parse_args(arguments)
+    group = None if (given.folder / RECORD).exists() else given.folder.resolve().name
+    try:
+        stored = _stored(given.folder)
+        tracker = Wandb(given.project or stored["project"], given.entity or stored["entity"], given.mode)
+        tracker.check()
+        tracker.finish(given.folder, group)
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

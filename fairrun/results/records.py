@@ -1,0 +1,155 @@
+"""One record a run: ``python -m fairrun.results FOLDER`` shows what there is.
+
+Files are the truth: whatever else shows results is a view of them.
+
+A run's folder holds ``history.parquet`` (a row an epoch) and ``record.json``, which is written last and at once, so
+that a folder with a record is a finished run.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import fairrun
+from fairrun.config.check import InputError
+from fairrun.config.keys import switch_of
+
+RECORD, HISTORY = "record.json", "history.parquet"
+FIELDS = {  # that every record has, and of what kind
+    "status": str,
+    "seed": int,
+    "config": dict,
+    "choices": dict,
+    "metrics": dict,
+    "versions": dict,
+    "data_sha256": str,
+    "key": str,
+}
+
+
+def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> None:
+    """Write a run's files; each appears whole or not at all, the record last.  No history: the run has none."""
+    if history is not None:
+        replace(folder / HISTORY, history.to_parquet(index=False))
+    replace(folder / RECORD, json.dumps(_plain(record), indent=2, allow_nan=False).encode() + b"\n")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The record in ``folder``.  Raises ``InputError`` if there is none, or none that is whole."""
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_bytes())
+        if wrong := [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]:
+            raise ValueError(f"it has no {', '.join(wrong)}")
+    except (ValueError, AttributeError, OSError) as error:  # not JSON, JSON of another kind, or not a file
+        raise InputError(f"{path} is not the record of a run: {error}") from None
+    return record
+
+
+def load(folder: Path | str) -> pd.DataFrame:
+    """Every record below ``folder``, a tidy frame: a row a run, sorted by folder.
+
+    Columns: ``folder``, ``status`` (finished, failed, or corrupt: a file that cannot be read, whose other columns are
+    empty), ``failure`` (why, or None), the chosen groups (``method``, ``dataset``, ``model``, ``metric``), the config
+    by dotted key (``method.lam``, ``seed``), ``base_rates.<split>`` (of each group rows, and rows of class 1, 2, ...)
+    and the metrics of the chosen epoch by split (``test/accuracy``).  Raises ``InputError`` where there is no record.
+    """
+    paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
+    if not paths:
+        raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}")
+    frame = pd.DataFrame([_row(path.parent) for path in paths])
+    metrics = [name for name in frame if name.startswith(("train/", "val/", "test/"))]
+    return frame.astype(dict.fromkeys(metrics, float))  # one that is undefined in all runs is a column of None
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    try:
+        record = read(folder)
+    except InputError as error:
+        return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
+    fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
+    fields["method"] = method_name(record["choices"], record["config"])
+    rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
+    return fields | telling(dotted(record["config"])) | rates | record["metrics"]
+
+
+def telling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration by dotted key, without what stands beside a key that is null and makes it say nothing."""
+    off = {key for key in config if (switch := switch_of(key)) is not None and config.get(switch, "") is None}
+    return {key: value for key, value in config.items() if key not in off}
+
+
+def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """The method of a run, with its post-processing: "erm + demographic_parity thresholds"."""
+    constraint = config.get("postprocess")
+    return choices["method"] if constraint is None else f"{choices['method']} + {constraint} thresholds"
+
+
+def by_class(cell: Sequence[int]) -> list[int]:
+    """The rows of each class, from an entry of ``base_rates``: all rows, and those of class 1, 2, ..."""
+    rows, *others = cell
+    return [rows - sum(others), *others]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Orders job 2 before job 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.parts]
+
+
+def versions() -> dict[str, str | None]:
+    """What ran: fairrun and, in a checkout, its commit ("-dirty" with uncommitted changes); torch; Python."""
+    return {
+        "fairrun": fairrun.__version__,
+        "commit": _commit(),
+        "torch": version("torch"),
+        "python": platform.python_version(),
+    }
+
+
+def _commit() -> str | None:
+    checkout = Path(fairrun.__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):  # no git on this machine
+        return None
+    return done.stdout.strip() or None
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a number that is not finite becomes null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"method": {"lam": 1}} -> {"method.lam": 1}; lists stay as they are."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= dotted(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

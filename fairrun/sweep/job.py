@@ -1,0 +1,186 @@
+"""One run as data: its configuration, whether it can be trained, its identity, and the record that it leaves."""
+
+import functools
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fairrun
+from fairrun.config.build import build
+from fairrun.config.check import InputError
+from fairrun.config.keys import NO_EFFECT, SWITCHES, TUNED
+from fairrun.data.table import Data, Table
+from fairrun.results.records import dotted, method_name, telling, versions
+from fairrun.results.selection import Metric, select
+from fairrun.training.fit import Run
+
+log = logging.getLogger(__name__)
+GROUPS = ("method", "dataset", "model", "metric")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be trained."""
+
+    config: dict[str, Any]  # resolved
+    choices: dict[str, str]  # the chosen file of each of GROUPS
+    folder: Path  # for its record
+
+    @property
+    def name(self) -> str:
+        """For people: method, data set and seed."""
+        return f"{method_name(self.choices, self.config)} on {self.choices['dataset']}, seed {self.config['seed']}"
+
+    def key(self, data_sha256: str) -> str:
+        """What makes two runs the same run: the configuration without paths and tracker, the version, the data."""
+        return digest([effective(self.config), fairrun.__version__, data_sha256])
+
+
+def effective(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration by dotted key, without what changes nothing in the results."""
+    without = (*NO_EFFECT, TUNED)
+    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in without and k != "dataset.path"}
+    nulls = ("dataset.task", *SWITCHES)  # as where there is no such key
+    return {key: value for key, value in telling(kept).items() if value is not None or key not in nulls}
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of ``value`` as JSON; 1 and 1.0 are the same."""
+    return hashlib.sha256(json.dumps(_canonical(value), sort_keys=True).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+@functools.lru_cache(maxsize=1)
+def _load(node: str) -> Data:
+    return build(json.loads(node), "dataset").load()
+
+
+def load(config: dict[str, Any]) -> Data:
+    """The data set of a configuration; runs in one process that share it load it once.  Raises ``InputError``."""
+    return _load(json.dumps(config["dataset"]))
+
+
+def facts(data: Data) -> dict[str, Any]:
+    """What a record says of its data."""
+    splits = {split: getattr(data, split) for split in ("train", "val", "test")}
+    rows = {split: len(table.y) for split, table in splits.items()}
+    splits["balanced"] = data.train.rows(data.balanced)  # counted in train
+    of_tasks = dict(splits)
+    if data.tasks:
+        of_tasks = {
+            f"{task}/{split}": table.task(t) for t, task in enumerate(data.tasks) for split, table in splits.items()
+        }
+    cells = {key: _counted(table, len(data.groups), data.num_classes) for key, table in of_tasks.items()}
+    return {
+        "groups": data.groups,
+        "tasks": list(data.tasks),
+        "features": len(data.features),
+        "categories": list(data.categories),
+        "classes": list(data.classes),
+        "rows": rows,
+        "base_rates": cells,  # [rows, rows of class 1, of class 2, ...] of each group; of several tasks by "task/split"
+        "exclusive": _exclusive(data),
+        "data_sha256": data.sha256,
+    }
+
+
+def _counted(table: Table, num_groups: int, num_classes: int) -> list[list[int]]:
+    """Of each group how many rows there are, and of class 1, class 2, and so on."""
+    cells = num_classes * table.s + table.y.long()
+    rows = cells.bincount(minlength=num_groups * num_classes).unflatten(0, (num_groups, num_classes))
+    rows[:, 0] = rows.sum(-1)
+    found: list[list[int]] = rows.tolist()
+    return found
+
+
+def _exclusive(data: Data) -> dict[str, int]:
+    """How many training rows have label 0 in a task and label 1 in every other, by task."""
+    ones = data.train.y.sum(-1)
+    return {
+        task: int(((data.train.y[:, t] == 0) & (ones == len(data.tasks) - 1)).sum())
+        for t, task in enumerate(data.tasks)
+    }
+
+
+def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:
+    """What a trained run leaves.  ``data``: its facts; ``stack``: what is known of how it was trained."""
+    metric = Metric(**job.config["metric"])
+    history = trained.history
+    if trained.postprocessed:
+        history = history.copy()
+        history.loc[history.index[-1], list(trained.postprocessed)] = list(trained.postprocessed.values())
+    epoch, score = select(history, job.config["selection"], metric, job.config["fairness_bound"])
+    chosen = history.iloc[epoch].to_dict()
+    return {
+        "status": "finished" if trained.failure is None else "failed",
+        "failure": trained.failure,
+        "seed": job.config["seed"],
+        "epoch": int(chosen.pop("epoch")),
+        "score": score,
+        "metrics": chosen,
+        **_origin(job, data),
+        **stack,
+    }
+
+
+def collapse(record: dict[str, Any]) -> str | None:
+    """What is to be said of a finished run whose decisions on all validation rows, at the epoch that counts, are alike;
+    None of any other.
+    """
+    rate = record["metrics"].get("val/selection_rate")
+    if record["status"] != "finished" or rate not in (0, 1):
+        return None
+    epoch = f"epoch {record['epoch']}, the one that counts"
+    return f"collapsed to a constant prediction: val/selection_rate is {rate:g} at {epoch}"
+
+
+def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run that could not be trained to its end."""
+    nothing: dict[str, Any] = {"epoch": None, "score": None, "metrics": {}}
+    seed = job.config["seed"]
+    return {"status": "failed", "failure": reason, "seed": seed, **nothing, **_origin(job, data)}
+
+
+def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "choices": job.choices,
+        "config": job.config,
+        **data,
+        "key": job.key(data["data_sha256"]),
+        "versions": _versions(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+_versions = functools.cache(versions)
+
+
+def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
+    """Whether ``record``, found in the job's folder, is of this very run and complete.
+
+    Raises ``InputError`` where it is of another run, which must not be overwritten.
+    """
+    if record.get("key") == job.key(data_sha256):
+        return bool(record["status"] == "finished")
+    theirs, ours = effective(record["config"]), effective(job.config)
+    missing = "no such key"
+    both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
+    differ = [f"{k}={old}" for k, old, new in both if old != new]
+    by = f"fairrun {record['versions']['fairrun']}"
+    raise InputError(
+        f"{job.folder} must be new or hold this run's own results, got those of another run by {by}"
+        f" ({', '.join(differ[:4]) or 'same configuration'}); take another folder, or resume=false to replace them"
+    )

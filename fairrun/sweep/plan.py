@@ -1,0 +1,58 @@
+"""Which jobs train side by side."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, get_type_hints
+
+from fairrun.config.build import class_of
+from fairrun.config.keys import NO_EFFECT, TUNED
+from fairrun.method.api import PerRun, PerTask
+from fairrun.models.network import Network
+from fairrun.sweep.job import Job, digest
+
+CACHE_BYTES = 2**20  # of the second-level cache, for the activations of one layer
+MOST_RUNS = {"cpu": 32, "cuda": 512}  # in a stack: more gain nothing on a CPU; on a GPU not tuned
+
+
+def plan(
+    jobs: Sequence[Job], stack_size: int | None, workers: int, built: Callable[[dict[str, Any]], Network]
+) -> list[list[Job]]:
+    """The stacks, largest first.  ``stack_size`` None: what the cache holds, and work for every worker.
+
+    ``built``: the network of a configuration, told of its data, on which its activations may depend.
+    """
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(_shape(job.config), []).append(job)
+    stacks = []
+    for group in groups.values():
+        size = stack_size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
+        count = math.ceil(len(group) / size)
+        if stack_size is None and count > 1:
+            count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
+        cuts = [k * len(group) // count for k in range(count + 1)]
+        stacks += [group[a:b] for a, b in itertools.pairwise(cuts)]
+    return sorted(stacks, key=len, reverse=True)
+
+
+def _shape(config: dict[str, Any]) -> str:
+    """Equal for configurations that can train side by side."""
+    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", TUNED, *NO_EFFECT)}
+    return digest(kept | {"method": _static(config["method"])})
+
+
+def _static(node: dict[str, Any]) -> dict[str, Any]:
+    """The node of a method or an optimizer without the fields that hold one value per run."""
+    hints = get_type_hints(class_of(node["_target_"], "method"))
+    kept = {key: value for key, value in node.items() if hints.get(key) not in (PerRun, PerTask, float)}
+    return {key: _static(v) if isinstance(v, dict) and "_target_" in v else v for key, v in kept.items()}
+
+
+def _fitting(config: dict[str, Any], built: Callable[[dict[str, Any]], Network]) -> int:
+    """How many runs' activations of one layer the cache holds, or more where the network asks for it."""
+    most = MOST_RUNS[config["device"]]
+    if config["device"] != "cpu":
+        return most
+    model = built(config)
+    return max(getattr(model, "least_stack", 2), min(most, CACHE_BYTES // (4 * config["batch_size"] * model.widest)))

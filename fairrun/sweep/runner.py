@@ -1,0 +1,188 @@
+"""A sweep's jobs as stacks: what trains side by side, what is done already, and the writing of what comes out.
+
+A stack is jobs that differ only in seed, in post-processing and in the ``PerRun`` and ``PerTask`` fields of the method
+and its optimizers.  No Hydra here.
+"""
+
+import contextlib
+import functools
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from fairrun.config.build import build
+from fairrun.config.check import InputError
+from fairrun.models.network import Network
+from fairrun.results.records import RECORD, read, write
+from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
+from fairrun.sweep.job import Job, collapse, digest, facts, failed, is_finished, load, record
+from fairrun.sweep.plan import plan
+from fairrun.sweep.progress import Display, is_published
+from fairrun.sweep.validate import check, check_data, network_of
+from fairrun.sweep.worker import Failure, Task, Trained, _store, train
+
+log = logging.getLogger(__name__)
+WORK = ".work"  # the folder for what workers share while a sweep lasts
+
+
+class Outcome(NamedTuple):
+    """What became of a job."""
+
+    status: str  # finished; failed in training; refused before it
+    failure: str | None = None
+    record: dict[str, Any] | None = None
+    trained: bool = False  # by this command, not by an earlier one
+
+
+class Sweep:
+    """Jobs on their way through an executor; ``folder`` holds what is shared with workers meanwhile."""
+
+    def __init__(
+        self, folder: Path, name: str | None = None, executor: Executor | None = None, stack_size: int | None = None
+    ) -> None:
+        self.name = name  # for trackers; None for a single run
+        self.work = (folder / WORK).absolute()  # workers may be in other folders
+        self.executor = executor or Inline()
+        self.stack_size = stack_size
+        self._data: dict[str, dict[str, Any] | InputError] = {}  # facts of each data set, or what is wrong with it
+        self._trackers: dict[str, Any] = {}
+
+    def known(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
+        """By folder, the outcome of jobs that cannot be trained and of those that need not be: they are finished.
+
+        Raises ``InputError`` where a folder holds another run's results.
+        """
+        found = ((job, self._known(job)) for job in jobs)
+        return {job.folder: outcome for job, outcome in found if outcome is not None}
+
+    def run(self, jobs: Sequence[Job], known: Mapping[Path, Outcome]) -> Iterator[tuple[Path, Outcome]]:
+        """Train what is not ``known``; every job's folder and outcome as it comes, those that are known first.
+
+        Folders must differ.  Results are written here, in this process, as stacks come back from workers.
+        """
+        yield from ((job.folder, known[job.folder]) for job in jobs if job.folder in known)
+        # Planned with the jobs that are done, so that the others keep their stacks, and with them their checkpoints.
+        sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
+        planned = plan(sound, self.stack_size, self.executor.workers, self._network)
+        stacks = [[job for job in stack if job.folder not in known] for stack in planned]
+        self.work.mkdir(parents=True, exist_ok=True)
+        try:
+            yield from self._train({self._name(stack): stack for stack in stacks if stack})
+        finally:
+            self._tidy("data-*")
+            with contextlib.suppress(OSError):  # it holds the checkpoints of what could not be trained or written
+                self.work.rmdir()
+
+    def _tidy(self, pattern: str) -> None:
+        for path in self.work.glob(pattern):
+            path.unlink(missing_ok=True)
+
+    def _known(self, job: Job) -> Outcome | None:
+        """The outcome of a job that cannot be trained, or need not be."""
+        try:
+            check(job.config, here=isinstance(self.executor, Inline | Loky))
+            data = self.facts(job.config)
+            check_data(job.config, data)
+        except InputError as error:
+            return Outcome("refused", str(error))
+        found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
+        if found is None or not is_finished(job, found, data["data_sha256"]):
+            return None
+        return Outcome("finished", record=found)
+
+    def facts(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What a record says of a configuration's data.  Raises ``InputError``."""
+        node = json.dumps(config["dataset"])
+        if node not in self._data:
+            try:
+                self._data[node] = facts(load(config))
+            except InputError as error:
+                self._data[node] = error
+        found = self._data[node]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _network(self, config: dict[str, Any]) -> Network:
+        return network_of(config, self.facts(config))
+
+    def _name(self, stack: list[Job]) -> str:
+        runs = [[job.key(self.facts(job.config)["data_sha256"]), job.folder.name] for job in stack]
+        return digest(runs)[:16]
+
+    def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
+        self._tidy("*.json*")  # what workers of an earlier command said
+        tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
+        sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
+        started = functools.partial(is_published, self.work)
+        with Display(self.work, sizes, {name: _label(stack) for name, stack in stacks.items()}) as display:
+            for name, result in completed(self.executor, train, tasks, started):
+                outcomes = dict(self._written(stacks[name], result))
+                yield from outcomes.items()
+                if all(outcome.trained for outcome in outcomes.values()) and isinstance(result, Trained):
+                    self._tidy(f"{name}.pt*")
+                self._tidy(f"{name}.json*")
+                display.finished(name)
+
+    def _task(self, name: str, stack: list[Job]) -> Task:
+        config = stack[0].config
+        task = Task(name, [job.config for job in stack], None, self.work)
+        if not config["resume"]:
+            task.checkpoint.unlink(missing_ok=True)
+        if isinstance(self.executor, Inline):
+            return task
+        rows = [config["dataset"], config["dtype"], self.facts(config)["data_sha256"]]
+        path = self.work / f"data-{digest(rows)[:16]}.pt"
+        if not path.exists():
+            try:
+                _store(load(config), getattr(torch, config["dtype"]), path)
+            except (OSError, RuntimeError) as error:  # torch says RuntimeError for a full disk
+                raise InputError(f"{self.work} must have room for the data that workers read: {error}") from None
+        return task._replace(data=path)
+
+    def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
+        """Write what a worker gave back."""
+        for k, job in enumerate(stack):
+            data, history = self.facts(job.config), None
+            if isinstance(result, Trained):
+                run = result.runs[k]
+                history = run.history
+                how = {"engine": result.engine, "side_by_side": len(stack), "wall_time_s": result.seconds}
+                entry = record(job, run, data, **how)
+            else:
+                entry = failed(job, result.reason, data)
+            try:
+                job.folder.mkdir(parents=True, exist_ok=True)
+                write(job.folder, entry, history)
+            except OSError as error:
+                yield job.folder, Outcome("failed", f"its results could not be written: {error}")
+                continue
+            if remark := collapse(entry):
+                log.warning("%s, in %s: %s", job.name, job.folder, remark)
+            self._tracker(job).log(job.folder, self.name, entry, history)
+            trace = result.trace if isinstance(result, Failure) else None
+            yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
+
+    def _tracker(self, job: Job) -> Any:
+        node = json.dumps(job.config["tracker"])
+        if node not in self._trackers:
+            self._trackers[node] = build(job.config["tracker"], "tracker")
+        return self._trackers[node]
+
+
+def _found(job: Job) -> dict[str, Any] | None:
+    """The record in the job's folder; None, with a warning, if it cannot be read."""
+    try:
+        return read(job.folder)
+    except InputError as error:
+        log.warning("%s; the run is trained again", error)
+        return None
+
+
+def _label(stack: list[Job]) -> str:
+    choices = stack[0].choices
+    return f"{len(stack)} runs of {choices['method']} on {choices['dataset']}"

@@ -1,0 +1,109 @@
+"""Single-task runs beside a sweep's runs of several tasks: the denominators of their ARFG and ARE.
+
+The reference of a run is the run of ``stl`` with the same configuration outside the node ``method``, the same seed and
+data, and the same optimizer and kind of loss: all methods and all values of their other fields share it.  One that is
+added is a run as any other, with its record in the folder ``stl/CODE`` of the sweep, where the same command finds it.
+"""
+
+import logging
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fairrun
+from fairrun.config.check import InputError
+from fairrun.methods.stl import STL
+from fairrun.results.records import RECORD, read
+from fairrun.sweep.job import Job, digest, effective
+from fairrun.sweep.runner import Outcome, Sweep
+
+log = logging.getLogger(__name__)
+NAME = "stl"  # of the method, and of the folder
+
+
+def complete(
+    jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep, folder: Path, earlier: Collection[Path] = ()
+) -> tuple[list[Job], dict[Path, Outcome]]:
+    """The references to be run with ``jobs`` of the sweep in ``folder``; and what is known, now of them too.
+
+    None where one of the jobs, or a record below ``folder``, is a run of ``stl`` that will do, whatever its optimizer;
+    or where it is of an ``earlier`` folder: that of a reference that this command has had.  With
+    ``results.train_missing=false`` those that would have to be trained are left out, and the jobs that want them are
+    refused.
+    """
+    place = Path(os.path.abspath(folder), NAME)
+    wanted = {place / code: lacking for code, lacking in _wanted(jobs, known, sweep).items()}
+    references = {path: _reference(first, path) for path, (first, *_) in wanted.items() if path not in earlier}
+    outcomes = dict(known) | sweep.known(list(references.values()))
+    missing = [path for path in references if path not in outcomes]
+    elsewhere = _recorded(place, {job.folder for job in jobs}) if missing else set()
+    trained = 0
+    for path in missing:
+        first = wanted[path][0]
+        if _outside(first.config, sweep.facts(first.config)["data_sha256"]) in elsewhere:
+            del references[path]
+        elif any(job.config["results"]["train_missing"] for job in wanted[path]):
+            trained += 1
+        else:
+            del references[path]
+            outcomes |= {job.folder: _refused(job) for job in wanted[path] if job.folder not in known}
+    if trained:
+        log.info("%d runs of %s added: the denominators of ARFG and ARE", trained, NAME)
+    return list(references.values()), outcomes
+
+
+def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) -> dict[str, list[Job]]:
+    """Of the references that are not among ``jobs`` themselves, the jobs that want each.  Refused jobs do not count."""
+    sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
+    own: set[str] = set()
+    wanted: dict[str, list[Job]] = {}
+    outside: dict[str, str] = {}
+    for job in sound:
+        data = sweep.facts(job.config)
+        if data["tasks"] and "optimizer" in job.config["method"]:  # a reference takes it over
+            alike = _outside(job.config, data["data_sha256"])
+            code = digest([alike, _method(job)])[:16]
+            outside[code] = alike
+            wanted.setdefault(code, []).append(job)
+            if job.choices["method"] == NAME:
+                own.add(alike)
+    return {code: lacking for code, lacking in wanted.items() if outside[code] not in own}
+
+
+def _outside(config: dict[str, Any], data_sha256: str) -> str:
+    """Equal for a run and its references: of what makes a run, all but the method."""
+    kept = {key: value for key, value in effective(config).items() if key.split(".")[0] != "method"}
+    return digest([kept, fairrun.__version__, data_sha256])
+
+
+def _method(job: Job) -> dict[str, Any]:
+    """The node of ``stl`` with the optimizer and the kind of loss of a job."""
+    node = job.config["method"]
+    reduction = node.get("reduction", "sum" if node.get("variant") == "authors" else "mean")
+    return {"_target_": f"{STL.__module__}.{STL.__name__}", "optimizer": node["optimizer"], "reduction": reduction}
+
+
+def _reference(job: Job, folder: Path) -> Job:
+    return Job(job.config | {"method": _method(job)}, job.choices | {"method": NAME}, folder)
+
+
+def _recorded(place: Path, here: Collection[Path]) -> set[str]:
+    """What is outside the method in the finished runs of ``stl`` beside ``place`` that are not in the folders ``here``;
+    those in it have a folder for each optimizer.
+    """
+    found = set()
+    for path in place.parent.rglob(RECORD):
+        if path.parent not in here and place not in path.parents:
+            try:
+                record = read(path.parent)
+            except InputError:
+                continue
+            if record["status"] == "finished" and record["choices"].get("method") == NAME:
+                found.add(_outside(record["config"], record["data_sha256"]))
+    return found
+
+
+def _refused(job: Job) -> Outcome:
+    like = f"the sweep hold a run of method=stl with seed {job.config['seed']} (same data, split, model, epochs)"
+    return Outcome("refused", f"results.train_missing must be true, or {like}, got false")

@@ -1,0 +1,321 @@
+"""What can be said against a run before it is trained: without its data, and with them."""
+
+import dataclasses
+import functools
+import json
+import logging
+import math
+import os
+from collections.abc import Sequence
+from typing import Any, get_type_hints
+
+import torch
+
+from fairrun.analysis import published
+from fairrun.config.build import build, class_of
+from fairrun.config.check import MATCH_RATE, OVER_SEEDS, RELATIVE, InputError, is_integer, is_number, one_of, require
+from fairrun.method.api import PerTask
+from fairrun.models.network import Network
+from fairrun.results.records import by_class, dotted
+from fairrun.results.selection import RULES, Metric
+from fairrun.training.fit import Schedule
+from fairrun.training.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS, of_classes
+from fairrun.training.native.parts import choose
+from fairrun.training.postprocess import CONSTRAINTS
+from fairrun.training.privacy import informed
+
+log = logging.getLogger(__name__)
+
+NAMES = [metric.__name__ for metric in METRICS]
+OF_TASKS = [f"{MATCH_RATE}{metric.__name__}" for metric in MATCHED]  # metrics that only runs of several tasks have
+COLUMNS = [*NAMES, *OF_TASKS, *RELATIVE]  # that a report can show
+
+
+def check(config: dict[str, Any], *, here: bool = True) -> None:
+    """Check all that can be known without the data.  Raises ``InputError``.
+
+    ``here``: it is trained on this machine, whose cores and GPU are looked at too.
+    """
+    for key, value in dotted(config).items():
+        if value == "???":
+            raise InputError(f"{key} must be given: {key}=VALUE")
+    for key, least in (("seed", 0), ("epochs", 1), ("batch_size", 1), ("num_threads", 1)):
+        require(is_integer(config[key]) and config[key] >= least, key, config[key], f"an integer >= {least}")
+    one_of("selection", config["selection"], RULES)
+    constraint = config["postprocess"]
+    if constraint is not None:
+        require(constraint in CONSTRAINTS, "postprocess", constraint, f"null or one of {', '.join(CONSTRAINTS)}")
+        last = config["selection"] == "last"
+        require(last, "selection", config["selection"], f"last with postprocess={constraint}")
+    bound = config["fairness_bound"]
+    require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
+    metric = ", ".join(Metric._fields)
+    require(set(config["metric"]) == set(Metric._fields), "metric", ", ".join(config["metric"]), f"the keys {metric}")
+    one_of("metric.name", config["metric"]["name"], [*NAMES, *OF_TASKS])
+    greater = config["metric"]["greater_is_better"]
+    require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
+    cores = os.cpu_count() or 1
+    threads = config["num_threads"]
+    require(threads <= cores or not here, "num_threads", threads, f"at most {cores}, this machine's cores")
+    one_of("dtype", config["dtype"], ("float32", "float64"))
+    one_of("device", config["device"], ("cpu", "cuda"))
+    gpu = config["device"] == "cpu" or not here or torch.cuda.is_available()
+    require(gpu, "device", config["device"], "cpu: this machine has no GPU")
+    choose(config["engine"], getattr(torch, config["dtype"]), config["device"])
+    require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
+    minutes = config["checkpoint_minutes"]
+    require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
+    train_missing = config["results"]["train_missing"]
+    require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
+    check_report(config["report"])
+    schedule(config)
+    method = build(config["method"], "method")
+    _check_batch_size(config["batch_size"], method)
+    for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
+        _say(remark)
+    network(config, num_features=0)  # the data says how many features there are
+    _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+def schedule(config: dict[str, Any]) -> Schedule | None:
+    """When learning rates change; None: never.  Raises ``InputError``."""
+    node = config["schedule"]
+    require(isinstance(node, dict) and set(node) == {"every", "factor"}, "schedule", node, "the keys every, factor")
+    every, factor = node["every"], node["factor"]
+    allowed = "null, or epochs, an integer >= 1"
+    require(every is None or (is_integer(every) and every >= 1), "schedule.every", every, allowed)
+    require(is_number(factor) and factor > 0, "schedule.factor", factor, "a number > 0")
+    return None if every is None else Schedule(every, factor)
+
+
+def network(
+    config: dict[str, Any],
+    num_features: int,
+    num_tasks: int = 0,
+    categories: Sequence[int] = (),
+    num_classes: int = 2,
+) -> Network:
+    """The network of a configuration, which is told of the data what its class has a field for.
+
+    ``num_tasks`` 0: one label.  Raises ``InputError``.
+    """
+    cls = class_of(config["model"]["_target_"], "model")
+    told = {
+        "num_features": num_features,
+        "num_tasks": max(1, num_tasks),
+        "categories": list(categories),
+        "num_classes": num_classes,
+    }
+    fields = {field.name for field in dataclasses.fields(cls)}
+    model: Network = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
+    return model
+
+
+def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
+    """The network of a configuration, by the facts of its data."""
+    return network(config, data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
+
+
+def _no_remarks(epochs: int) -> list[str]:
+    return []
+
+
+@functools.cache
+def _say(remark: str) -> None:
+    """Once, however many runs it is true of."""
+    log.warning(remark)
+
+
+def check_report(node: Any) -> None:
+    """Check what a report is asked to show.  Raises ``InputError``."""
+    keys = ("columns", "curves", "compare", "over_seeds", "reference", "methods_by")
+    require(isinstance(node, dict) and set(node) == set(keys), "report", node, f"the keys {', '.join(keys)}")
+    columns, compare = node["columns"], node["compare"]
+    require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
+    for name in columns:
+        metric, _, task = str(name).partition("/")
+        of_task = task and "s=" not in task  # accuracy/income; accuracy/s=0 is of a group
+        one_of("report.columns", metric if of_task else name, COLUMNS)
+    curves = node["curves"]
+    named = isinstance(curves, list) and all(str(name).startswith(("train/", "val/", "test/")) for name in curves)
+    require(named, "report.curves", curves, "a list of columns of histories, as [train/loss, test/accuracy]")
+    names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
+    require(names, "report.compare", compare, "a mapping of a method's name to another's")
+    one_of("report.over_seeds", node["over_seeds"], OVER_SEEDS)
+    reference = node["reference"]
+    require(reference is None or isinstance(reference, str), "report.reference", reference, "null, a name or a path")
+    if reference is not None:
+        published.read(reference)
+    keys_of_config = isinstance(node["methods_by"], list) and all(isinstance(key, str) for key in node["methods_by"])
+    require(keys_of_config, "report.methods_by", node["methods_by"], "a list of keys of the configuration")
+
+
+@functools.cache
+def _check_tracker(node: str) -> None:
+    build(json.loads(node), "tracker").check()
+
+
+def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
+    model = network_of(config, data)
+    method = _informed(config, data)
+    _check_batch_size(config["batch_size"], method)
+    layers = list(model.init([torch.Generator()]))
+    _check_tasks(config, method, layers, data)
+    if data["classes"]:
+        _check_classes(config, method, len(data["classes"]))
+    _check_metric(config["metric"]["name"], data)
+    if config["postprocess"] is not None:
+        what = f"postprocess={config['postprocess']} needs validation rows"
+        _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
+    if "fairness" in method.needs:
+        _check_fairness_layers(config, layers)
+    if "classifier" in method.needs:
+        last = "classifier.weight" in layers
+        allowed = (
+            f"a network whose last layer is linear and named classifier: {type(method).__name__} compares its gradients"
+        )
+        require(last, "model", config["model"]["_target_"], allowed)
+    if "s" in method.needs:
+        _say_which_groups_batches_lack(config["batch_size"], data)
+    if getattr(method, "exclusive_rows", False):
+        _say_which_tasks_batches_lack(config["batch_size"], data)
+    if "val" in method.needs:
+        _check_balanced(config, data)
+
+
+def _check_batch_size(batch_size: int, method: Any) -> None:
+    least, because = getattr(method, "smallest_batch", (1, ""))
+    require(batch_size >= least, "batch_size", batch_size, f">= {least} with method.{because}")
+
+
+def _informed(config: dict[str, Any], data: dict[str, Any]) -> Any:
+    """The method that is trained, with the ``alpha`` of its reports if it asks for that."""
+    method = build(config["method"], "method")
+    try:
+        return informed(method, _train_rows(data), config["seed"])
+    except InputError as error:
+        raise InputError(f"method.{error}") from None
+
+
+def _train_rows(data: dict[str, Any]) -> list[int]:
+    """How many training rows each group has."""
+    return [cell[0] for cell in next(cells for key, cells in data["base_rates"].items() if key.endswith("train"))]
+
+
+def _check_tasks(config: dict[str, Any], method: Any, layers: list[str], data: dict[str, Any]) -> None:
+    """That method, model and data are all of one label, or all of several."""
+    tasks, name = data["tasks"], type(method).__name__
+    heads = any(part.startswith("head.") for part in layers)
+    if "tasks" not in method.needs:
+        require(not tasks, "dataset.task", None, f"one of {', '.join(tasks)}: {name} learns one label")
+        require(
+            not heads,
+            "model",
+            config["model"]["_target_"],
+            f"a network with one output (mlp, linear): {name} learns one label",
+        )
+        require(
+            config["metric"]["name"] in NAMES, "metric.name", config["metric"]["name"], f"one of {', '.join(NAMES)}"
+        )
+        return
+    dataset = config["dataset"]
+    chosen = {key: dataset[key] for key in ("tasks", "task") if key in dataset}
+    require(tasks, "dataset.tasks", chosen, f"labels by name, and dataset.task null: {name} learns several together")
+    require(
+        heads,
+        "model",
+        config["model"]["_target_"],
+        f"shared_bottom, which has a head for each task: {name} learns several",
+    )
+    require(config["postprocess"] is None, "postprocess", config["postprocess"], "null with several tasks")
+    hints = get_type_hints(type(method))
+    for field in dataclasses.fields(method):
+        value = getattr(method, field.name)
+        if hints[field.name] == PerTask and isinstance(value, list):
+            allowed = f"a number, or a list of {len(tasks)}, one for each of {', '.join(tasks)}"
+            require(len(value) == len(tasks), f"method.{field.name}", value, allowed)
+
+
+def _check_classes(config: dict[str, Any], method: Any, num_classes: int) -> None:
+    """That method, model, metric and decisions can be of more than two classes."""
+    given = f"{config['dataset'].get('label')!r} with {num_classes} classes"
+    two = f"a column with two values, and dataset.positive one of them: {type(method).__name__} learns two classes"
+    if not getattr(method, "multiclass", False):
+        raise InputError(f"dataset.label must be {two}, got {given}")
+    target = config["model"]["_target_"]
+    fields = [field.name for field in dataclasses.fields(class_of(target, "model"))]
+    require("num_classes" in fields, "model", target, f"a network of several classes (mlp, linear, cnn) for {given}")
+    names = [metric.__name__ for metric in of_classes(METRICS, num_classes)]
+    name, constraint = config["metric"]["name"], config["postprocess"]
+    require(name in names, "metric.name", name, f"one of {', '.join(names)} for {given}")
+    require(constraint is None, "postprocess", constraint, f"null for {given}")
+    for column in config["report"]["columns"]:
+        require(column in names, "report.columns", column, f"metrics among {', '.join(names)} for {given}")
+
+
+def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:
+    if not any(name.startswith("fairness") for name in layers):
+        method = config["method"]["_target_"].rpartition(".")[2]
+        key = {key: value for key, value in config["model"].items() if key in ("fairness_layers", "depth")}
+        raise InputError(f"model.fairness_layers must be >= 1: {method} has a player that moves them only, got {key}")
+
+
+def _check_metric(name: str, data: dict[str, Any]) -> None:
+    for label in LABELS_OF_EVERY_GROUP.get(name.removeprefix(MATCH_RATE), ()):
+        for key, cells in data["base_rates"].items():
+            task, _, split = key.rpartition("/")
+            for group, (rows, positive) in zip(data["groups"], cells, strict=True):
+                if split in ("val", "test") and (rows - positive, positive)[label] == 0:
+                    of = f" of task {task!r}" if task else ""
+                    raise InputError(
+                        f"metric.name={name} needs {split} rows of every group with label {label}{of}, got none of "
+                        f"{group!r} (among its {rows} {split} rows); merge or drop the group, or choose another metric"
+                    )
+
+
+def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
+    rows = _train_rows(data)
+    shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
+    often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
+    if often:
+        _say(f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}")
+
+
+def _say_which_tasks_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
+    shares = {task: share_without(n, data["rows"]["train"], batch_size) for task, n in data["exclusive"].items()}
+    mostly = ", ".join(f"{share:.0%} for task {task!r}" for task, share in shares.items() if share > 0.5)
+    if mostly:
+        _say(
+            f"batch_size={batch_size}: most batches have no row with label 0 in a task and 1 in every other, from which"
+            f" the task's head learns fairness: {mostly}"
+        )
+
+
+def share_without(group: int, total: int, batch_size: int) -> float:
+    """How probable it is that ``batch_size`` of ``total`` rows, drawn without replacement, are none of ``group`` of
+    them: C(total - group, batch_size) / C(total, batch_size), in [0, 1].
+    """
+    others, batch_size = total - group, min(batch_size, total)
+    if batch_size > others:
+        return 0.0
+    log_all, log_others = (math.lgamma(n + 1) - math.lgamma(n - batch_size + 1) for n in (total, others))
+    return math.exp(log_others - log_all)
+
+
+def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
+    wanted = config["dataset"].get("split", {}).get("balanced", "?")  # a plugin's data set may have no such key
+    cells = data["base_rates"]["balanced"]
+    _refuse_empty_cells(f"dataset.split.balanced={wanted} needs training rows", data["groups"], cells)
+    for group, cell in zip(data["groups"], cells, strict=True):
+        for label, number in enumerate(by_class(cell)):
+            if wanted != "?" and number < wanted:
+                _say(f"dataset.split.balanced={wanted}: {group!r} with label {label} has {number}, half of its rows")
+
+
+def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]]) -> None:
+    for group, cell in zip(groups, cells, strict=True):
+        for label, number in enumerate(by_class(cell)):
+            if number == 0:
+                missing = f"{group!r} with label {label}"
+                raise InputError(f"{what} of every group and label, got none of {missing}; merge or drop the group")

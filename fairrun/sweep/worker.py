@@ -1,0 +1,99 @@
+"""A stack of runs, trained in whatever process."""
+
+import dataclasses
+import functools
+import math
+import os
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from fairrun.config.build import build
+from fairrun.data.table import Data, Table
+from fairrun.sweep.job import load
+from fairrun.sweep.progress import publish
+from fairrun.sweep.validate import network, schedule
+from fairrun.training.checkpoint import Checkpoint
+from fairrun.training.fit import Run, fit
+from fairrun.training.native.parts import choose
+from fairrun.training.postprocess import postprocess
+
+
+class Task(NamedTuple):
+    """A stack, as a worker gets it."""
+
+    name: str
+    configs: list[dict[str, Any]]
+    data: Path | None  # the file with its data; None: to be loaded
+    work: Path  # the folder for progress and checkpoint
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the worker keeps the stack's state."""
+        return self.work / f"{self.name}.pt"
+
+
+class Trained(NamedTuple):
+    """What a worker gives back."""
+
+    runs: list[Run]  # without their parameters
+    engine: str  # native or torch
+    seconds: float
+
+
+class Failure(NamedTuple):
+    """Why a worker could not train a stack."""
+
+    reason: str
+    trace: str
+
+
+def train(task: Task) -> Trained | Failure:
+    """Train a stack, in whatever process; never raises."""
+    try:
+        started = time.perf_counter()
+        config = task.configs[0]
+        dtype = getattr(torch, config["dtype"])
+        engine = choose(config["engine"], dtype, config["device"])
+        torch.set_num_threads(config["num_threads"])
+        data = load(config) if task.data is None else _open(task.data)
+        publish(task.work, task.name, 0, math.nan)
+        model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
+        runs = fit(
+            model,
+            [build(config["method"], "method") for config in task.configs],
+            [config["seed"] for config in task.configs],
+            data,
+            epochs=config["epochs"],
+            batch_size=config["batch_size"],
+            dtype=dtype,
+            device=config["device"],
+            engine=engine,
+            schedule=schedule(config),
+            progress=functools.partial(publish, task.work, task.name),
+            checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
+        )
+        rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
+        for run, own in zip(runs, task.configs, strict=True):
+            if own["postprocess"] is not None and run.failure is None:
+                run.postprocessed = postprocess(own["postprocess"], model, run.theta, rows)
+        trained = [dataclasses.replace(run, theta={}) for run in runs]
+        return Trained(trained, engine, round(time.perf_counter() - started, 3))
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
+    """Write the tables to a file that workers map into their memory."""
+    tables = {split: dict(getattr(data, split).to("cpu", dtype)._asdict()) for split in ("train", "val", "test")}
+    part = path.with_name(path.name + ".part")
+    torch.save(data._asdict() | tables, part)
+    os.replace(part, path)
+
+
+def _open(path: Path) -> Data:
+    content = torch.load(path, weights_only=True, mmap=True)
+    return Data(**content | {split: Table(**content[split]) for split in ("train", "val", "test")})

@@ -1,0 +1,110 @@
+"""Training rows in each run's own order, as padded batches."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from fairrun.data.table import Table
+from fairrun.method.api import Batch
+from fairrun.models.network import Network
+from fairrun.training.native.parts import gather
+
+ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
+
+
+class _Batches:
+    """The training rows in each run's own order, as padded batches."""
+
+    def __init__(
+        self,
+        table: Table,
+        val: Batch | None,
+        network: Network,
+        streams: dict[str, list[Generator]],
+        batch_size: int,
+        num_groups: int,
+        num_classes: int,
+        sees_s: bool,
+        native: bool,
+    ) -> None:
+        self.table, self.val, self.network, self.streams = table, val, network, streams
+        self.num_groups, self.num_classes, self.sees_s = num_groups, num_classes, sees_s
+        self.size = min(batch_size, len(table.y))
+        self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
+        self.num_runs = len(streams["shuffle"])
+        self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
+        self.gather = gather if native else _gather
+        everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
+        self.real = self._padded(everywhere)  # [steps, R, B]
+
+    def epoch(self, epoch: int, weights: Tensor | None = None) -> Iterator[Batch]:
+        """All rows once, or as many drawn by their ``weights`` [R, N].  ``x`` is one buffer, filled for every batch."""
+        table, device = self.table, self.table.y.device
+        rows = self._padded(self._order(weights)).to(device)  # [steps, R, B]
+        y = table.y[rows]
+        s = table.s[rows] if self.sees_s else None
+        for step, i in enumerate(rows):
+            self.gather(table.x, i.view(-1), self.x)
+            yield Batch(
+                x=self.x.view(self.num_runs, self.padded, -1),
+                y=y[step],
+                i=i,
+                w=self.real[step],
+                s=None if s is None else s[step],
+                masks=self._masks(self.padded),
+                val=None if self.val is None else self.val._replace(masks=self._masks(self.val.y.shape[1])),
+                num_groups=self.num_groups,
+                num_classes=self.num_classes,
+                epoch=epoch,
+            )
+
+    def _order(self, weights: Tensor | None) -> Tensor:
+        """Each run's rows one after another, [R, N]."""
+        num_rows, generators = len(self.table.y), self.streams["shuffle"]
+        if weights is None:
+            return torch.stack([torch.randperm(num_rows, generator=g) for g in generators])
+        total = weights[:, :num_rows].double().cpu().cumsum(-1)
+        even = torch.arange(1, num_rows + 1).to(total)  # where no row has a weight
+        total = torch.where(total[:, -1:] > 0, total, even)
+        u = torch.stack([torch.rand(num_rows, generator=g, dtype=torch.float64) for g in generators])
+        return torch.searchsorted(total, u * total[:, -1:], right=True).clamp_(max=num_rows - 1)
+
+    def _masks(self, num_rows: int) -> tuple[Tensor, ...]:
+        return tuple(mask.to(self.table.x) for mask in self.network.masks(self.streams["dropout"], num_rows))
+
+    def _padded(self, rows: Tensor) -> Tensor:
+        """[R, N] -> [steps, R, B], with zeros behind the rows of each batch."""
+        (num_runs, num_rows), size = rows.shape, self.size
+        full, rest = divmod(num_rows, size)
+        out = rows.new_zeros(full + (rest > 0), num_runs, self.padded)
+        out[:full, :, :size] = rows[:, : full * size].unflatten(1, (full, size)).transpose(0, 1)
+        out[full:, :, :rest] = rows[:, full * size :]
+        return out
+
+
+def _gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
+    torch.index_select(table, 0, rows, out=out)
+
+
+def _whole(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+    """A table as one batch; every run sees the same rows."""
+    i = torch.arange(len(table.y), device=table.y.device)
+    w = table.y.new_ones(len(table.y))
+    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, table.y, i, w, table.s))
+    return Batch(x, y, i, w, s, num_groups=num_groups, num_classes=num_classes)
+
+
+def _padded(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+    """As ``_whole``, with rows of weight 0 behind those of the table."""
+    more = -len(table.y) % ROWS_MULTIPLE
+    padded = Table(F.pad(table.x, (0, 0, 0, more)), F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
+    batch = _whole(padded, num_runs, num_groups, num_classes)
+    return batch._replace(w=(batch.i < len(table.y)).to(table.y))
+
+
+def _all_rows(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+    """As ``_padded``, but for the features, which are too many to be copied: those of the rows of the table alone."""
+    features = table.x.expand(num_runs, *table.x.shape)
+    return _padded(table._replace(x=table.x[:, :0]), num_runs, num_groups, num_classes)._replace(x=features)

@@ -1,0 +1,232 @@
+"""The loop: runs side by side, each with its own seed, shuffling and hyper-parameters.
+
+A run is the same run alone and in any stack, bit for bit where torch uses one thread: its random numbers come from its
+own generators, its rows are reduced along their own axis, and every batch has the same padded number of rows, a
+multiple of 32.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from fairrun.data.table import Data, Table
+from fairrun.method.api import Batch, Theta
+from fairrun.models.functional import Classifier
+from fairrun.models.network import Network
+from fairrun.training.batches import ROWS_MULTIPLE, _all_rows, _Batches, _padded, _whole
+from fairrun.training.binding import bind
+from fairrun.training.checkpoint import Checkpoint, Progress
+from fairrun.training.metrics import evaluate, evaluate_tasks, outcome
+from fairrun.training.native.parts import accelerate, choose
+from fairrun.training.optim import with_rates
+from fairrun.training.privacy import informed
+
+EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
+STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
+Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
+
+
+class Schedule(NamedTuple):
+    """Learning rates in steps: those of all optimizers of a method."""
+
+    every: int  # epochs after which they are multiplied by ``factor``, again and again
+    factor: float
+
+    def at(self, epoch: int) -> float:
+        """What they are multiplied by in an epoch, from 0."""
+        return float(self.factor ** (epoch // self.every))
+
+
+@dataclass
+class Run:
+    """One trained run."""
+
+    history: pd.DataFrame  # a row an epoch: epoch, train/..., val/..., test/...
+    theta: Theta  # parameters after the last epoch, without the run axis
+    failure: str | None = None  # why training stopped making sense: the first step with a loss that is not finite
+    postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
+
+
+@contextlib.contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Denormal numbers count as zero: Adam makes many on one-hot columns, and each costs as much as many products."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@_denormals_flushed()
+def fit(
+    network: Network,
+    methods: Sequence[Any],
+    seeds: Sequence[int],
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    engine: str = "torch",
+    schedule: Schedule | None = None,
+    progress: Listener | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> list[Run]:
+    """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
+
+    Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked;
+    the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  A ``checkpoint`` that holds
+    these runs' progress is continued.
+    """
+    data = data.to(device, dtype)
+    num_runs, num_groups, num_classes = len(seeds), len(data.groups), data.num_classes
+    answering = data.train.s.bincount(minlength=num_groups).tolist()
+    methods = [informed(method, answering, seed) for method, seed in zip(methods, seeds, strict=True)]
+    method = bind(methods, dtype, device)
+    native = choose(engine, dtype, device) == "native"
+    if native and not getattr(method, "second_derivatives", False):
+        network = accelerate(network)
+    paced = _Paced(method, schedule, native)
+    model = Classifier(network)
+    streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
+    drawn = network.init(streams["init"])
+    drawn |= getattr(method, "draw", _nothing)(drawn, num_groups, streams["init"])
+    theta = {name: p.to(device, dtype) for name, p in drawn.items()}
+    sees_s = "s" in method.needs
+    train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
+    val = None if held_out is None else _padded(held_out, num_runs, num_groups, num_classes)
+    whole = _whole(train, num_runs, num_groups, num_classes)
+    state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
+    batches = _Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
+    rows = None
+    if hasattr(method, "start_epoch"):
+        rows = _all_rows(train, num_runs, num_groups, num_classes)
+        rows = rows._replace(s=rows.s if sees_s else None)
+    known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
+    done = Progress(0, state, [], np.full(num_runs, -1))
+    if checkpoint is not None:
+        done = checkpoint.load(done, streams)
+    first_epoch, state, records, first_bad_step = done
+    rates = data.train.y.double().mean(0).tolist() if data.tasks else []
+    for epoch in range(first_epoch, epochs):
+        method, weights = paced.at(epoch), None
+        if rows is not None:
+            state, weights = method.start_epoch(model, state, rows._replace(epoch=epoch))
+        logs: list[dict[str, Tensor]] = []
+        removals: list[Tensor] = []
+        for batch in batches.epoch(epoch, weights):
+            state, log = method.update(model, state, batch)
+            if (removed := log.pop("removed", None)) is not None:
+                removals.append(_removal(removed, batch, known))
+            logs.append(log)
+        steps = {name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]}
+        bad = ~np.isfinite(steps["loss"])  # [steps, R]
+        newly_bad = bad.any(0) & (first_bad_step < 0)
+        first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
+        record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
+        record |= {f"train/{name}": rate for name, rate in _removal_rates(removals, known is not None).items()}
+        for split in ("val", "test"):
+            for name, value in _evaluate(network, state.theta, data, split, rates).items():
+                record[f"{split}/{name}"] = value.cpu().numpy()
+        records.append(record)
+        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
+        first_bad_step[lost] = (epoch + 1) * len(logs) - 1
+        alive = first_bad_step < 0
+        if progress is not None:
+            progress(epoch + 1, float(record["train/loss"][alive].mean()) if alive.any() else float("nan"))
+        if not alive.any():
+            break
+        if checkpoint is not None:
+            checkpoint.save(Progress(epoch + 1, state, records, first_bad_step), streams)
+    return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+
+
+class _Paced:
+    """A bound method with the learning rates of each epoch."""
+
+    def __init__(self, method: Any, schedule: Schedule | None, native: bool) -> None:
+        self.method, self.schedule, self.native = method, schedule, native
+        self._factor: float | None = None
+        self._now: Any = None
+
+    def at(self, epoch: int) -> Any:
+        """The method of an epoch, by the kernels where they are asked for."""
+        factor = 1.0 if self.schedule is None else self.schedule.at(epoch)
+        if factor != self._factor:
+            method = self.method if factor == 1 else with_rates(self.method, factor)
+            self._factor, self._now = factor, accelerate(method) if self.native else method
+        return self._now
+
+
+def _removal(removed: Tensor, batch: Batch, known: Tensor | None) -> Tensor:
+    """Of a batch the real rows, those removed, and, where outliers are ``known`` [N], the outliers and those of them
+    removed: [2 or 4, R].
+    """
+    removed = removed * batch.w
+    counts = [batch.w, removed]
+    if known is not None:
+        outlier = known[batch.i] * batch.w
+        counts += [outlier, outlier * removed]
+    return torch.stack(counts).sum(-1)
+
+
+def _removal_rates(removals: list[Tensor], known: bool) -> dict[str, np.ndarray]:
+    """Over an epoch: the share of rows removed; of these the share that are outliers, NaN where none was removed; and
+    the share of the outliers that were removed.
+    """
+    if not removals:
+        return {}
+    rows, removed, *found = torch.stack(removals).double().sum(0)
+    rates = {"removed": removed / rows}
+    if known:
+        outliers, hits = found
+        rates |= {"removal_precision": hits / removed, "removal_recall": hits / outliers}
+    return {name: rate.cpu().numpy() for name, rate in rates.items()}
+
+
+def _nothing(theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
+    return {}
+
+
+def _generator(seed: int, stream: int) -> Generator:
+    """A generator of its own for every (seed, stream)."""
+    return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+
+
+@torch.no_grad()
+def _evaluate(network: Network, theta: Theta, data: Data, split: str, rates: list[float]) -> dict[str, Tensor]:
+    """Every metric on a split, [R]; ``rates``: of several tasks the share of label 1 in training."""
+    table, num_groups = getattr(data, split), len(data.groups)
+    logits = _logits(network, theta, table)
+    if data.tasks:
+        return evaluate_tasks(logits, table, num_groups, data.tasks, rates)
+    return evaluate(outcome(logits, table, num_groups))
+
+
+@torch.no_grad()
+def predict(network: Network, theta: Theta, table: Table) -> Tensor:
+    """The logits of all rows of a split, [R, N]; of several tasks [R, N, T], of C > 2 classes [R, N, C]."""
+    return _logits(network, theta, table)[:, : len(table.y)]
+
+
+def _logits(network: Network, theta: Theta, table: Table) -> Tensor:
+    """With those of padding behind, as rows of a batch are padded."""
+    num_runs = next(iter(theta.values())).shape[0]
+    *parts, last = table.x.split(EVALUATION_ROWS)
+    last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))
+    return torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
+
+
+def _finish(records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Any, seed: int) -> Run:
+    frame = pd.DataFrame({name: [float(record[name][r]) for record in records] for name in records[0]})
+    frame.insert(0, "epoch", np.arange(1, len(records) + 1))
+    failure = f"the loss was not finite at step {bad_step} with seed={seed}, {method}" if bad_step >= 0 else None
+    return Run(frame, {name: p[r].detach().cpu() for name, p in theta.items()}, failure)

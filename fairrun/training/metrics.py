@@ -1,0 +1,382 @@
+"""Accuracy and fairness of R runs on one split, named as in fairlearn.
+
+Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  A decision is 1 where the
+probability is above 0.5; of several tasks some metrics are also given at the threshold of ``matched``.  Of C > 2
+classes the decision is the most probable one, and of the metrics there are those that are not of ``TWO_CLASSES``.
+Differences are largest minus smallest over the groups that have a row to count, so they are symmetric in the groups;
+with one such group they are 0, with none NaN.  A rate over no rows is NaN.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairrun.config.check import MATCH_RATE
+from fairrun.data.table import Table
+
+NUM_BINS = 15  # of the calibration error, of equal width
+
+
+class Outcome(NamedTuple):
+    """What R runs say about the N rows of a split, and the counts that rates are made of, exact in any order."""
+
+    logits: Tensor  # [R, N]; of C > 2 classes [R, N, C]
+    p: Tensor  # [R, N] float64, probability of class 1; of C > 2 classes of each, [R, N, C]
+    losses: Tensor  # [R, N] float64, cross-entropy in nats
+    y: Tensor  # [N] float64
+    s: Tensor  # [N]
+    rows: Tensor  # [S, C] float64, number of rows of each group and label
+    correct: Tensor  # [R, S, C] float64, how many of them are decided right
+
+
+Metric = Callable[[Outcome], Tensor]
+
+
+def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
+    """``logits`` [R, M], of C > 2 classes [R, M, C], with M >= N; rows past N are padding (elementwise functions round
+    by position, which padding fixes).
+    """
+    if logits.dim() > 2:
+        return _outcome_of_classes(logits, table, num_groups)
+    num_rows = len(table.y)
+    p = torch.sigmoid(logits.double())[:, :num_rows]
+    logits, y = logits[:, :num_rows], table.y.double()
+    losses = F.binary_cross_entropy_with_logits(logits.double(), y.expand_as(p), reduction="none")
+    return Outcome(logits, p, losses, y, table.s, *_counted((logits > 0) == (y == 1), y, table.s, num_groups, 2))
+
+
+def _outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
+    """The first of equally probable classes is decided for."""
+    num_rows, num_classes = len(table.y), logits.shape[-1]
+    log_p = torch.log_softmax(logits.double(), dim=-1)[:, :num_rows]
+    logits, y = logits[:, :num_rows], table.y.long()
+    losses = -log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1)
+    counted = _counted(logits.argmax(-1) == y, y, table.s, num_groups, num_classes)
+    return Outcome(logits, log_p.exp(), losses, table.y.double(), table.s, *counted)
+
+
+def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
+    """Decisions that are 1 with probability ``p`` [R, N] float64, each row's apart: counts are expected values, and a
+    row's score is its ``p``.  There is no loss: NaN.
+    """
+    y = table.y.double()
+    counted = _counted(torch.where(y == 1, p, 1 - p), y, table.s, num_groups, 2)
+    return Outcome(p, p, torch.full_like(p, torch.nan), y, table.s, *counted)
+
+
+def _counted(correct: Tensor, y: Tensor, s: Tensor, num_groups: int, num_classes: int) -> tuple[Tensor, Tensor]:
+    """How many rows there are of each group and label, and how many are decided right, by ``correct`` [R, N], bool or
+    probabilities.
+    """
+    correct = correct if correct.is_floating_point() else correct.float()  # sums of 0 and 1 are exact up to 2^24
+    shape = (num_groups, num_classes)
+    cells = F.one_hot(num_classes * s + y.long(), num_groups * num_classes).to(correct)  # [N, SC]
+    return cells.sum(0).double().unflatten(0, shape), (correct @ cells).double().unflatten(1, shape)
+
+
+def accuracy(o: Outcome) -> Tensor:
+    """P(y_pred = y), in [0, 1], higher is better."""
+    return o.correct.sum((1, 2)) / o.rows.sum()
+
+
+def balanced_accuracy(o: Outcome) -> Tensor:
+    """Mean over classes of the share of their rows that is decided right, in [0, 1], higher is better; NaN where a
+    class has no row.
+
+    What some papers call AUC, computed from hard labels, is this of two classes, the mean of the true positive and the
+    true negative rate: a curve with one corner.
+    """
+    return (o.correct.sum(1) / o.rows.sum(0)).mean(-1)
+
+
+def roc_auc(o: Outcome) -> Tensor:
+    """P(score of a positive row > score of a negative row), ties count half, in [0, 1], higher is better; NaN with one
+    class.
+    """
+    positive, negative = (np.sort(o.logits[:, o.y == label].cpu().numpy()) for label in (1, 0))
+    if positive.shape[1] == 0 or negative.shape[1] == 0:
+        return torch.full_like(o.p[:, 0], torch.nan)
+    areas = [_area(*run) for run in zip(positive, negative, strict=True)]
+    return torch.tensor(areas, dtype=o.p.dtype, device=o.p.device)
+
+
+def _area(positive: np.ndarray, negative: np.ndarray) -> float:
+    """The area under the curve of sorted scores.  NumPy sorts and searches 3 times as fast as torch."""
+    below = np.searchsorted(negative, positive)  # [positive rows], how many negative rows score less
+    tied = negative[np.minimum(below, len(negative) - 1)] == positive
+    ties = np.searchsorted(negative, positive[tied], side="right") - below[tied]
+    return float((below.sum() + ties.sum() / 2) / (len(positive) * len(negative)))
+
+
+def log_loss(o: Outcome) -> Tensor:
+    """Mean cross-entropy in nats, >= 0, lower is better."""
+    return o.losses.mean(-1)
+
+
+def loss_variance(o: Outcome) -> Tensor:
+    """Variance over rows of the cross-entropy (unbiased), >= 0, 0 where every row has the same loss; lower is
+    held to be better by methods that know no groups.  NaN over one row.
+    """
+    deviations = o.losses - o.losses.mean(-1, keepdim=True)
+    return deviations.square().sum(-1) / (o.losses.shape[-1] - 1)
+
+
+def worst_tenth_loss(o: Outcome) -> Tensor:
+    """Mean of the ceil(N / 10) largest cross-entropies in nats, >= 0, lower is better: no group of that size or
+    a larger one, whichever it is, has a higher log loss.  The empirical CVaR at 0.1.
+    """
+    largest = o.losses.topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that ties and the order of rows change nothing
+    return largest.values.mean(-1)
+
+
+def worst_group_log_loss(o: Outcome) -> Tensor:
+    """Largest mean cross-entropy of a group that has rows, in nats, >= 0, lower is better."""
+    return -_lowest(-group_log_loss(o))
+
+
+def selection_rate(o: Outcome) -> Tensor:
+    """P(y_pred = 1), in [0, 1]."""
+    return _selected(o).sum((1, 2)) / o.rows.sum()
+
+
+def expected_calibration_error(o: Outcome) -> Tensor:
+    """Mean over rows of |mean label - mean score| of the row's bin (15 bins of equal width), in [0, 1], lower is
+    better.
+    """
+    return _calibration_error(o, torch.zeros_like(o.s), 1)[:, 0]
+
+
+def demographic_parity_difference(o: Outcome) -> Tensor:
+    """Spread over groups of P(y_pred = 1 | s), in [0, 1], 0 is parity."""
+    return _spread(group_selection_rate(o))
+
+
+def soft_demographic_parity_difference(o: Outcome) -> Tensor:
+    """Spread over groups of the mean score, E[p | s], in [0, 1], 0 is parity."""
+    return _spread(torch.stack([o.p[:, o.s == g].mean(-1) for g in range(len(o.rows))], dim=-1))
+
+
+def equal_opportunity_difference(o: Outcome) -> Tensor:
+    """Spread over groups of the true positive rate, in [0, 1], 0 is parity."""
+    return _spread(group_true_positive_rate(o))
+
+
+def false_positive_rate_difference(o: Outcome) -> Tensor:
+    """Spread over groups of the false positive rate, in [0, 1], 0 is parity."""
+    return _spread(group_false_positive_rate(o))
+
+
+def equalized_odds_difference(o: Outcome) -> Tensor:
+    """The larger of the spreads of true and false positive rates, in [0, 1], 0 is parity."""
+    return torch.maximum(equal_opportunity_difference(o), false_positive_rate_difference(o))
+
+
+def average_equalized_odds_difference(o: Outcome) -> Tensor:
+    """The mean of the spreads of true and false positive rates, in [0, 1], 0 is parity."""
+    return (equal_opportunity_difference(o) + false_positive_rate_difference(o)) / 2
+
+
+def accuracy_difference(o: Outcome) -> Tensor:
+    """Spread over groups of accuracy, in [0, 1], 0 is parity."""
+    return _spread(group_accuracy(o))
+
+
+def total_accuracy_deviation(o: Outcome) -> Tensor:
+    """Sum over groups that have rows of |accuracy of the group - accuracy|, >= 0, 0 is parity; it grows with the number
+    of groups.  "TAD" of VFair (NeurIPS 2024).
+    """
+    deviations = (group_accuracy(o) - accuracy(o).unsqueeze(-1)).abs()
+    return deviations.sort(-1).values.nansum(-1)  # in an order that numbers of groups do not change
+
+
+def worst_group_accuracy(o: Outcome) -> Tensor:
+    """Smallest accuracy of a group that has rows, in [0, 1], higher is better."""
+    return _lowest(group_accuracy(o))
+
+
+def balanced_accuracy_difference(o: Outcome) -> Tensor:
+    """Spread over groups of balanced accuracy (AUC of hard labels in some papers), in [0, 1], 0 is parity."""
+    return _spread(group_balanced_accuracy(o))
+
+
+def worst_group_balanced_accuracy(o: Outcome) -> Tensor:
+    """Smallest balanced accuracy (AUC of hard labels in some papers) of a group that has all classes, in [0, 1],
+    higher is better.
+    """
+    return _lowest(group_balanced_accuracy(o))
+
+
+def group_accuracy(o: Outcome) -> Tensor:
+    """P(y_pred = y | s), [R, S]."""
+    return o.correct.sum(-1) / o.rows.sum(-1)
+
+
+def group_log_loss(o: Outcome) -> Tensor:
+    """Mean cross-entropy of each group's rows, in nats, [R, S]."""
+    return torch.stack([o.losses[:, o.s == g].mean(-1) for g in range(len(o.rows))], dim=-1)
+
+
+def group_balanced_accuracy(o: Outcome) -> Tensor:
+    """Mean over classes c of P(y_pred = c | s, y = c), [R, S]; NaN where the group lacks a class."""
+    return (o.correct / o.rows).mean(-1)
+
+
+def group_selection_rate(o: Outcome) -> Tensor:
+    """P(y_pred = 1 | s), [R, S]."""
+    return _selected(o).sum(-1) / o.rows.sum(-1)
+
+
+def group_true_positive_rate(o: Outcome) -> Tensor:
+    """P(y_pred = 1 | s, y = 1), [R, S]."""
+    return o.correct[..., 1] / o.rows[:, 1]
+
+
+def group_false_positive_rate(o: Outcome) -> Tensor:
+    """P(y_pred = 1 | s, y = 0), [R, S]."""
+    return _selected(o)[..., 0] / o.rows[:, 0]
+
+
+def group_expected_calibration_error(o: Outcome) -> Tensor:
+    """The expected calibration error of each group's rows, [R, S]."""
+    return _calibration_error(o, o.s, len(o.rows))
+
+
+METRICS: tuple[Metric, ...] = (
+    accuracy,
+    balanced_accuracy,
+    roc_auc,
+    log_loss,
+    loss_variance,
+    worst_tenth_loss,
+    worst_group_log_loss,
+    selection_rate,
+    expected_calibration_error,
+    demographic_parity_difference,
+    soft_demographic_parity_difference,
+    equal_opportunity_difference,
+    false_positive_rate_difference,
+    equalized_odds_difference,
+    average_equalized_odds_difference,
+    accuracy_difference,
+    total_accuracy_deviation,
+    worst_group_accuracy,
+    balanced_accuracy_difference,
+    worst_group_balanced_accuracy,
+)
+TWO_CLASSES = (  # metrics of two classes only
+    roc_auc,
+    selection_rate,
+    expected_calibration_error,
+    demographic_parity_difference,
+    soft_demographic_parity_difference,
+    equal_opportunity_difference,
+    false_positive_rate_difference,
+    equalized_odds_difference,
+    average_equalized_odds_difference,
+    group_selection_rate,
+    group_true_positive_rate,
+    group_false_positive_rate,
+    group_expected_calibration_error,
+)
+MATCHED = (accuracy, false_positive_rate_difference, equal_opportunity_difference)  # of several tasks, besides 0.5
+LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a row of; without, the group does not count
+    "equal_opportunity_difference": (1,),
+    "false_positive_rate_difference": (0,),
+    "equalized_odds_difference": (0, 1),
+    "average_equalized_odds_difference": (0, 1),
+}
+GROUP_METRICS: tuple[Metric, ...] = (
+    group_accuracy,
+    group_log_loss,
+    group_balanced_accuracy,
+    group_selection_rate,
+    group_true_positive_rate,
+    group_false_positive_rate,
+    group_expected_calibration_error,
+)
+
+
+def evaluate(o: Outcome) -> dict[str, Tensor]:
+    """Every metric by name, [R], every group metric by "name/s=g"; NaN for a run with a logit that is not finite."""
+    num_classes = o.rows.shape[-1]
+    values = {metric.__name__: metric(o) for metric in of_classes(METRICS, num_classes)}
+    for metric in of_classes(GROUP_METRICS, num_classes):
+        for g, value in enumerate(metric(o).unbind(-1)):
+            values[f"{metric.__name__.removeprefix('group_')}/s={g}"] = value
+    return _known(o, values)
+
+
+def of_classes(metrics: Sequence[Metric], num_classes: int) -> list[Metric]:
+    """Those of ``metrics`` that a label of so many classes has."""
+    return [metric for metric in metrics if num_classes == 2 or metric not in TWO_CLASSES]
+
+
+def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """NaN for a run with a logit that is not finite."""
+    known = o.logits.isfinite().flatten(1).all(-1)
+    return {name: torch.where(known, value, torch.nan) for name, value in values.items()}
+
+
+def matched(o: Outcome, rate: float) -> Outcome:
+    """The same scores, decided 1 from the threshold on at which a share of ``rate`` [0, 1] of the rows is, and a row.
+
+    As MTA-F's code (Wang et al., KDD 2021), which takes the share of label 1 among the training rows: the threshold is
+    the score with int((1 - rate) N) - 1 others below it, or the least.  It comes from the very rows that are decided.
+    """
+    below = max(0, int((1 - rate) * len(o.y)) - 1)
+    threshold = o.p.kthvalue(below + 1, dim=-1, keepdim=True).values
+    _, correct = _counted((o.p >= threshold) == (o.y == 1), o.y, o.s, *o.rows.shape)
+    return o._replace(correct=correct)
+
+
+def evaluate_tasks(
+    logits: Tensor, table: Table, num_groups: int, tasks: Sequence[str], rates: Sequence[float]
+) -> dict[str, Tensor]:
+    """Every metric of every task as "name/task" and "name/task/s=g", and its mean over tasks as "name" and "name/s=g".
+
+    ``logits`` [R, M, T] as of ``outcome``; ``rates``: of the tasks the share of label 1 in training, at which
+    ``MATCHED`` are evaluated besides, as "match_rate_name".
+    """
+    found = {}
+    for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
+        o = outcome(logits[..., t].contiguous(), table.task(t), num_groups)
+        at_rate = matched(o, rate)
+        found[task] = evaluate(o) | _known(o, {f"{MATCH_RATE}{metric.__name__}": metric(at_rate) for metric in MATCHED})
+    names = next(iter(found.values()))
+    means = {name: torch.stack([values[name] for values in found.values()]).mean(0) for name in names}
+    return means | {of_task(name, task): value for task, values in found.items() for name, value in values.items()}
+
+
+def of_task(name: str, task: str) -> str:
+    """The name of a metric, or of a group's, of one task: "accuracy/s=0" -> "accuracy/TASK/s=0"."""
+    metric, slash, group = name.partition("/")
+    return f"{metric}/{task}{slash}{group}"
+
+
+def _selected(o: Outcome) -> Tensor:
+    """How many rows of each group and of two labels are decided 1, [R, S, 2]."""
+    return torch.stack([o.rows[:, 0] - o.correct[..., 0], o.correct[..., 1]], dim=-1)
+
+
+def _lowest(rates: Tensor) -> Tensor:
+    """Smallest of ``rates`` [R, S] that is not NaN -> [R]; NaN if there is none."""
+    lowest = rates.nan_to_num(nan=torch.inf).amin(-1)
+    return torch.where(rates.isnan().all(-1), torch.nan, lowest)
+
+
+def _spread(rates: Tensor) -> Tensor:
+    """Largest minus smallest of ``rates`` [R, S], NaN left out -> [R]; NaN if there is none."""
+    return -_lowest(-rates) - _lowest(rates)
+
+
+def _calibration_error(o: Outcome, g: Tensor, num_groups: int) -> Tensor:
+    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score, N the rows of each group of ``g`` [N] -> [R, G];
+    NaN over no rows or with a score of NaN.
+    """
+    bins = (o.p * NUM_BINS).long().clamp_(0, NUM_BINS - 1).add_(NUM_BINS * g)
+    gaps = o.p.new_zeros(len(o.p), num_groups * NUM_BINS).scatter_add_(1, bins, o.y - o.p)
+    return gaps.unflatten(1, (num_groups, NUM_BINS)).abs().sum(-1) / g.bincount(minlength=num_groups)

@@ -1,0 +1,280 @@
+"""An MLP, Adam and SGD by the kernels, each with the torch one beside it for what the kernels do not cover."""
+
+import copy
+import ctypes
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from fairrun.config.check import one_of, require
+from fairrun.method.api import Theta
+from fairrun.models.mlp import MLP
+from fairrun.models.row_gradients import Layer, Pullback
+from fairrun.training.native.library import library
+from fairrun.training.optim import SGD, Adam, AdamState, SGDState
+
+ENGINES = ("auto", "native", "torch")
+WIDTH_MULTIPLE = 16  # of units of a hidden layer: those beyond its width are zero
+ROWS_MULTIPLE = 4
+
+
+def choose(engine: str, dtype: torch.dtype, device: str) -> str:
+    """The engine that a run gets, "native" or "torch"; "auto" is native where it can be had.  Raises ``InputError``."""
+    one_of("engine", engine, ENGINES)
+    fits = dtype == torch.float32 and device == "cpu"
+    if engine == "native":
+        require(fits, "engine", engine, "auto or torch unless dtype=float32 and device=cpu")
+        require(library() is not None, "engine", engine, "auto or torch: this machine cannot build the native engine")
+    return "native" if engine != "torch" and fits and library() is not None else "torch"
+
+
+def accelerate(part: Any) -> Any:
+    """``part``, a network or a bound method, with every MLP, Adam and SGD in it replaced by a native one."""
+    kernels = library()
+    assert kernels is not None
+    if isinstance(part, MLP):
+        covered = part.depth > 0 and part.dropout == 0 and part.num_classes == 2
+        return NativeMLP(part, kernels) if covered else part
+    if isinstance(part, Adam):
+        return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
+    if isinstance(part, SGD):
+        return NativeSGD(part, torch.cat([part.lr, part.momentum, part.weight_decay], dim=1), kernels)
+    if not dataclasses.is_dataclass(part):
+        return part
+    faster = copy.copy(part)  # no new check of values, which are tensors by now
+    for field in dataclasses.fields(part):
+        object.__setattr__(faster, field.name, accelerate(getattr(part, field.name)))
+    return faster
+
+
+def gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
+    """``out`` <- the ``rows`` of ``table`` (float32, cpu), fetched ahead: a data set is larger than the cache."""
+    kernels = library()
+    if kernels is None or not table.is_contiguous():  # the kernel reads row after row
+        torch.index_select(table, 0, rows, out=out)
+        return
+    kernels.gather(_pointer(table), _long(table.shape[1]), _pointer(rows), _long(len(rows)), _pointer(out))
+
+
+@dataclass(frozen=True)
+class NativeMLP:
+    """``MLP`` by the kernels; inputs that need a gradient, and second derivatives, by torch."""
+
+    mlp: MLP
+    kernels: ctypes.CDLL
+
+    @property
+    def widest(self) -> int:
+        """As of the ``MLP``."""
+        return self.mlp.widest
+
+    def init(self, generators: Sequence[Generator]) -> Theta:
+        """As ``MLP.init``."""
+        return self.mlp.init(generators)
+
+    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
+        """None: ``accelerate`` leaves drop-out to torch."""
+        return ()
+
+    def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """[R, B, D] -> [R, B]."""
+        parameters = [theta[name] for name in self._names()]
+        if x.requires_grad or not _covers(x, parameters):
+            return self.mlp.logits(theta, x, masks)
+        logits: Tensor = _Logits.apply(self, x, *parameters)
+        return logits
+
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """As ``MLP.hidden``; by the kernels where no gradient is asked for."""
+        parameters = [theta[name] for name in self._names()]
+        if torch.is_grad_enabled() or not _covers(x, parameters):
+            return self.mlp.hidden(theta, x, masks)
+        _, activations, *_ = self._forward(x, parameters)
+        return self.units(activations)[-1]
+
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
+        """As ``MLP.tangents``."""
+        parameters = [theta[name] for name in self._names()]
+        if not _covers(x, parameters):
+            return self.mlp.tangents(theta, x, masks)
+        logits, *kept = self._forward(x, parameters)
+        return logits, _Pullback(self, theta, x, kept)
+
+    def units(self, activations: list[Tensor]) -> list[Tensor]:
+        """Every hidden layer, without its padding."""
+        return [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
+
+    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
+        """The logits, and what a backward pass needs: the activations of each layer, [R, B, padded width], and the
+        entries of ``x`` that are not zero.
+        """
+        runs, rows, features = x.shape
+        activations = [x.new_empty(runs, rows, -(-w // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for w in self.mlp._widths()]
+        ends = x.new_empty(runs, rows, dtype=torch.int64)
+        most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
+        entries = ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
+        logits = x.new_empty(runs, rows)
+        self.kernels.mlp_logits(
+            self._shape(x),
+            _pointer(x),
+            _long(x.stride(0)),
+            *_stacked(p),
+            _pointers(activations),
+            *map(_pointer, entries),
+            _pointer(logits),
+        )
+        return logits, activations, *entries
+
+    def gradient(
+        self, x: Tensor, p: Sequence[Tensor], kept: Sequence[Any], g: Tensor, grads: Sequence[Tensor | None]
+    ) -> None:
+        """``grads`` <- the gradient at the parameters ``p``, for slopes ``g`` [R, B] at the logits; None is left out.
+
+        ``kept``: what ``_forward`` gave behind the logits.
+        """
+        activations, *entries = kept
+        g = g.contiguous()
+        self.kernels.mlp_gradient(
+            self._shape(x),
+            _long(x.stride(0)),
+            _pointer(g),
+            *_stacked(p),
+            _pointers(activations),
+            *map(_pointer, entries),
+            _pointers(grads),
+        )
+
+    def _shape(self, x: Tensor) -> Any:
+        runs, rows, features = x.shape
+        numbers = [runs, rows, self.mlp.depth, features, *self.mlp._widths()]
+        return (_long * len(numbers))(*numbers)
+
+    def _names(self) -> list[str]:
+        return [f"{layer}.{part}" for layer in (*self.mlp._hidden(), "classifier") for part in ("weight", "bias")]
+
+
+@dataclass(frozen=True)
+class _Pullback:
+    """Layers as ``MLP`` has them, and gradients by the kernels."""
+
+    native: NativeMLP
+    theta: Theta
+    x: Tensor
+    kept: Sequence[Any]
+
+    def layers(self, slope: Tensor) -> dict[str, Layer]:
+        """As ``MLP.pullback``."""
+        inputs = [self.x, *self.native.units(self.kept[0])]
+        return self.native.mlp.pullback(self.theta, inputs, ()).layers(slope)
+
+    def gradient(self, slope: Tensor) -> Theta:
+        """By the kernels."""
+        p = {name: self.theta[name] for name in self.native._names()}
+        grads = {name: torch.empty_like(q, memory_format=torch.contiguous_format) for name, q in p.items()}
+        self.native.gradient(self.x, list(p.values()), self.kept, slope, list(grads.values()))
+        return grads
+
+
+class _Logits(torch.autograd.Function):
+    """The logits and their gradient at the parameters, those that it is asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
+        logits, *kept = native._forward(x, p)
+        ctx.native, ctx.kept = native, kept
+        ctx.save_for_backward(x, *p)
+        return logits
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, *p = ctx.saved_tensors
+        needed = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():  # a gradient of the gradient is asked for
+            logits = ctx.native.mlp.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
+            wanted = [q for q, need in zip(p, needed, strict=True) if need]
+            slopes = iter(torch.autograd.grad(logits, wanted, g, create_graph=True))
+            return None, None, *(next(slopes) if need else None for need in needed)
+        grads = [
+            torch.empty_like(q, memory_format=torch.contiguous_format) if need else None
+            for q, need in zip(p, needed, strict=True)
+        ]
+        ctx.native.gradient(x, p, ctx.kept, g, grads)
+        return None, None, *grads
+
+
+@dataclass(frozen=True)
+class NativeAdam:
+    """``Adam`` of bound hyper-parameters, in one pass over the numbers of a run."""
+
+    adam: Adam
+    hyper: Tensor  # [R, 4] lr, b1, b2, eps
+    kernels: ctypes.CDLL
+
+    def init(self, theta: Theta) -> AdamState:
+        """As ``Adam.init``."""
+        return self.adam.init(theta)
+
+    def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
+        """One step."""
+        state = AdamState(*(v.contiguous() for v in state))
+        after = AdamState(*map(torch.empty_like, state))
+        return _updated(self.kernels.adam_step, theta, grads, (self.hyper, *state, *after)), after
+
+
+@dataclass(frozen=True)
+class NativeSGD:
+    """``SGD`` of bound hyper-parameters, in one pass over the numbers of a run."""
+
+    sgd: SGD
+    hyper: Tensor  # [R, 3] lr, momentum, weight_decay
+    kernels: ctypes.CDLL
+
+    def init(self, theta: Theta) -> SGDState:
+        """As ``SGD.init``."""
+        return self.sgd.init(theta)
+
+    def step(self, theta: Theta, grads: Theta, state: SGDState) -> tuple[Theta, SGDState]:
+        """One step."""
+        velocity = state.velocity.contiguous()
+        after = torch.empty_like(velocity)
+        new = _updated(self.kernels.sgd_step, theta, grads, (self.hyper, velocity, after))
+        return new, SGDState(after)
+
+
+def _updated(kernel: Any, theta: Theta, grads: Theta, numbers: Sequence[Tensor]) -> Theta:
+    """The parameters after a step by ``kernel``; ``numbers`` are its other arguments, in and out."""
+    old, g = list(theta.values()), [grads[name] for name in theta]
+    old, g = ([t if _readable(t) else t.contiguous() for t in tensors] for tensors in (old, g))
+    new = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in old]
+    runs, sizes = len(old[0]), (_long * len(old))(*(p[0].numel() for p in old))
+    kernel(_long(runs), _long(len(old)), sizes, *_stacked(old), *_stacked(g), _pointers(new), *map(_pointer, numbers))
+    return dict(zip(theta, new, strict=True))
+
+
+_long = ctypes.c_int64
+
+
+def _pointer(t: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(t.data_ptr())
+
+
+def _readable(t: Tensor) -> bool:
+    """Whether each run's numbers lie one behind the other."""
+    return t.is_contiguous() or t[0].is_contiguous()
+
+
+def _covers(x: Tensor, parameters: Sequence[Tensor]) -> bool:
+    return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *parameters)))
+
+
+def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
+    """Where tensors with a run axis are, and how far their runs are apart."""
+    return _pointers(tensors), (_long * len(tensors))(*(t.stride(0) for t in tensors))
+
+
+def _pointers(tensors: Sequence[Tensor | None]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*(None if t is None else t.data_ptr() for t in tensors))

@@ -1,0 +1,151 @@
+"""Optimizers as pure functions, with every hyper-parameter per run.
+
+The parameters of a run are handled as one row of a matrix [R, P], so a hyper-parameter [R, 1] broadcasts against it.
+"""
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.config.check import require
+from fairrun.method.api import PerRun, Theta
+from fairrun.method.steps import flatten, unflatten
+
+
+def subtract(theta: Theta, update: Tensor) -> Theta:
+    """``theta`` minus ``update`` [R, P], laid out as ``flatten`` does."""
+    new = torch._foreach_sub(list(theta.values()), list(unflatten(update, theta).values()))
+    return dict(zip(theta, new, strict=True))
+
+
+class SGDState(NamedTuple):
+    """The running sum of gradients, [R, P]."""
+
+    velocity: Tensor
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent with momentum: v <- momentum v + g + weight_decay theta;  theta <- theta - lr v.  As
+    torch.optim.SGD.
+    """
+
+    lr: PerRun  # step size, > 0
+    momentum: PerRun  # in [0, 1)
+    weight_decay: PerRun  # >= 0, added to the gradient (L2)
+    scale_free: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        _require_rate(self.lr)
+        require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
+
+    def init(self, theta: Theta) -> SGDState:
+        """No velocity."""
+        return SGDState(torch.zeros_like(flatten(theta)))
+
+    def step(self, theta: Theta, grads: Theta, state: SGDState) -> tuple[Theta, SGDState]:
+        """One step."""
+        g = flatten(grads) + self.weight_decay * flatten(theta)
+        v = self.momentum * state.velocity + g
+        return subtract(theta, self.lr * v), SGDState(v)
+
+
+class AdamState(NamedTuple):
+    """Running means of the gradient and its square [R, P], and the number of gradients that each is worth [R, 1]."""
+
+    m: Tensor
+    v: Tensor
+    n1: Tensor
+    n2: Tensor
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, ICLR 2015, Algorithm 1).  As torch.optim.Adam.
+
+    theta <- theta - lr m / (sqrt(v) + eps), where m and v are the bias-corrected running means of g and g^2.  The
+    corrected mean m_t / (1 - b1^t) is the mean whose t-th gradient has weight 1 / n_t, n_t = 1 + b1 n_{t-1}: no
+    separate correction is needed.
+    """
+
+    lr: PerRun  # step size, > 0
+    b1: PerRun  # decay of the mean of the gradient, in [0, 1)
+    b2: PerRun  # decay of the mean of its square, in [0, 1)
+    eps: PerRun  # > 0
+    scale_free: ClassVar[bool] = True  # but for eps
+
+    def __post_init__(self) -> None:
+        _require_rate(self.lr)
+        require(0 <= self.b1 < 1, "b1", self.b1, "in [0, 1)")
+        require(0 <= self.b2 < 1, "b2", self.b2, "in [0, 1)")
+        require(self.eps > 0, "eps", self.eps, "> 0")
+
+    def init(self, theta: Theta) -> AdamState:
+        """No gradient seen."""
+        zero = torch.zeros_like(flatten(theta))
+        return AdamState(zero, zero, zero[:, :1], zero[:, :1])
+
+    def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
+        """One step."""
+        g = flatten(grads)
+        n1, n2 = self.b1 * state.n1 + 1, self.b2 * state.n2 + 1
+        m = torch.lerp(state.m, g, n1.reciprocal())
+        v = torch.lerp(state.v, g.mul_(g), n2.reciprocal())
+        return subtract(theta, (self.lr * m).div_(v.sqrt().add_(self.eps))), AdamState(m, v, n1, n2)
+
+
+class AdagradState(NamedTuple):
+    """The sum of squared gradients, [R, P]."""
+
+    total: Tensor
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (Duchi et al., JMLR 2011): theta <- theta - lr g / (sqrt(sum g^2) + eps).  As torch.optim.Adagrad."""
+
+    lr: PerRun  # step size, > 0
+    initial_accumulator_value: PerRun  # start of the sum, >= 0
+    eps: PerRun  # >= 0
+
+    @property
+    def scale_free(self) -> bool:
+        """But for eps, where the sum starts at 0."""
+        return bool(self.initial_accumulator_value == 0)
+
+    def __post_init__(self) -> None:
+        _require_rate(self.lr)
+        start = self.initial_accumulator_value
+        require(start >= 0, "initial_accumulator_value", start, ">= 0")
+        require(self.eps >= 0, "eps", self.eps, ">= 0")
+        require(self.eps > 0 or start > 0, "eps", self.eps, "> 0 where initial_accumulator_value is 0")
+
+    def init(self, theta: Theta) -> AdagradState:
+        """Every sum at its start."""
+        return AdagradState(torch.zeros_like(flatten(theta)) + self.initial_accumulator_value)
+
+    def step(self, theta: Theta, grads: Theta, state: AdagradState) -> tuple[Theta, AdagradState]:
+        """One step."""
+        g = flatten(grads)
+        total = torch.addcmul(state.total, g, g)
+        return subtract(theta, (self.lr * g).div_(total.sqrt().add_(self.eps))), AdagradState(total)
+
+
+def with_rates(part: Any, factor: float) -> Any:
+    """``part``, a bound method or an optimizer, with every ``lr`` in it multiplied by ``factor``."""
+    if not dataclasses.is_dataclass(part):
+        return part
+    new = copy.copy(part)  # no new check of values, which are tensors by now
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        object.__setattr__(new, field.name, factor * value if field.name == "lr" else with_rates(value, factor))
+    return new
+
+
+def _require_rate(lr: PerRun) -> None:
+    require(lr > 0, "lr", lr, "> 0")

@@ -1,0 +1,87 @@
+"""Decisions by a threshold for each group (Hardt, Price and Srebro, NeurIPS 2016), of a run that is trained already.
+https://arxiv.org/abs/1610.02413
+
+fairlearn's ThresholdOptimizer finds, on the scores, labels and groups of the validation rows, the most accurate
+decisions under the constraint.  They may be at random between two thresholds of a group: a row then has a probability
+of the decision 1, and every rate is its expected value, with no draw.
+
+The same validation rows also choose fronts, and at parity they are by construction: where fronts of several methods are
+compared, they flatter these decisions.  A history, epoch by epoch, is of the decisions before.
+
+What that makes of the metrics: accuracy and rates are expected values.  The soft demographic parity difference is the
+hard one.  ROC AUC ranks rows by the probability of the decision 1, which takes few values.  Log loss and calibration
+error are about probabilities of the label, of which decisions say nothing: NaN.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairrun.data.table import Data, Table
+from fairrun.method.api import Theta
+from fairrun.models.network import Network
+from fairrun.training.fit import predict
+from fairrun.training.metrics import decided, evaluate
+
+CONSTRAINTS = ("demographic_parity", "equalized_odds")
+UNDEFINED = ("log_loss", "loss_variance", "worst_tenth_loss", "worst_group_log_loss", "expected_calibration_error")
+
+
+def postprocess(constraint: str, network: Network, theta: Theta, data: Data) -> dict[str, float]:
+    """Every metric of the post-processed decisions of one run on ``val/`` and ``test/`` rows.
+
+    ``theta`` are its parameters, without a run axis; ``data`` has their dtype.  Every group must have validation rows
+    of both labels.
+    """
+    theta = {name: p.unsqueeze(0) for name, p in theta.items()}
+    logits = {split: predict(network, theta, getattr(data, split))[0] for split in ("val", "test")}
+    rules = fit_rules(constraint, logits["val"], data.val)
+    metrics = {}
+    for split in ("val", "test"):
+        table = getattr(data, split)
+        values = evaluate(decided(probabilities(rules, logits[split], table.s)[None], table, len(data.groups)))
+        for name, value in values.items():
+            metrics[f"{split}/{name}"] = float("nan") if name.startswith(UNDEFINED) else float(value)
+    return metrics
+
+
+def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:
+    """By group, how ``scores`` [N] become decisions: fairlearn's interpolation of two thresholds."""
+    from fairlearn.postprocessing import ThresholdOptimizer  # slow to import, and of no use to other runs
+    from sklearn.base import BaseEstimator
+
+    class Scores(BaseEstimator):  # type: ignore[misc] # a model whose inputs are the scores
+        def fit(self, X: Any, y: Any) -> "Scores":
+            return self
+
+        def predict(self, X: Any) -> Any:
+            return X[:, 0]
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+    optimizer = ThresholdOptimizer(estimator=Scores(), constraints=constraint, prefit=True, predict_method="predict")
+    optimizer.fit(_numpy(scores)[:, None], _numpy(table.y), sensitive_features=_numpy(table.s))
+    return {int(group): rule for group, rule in optimizer.interpolated_thresholder_.interpolation_dict.items()}
+
+
+def probabilities(rules: dict[int, Any], scores: Tensor, s: Tensor) -> Tensor:
+    """The probability of the decision 1 of rows with ``scores`` [N] and groups ``s`` [N] -> [N] float64.
+
+    For equalized odds, with probability p_ignore the score is ignored: the decision is 1 at a constant rate.
+    """
+    p = torch.zeros(len(scores), dtype=torch.float64)
+    for group, rule in rules.items():
+        own = s == group
+        v = _numpy(scores[own])
+        chance = rule.p0 * rule.operation0(v) + rule.p1 * rule.operation1(v)
+        if "p_ignore" in rule:
+            chance = rule.p_ignore * rule.prediction_constant + (1 - rule.p_ignore) * chance
+        p[own] = torch.from_numpy(chance)
+    return p
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()

@@ -1,0 +1,146 @@
+"""Group shares from randomised responses: how small the smallest group is, where nobody has said which group is theirs.
+
+Each person reports the own group with probability tau and each of the other K - 1 groups with probability beta:
+
+    tau = e^epsilon / (e^epsilon + K - 1),  beta = 1 / (e^epsilon + K - 1)
+
+With two groups and epsilon = ln 3: 3/4 and 1/4, the two coins of Dwork and Roth (2014, section 3.2: on heads the truth,
+on tails a fair coin).  A share p_k makes the group's share of the reports q_k = beta + (tau - beta) p_k on average, so
+
+    p_k = (q_k - beta) / (tau - beta)
+
+estimates it without bias, and the estimates sum to 1; one may be below 0.
+
+Private: a report is (epsilon, 0)-locally differentially private, for any two groups make any report with probabilities
+whose ratio is at most e^epsilon = tau / beta.  What is computed from the reports alone (shares, bounds, alpha) costs no
+further privacy.
+
+Not private:
+- Features and labels: they are used as they are, and may tell the group better than the report does.
+- Answers beyond the first: each adds its epsilon.  Two attributes asked separately cost 2 epsilon; asked as one
+  attribute of all their combinations, epsilon.  One person asked anew for every seed costs epsilon a seed.
+- Whatever else reads the true groups, such as metrics by group.
+- The draw itself: who knows the seed can undo it.  ``respond`` plays people who answer by chance that is theirs alone.
+- Runs of several seeds: ``informed`` plays new answers for each, to show how far they move alpha.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fairrun.config.check import is_integer, is_number, require
+
+STREAM = 1000  # of a run's seed, for its reports; those of training (fairrun.training.fit) have smaller numbers
+
+
+def probabilities(num_groups: int, epsilon: float) -> tuple[float, float]:
+    """Of a report the probabilities tau, of the own group, and beta, of each other one; tau / beta = e^epsilon.
+
+    ``InputError`` unless there are at least two groups and ``epsilon`` is above 0 (by 1e-9, which rounding can tell).
+    """
+    require(is_integer(num_groups) and num_groups >= 2, "num_groups", num_groups, "an integer >= 2")
+    require(is_number(epsilon) and epsilon >= 1e-9, "epsilon", epsilon, "a number > 0 (from 1e-9 on)")
+    odds = math.exp(-epsilon)  # no overflow, however large epsilon
+    tau = 1 / (1 + (num_groups - 1) * odds)
+    return tau, odds * tau
+
+
+def respond(s: np.ndarray, num_groups: int, epsilon: float, rng: np.random.Generator) -> np.ndarray:
+    """One report for each value of ``s`` [N], integers in 0..K-1 -> [N], likewise."""
+    tau, _ = probabilities(num_groups, epsilon)
+    _check_groups("s", s, num_groups)
+    others = (s + rng.integers(1, num_groups, size=len(s))) % num_groups
+    return np.where(rng.random(len(s)) < tau, s, others)
+
+
+def shares(reports: np.ndarray, num_groups: int, epsilon: float) -> np.ndarray:
+    """Unbiased estimates of the groups' shares from ``reports`` [N] -> [K], with sum 1; some may be outside [0, 1]."""
+    tau, beta = probabilities(num_groups, epsilon)
+    _check_groups("reports", reports, num_groups)
+    q = np.bincount(reports, minlength=num_groups) / len(reports)
+    return (q - beta) / (tau - beta)
+
+
+def standard_errors(p: np.ndarray, num_rows: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """Standard errors of the estimates from ``num_rows`` reports, where the shares are ``p`` [K]: two, each [K].
+
+    The first for the rows at hand, whose true groups are fixed; the second for the population that they were drawn
+    from, row by row.  With q = beta + (tau - beta) p, their squares are
+
+        (p tau (1 - tau) + (1 - p) beta (1 - beta)) / (N (tau - beta)^2)
+        q (1 - q) / (N (tau - beta)^2)
+
+    and differ by p (1 - p) / N.  Two groups and epsilon = ln 3: 3 / (4 N) whatever p, and (3 / 4 + p (1 - p)) / N.
+    Estimates from ``shares`` may stand for ``p``, also those outside [0, 1].
+    """
+    tau, beta = probabilities(len(p), epsilon)
+    require(is_integer(num_rows) and num_rows >= 1, "num_rows", num_rows, "an integer >= 1")
+    q = np.clip(beta + (tau - beta) * p, 0, 1)  # beyond by rounding alone
+    given = tau * beta + q * (1 - tau - beta)  # the first numerator in terms of q: never negative
+    return np.sqrt(given / num_rows) / (tau - beta), np.sqrt(q * (1 - q) / num_rows) / (tau - beta)
+
+
+def radius(num_rows: int, num_groups: int, epsilon: float, delta: float) -> float:
+    """How far off any estimated share is at most, with probability at least 1 - ``delta``.
+
+    sqrt(ln(2 K / delta) / (2 N)) / (tau - beta): Hoeffding's inequality for each group, on both sides, and the union
+    bound over groups.  Two groups need no union, for their errors are opposite: ln(2 / delta).  It holds both for the
+    shares among the rows at hand and for those of the population that they were drawn from, row by row.
+    """
+    tau, beta = probabilities(num_groups, epsilon)
+    require(is_integer(num_rows) and num_rows >= 1, "num_rows", num_rows, "an integer >= 1")
+    require(is_number(delta) and 0 < delta < 1, "delta", delta, "in (0, 1)")
+    errors = 1 if num_groups == 2 else num_groups
+    return math.sqrt(math.log(2 * errors / delta) / (2 * num_rows)) / (tau - beta)
+
+
+def alpha(reports: np.ndarray, num_groups: int, epsilon: float) -> float:
+    """The smallest estimated share, clipped to [1/N, 1/K]: one row at least.
+
+    Before clipping it is on average at most the smallest true share: of several estimates the least errs downwards.
+    """
+    least = float(shares(reports, num_groups, epsilon).min())
+    return min(max(least, 1 / len(reports)), 1 / num_groups)
+
+
+def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: float) -> float:
+    """A bound in (0, 1/K) that the smallest true share is below with probability at most ``delta``.
+
+    The smallest estimate minus ``radius``.  ``InputError`` where that is not above 0, as such a bound says nothing.
+    """
+    least = float(shares(reports, num_groups, epsilon).min())
+    off = radius(len(reports), num_groups, epsilon, delta)
+    allowed = (
+        f"such that the bound is above 0; of {len(reports)} reports at epsilon = {epsilon:g} the smallest share is"
+        f" {least:.4f}, to within {off:.4f} (take a greater delta or epsilon, more rows, or the estimate itself)"
+    )
+    require(least > off, "delta", delta, allowed)
+    return least - off
+
+
+def informed(method: Any, rows: Sequence[int], seed: int) -> Any:
+    """``method``, given the ``alpha`` that reports say where its ``alpha_from`` is randomized_response; else as it is.
+
+    ``rows`` [K]: how many training rows each group has.  Each makes a report with the method's ``epsilon``, by chance
+    that depends on ``seed`` alone.  The ``alpha`` is the estimate where the method's ``delta`` is None, the bound that
+    ``delta`` gives otherwise.  How many reports there are of each group decides, so which row makes which is not drawn.
+    ``InputError`` as of ``respond`` and ``conservative``.
+    """
+    if getattr(method, "alpha_from", "given") == "given":
+        return method
+    s = np.repeat(np.arange(len(rows)), rows)
+    reports = respond(s, len(rows), method.epsilon, np.random.default_rng([seed, STREAM]))
+    if method.delta is None:
+        found = alpha(reports, len(rows), method.epsilon)
+    else:
+        found = conservative(reports, len(rows), method.epsilon, method.delta)
+    return dataclasses.replace(method, alpha=found, alpha_from="given")
+
+
+def _check_groups(key: str, values: np.ndarray, num_groups: int) -> None:
+    whole = values.ndim == 1 and values.dtype.kind in "iu" and len(values) > 0
+    fits = whole and values.min() >= 0 and values.max() < num_groups
+    require(fits, key, values, f"at least one integer, all in 0..{num_groups - 1}")

@@ -1,0 +1,170 @@
+"""Hydra launcher ``stacked``: a multirun's jobs, to ``fairrun.sweep.runner``.
+
+Hydra imports this file at every start, so what is heavy is imported where it is used.
+"""
+
+import contextlib
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hydra_plugins.fairrun_compose import Composed, Composer
+
+if TYPE_CHECKING:
+    from fairrun.sweep.executors import Executor
+    from fairrun.sweep.job import Job
+    from fairrun.sweep.runner import Outcome
+
+log = logging.getLogger(__name__)
+FAILURES_SHOWN = 10
+
+
+class StackedLauncher(Launcher):
+    """The keys are explained in conf/hydra/launcher/stacked.yaml."""
+
+    def __init__(
+        self, stack_size: Any, executor: Any, workers: Any, address: Any, cluster: Any, options: Mapping[str, Any]
+    ) -> None:
+        self.stack_size, self.executor, self.workers = stack_size, executor, workers
+        self.address, self.cluster, self.options = address, cluster, options
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before ``launch``."""
+        self.loader, self.config = hydra_context.config_loader, config
+        self.folders: set[Path] = set()  # of all jobs so far
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Train the jobs; one that fails does not keep the others from being trained."""
+        from fairrun.config.check import InputError
+        from fairrun.train import Refused
+
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        try:
+            return self._launch(job_overrides, initial_job_idx)
+        except (InputError, OmegaConfBaseException) as error:
+            raise Refused(str(error)) from None
+        except KeyboardInterrupt:
+            sys.exit("interrupted; the same command does what is left")
+
+    def _launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        folder = Path(self.config.hydra.sweep.dir)
+        composed = self._compose(job_overrides, first)
+        executor, stack_size = self._settings(folder)
+        started = _start(executor, composed)  # workers import torch while it is imported here
+        from fairrun.sweep.runner import Sweep
+        from fairrun.sweep.single_task import complete
+
+        jobs = [_job(path, c) for path, c in composed.items()]
+        sweep = Sweep(folder, folder.name, executor, stack_size)
+        added, known = complete(jobs, sweep.known(jobs), sweep, folder.absolute(), self.folders)
+        jobs += added
+        self.folders |= {job.folder for job in added}
+        with contextlib.suppress(BrokenExecutor):  # a worker that died already is missed when it has work
+            deque(started, maxlen=0)
+        done = {path for path, outcome in known.items() if outcome.status == "finished"}
+        log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
+        for path, job in composed.items():
+            if path not in done:
+                job.save()
+        outcomes: dict[Path, Outcome] = {}
+        for path, outcome in sweep.run(jobs, known):  # those that are refused come first
+            outcomes[path] = outcome
+            self._log(path, outcome)
+        _summarise({job.folder: outcomes[job.folder] for job in jobs})
+        return [_return(list(o), path, outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
+
+    def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> dict[Path, Composed]:
+        """The jobs by folder.  Raises ``InputError`` where two share one."""
+        from fairrun.config.check import InputError
+
+        jobs: dict[Path, Composed] = {}
+        for composed in Composer(self.loader, self.config).all(job_overrides, first):
+            if composed.folder in self.folders:
+                raise InputError(f"hydra.sweep.subdir must differ between jobs, got {str(composed.folder)!r} twice")
+            self.folders.add(composed.folder)
+            jobs[composed.folder] = composed
+        return jobs
+
+    def _settings(self, folder: Path) -> tuple["Executor", int | None]:
+        """The executor and the stack size.  Raises ``InputError``."""
+        from fairrun.config.check import is_integer, require
+        from fairrun.sweep.executors import make
+
+        chdir = self.config.hydra.job.chdir
+        require(not chdir, "hydra.job.chdir", chdir, "false with hydra/launcher=stacked, whose runs share a process")
+        size = self.stack_size
+        allowed = "auto or an integer >= 1"
+        require(size == "auto" or (is_integer(size) and size >= 1), "hydra.launcher.stack_size", size, allowed)
+        executor = make(
+            self.executor,
+            self.workers,
+            num_threads=self.config.num_threads,
+            address=self.address,
+            cluster=self.cluster,
+            options=self.options,
+            folder=(folder / "slurm").absolute(),
+        )
+        return executor, None if size == "auto" else size
+
+    def _log(self, folder: Path, outcome: "Outcome") -> None:
+        """What Hydra's own launchers leave in the job's log: nothing, or why it failed."""
+        if outcome.status == "finished":
+            return
+        log.error("%s %s: %s", folder, outcome.status, str(outcome.failure).splitlines()[-1])
+        when = time.strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            with (folder / f"{self.config.hydra.job.name}.log").open("a", encoding="utf-8") as file:
+                file.write(f"[{when}][fairrun.train][ERROR] - {outcome.failure}\n")
+        except OSError as error:
+            log.error("the log in %s cannot be written: %s", folder, error)
+
+
+def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:
+    """Start local workers, unless all seems done."""
+    from fairrun.results.records import RECORD
+    from fairrun.sweep.executors import Loky
+
+    done = all((path / RECORD).exists() for path in composed)
+    return executor.start("fairrun.sweep.runner") if isinstance(executor, Loky) and not done else ()
+
+
+def _job(folder: Path, composed: Composed) -> "Job":
+    from fairrun.sweep.job import GROUPS, Job
+
+    choices = composed.hydra["runtime"]["choices"]
+    return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder)
+
+
+def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
+    """Failures first."""
+    failed = {path: outcome for path, outcome in outcomes.items() if outcome.status != "finished"}
+    for path, outcome in list(failed.items())[:FAILURES_SHOWN]:
+        log.error("%s %s: %s", path, outcome.status, str(outcome.failure).splitlines()[-1])
+    if len(failed) > FAILURES_SHOWN:
+        log.error("and %d more; each has its reason in its own log", len(failed) - FAILURES_SHOWN)
+    trained = sum(o.trained and o.status == "finished" for o in outcomes.values())
+    log.info("%d runs finished, %d failed; %d trained now", len(outcomes) - len(failed), len(failed), trained)
+
+
+def _return(overrides: list[str], folder: Path, outcome: "Outcome") -> JobReturn:
+    """For the sweeper: the validation score, or an error that is shown without a traceback; and the folder."""
+    from fairrun.train import Refused
+
+    where = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder)}}})
+    if outcome.status == "finished" and outcome.record is not None:
+        score = outcome.record["score"]
+        return JobReturn(overrides=overrides, hydra_cfg=where, status=JobStatus.COMPLETED, _return_value=score)
+    error = Refused(str(outcome.failure).splitlines()[-1])
+    return JobReturn(overrides=overrides, hydra_cfg=where, status=JobStatus.FAILED, _return_value=error)

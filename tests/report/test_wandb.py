@@ -1,0 +1,312 @@
+"""W&B against the real package, offline; what was written is read back."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import wandb
+from wandb.proto import wandb_internal_pb2
+
+from fairrun.config.check import InputError
+from fairrun.report.wandb import MARK, NoTracker, Wandb, main
+from fairrun.results import records as results
+from tests.helpers.records import record
+
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accuracy": [0.5, 0.75]})
+OFFLINE = Wandb(project="fairness", entity=None, mode="offline")
+DPD = "demographic_parity_difference"
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path_factory, monkeypatch):
+    """A home without settings and keys of W&B."""
+    home = tmp_path_factory.mktemp("home")
+    for name, value in (("HOME", home), ("NETRC", home / "netrc"), ("WANDB_API_KEY", "")):
+        monkeypatch.setenv(name, str(value))
+
+
+def write(folder, tracker=None, accuracy=0.75, unfairness=0.1, dataset="adult", **changes):
+    """A run's files.  Its metrics are the same on validation and test rows.  Returns the record."""
+    changes = {"seed": 3, "epoch": 2} | changes
+    written = record(**changes)
+    written["choices"]["dataset"] = dataset
+    written["config"] |= {"seed": changes["seed"], "metric": {"name": DPD, "greater_is_better": False}}
+    written["config"]["tracker"] = tracker or {"_target_": "fairrun.report.wandb.NoTracker"}
+    written["metrics"] |= {f"{split}/{DPD}": unfairness for split in ("val", "test")}
+    written["metrics"] |= {f"{split}/accuracy": accuracy for split in ("val", "test")}
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write(folder, written, HISTORY)
+    return written
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Two seeds."""
+    folder = tmp_path / "a-sweep"
+    for seed in (0, 1):
+        write(folder / str(seed), seed=seed)
+    return folder
+
+
+def read_back(folder):
+    """The records of the one offline run below ``folder``, once W&B's own process has written the last of them."""
+    (path,) = folder.rglob("run-*.wandb")
+    deadline = time.monotonic() + 30
+    while not any(record.WhichOneof("record_type") == "exit" for record in parse(path)):
+        assert time.monotonic() < deadline, "W&B did not finish its file"
+        time.sleep(0.05)
+    return parse(path)
+
+
+def parse(path):
+    """Protobuf records in blocks of 32 KiB, each of chunks (checksum, length, type)."""
+    content, position, records, pending = path.read_bytes(), 7, [], b""
+    while position + 7 <= len(content):
+        if 32768 - position % 32768 < 7:
+            position += 32768 - position % 32768
+        length, kind = int.from_bytes(content[position + 4 : position + 6], "little"), content[position + 6]
+        pending += content[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # whole, or the last of several
+            records.append(wandb_internal_pb2.Record.FromString(pending))
+            pending = b""
+    return records
+
+
+def values(items):
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+def described(folder):
+    (run,) = [r.run for r in read_back(folder) if r.WhichOneof("record_type") == "run"]
+    return run
+
+
+def summary(folder):
+    updates = [r.summary.update for r in read_back(folder) if r.WhichOneof("record_type") == "summary"]
+    return {key: value for update in updates for key, value in values(update).items()}
+
+
+def tables(folder):
+    contents = {path.name.split("_0_")[0]: json.loads(path.read_text()) for path in folder.rglob("*.table.json")}
+    return {name: pd.DataFrame(content["data"], columns=content["columns"]) for name, content in contents.items()}
+
+
+def history(folder):
+    return [values(r.history.item) for r in read_back(folder) if r.WhichOneof("record_type") == "history"]
+
+
+def test_a_run_is_one_offline_run_with_group_tags_and_nested_config(sweep):
+    OFFLINE.finish(sweep, "a-sweep")
+    run = described(sweep / "1")
+    assert run.project == "fairness"
+    assert run.run_group == "a-sweep"
+    assert set(run.tags) == {"erm", "adult", "mlp"}
+    assert run.display_name == "erm adult seed=1"
+    config = values(run.config.update)
+    assert config["method"] == {"lam": 0.5, "optimizer": {"lr": 0.1}}
+    assert config["seed"] == 1
+
+
+def test_the_history_is_logged_by_epoch(tmp_path):
+    OFFLINE.log(tmp_path, None, write(tmp_path), HISTORY)
+    rows = history(tmp_path)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["train/loss"] for row in rows] == [0.5, 0.25]
+    assert [row["_step"] for row in rows] == [1, 2]
+
+
+def test_the_summary_is_the_chosen_epochs(tmp_path):
+    OFFLINE.log(tmp_path, None, write(tmp_path), HISTORY)
+    logged = summary(tmp_path)
+    assert logged["test/accuracy"] == 0.75
+    assert logged["status"] == "finished"
+
+
+def test_a_single_run_is_logged_at_once_and_without_a_group(tmp_path):
+    OFFLINE.log(tmp_path, None, write(tmp_path), HISTORY)
+    assert described(tmp_path).run_group == ""
+
+
+def test_a_run_of_a_sweep_waits_for_the_end_of_the_sweep(sweep):
+    OFFLINE.log(sweep / "0", "a-sweep", write(sweep / "0"), HISTORY)
+    assert not list(sweep.rglob("wandb*"))
+    OFFLINE.finish(sweep, "a-sweep")
+    assert [described(sweep / seed).display_name[-1] for seed in "01"] == ["3", "1"]
+    assert wandb.run is None
+
+
+def test_a_failed_run_has_failed_at_wandb_too(tmp_path):
+    OFFLINE.log(tmp_path, None, write(tmp_path, status="failed"), HISTORY)
+    (last,) = [r.exit for r in read_back(tmp_path) if r.WhichOneof("record_type") == "exit"]
+    assert last.exit_code == 1
+    assert summary(tmp_path)["status"] == "failed"
+
+
+def test_no_run_is_logged_twice(sweep, capsys):
+    OFFLINE.finish(sweep, "a-sweep")
+    before = {path: path.stat().st_mtime_ns for path in sweep.glob("[01]/wandb/*/*.wandb") if read_back(path.parent)}
+    write(sweep / "2", seed=2)
+    OFFLINE.finish(sweep, "a-sweep")
+    assert {path: path.stat().st_mtime_ns for path in sweep.glob("[01]/wandb/*/*.wandb")} == before
+    assert described(sweep / "2").display_name == "erm adult seed=2"
+    said = ["W&B, offline: 2 runs logged, 0 already were", "W&B, offline: 1 runs logged, 2 already were"]
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_a_run_trained_anew_overwrites_itself(sweep):
+    OFFLINE.finish(sweep, "a-sweep")
+    first = described(sweep / "0").run_id
+    write(sweep / "0", seed=0, accuracy=0.5)
+    OFFLINE.finish(sweep, "a-sweep")
+    assert described(sweep / "0").run_id == first
+    assert summary(sweep / "0")["test/accuracy"] == 0.5
+
+
+def test_a_run_whose_logging_was_cut_short_is_logged_again_under_its_id(sweep):
+    OFFLINE.finish(sweep, "a-sweep")
+    mark = json.loads((sweep / "0" / MARK).read_text())
+    (sweep / "0" / MARK).write_text(json.dumps(mark | {"mode": None}))
+    (sweep / "0" / "wandb" / "offline-run-before").mkdir()
+    (sweep / "0" / "wandb" / "offline-run-before" / "run-before.wandb").write_bytes(b"half")
+    OFFLINE.finish(sweep, "a-sweep")
+    assert described(sweep / "0").run_id == mark["id"]
+    assert json.loads((sweep / "0" / MARK).read_text()) == mark
+
+
+def test_ids_differ_between_runs_and_hold_no_character_that_wandb_refuses(sweep):
+    OFFLINE.finish(sweep, "a-sweep")
+    ids = {described(folder).run_id for folder in sweep.iterdir()}
+    assert len(ids) == 3
+    assert all(name.isalnum() for name in ids)
+
+
+def test_the_summary_run_shows_the_front(tmp_path):
+    """Test means (accuracy, difference) (0.75, 0.1) and (0.6, 0): over the majority's 0.5 they dominate
+    0.25 * 0.9 + 0.1 * 0.1.  (0.6, 0.2) is off the front.
+    """
+    for k, (lam, accuracy, unfairness) in enumerate([(0, 0.75, 0.1), (1, 0.6, 0.0), (2, 0.6, 0.2)]):
+        config = {"seed": 0, "method": {"lam": lam}}
+        write(tmp_path / str(k), accuracy=accuracy, unfairness=unfairness, config=config)
+    OFFLINE.finish(tmp_path, "a-sweep")
+    folder = tmp_path / f"summary_adult_{DPD}"
+    run = described(folder)
+    assert (run.run_group, run.job_type, run.project) == ("a-sweep", "summary", "fairness")
+    assert values(run.config.update).items() >= {"dataset": "adult", "metric": DPD}.items()
+    assert summary(folder)["hypervolume"] == pytest.approx(0.235)
+    settings, points = tables(folder)["settings"], tables(folder)["front_table"]
+    assert settings[["method.lam", "front"]].to_numpy().tolist() == [[0, True], [1, True], [2, False]]
+    assert points[[DPD, "accuracy"]].to_numpy().tolist() == [[0.1, 0.75], [0.0, 0.6], [0.2, 0.6]]
+    configs = [r.config.update for r in read_back(folder) if r.WhichOneof("record_type") == "config"]
+    (chart,) = [values(update)["_wandb.visualize.front"] for update in configs]
+    assert chart["panel_config"]["panelDefId"] == "wandb/scatter/v0"
+    assert chart["panel_config"]["fieldSettings"] == {"x": DPD, "y": "accuracy"}
+
+
+def test_each_data_set_has_a_summary_run_of_its_finished_runs(tmp_path):
+    for k, (dataset, status) in enumerate([("adult", "finished"), ("german", "finished"), ("compas", "failed")]):
+        write(tmp_path / str(k), dataset=dataset, status=status)
+    write(tmp_path / "3", dataset="german", status="failed")
+    OFFLINE.finish(tmp_path, "a-sweep")
+    folders = sorted(tmp_path.glob("summary_*"))
+    assert [folder.name for folder in folders] == [f"summary_adult_{DPD}", f"summary_german_{DPD}"]
+    assert [summary(folder)["runs"] for folder in folders] == [1, 1]
+
+
+def test_a_metric_may_be_better_where_it_is_greater(tmp_path):
+    """(accuracy, worst-group accuracy) (0.75, 0.75) dominates (0.7, 0.7), and over the majority's 0.5 0.25 * 0.75."""
+    metric = {"name": "worst_group_accuracy", "greater_is_better": True}
+    for k, score in enumerate([0.75, 0.7]):
+        scores = {f"{split}/{name}": score for split in ("val", "test") for name in ("accuracy", metric["name"])}
+        config = {"seed": 0, "method": {"lam": k}, "metric": metric}
+        (tmp_path / str(k)).mkdir()
+        results.write(tmp_path / str(k), record(config=config, metrics=scores, seed=0, epoch=2), HISTORY)
+    OFFLINE.finish(tmp_path, "a-sweep")
+    folder = tmp_path / "summary_adult_worst_group_accuracy"
+    assert summary(folder)["hypervolume"] == pytest.approx(0.1875)
+    assert tables(folder)["settings"]["front"].tolist() == [True, False]
+
+
+def test_a_summary_run_made_again_overwrites_itself(sweep):
+    OFFLINE.finish(sweep, "a-sweep")
+    first = described(sweep / f"summary_adult_{DPD}").run_id
+    write(sweep / "2", seed=2)
+    OFFLINE.finish(sweep, "a-sweep")
+    assert described(sweep / f"summary_adult_{DPD}").run_id == first
+    assert summary(sweep / f"summary_adult_{DPD}")["runs"] == 3
+
+
+def test_sync_pushes_a_sweep_that_was_run_without_wandb(sweep, capsys):
+    main(["sync", str(sweep), "--mode", "offline"])
+    assert described(sweep / "0").project == "fairrun"
+    assert described(sweep / "0").run_group == "a-sweep"
+    assert described(sweep / f"summary_adult_{DPD}").job_type == "summary"
+    main(["sync", str(sweep), "--mode", "offline"])
+    said = ["W&B, offline: 2 runs logged, 0 already were", "W&B, offline: 0 runs logged, 2 already were"]
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_sync_goes_where_the_runs_were_configured_to_go_unless_told(tmp_path):
+    stored = {"_target_": "fairrun.report.wandb.Wandb", "project": "stored", "entity": "us", "mode": "offline"}
+    for name in ("as-stored", "as-told"):
+        write(tmp_path / name / "0")
+        write(tmp_path / name / "1", tracker=stored)
+    main(["sync", str(tmp_path / "as-stored"), "--mode", "offline"])
+    main(["sync", str(tmp_path / "as-told"), "--mode", "offline", "--project", "told", "--entity", "them"])
+    runs = [described(tmp_path / name / "0") for name in ("as-stored", "as-told")]
+    assert [(run.project, run.entity) for run in runs] == [("stored", "us"), ("told", "them")]
+
+
+def test_sync_pushes_a_single_run_without_group_and_summary(tmp_path):
+    write(tmp_path)
+    main(["sync", str(tmp_path), "--mode", "offline"])
+    assert described(tmp_path).run_group == ""
+
+
+def test_sync_without_a_key_is_refused_and_changes_nothing(sweep):
+    before = sorted(sweep.rglob("*"))
+    with pytest.raises(SystemExit, match=r"needs a W&B key: run `wandb login`"):
+        main(["sync", str(sweep)])
+    assert sorted(sweep.rglob("*")) == before
+
+
+def test_sync_of_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"the folder must hold results of runs \(record.json\), got"):
+        main(["sync", str(tmp_path / "nowhere"), "--mode", "offline"])
+
+
+def test_online_without_a_key_is_refused():
+    with pytest.raises(InputError, match=r"tracker\.mode=online needs a W&B key"):
+        Wandb(project="fairness", entity=None, mode="online").check()
+
+
+def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
+    """Nobody answers at the address.  A run with offline files is not online yet: it is the first to be refused."""
+    OFFLINE.finish(sweep, "a-sweep")
+    first = described(sweep / "0").run_id
+    nowhere = {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "1"}
+    command = [sys.executable, "-m", "fairrun.report.wandb", "sync", str(sweep)]
+    done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert f"W&B did not take {sweep / '0'}; its files are complete, sync them later" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((sweep / "0" / MARK).read_text())["id"] == first
+    assert json.loads((sweep / "0" / MARK).read_text())["mode"] is None
+    assert json.loads((sweep / "1" / MARK).read_text())["mode"] == "offline"
+
+
+def test_files_only_is_always_possible(tmp_path):
+    tracker = NoTracker()
+    tracker.check()
+    tracker.log(tmp_path, None, record(), HISTORY)
+    tracker.finish(tmp_path, "a-sweep")
+    assert not list(tmp_path.iterdir())
+
+
+def test_wandb_is_imported_only_where_it_is_used():
+    code = "import sys, fairrun.report.wandb; sys.exit('wandb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

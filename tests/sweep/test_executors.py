@@ -1,0 +1,165 @@
+"""Tasks in this process and in others, with workers that really die."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairrun.config.check import InputError
+from fairrun.sweep.executors import PACKAGES, Dask, Inline, Loky, Lost, Ray, Slurm, completed, make
+
+SETTINGS = {"num_threads": 1, "address": None, "cluster": "slurm", "options": {}, "folder": Path("unused")}
+
+
+def square(number):
+    return number * number
+
+
+def process(_):
+    return os.getpid()
+
+
+def threads(_):
+    return os.environ["OMP_NUM_THREADS"]
+
+
+def die_until(task):
+    """Kills its own process for the first ``deaths`` times; the file counts them."""
+    path, deaths, seconds = task
+    path.write_text(path.read_text() + "x" if path.exists() else "x")
+    time.sleep(seconds)
+    if len(path.read_text()) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return len(path.read_text())
+
+
+def run(executor, tasks):
+    """The results of ``die_until`` tasks by name."""
+    return dict(completed(executor, die_until, tasks, lambda name: tasks[name][0].exists()))
+
+
+def test_inline_keeps_order_and_process():
+    assert list(Inline().map(square, {"a": 3, "b": 2})) == [("a", 9), ("b", 4)]
+    assert dict(Inline().map(process, {"a": None})) == {"a": os.getpid()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_loky_works_in_other_processes_with_threads_that_fit(workers):
+    executor = Loky(workers, num_threads=1)
+    assert dict(executor.map(square, {str(k): k for k in range(5)})) == {str(k): k * k for k in range(5)}
+    assert os.getpid() not in dict(executor.map(process, {"a": None, "b": None})).values()
+    assert dict(executor.map(threads, {"a": None})) == {"a": "1"}
+
+
+def test_a_worker_that_dies_once_loses_nothing(tmp_path):
+    tasks = {name: (tmp_path / name, deaths, 0.2) for name, deaths in (("a", 0), ("b", 1), ("c", 0))}
+    results = run(Loky(2, 1), tasks)
+    assert results["b"] == 2
+    assert all(isinstance(result, int) for result in results.values())
+
+
+def test_a_task_that_always_kills_its_worker_is_lost_alone(tmp_path):
+    tasks = {name: (tmp_path / name, deaths, 0.2) for name, deaths in (("a", 0), ("b", 99), ("c", 0), ("d", 0))}
+    results = run(Loky(2, 1), tasks)
+    assert isinstance(results["b"], Lost)
+    assert "lost twice" in results["b"].reason
+    assert len((tmp_path / "b").read_text()) == 2
+    assert {name: type(result) for name, result in results.items() if name != "b"} == dict.fromkeys("acd", int)
+
+
+def test_no_task_is_no_result():
+    assert list(completed(Loky(2, 1), square, {}, lambda name: False)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"executor": "threads"},
+            "hydra.launcher.executor must be one of inline, loky, ray, dask, slurm, got 'threads'",
+        ),
+        ({"workers": 0}, "hydra.launcher.workers must be auto or an integer >= 1, got 0"),
+        ({"workers": "many"}, "hydra.launcher.workers must be auto or an integer >= 1, got 'many'"),
+        ({"executor": "dask"}, "hydra.launcher.address must be the address of a Dask scheduler, got None"),
+        ({"executor": "dask", "address": 8786}, "hydra.launcher.address must be null or an address, got 8786"),
+        ({"executor": "slurm", "cluster": "pbs"}, "hydra.launcher.cluster must be one of slurm, local, got 'pbs'"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(values, said, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # whatever is installed here
+    with pytest.raises(InputError) as caught:
+        make(**{"executor": "loky", "workers": "auto"} | SETTINGS | values)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("executor", [name for name, package in PACKAGES.items() if package])
+def test_a_package_that_is_not_installed_is_named_with_what_installs_it(executor, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=rf"needs the package {PACKAGES[executor]}: pip install 'fairrun\[{executor}\]'"
+    ):
+        make(executor, "auto", **SETTINGS)
+
+
+def test_workers_are_the_cores_shared_out_to_threads():
+    cores = len(os.sched_getaffinity(0))
+    assert make("loky", "auto", **SETTINGS).workers <= cores
+    assert make("loky", "auto", **SETTINGS | {"num_threads": 10 * cores}).workers == 1
+
+
+def test_slurm_jobs_come_back_and_a_dead_one_is_tried_again(tmp_path):
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    executor = Slurm(2, "local", {"timeout_min": 5}, tmp_path / "slurm")
+    results = run(executor, {name: (tmp_path / name, deaths, 0) for name, deaths in (("a", 0), ("b", 1))})
+    assert results == {"a": 1, "b": 2}
+
+
+def test_a_dask_cluster_does_the_work():
+    distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        results = dict(Dask(1, cluster.scheduler_address).map(square, {"a": 3, "b": 2}))
+    assert results == {"a": 9, "b": 4}
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_does_the_work_and_a_dead_worker_loses_nothing(tmp_path):
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    executor = Ray(2, 1, address=None)
+    assert dict(executor.map(square, {"a": 3, "b": 2})) == {"a": 9, "b": 4}
+    assert run(executor, {"a": (tmp_path / "a", 0, 0), "b": (tmp_path / "b", 1, 0)}) == {"a": 1, "b": 2}
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    code = (
+        "import os, sys\nfrom tests.sweep.test_executors import process\nfrom fairrun.sweep.executors import Loky\n"
+        "print(*dict(Loky(2, 1).map(process, dict(a=0, b=0))).values(), flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    for worker in done.stdout.split():
+        while Path(f"/proc/{worker}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+class Unreachable:
+    """A cluster that is not there."""
+
+    workers, calls = 1, 0
+
+    def map(self, function, tasks):
+        self.calls += 1
+        raise ConnectionError("nobody at tcp://nowhere\nand more")
+
+
+def test_an_executor_that_cannot_work_is_an_error_and_not_lost_tasks():
+    executor = Unreachable()
+    with pytest.raises(InputError, match=r"hydra\.launcher must be one that works on this machine: nobody"):
+        list(completed(executor, square, {"a": 1, "b": 2}, lambda name: False))
+    assert executor.calls == 2

@@ -1,0 +1,326 @@
+"""Jobs to stacks, stacks to records; in this process and on small tables."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fairrun.config.check import InputError
+from fairrun.results import records as results
+from fairrun.sweep.executors import Loky
+from fairrun.sweep.job import Job, collapse, load, record
+from fairrun.sweep.plan import MOST_RUNS, plan
+from fairrun.sweep.runner import Sweep
+from fairrun.sweep.validate import network
+from fairrun.training.fit import Run
+from tests.helpers.command import DESCRIPTION
+from tests.helpers.jobs import job, jobs_of, planned, train
+
+CRASH = "raise RuntimeError('out of luck')"
+PLUGIN = """
+from dataclasses import dataclass
+from fairrun.methods.erm import ERM
+
+@dataclass(frozen=True)
+class Unlucky(ERM):
+    note: str = ""
+
+    def update(self, model, state, batch):
+        {body}
+"""
+
+
+@pytest.fixture
+def csv(csv, tmp_path):
+    """Overrides that describe the small table that all tests share."""
+    return [override.replace("table.csv", f"{tmp_path}/table.csv") for override in DESCRIPTION]
+
+
+BASE = ["method=penalty", "dataset=german"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "seed=1",
+        "method.lam=7",
+        "method.optimizer.lr=0.5",
+        "tracker.mode=online",
+        "resume=false",
+        "checkpoint_minutes=9",
+    ],
+)
+def test_jobs_that_differ_in_seed_or_float_fields_share_a_stack(other):
+    base = [*BASE, "tracker=wandb"]
+    assert len(planned([job("a", *base), job("b", *base, other)], None, 1)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "method.fairness_loss=mmd",
+        "optimizer@method.optimizer=sgd",
+        "batch_size=32",
+        "epochs=3",
+        "model.width=32",
+        "dataset.split.seed=1",
+        "metric=equal_opportunity_difference",
+        "selection=best",
+        "dtype=float64",
+    ],
+)
+def test_jobs_that_differ_in_anything_else_do_not(other):
+    assert len(planned([job("a", *BASE), job("b", *BASE, other)], None, 1)) == 2
+
+
+@pytest.fixture(scope="module")
+def german():
+    """Jobs of many seeds and other top-level keys, from one composition."""
+    base = job("base", "dataset=german")
+    return lambda count, **keys: [
+        Job(base.config | keys | {"seed": seed}, base.choices, Path(f"{keys}-{seed}")) for seed in range(count)
+    ]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), workers=st.integers(1, 5), size=st.integers(0, 9))
+def test_a_plan_holds_every_job_once_in_stacks_that_keep_the_size(german, sizes, workers, size):
+    jobs = [one for k, count in enumerate(sizes) for one in german(count, epochs=k + 1)]
+    stacks = planned(jobs, size or None, workers)
+    assert sorted(str(job.folder) for stack in stacks for job in stack) == sorted(str(job.folder) for job in jobs)
+    assert all(len({job.config["epochs"] for job in stack}) == 1 for stack in stacks)
+    assert all(1 <= len(stack) <= (size or MOST_RUNS["cpu"]) for stack in stacks)
+    assert [len(stack) for stack in stacks] == sorted(map(len, stacks), reverse=True)
+
+
+def test_the_size_is_what_the_cache_holds_and_work_for_every_worker(german):
+    """2^20 bytes / (4 bytes x 256 rows x 64 units) = 16 runs; 128 jobs for 16 workers are 8 each."""
+    assert [len(stack) for stack in planned(german(64, batch_size=256), None, 1)] == [16, 16, 16, 16]
+    assert [len(stack) for stack in planned(german(64), None, 1)] == [32, 32]
+    assert {len(stack) for stack in planned(german(128), None, 16)} == {8}
+    assert [len(stack) for stack in planned(german(3), None, 8)] == [2, 1]  # a run alone costs almost what two cost
+    assert {len(stack) for stack in planned(german(16, batch_size=1024), None, 1)} == {4}
+
+
+def test_a_network_may_say_how_many_runs_are_worth_a_stack():
+    """2^20 bytes / (4 bytes x 1024 rows x 64 units) = 4 runs, of which a step is all overhead."""
+    jobs = [job(f"heads{k}", "model=shared_bottom", "batch_size=1024", f"seed={k}") for k in range(64)]
+    assert {len(stack) for stack in plan(jobs, None, 2, lambda config: network(config, 1, 2))} == {16}
+
+
+def test_the_size_follows_the_activations_of_a_network_for_images():
+    """2^20 bytes / (4 bytes x 64 rows x 16 channels x 8 x 8) = 4 runs; of 28 x 28, two are too many already."""
+    jobs = [job(f"cnn{k}", "model=cnn", "dataset=coloured_digits", f"seed={k}") for k in range(8)]
+    for size, runs in ((8, 4), (28, 2)):
+        assert {
+            len(stack) for stack in plan(jobs, None, 1, lambda config, size=size: network(config, 3 * size**2))
+        } == {runs}
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused_before_training(tmp_path):
+    jobs = [job(tmp_path / "a", "model=cnn", "dataset=coloured_digits", "model.channels=1")]
+    (outcome,) = Sweep(tmp_path).known(jobs).values()
+    assert outcome.status == "refused"
+    assert outcome.failure.startswith("model.channels must be such that the data's 192 features are channels x size")
+
+
+def test_every_job_gets_the_record_that_it_gets_alone(tmp_path, csv):
+    commands = [[*csv, "method=penalty", f"seed={seed}", f"method.lam={lam}"] for seed in (0, 1) for lam in (0, 2)]
+    commands += [[*csv, "method=group_dro", "seed=5"]]
+    together = jobs_of(tmp_path / "together", *commands)
+    outcomes = train(tmp_path, together)
+    assert {outcome.status for outcome in outcomes.values()} == {"finished"}
+    for one in together:
+        alone = Job(one.config, one.choices, tmp_path / "alone" / one.folder.name)
+        train(tmp_path, [alone])
+        first, second = results.read(one.folder), results.read(alone.folder)
+        for key in first.keys() - {"written", "wall_time_s", "side_by_side"}:
+            assert first[key] == second[key], key
+        assert (one.folder / results.HISTORY).read_bytes() == (alone.folder / results.HISTORY).read_bytes()
+
+
+def test_a_finished_run_is_known_and_not_trained_again(tmp_path, csv):
+    jobs = jobs_of(tmp_path, csv, [*csv, "seed=1"])
+    first = train(tmp_path, jobs)
+    written = [(job.folder / results.RECORD).stat().st_mtime_ns for job in jobs]
+    again = train(tmp_path, jobs)
+    assert [(job.folder / results.RECORD).stat().st_mtime_ns for job in jobs] == written
+    assert all(first[job.folder].trained and not again[job.folder].trained for job in jobs)
+    assert all(first[job.folder].record == again[job.folder].record for job in jobs)
+
+
+@pytest.mark.parametrize("other", ["tracker=wandb", "checkpoint_minutes=9", "method.optimizer.lr=0.001"])
+def test_what_changes_nothing_in_the_results_does_not_make_another_run(tmp_path, csv, other):
+    train(tmp_path, jobs_of(tmp_path, csv))
+    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*csv, other])).values()
+    assert not outcome.trained
+
+
+def test_moved_data_are_the_same_data(tmp_path, csv):
+    train(tmp_path, jobs_of(tmp_path, csv))
+    (tmp_path / "table.csv").rename(tmp_path / "moved.csv")
+    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*csv, f"dataset.path={tmp_path}/moved.csv"])).values()
+    assert not outcome.trained
+
+
+def test_resume_false_trains_again(tmp_path, csv):
+    train(tmp_path, jobs_of(tmp_path, csv))
+    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*csv, "resume=false"])).values()
+    assert outcome.trained
+
+
+def test_another_runs_results_are_not_overwritten(tmp_path, csv):
+    train(tmp_path, jobs_of(tmp_path, csv))
+    before = (tmp_path / "0" / results.RECORD).read_bytes()
+    with pytest.raises(InputError, match=r"got those of another run by fairrun .*\(seed=0\); take another folder"):
+        train(tmp_path, jobs_of(tmp_path, [*csv, "seed=1"]))
+    assert (tmp_path / "0" / results.RECORD).read_bytes() == before
+
+
+def test_changed_data_make_another_run(tmp_path, csv):
+    train(tmp_path, jobs_of(tmp_path, csv))
+    frame = pd.read_csv(tmp_path / "table.csv")
+    frame.loc[0, "x1"] += 1
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    with pytest.raises(InputError, match=r"another run by fairrun .*\(same configuration\)"):
+        train(tmp_path / "new", jobs_of(tmp_path, [*csv, f"dataset.path={tmp_path}/./table.csv"]))
+
+
+def test_a_corrupt_record_is_named_and_its_run_trained_again(tmp_path, csv, caplog):
+    jobs = jobs_of(tmp_path, csv, [*csv, "seed=1"])
+    train(tmp_path, jobs)
+    path = jobs[0].folder / results.RECORD
+    path.write_bytes(path.read_bytes()[:100])
+    outcomes = train(tmp_path, jobs)
+    assert [outcomes[job.folder].trained for job in jobs] == [True, False]
+    assert str(path) in caplog.text
+    assert results.read(jobs[0].folder)["status"] == "finished"
+
+
+def test_a_run_that_diverges_fails_alone_and_is_tried_again(tmp_path, csv):
+    rates = [[*csv, "optimizer@method.optimizer=sgd", f"method.optimizer.lr={lr}"] for lr in (0.1, 1e30, 0.2)]
+    jobs = jobs_of(tmp_path, *rates)
+    for _ in range(2):
+        outcomes = train(tmp_path, jobs)
+        assert [outcomes[job.folder].status for job in jobs] == ["finished", "failed", "finished"]
+    assert outcomes[jobs[1].folder].trained
+    assert "lr=1e+30" in results.read(jobs[1].folder)["failure"]
+
+
+def test_what_cannot_be_trained_is_refused_first_and_the_rest_is_trained(tmp_path, csv):
+    refused = [[*csv, "method=penalty", "method.lam=-1"], [*csv, "dataset.label=nothing"], [*csv, "dataset.label=???"]]
+    jobs = jobs_of(tmp_path, csv, *refused)
+    outcomes = train(tmp_path, jobs)
+    assert [folder.name for folder in outcomes] == ["1", "2", "3", "0"]
+    assert [outcomes[job.folder].status for job in jobs] == ["finished", "refused", "refused", "refused"]
+    for one, said in zip(
+        jobs[1:], ("method.lam must be >= 0", "dataset.label must hold", "must be given"), strict=True
+    ):
+        assert said in outcomes[one.folder].failure
+        assert not one.folder.exists()
+
+
+def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, csv, monkeypatch):
+    (tmp_path / "unlucky.py").write_text(PLUGIN.format(body=CRASH))
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs = jobs_of(tmp_path, [*csv, "method._target_=unlucky.Unlucky"], csv)
+    outcomes = train(tmp_path, jobs)
+    crashed, fine = (outcomes[job.folder] for job in jobs)
+    assert crashed.status == "failed"
+    assert crashed.failure.startswith("Traceback")
+    assert results.read(jobs[0].folder)["failure"] == "RuntimeError: out of luck"
+    assert fine.status == "finished"
+
+
+def test_results_that_cannot_be_written_fail_their_run_only(tmp_path, csv):
+    jobs = jobs_of(tmp_path, csv, [*csv, "seed=1"])
+    jobs[0].folder.write_text("a file is where the folder should be")
+    outcomes = train(tmp_path, jobs)
+    assert outcomes[jobs[0].folder].status == "failed"
+    assert "could not be written" in outcomes[jobs[0].folder].failure
+    assert outcomes[jobs[1].folder].status == "finished"
+
+
+def test_workers_read_the_same_data_from_a_file_and_give_the_same_records(tmp_path, csv):
+    commands = [[*csv, f"seed={seed}", f"dtype={dtype}"] for seed in (0, 1) for dtype in ("float32", "float64")]
+    here, there = jobs_of(tmp_path / "here", *commands), jobs_of(tmp_path / "there", *commands)
+    train(tmp_path / "here", here)
+    train(tmp_path / "there", there, executor=Loky(2, 1))
+    for one, other in zip(here, there, strict=True):
+        assert results.read(one.folder)["metrics"] == results.read(other.folder)["metrics"]
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, csv):
+    (one,) = jobs_of(tmp_path, csv)
+    train(tmp_path, [one])
+    written, data = results.read(one.folder), load(one.config)
+    for split in ("train", "val", "test"):
+        rows = getattr(data, split)
+        cells = written["base_rates"][split]
+        assert sum(n for n, _ in cells) == written["rows"][split] == len(rows.y)
+        assert sum(positive for _, positive in cells) == rows.y.sum()
+        assert cells[2] == [int((rows.s == 2).sum()), int(rows.y[rows.s == 2].sum())]
+    assert math.isfinite(written["score"])
+    assert torch.get_num_threads() == 1
+
+
+def test_a_run_that_collapsed_is_named_once_with_its_value(tmp_path, csv, caplog):
+    commands = [[*csv, "method=penalty", f"method.lam={lam}", "method.optimizer.lr=0.1"] for lam in (0, 1000, 1000000)]
+    jobs = jobs_of(tmp_path, *commands)
+    outcomes = train(tmp_path, jobs)
+    rates = {folder: outcome.record["metrics"]["val/selection_rate"] for folder, outcome in outcomes.items()}
+    collapsed = {folder: rate for folder, rate in rates.items() if rate in (0, 1)}
+    assert 0 < len(collapsed) < 3
+    found = [
+        entry.getMessage() for entry in caplog.records if "collapsed to a constant prediction" in entry.getMessage()
+    ]
+    assert len(found) == len(collapsed)
+    for said, (folder, rate) in zip(found, collapsed.items(), strict=True):
+        assert f"penalty on csv, seed 0, in {folder}: " in said
+        assert f"val/selection_rate is {rate:g} at epoch 2, the one that counts" in said
+
+
+@pytest.mark.parametrize(("rates", "said"), [((0.5, 0.0), False), ((1.0, 0.5), True), ((1e-9, 0.0), False)])
+def test_collapse_is_judged_at_the_epoch_that_counts_not_at_the_last(rates, said):
+    """The first epoch is the more accurate."""
+    history = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.8, 0.7], "val/selection_rate": rates})
+    history["val/demographic_parity_difference"] = 0.1
+    facts = {"data_sha256": "ab"}
+    entry = record(job("a", *BASE, "selection=best"), Run(history, {}, None), facts)
+    assert (collapse(entry) is not None) == said
+    assert collapse(entry | {"status": "failed"}) is None
+
+
+def test_the_same_run_twice_is_trained_for_both_folders(tmp_path, csv):
+    jobs = jobs_of(tmp_path, csv, csv)
+    outcomes = train(tmp_path, jobs, stack_size=1)
+    assert [outcomes[job.folder].status for job in jobs] == ["finished", "finished"]
+    assert results.read(jobs[0].folder)["metrics"] == results.read(jobs[1].folder)["metrics"]
+
+
+def test_data_left_by_a_killed_sweep_are_not_taken_for_changed_ones(tmp_path, csv, monkeypatch):
+    (tmp_path / ".work").mkdir()
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **options: None)  # as a kill would leave the folder
+    train(tmp_path, jobs_of(tmp_path / "a", csv), executor=Loky(2, 1))
+    frame = pd.read_csv(tmp_path / "table.csv")
+    frame["x0"] = frame["x0"].to_numpy()[::-1]
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    (one,) = jobs_of(tmp_path / "b", [*csv, f"dataset.path={tmp_path}/./table.csv"])
+    train(tmp_path, [one], executor=Loky(2, 1))
+    (alone,) = jobs_of(tmp_path / "c", [*csv, f"dataset.path={tmp_path}/./table.csv"])
+    train(tmp_path / "alone", [alone])
+    assert results.read(one.folder)["metrics"] == results.read(alone.folder)["metrics"]
+
+
+def test_checkpoints_of_later_batches_outlive_a_batch(tmp_path, csv):
+    checkpoint = tmp_path / ".work" / "of-another-stack.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"state")
+    for _ in range(2):
+        train(tmp_path, jobs_of(tmp_path, csv), executor=Loky(2, 1))
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]

@@ -1,0 +1,286 @@
+"""The native engine against torch, alone and in a stack, and without a compiler."""
+
+import dataclasses
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fairrun.config.check import InputError
+from fairrun.methods.erm import ERM
+from fairrun.methods.penalty import Penalty
+from fairrun.models.mlp import MLP
+from fairrun.training.binding import bind
+from fairrun.training.fit import fit
+from fairrun.training.native.library import library
+from fairrun.training.native.parts import NativeAdam, NativeMLP, accelerate, choose, gather
+from fairrun.training.optim import SGD, Adagrad, Adam
+from tests.helpers.synthetic import data
+
+built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
+NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
+ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
+SHAPES = [(6, 16, 1), (100, 64, 2), (33, 128, 3), (20, 80, 2)]  # D, width, depth
+SHAPES += [(6, 7, 1), (101, 101, 3), (5, 1, 2), (33, [96, 7, 50], 3), (20, [3, 16], 2)]  # padded to multiples of 16
+
+
+def case(num_features, width, depth, num_runs=3, num_rows=64):
+    """A network, parameters, inputs with many zeros, and what to multiply the logits by, in float64."""
+    network = MLP(num_features, 2, width, depth, 0, None, 0.0)
+    g = torch.Generator().manual_seed(0)
+    theta = network.init([g] * num_runs)
+    x = torch.randn(num_runs, num_rows, num_features, generator=g, dtype=torch.float64)
+    x *= torch.rand(x.shape, generator=g) < 0.3
+    return network, theta, x, torch.randn(num_runs, num_rows, generator=g, dtype=torch.float64)
+
+
+def passes(network, theta, x, factor, dtype):
+    """The logits, and the gradient of their sum times ``factor``."""
+    theta = {name: p.to(dtype).requires_grad_() for name, p in theta.items()}
+    logits = network.logits(theta, x.to(dtype))
+    return [logits.detach(), *torch.autograd.grad((factor.to(dtype) * logits).sum(), list(theta.values()))]
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_and_gradients_are_those_of_torch(shape):
+    network, theta, x, factor = case(*shape)
+    ours = passes(accelerate(network), theta, x, factor, torch.float32)
+    for mine, exact in zip(ours, passes(network, theta, x, factor, torch.float64), strict=True):
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=2e-6 * exact.abs().max().item())
+
+
+@built
+@pytest.mark.parametrize("by_column", [False, True])
+def test_rows_are_gathered_from_a_table_in_any_layout(by_column):
+    """Scaled numbers without categories lie column by column."""
+    table = torch.arange(30.0).view(5, 6)
+    table = table.t().contiguous().t() if by_column else table
+    rows, out = torch.tensor([4, 0, 4]), torch.empty(3, 6)
+    gather(table, rows, out)
+    assert torch.equal(out, table[rows])
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("runs", [[1], [2, 0]])
+def test_a_run_has_bitwise_the_same_logits_and_gradients_in_any_stack(shape, runs):
+    network, theta, x, factor = case(*shape)
+    together = passes(accelerate(network), theta, x, factor, torch.float32)
+    apart = passes(
+        accelerate(network), {name: p[runs] for name, p in theta.items()}, x[runs], factor[runs], torch.float32
+    )
+    for few, all_runs in zip(apart, together, strict=True):
+        assert torch.equal(few, all_runs[runs])
+
+
+@built
+@pytest.mark.parametrize("shape", [(13, 7, 2), (101, 101, 3), (6, 16, 2), (9, [18, 32], 2)])
+def test_only_the_gradients_that_are_asked_for_are_computed_and_they_are_the_same(shape):
+    network, theta, x, factor = case(*shape, num_runs=2, num_rows=32)
+    fast, names = accelerate(network), list(theta)
+    at_all = dict(zip(names, passes(fast, theta, x, factor, torch.float32)[1:], strict=True))
+    for chosen in range(1, 2 ** len(names)):
+        leaves = {name: p.float().requires_grad_(bool(chosen >> k & 1)) for k, (name, p) in enumerate(theta.items())}
+        computed = []
+        logits = fast.logits(leaves, x.float())
+        logits.grad_fn.register_hook(lambda grads, _: computed.extend(grads[-len(names) :]))  # noqa: B023
+        logits.backward(factor.float())
+        for (name, leaf), grad in zip(leaves.items(), computed, strict=True):
+            assert torch.equal(grad, at_all[name]) if leaf.requires_grad else grad is None
+
+
+@built
+def test_rows_that_all_runs_share_are_read_once_and_alike():
+    network, theta, x, factor = case(100, 64, 2)
+    shared = x[:1].expand_as(x)
+    ours = [passes(accelerate(network), theta, v, factor, torch.float32) for v in (shared, shared.contiguous())]
+    for first, second in zip(*ours, strict=True):
+        assert torch.equal(first, second)
+
+
+@built
+def test_not_a_number_is_passed_on():
+    network, theta, x, factor = case(6, 16, 2)
+    theta["base.0.bias"][1, 0, 3] = torch.nan
+    x[2, 5, 0] = torch.nan
+    logits = passes(accelerate(network), theta, x, factor, torch.float32)[0]
+    assert logits[0].isfinite().all()
+    assert logits[1].isnan().all()
+    assert logits[2].isnan().nonzero().tolist() == [[5]]
+
+
+@built
+def test_the_representation_is_that_of_torch_with_its_gradient():
+    network, theta, x, _ = case(6, 16, 2)
+    leaves = {name: p.float().requires_grad_() for name, p in theta.items()}
+    ours, theirs = (n.hidden(leaves, x.float()) for n in (accelerate(network), network))
+    assert torch.equal(ours, theirs)
+    assert ours.requires_grad
+
+
+@built
+@pytest.mark.parametrize("width", [16, 7])
+@pytest.mark.parametrize("group", ["", "base.1", "classifier"])
+def test_the_gradient_of_a_gradient_is_that_of_torch(width, group):
+    network, theta, x, factor = case(6, width, 2)
+
+    def second(network):
+        leaves = {name: p.float().requires_grad_(name.startswith(group)) for name, p in theta.items()}
+        needed = [p for p in leaves.values() if p.requires_grad]
+        loss = torch.nn.functional.softplus(factor.float() * network.logits(leaves, x.float())).sum()
+        grads = torch.autograd.grad(loss, needed, create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in grads), needed)
+
+    for ours, theirs in zip(second(accelerate(network)), second(network), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+ADAMS = [Adam(0.1, 0.9, 0.999, 1e-8), Adam(0.03, 0.5, 0.9, 1e-3), Adam(0.01, 0.0, 0.99, 1e-8)]
+SGDS = [SGD(0.1, 0.9, 5e-4), SGD(0.03, 0.0, 0.1), SGD(0.01, 0.5, 0.0)]
+
+
+@built
+@pytest.mark.parametrize("optimizers", [ADAMS, SGDS], ids=["adam", "sgd"])
+def test_fifty_steps_of_an_optimizer_are_those_of_torch(optimizers):
+    g = torch.Generator().manual_seed(0)
+    first = {"a": torch.randn(3, 5, 7, generator=g), "b": torch.randn(3, 1, 3, generator=g)}
+    ours, theirs = accelerate(bind(optimizers, torch.float32)), bind(optimizers, torch.float64)
+    assert type(ours) is not type(theirs)
+    theta, exact = first, {name: p.double() for name, p in first.items()}
+    state, exact_state = ours.init(theta), theirs.init(exact)
+    for _ in range(50):
+        grads = {name: torch.randn(p.shape, generator=g) for name, p in theta.items()}
+        theta, state = ours.step(theta, grads, state)
+        exact, exact_state = theirs.step(exact, {name: v.double() for name, v in grads.items()}, exact_state)
+    for name, p in exact.items():
+        torch.testing.assert_close(theta[name].double(), p, rtol=1e-5, atol=1e-5)
+
+
+@built
+@pytest.mark.parametrize("optimizer", [ADAM, SGDS[0]], ids=["adam", "sgd"])
+def test_a_step_of_an_optimizer_leaves_its_arguments_as_they_were_and_takes_any_layout(optimizer):
+    optimizer = accelerate(bind([optimizer] * 2, torch.float32))
+    theta, grads = {"a": torch.ones(2, 3, 4)}, {"a": torch.arange(4.0).expand(2, 3, 4)}
+    after, state = optimizer.step(theta, grads, optimizer.init(theta))
+    again, _ = optimizer.step({"a": torch.ones(2, 4, 3).mT}, {"a": grads["a"].contiguous()}, optimizer.init(theta))
+    assert torch.equal(after["a"], again["a"])
+    before = [v.clone() for v in (after["a"], *state)]
+    optimizer.step(after, grads, state)
+    for now, then in zip((after["a"], *state), before, strict=True):
+        assert torch.equal(now, then)
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tangents_are_those_of_torch(shape):
+    network, theta, x, _ = case(*shape)
+    logits, pullback = network.tangents(theta, x)
+    fast = accelerate(network)
+    our_logits, our_pullback = fast.tangents({name: p.float() for name, p in theta.items()}, x.float())
+    slope = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    layers, our_layers = pullback.layers(slope), our_pullback.layers(slope.float())
+    assert list(layers) == list(our_layers)
+    grads, our_grads = pullback.gradient(slope), our_pullback.gradient(slope.float())
+    assert grads.keys() == our_grads.keys() == theta.keys()
+    exact = (logits, *sum(layers.values(), ()), *grads.values())
+    ours = (our_logits, *sum(our_layers.values(), ()), *(our_grads[name] for name in grads))
+    for v, u in zip(exact, ours, strict=True):
+        torch.testing.assert_close(u.double(), v, rtol=0, atol=2e-6 * v.abs().max().item())
+
+
+@built
+@pytest.mark.parametrize(("batch_size", "width"), [(7, 16), (16, 16), (48, 16), (100, 16), (48, 7), (48, [18, 5])])
+def test_a_run_is_trained_bitwise_alike_alone_and_in_a_stack(batch_size, width):
+    network = dataclasses.replace(NETWORK, width=width)
+    methods = [Penalty(ADAM, lam, "demographic_parity") for lam in (0.0, 1.0, 2.0)]
+    options = {"epochs": 3, "batch_size": batch_size, "engine": "native"}
+    together = fit(network, methods, [0, 1, 2], data(), **options)
+    for seed, run in enumerate(together):
+        alone = fit(network, methods[seed : seed + 1], [seed], data(), **options)[0]
+        assert alone.history.equals(run.history)
+        assert all(torch.equal(alone.theta[name], p) for name, p in run.theta.items())
+
+
+@built
+def test_a_short_training_is_that_of_torch():
+    """15 steps; after many more the engines part, as any two ways of rounding do."""
+    ours, theirs = (
+        fit(NETWORK, [ERM(ADAM)], [0], data(), epochs=3, batch_size=32, engine=engine)[0]
+        for engine in ("native", "torch")
+    )
+    for name, p in theirs.theta.items():
+        torch.testing.assert_close(ours.theta[name], p, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        torch.tensor(ours.history.to_numpy()),
+        torch.tensor(theirs.history.to_numpy()),
+        rtol=1e-5,
+        atol=1e-5,
+        equal_nan=True,
+    )
+
+
+@built
+def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
+    methods = [ERM(Adam(lr=lr, b1=0.9, b2=0.999, eps=1e-8)) for lr in (0.01, 1e30)]
+    good, bad = fit(NETWORK, methods, [0, 1], data(), epochs=3, batch_size=32, engine="native")
+    assert good.failure is None
+    assert "not finite" in bad.failure
+
+
+@built
+@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"depth": 0}])
+def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
+    network = dataclasses.replace(NETWORK, **changes)
+    assert accelerate(network) is network
+    method = ERM(Adagrad(lr=0.1, initial_accumulator_value=0.0, eps=1e-10))
+    (run,) = fit(network, [method], [0], data(), epochs=1, batch_size=32, engine="native")
+    assert run.failure is None
+
+
+@built
+def test_every_adam_and_every_mlp_is_replaced():
+    assert isinstance(accelerate(NETWORK), NativeMLP)
+    method = bind([ERM(ADAM)] * 2, torch.float32)
+    assert isinstance(accelerate(method).optimizer, NativeAdam)
+    assert isinstance(method.optimizer, Adam)
+
+
+@built
+def test_processes_may_build_it_at_once(tmp_path):
+    code = "from fairrun.training.native.library import library; assert library() is not None"
+    environment = os.environ | {"FAIRRUN_CACHE": str(tmp_path)}
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert [path.suffix for path in (tmp_path / "native").iterdir()] == [".so"]
+
+
+@pytest.mark.parametrize("compiler", ["", "no-such-compiler", "false"])
+def test_without_a_compiler_a_run_trains_in_torch_and_says_so_once(monkeypatch, tmp_path, caplog, compiler):
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("PATH", str(tmp_path) if compiler != "false" else os.environ["PATH"])
+    monkeypatch.setenv("FAIRRUN_CACHE", str(tmp_path))
+    library.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert [choose("auto", torch.float32, "cpu") for _ in range(2)] == ["torch"] * 2
+            with pytest.raises(InputError, match="engine must be auto or torch: this machine cannot build"):
+                choose("native", torch.float32, "cpu")
+    finally:
+        library.cache_clear()
+    assert [record.message.split(":")[0] for record in caplog.records] == ["no native engine, training in torch"]
+
+
+@pytest.mark.parametrize(("dtype", "device"), [(torch.float64, "cpu"), (torch.float32, "cuda")])
+def test_it_is_for_float32_on_a_cpu(dtype, device):
+    assert choose("auto", dtype, device) == "torch"
+    with pytest.raises(InputError, match="engine must be auto or torch unless dtype=float32 and device=cpu"):
+        choose("native", dtype, device)
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(InputError, match="engine must be one of auto, native, torch, got 'jax'"):
+        choose("jax", torch.float32, "cpu")
