@@ -13,7 +13,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, require
 
-FOLDER = Path(__file__).with_name("reference")
+FOLDER = Path(__file__).parents[1] / "report" / "published"
 COLUMNS = ("method", "accuracy", "demographic_parity", "kind", "source")
 TASK_COLUMNS = ("dataset", "method", "task", "error", "gap", "source")
 KINDS = {"hard": "demographic_parity_difference", "soft": "soft_demographic_parity_difference"}
