@@ -22,7 +22,7 @@ from fairrun.report.style import UNKNOWN
 from fairrun.report.tables import captioned, collapse_note, over_seeds_note
 from fairrun.results.records import by_class, read
 
-TEMPLATE = Path(__file__).with_name("report.html")
+TEMPLATE = Path(__file__).with_name("template.html")
 KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
 TITLES |= {"pairs": "Compared, seed by seed", "quoted": "Quoted, not run here"}
