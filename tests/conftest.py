@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.command import DESCRIPTION
 from tests.helpers.synthetic import table
 
 torch.set_num_threads(1)  # as runs are trained: only then does a product round alike for one run and for many
@@ -39,3 +40,9 @@ def csv(tmp_path):
     frame["hired"] = np.where(rows.y.numpy() == 1, "yes", "no")
     frame.to_csv(tmp_path / "table.csv", index=False)
     return frame
+
+
+@pytest.fixture
+def described(csv, tmp_path):
+    """Overrides that describe the table of ``csv``, from any folder."""
+    return [override.replace("table.csv", f"{tmp_path}/table.csv") for override in DESCRIPTION]

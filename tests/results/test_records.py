@@ -89,25 +89,6 @@ def test_runs_are_in_the_order_of_their_numbers(tmp_path):
     assert [path.rsplit("/")[-1] for path in results.load(tmp_path)["folder"]] == [str(k) for k in range(12)]
 
 
-def test_the_table_of_what_is_there_says_first_what_is_not_finished(tmp_path, capsys):
-    metric = {"metric": {"name": "accuracy_difference"}}
-    for number, changes in enumerate(({}, {"status": "failed", "failure": "no space\nleft"}, {})):
-        (tmp_path / str(number)).mkdir()
-        config = record()["config"] | metric | {"seed": number}
-        results.write(tmp_path / str(number), record(config=config, **changes), HISTORY)
-    (tmp_path / "2" / results.RECORD).write_text("garbage")
-    results.main([str(tmp_path)])
-    printed = capsys.readouterr().out
-    assert printed.index("failed:") < printed.index("corrupt:") < printed.index("0.7500")
-    assert "left" in printed
-    assert f"{tmp_path}: 1 finished, 1 failed, 1 corrupt" in printed
-
-
-def test_the_table_of_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match="must hold results of runs"):
-        results.main([str(tmp_path)])
-
-
 def test_a_metric_that_no_run_has_is_a_column_of_nan(tmp_path):
     results.write(tmp_path, record(metrics={"test/accuracy": 0.75, "test/roc_auc": float("nan")}), HISTORY)
     assert results.load(tmp_path)["test/roc_auc"].dtype == float

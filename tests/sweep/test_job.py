@@ -13,7 +13,7 @@ from fairrun.config.check import InputError
 from fairrun.data.table import Data, Table
 from fairrun.results.records import by_class
 from fairrun.sweep import job
-from fairrun.sweep.validate import check_data, share_without
+from fairrun.sweep.validate import check_data, network_of, share_without
 from tests.helpers.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")
@@ -171,7 +171,7 @@ def test_the_facts_of_several_classes_count_rows_and_those_of_each_class_but_the
     assert found["base_rates"]["train"] == [[3, 0, 2], [4, 2, 1]]
     assert found["base_rates"]["val"] == [[1, 0, 0], [1, 1, 0]]
     assert [by_class(cell) for cell in found["base_rates"]["train"]] == [[1, 0, 2], [1, 2, 1]]
-    assert job.network_of(of("model=mlp"), found).init([torch.Generator()])["classifier.bias"].shape == (1, 1, 3)
+    assert network_of(of("model=mlp"), found).init([torch.Generator()])["classifier.bias"].shape == (1, 1, 3)
 
 
 def of_classes(*names):

@@ -17,7 +17,6 @@ from fairrun.sweep.plan import MOST_RUNS, plan
 from fairrun.sweep.runner import Sweep
 from fairrun.sweep.validate import network
 from fairrun.training.fit import Run
-from tests.helpers.command import DESCRIPTION
 from tests.helpers.jobs import job, jobs_of, planned, train
 
 CRASH = "raise RuntimeError('out of luck')"
@@ -32,12 +31,6 @@ class Unlucky(ERM):
     def update(self, model, state, batch):
         {body}
 """
-
-
-@pytest.fixture
-def csv(csv, tmp_path):
-    """Overrides that describe the small table that all tests share."""
-    return [override.replace("table.csv", f"{tmp_path}/table.csv") for override in DESCRIPTION]
 
 
 BASE = ["method=penalty", "dataset=german"]
@@ -128,9 +121,11 @@ def test_a_model_that_does_not_fit_the_data_is_refused_before_training(tmp_path)
     assert outcome.failure.startswith("model.channels must be such that the data's 192 features are channels x size")
 
 
-def test_every_job_gets_the_record_that_it_gets_alone(tmp_path, csv):
-    commands = [[*csv, "method=penalty", f"seed={seed}", f"method.lam={lam}"] for seed in (0, 1) for lam in (0, 2)]
-    commands += [[*csv, "method=group_dro", "seed=5"]]
+def test_every_job_gets_the_record_that_it_gets_alone(tmp_path, described):
+    commands = [
+        [*described, "method=penalty", f"seed={seed}", f"method.lam={lam}"] for seed in (0, 1) for lam in (0, 2)
+    ]
+    commands += [[*described, "method=group_dro", "seed=5"]]
     together = jobs_of(tmp_path / "together", *commands)
     outcomes = train(tmp_path, together)
     assert {outcome.status for outcome in outcomes.values()} == {"finished"}
@@ -143,8 +138,8 @@ def test_every_job_gets_the_record_that_it_gets_alone(tmp_path, csv):
         assert (one.folder / results.HISTORY).read_bytes() == (alone.folder / results.HISTORY).read_bytes()
 
 
-def test_a_finished_run_is_known_and_not_trained_again(tmp_path, csv):
-    jobs = jobs_of(tmp_path, csv, [*csv, "seed=1"])
+def test_a_finished_run_is_known_and_not_trained_again(tmp_path, described):
+    jobs = jobs_of(tmp_path, described, [*described, "seed=1"])
     first = train(tmp_path, jobs)
     written = [(job.folder / results.RECORD).stat().st_mtime_ns for job in jobs]
     again = train(tmp_path, jobs)
@@ -154,44 +149,44 @@ def test_a_finished_run_is_known_and_not_trained_again(tmp_path, csv):
 
 
 @pytest.mark.parametrize("other", ["tracker=wandb", "checkpoint_minutes=9", "method.optimizer.lr=0.001"])
-def test_what_changes_nothing_in_the_results_does_not_make_another_run(tmp_path, csv, other):
-    train(tmp_path, jobs_of(tmp_path, csv))
-    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*csv, other])).values()
+def test_what_changes_nothing_in_the_results_does_not_make_another_run(tmp_path, described, other):
+    train(tmp_path, jobs_of(tmp_path, described))
+    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*described, other])).values()
     assert not outcome.trained
 
 
-def test_moved_data_are_the_same_data(tmp_path, csv):
-    train(tmp_path, jobs_of(tmp_path, csv))
+def test_moved_data_are_the_same_data(tmp_path, described):
+    train(tmp_path, jobs_of(tmp_path, described))
     (tmp_path / "table.csv").rename(tmp_path / "moved.csv")
-    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*csv, f"dataset.path={tmp_path}/moved.csv"])).values()
+    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*described, f"dataset.path={tmp_path}/moved.csv"])).values()
     assert not outcome.trained
 
 
-def test_resume_false_trains_again(tmp_path, csv):
-    train(tmp_path, jobs_of(tmp_path, csv))
-    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*csv, "resume=false"])).values()
+def test_resume_false_trains_again(tmp_path, described):
+    train(tmp_path, jobs_of(tmp_path, described))
+    (outcome,) = train(tmp_path, jobs_of(tmp_path, [*described, "resume=false"])).values()
     assert outcome.trained
 
 
-def test_another_runs_results_are_not_overwritten(tmp_path, csv):
-    train(tmp_path, jobs_of(tmp_path, csv))
+def test_another_runs_results_are_not_overwritten(tmp_path, described):
+    train(tmp_path, jobs_of(tmp_path, described))
     before = (tmp_path / "0" / results.RECORD).read_bytes()
     with pytest.raises(InputError, match=r"got those of another run by fairrun .*\(seed=0\); take another folder"):
-        train(tmp_path, jobs_of(tmp_path, [*csv, "seed=1"]))
+        train(tmp_path, jobs_of(tmp_path, [*described, "seed=1"]))
     assert (tmp_path / "0" / results.RECORD).read_bytes() == before
 
 
-def test_changed_data_make_another_run(tmp_path, csv):
-    train(tmp_path, jobs_of(tmp_path, csv))
+def test_changed_data_make_another_run(tmp_path, described):
+    train(tmp_path, jobs_of(tmp_path, described))
     frame = pd.read_csv(tmp_path / "table.csv")
     frame.loc[0, "x1"] += 1
     frame.to_csv(tmp_path / "table.csv", index=False)
     with pytest.raises(InputError, match=r"another run by fairrun .*\(same configuration\)"):
-        train(tmp_path / "new", jobs_of(tmp_path, [*csv, f"dataset.path={tmp_path}/./table.csv"]))
+        train(tmp_path / "new", jobs_of(tmp_path, [*described, f"dataset.path={tmp_path}/./table.csv"]))
 
 
-def test_a_corrupt_record_is_named_and_its_run_trained_again(tmp_path, csv, caplog):
-    jobs = jobs_of(tmp_path, csv, [*csv, "seed=1"])
+def test_a_corrupt_record_is_named_and_its_run_trained_again(tmp_path, described, caplog):
+    jobs = jobs_of(tmp_path, described, [*described, "seed=1"])
     train(tmp_path, jobs)
     path = jobs[0].folder / results.RECORD
     path.write_bytes(path.read_bytes()[:100])
@@ -201,8 +196,8 @@ def test_a_corrupt_record_is_named_and_its_run_trained_again(tmp_path, csv, capl
     assert results.read(jobs[0].folder)["status"] == "finished"
 
 
-def test_a_run_that_diverges_fails_alone_and_is_tried_again(tmp_path, csv):
-    rates = [[*csv, "optimizer@method.optimizer=sgd", f"method.optimizer.lr={lr}"] for lr in (0.1, 1e30, 0.2)]
+def test_a_run_that_diverges_fails_alone_and_is_tried_again(tmp_path, described):
+    rates = [[*described, "optimizer@method.optimizer=sgd", f"method.optimizer.lr={lr}"] for lr in (0.1, 1e30, 0.2)]
     jobs = jobs_of(tmp_path, *rates)
     for _ in range(2):
         outcomes = train(tmp_path, jobs)
@@ -211,9 +206,13 @@ def test_a_run_that_diverges_fails_alone_and_is_tried_again(tmp_path, csv):
     assert "lr=1e+30" in results.read(jobs[1].folder)["failure"]
 
 
-def test_what_cannot_be_trained_is_refused_first_and_the_rest_is_trained(tmp_path, csv):
-    refused = [[*csv, "method=penalty", "method.lam=-1"], [*csv, "dataset.label=nothing"], [*csv, "dataset.label=???"]]
-    jobs = jobs_of(tmp_path, csv, *refused)
+def test_what_cannot_be_trained_is_refused_first_and_the_rest_is_trained(tmp_path, described):
+    refused = [
+        [*described, "method=penalty", "method.lam=-1"],
+        [*described, "dataset.label=nothing"],
+        [*described, "dataset.label=???"],
+    ]
+    jobs = jobs_of(tmp_path, described, *refused)
     outcomes = train(tmp_path, jobs)
     assert [folder.name for folder in outcomes] == ["1", "2", "3", "0"]
     assert [outcomes[job.folder].status for job in jobs] == ["finished", "refused", "refused", "refused"]
@@ -224,10 +223,10 @@ def test_what_cannot_be_trained_is_refused_first_and_the_rest_is_trained(tmp_pat
         assert not one.folder.exists()
 
 
-def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, csv, monkeypatch):
+def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, described, monkeypatch):
     (tmp_path / "unlucky.py").write_text(PLUGIN.format(body=CRASH))
     monkeypatch.syspath_prepend(tmp_path)
-    jobs = jobs_of(tmp_path, [*csv, "method._target_=unlucky.Unlucky"], csv)
+    jobs = jobs_of(tmp_path, [*described, "method._target_=unlucky.Unlucky"], described)
     outcomes = train(tmp_path, jobs)
     crashed, fine = (outcomes[job.folder] for job in jobs)
     assert crashed.status == "failed"
@@ -236,8 +235,8 @@ def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, c
     assert fine.status == "finished"
 
 
-def test_results_that_cannot_be_written_fail_their_run_only(tmp_path, csv):
-    jobs = jobs_of(tmp_path, csv, [*csv, "seed=1"])
+def test_results_that_cannot_be_written_fail_their_run_only(tmp_path, described):
+    jobs = jobs_of(tmp_path, described, [*described, "seed=1"])
     jobs[0].folder.write_text("a file is where the folder should be")
     outcomes = train(tmp_path, jobs)
     assert outcomes[jobs[0].folder].status == "failed"
@@ -245,8 +244,8 @@ def test_results_that_cannot_be_written_fail_their_run_only(tmp_path, csv):
     assert outcomes[jobs[1].folder].status == "finished"
 
 
-def test_workers_read_the_same_data_from_a_file_and_give_the_same_records(tmp_path, csv):
-    commands = [[*csv, f"seed={seed}", f"dtype={dtype}"] for seed in (0, 1) for dtype in ("float32", "float64")]
+def test_workers_read_the_same_data_from_a_file_and_give_the_same_records(tmp_path, described):
+    commands = [[*described, f"seed={seed}", f"dtype={dtype}"] for seed in (0, 1) for dtype in ("float32", "float64")]
     here, there = jobs_of(tmp_path / "here", *commands), jobs_of(tmp_path / "there", *commands)
     train(tmp_path / "here", here)
     train(tmp_path / "there", there, executor=Loky(2, 1))
@@ -255,8 +254,8 @@ def test_workers_read_the_same_data_from_a_file_and_give_the_same_records(tmp_pa
     assert not list(tmp_path.rglob("*.pt"))
 
 
-def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, csv):
-    (one,) = jobs_of(tmp_path, csv)
+def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, described):
+    (one,) = jobs_of(tmp_path, described)
     train(tmp_path, [one])
     written, data = results.read(one.folder), load(one.config)
     for split in ("train", "val", "test"):
@@ -269,8 +268,10 @@ def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, csv):
     assert torch.get_num_threads() == 1
 
 
-def test_a_run_that_collapsed_is_named_once_with_its_value(tmp_path, csv, caplog):
-    commands = [[*csv, "method=penalty", f"method.lam={lam}", "method.optimizer.lr=0.1"] for lam in (0, 1000, 1000000)]
+def test_a_run_that_collapsed_is_named_once_with_its_value(tmp_path, described, caplog):
+    commands = [
+        [*described, "method=penalty", f"method.lam={lam}", "method.optimizer.lr=0.1"] for lam in (0, 1000, 1000000)
+    ]
     jobs = jobs_of(tmp_path, *commands)
     outcomes = train(tmp_path, jobs)
     rates = {folder: outcome.record["metrics"]["val/selection_rate"] for folder, outcome in outcomes.items()}
@@ -296,31 +297,31 @@ def test_collapse_is_judged_at_the_epoch_that_counts_not_at_the_last(rates, said
     assert collapse(entry | {"status": "failed"}) is None
 
 
-def test_the_same_run_twice_is_trained_for_both_folders(tmp_path, csv):
-    jobs = jobs_of(tmp_path, csv, csv)
+def test_the_same_run_twice_is_trained_for_both_folders(tmp_path, described):
+    jobs = jobs_of(tmp_path, described, described)
     outcomes = train(tmp_path, jobs, stack_size=1)
     assert [outcomes[job.folder].status for job in jobs] == ["finished", "finished"]
     assert results.read(jobs[0].folder)["metrics"] == results.read(jobs[1].folder)["metrics"]
 
 
-def test_data_left_by_a_killed_sweep_are_not_taken_for_changed_ones(tmp_path, csv, monkeypatch):
+def test_data_left_by_a_killed_sweep_are_not_taken_for_changed_ones(tmp_path, described, monkeypatch):
     (tmp_path / ".work").mkdir()
     monkeypatch.setattr("shutil.rmtree", lambda *args, **options: None)  # as a kill would leave the folder
-    train(tmp_path, jobs_of(tmp_path / "a", csv), executor=Loky(2, 1))
+    train(tmp_path, jobs_of(tmp_path / "a", described), executor=Loky(2, 1))
     frame = pd.read_csv(tmp_path / "table.csv")
     frame["x0"] = frame["x0"].to_numpy()[::-1]
     frame.to_csv(tmp_path / "table.csv", index=False)
-    (one,) = jobs_of(tmp_path / "b", [*csv, f"dataset.path={tmp_path}/./table.csv"])
+    (one,) = jobs_of(tmp_path / "b", [*described, f"dataset.path={tmp_path}/./table.csv"])
     train(tmp_path, [one], executor=Loky(2, 1))
-    (alone,) = jobs_of(tmp_path / "c", [*csv, f"dataset.path={tmp_path}/./table.csv"])
+    (alone,) = jobs_of(tmp_path / "c", [*described, f"dataset.path={tmp_path}/./table.csv"])
     train(tmp_path / "alone", [alone])
     assert results.read(one.folder)["metrics"] == results.read(alone.folder)["metrics"]
 
 
-def test_checkpoints_of_later_batches_outlive_a_batch(tmp_path, csv):
+def test_checkpoints_of_later_batches_outlive_a_batch(tmp_path, described):
     checkpoint = tmp_path / ".work" / "of-another-stack.pt"
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"state")
     for _ in range(2):
-        train(tmp_path, jobs_of(tmp_path, csv), executor=Loky(2, 1))
+        train(tmp_path, jobs_of(tmp_path, described), executor=Loky(2, 1))
     assert list(checkpoint.parent.iterdir()) == [checkpoint]

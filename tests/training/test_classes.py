@@ -11,9 +11,8 @@ from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
 from fairrun.models.mlp import MLP
-from fairrun.sweep import job
 from fairrun.sweep.job import facts
-from fairrun.sweep.validate import check_data
+from fairrun.sweep.validate import check_data, network
 from fairrun.training.fit import fit
 from tests.helpers.command import INLINE, records, run_warm
 from tests.helpers.synthetic import METHODS, config, data_of_classes, method
@@ -67,7 +66,7 @@ def test_runs_of_several_classes_are_bit_for_bit_the_same_in_any_stack_in_float3
 
 def test_a_network_of_two_classes_has_one_logit_and_of_more_one_for_each():
     for num_classes, logits in ((2, 1), (3, 3), (10, 10)):
-        found = job.network(config("model=linear"), 6, num_classes=num_classes).init([torch.Generator()])
+        found = network(config("model=linear"), 6, num_classes=num_classes).init([torch.Generator()])
         assert found["classifier.weight"].shape == (1, 6, logits)
 
 

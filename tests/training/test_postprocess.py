@@ -110,9 +110,13 @@ def test_jobs_that_differ_in_post_processing_share_a_stack():
     assert len(planned([job("a", *base), job("b", *base, "postprocess=equalized_odds")], None, 1)) == 1
 
 
-def test_a_record_holds_the_metrics_of_post_processed_decisions(tmp_path, csv):
+def test_a_record_holds_the_metrics_of_post_processed_decisions(tmp_path, described):
     """Of this run among others that are not; its training stays what it was."""
-    commands = [[*csv, "postprocess=null"], [*csv, "postprocess=demographic_parity"], [*csv, "seed=1"]]
+    commands = [
+        [*described, "postprocess=null"],
+        [*described, "postprocess=demographic_parity"],
+        [*described, "seed=1"],
+    ]
     plain, fair, _ = jobs = jobs_of(tmp_path, *commands)
     assert {outcome.status for outcome in train(tmp_path, jobs).values()} == {"finished"}
     before, after = (results.read(one.folder) for one in (plain, fair))
@@ -132,16 +136,16 @@ def test_a_record_holds_the_metrics_of_post_processed_decisions(tmp_path, csv):
     assert results.read(alone.folder)["metrics"] == after["metrics"]
 
 
-def test_post_processed_runs_are_a_method_of_their_own(tmp_path, csv):
-    commands = [[*csv, "method=erm", f"postprocess={name}"] for name in ("null", "demographic_parity")]
+def test_post_processed_runs_are_a_method_of_their_own(tmp_path, described):
+    commands = [[*described, "method=erm", f"postprocess={name}"] for name in ("null", "demographic_parity")]
     train(tmp_path, jobs_of(tmp_path, *commands))
     frame = results.load(tmp_path)
     assert frame["method"].tolist() == ["erm", "erm + demographic_parity thresholds"]
     assert settings(frame) == ["method"]
 
 
-def test_a_run_that_broke_is_not_post_processed(tmp_path, csv):
-    broken = job(tmp_path / "a", *csv, "postprocess=demographic_parity", "method.optimizer.lr=1e38")
+def test_a_run_that_broke_is_not_post_processed(tmp_path, described):
+    broken = job(tmp_path / "a", *described, "postprocess=demographic_parity", "method.optimizer.lr=1e38")
     (outcome,) = train(tmp_path, [broken]).values()
     assert outcome.status == "failed"
     assert "the loss was not finite" in outcome.failure
