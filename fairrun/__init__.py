@@ -1,3 +1,3 @@
 """fairrun: a Hydra-configured experiment runner for fair machine learning."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
