@@ -6,6 +6,7 @@ until a job runs, so that help and mistakes on the command line are answered at 
 
 import errno
 import fcntl
+import functools
 import hashlib
 import logging
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import hydra
+from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import CompactHydraException, HydraException
@@ -25,8 +27,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.config.check import MATCH_RATE
+from fairrun.config.check import MATCH_RATE, InputError
 from fairrun.config.keys import NO_EFFECT
+from fairrun.config.renames import current
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,8 +107,35 @@ def _lock(key: str, folder: str) -> IO[bytes]:
 
 def main() -> None:
     """The command."""
-    sys.argv[1:] = later(sys.argv[1:])
+    given = sys.argv[1:]
+    try:
+        sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
+    except (InputError, HydraException) as error:
+        sys.exit(str(error))
     task()
+
+
+def chosen(group: str, arguments: Sequence[str]) -> list[str]:
+    """The choices of a group that a command line makes, itself or by its experiments."""
+    if named := _values(group, arguments):
+        return named
+    composed: list[str] = []
+    searchpath = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for experiment in [[f"experiment={name}"] for name in _values("experiment", arguments)] or [[]]:
+            config: Any = compose("train", [*searchpath, *experiment], return_hydra_config=True)
+            composed.append(config.hydra.runtime.choices[group])
+    return composed
+
+
+def _values(group: str, arguments: Sequence[str]) -> list[str]:
+    """What the command line says of a group: one choice or several."""
+    found: list[str] = []
+    for argument in arguments:
+        if argument.startswith(f"{group}="):
+            override = OverridesParser.create().parse_override(argument)
+            found += override.sweep_string_iterator() if override.is_choice_sweep() else [str(override.value())]
+    return found
 
 
 def later(arguments: list[str]) -> list[str]:
@@ -135,8 +165,6 @@ def _is_sweep(argument: str) -> bool | None:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def task(cfg: DictConfig) -> float:
     """Train one run; returns its validation score, for sweepers that optimise it."""
-    from fairrun.config.check import InputError
-
     try:
         return run(cfg)
     except (InputError, OmegaConfBaseException) as error:
@@ -148,12 +176,13 @@ def task(cfg: DictConfig) -> float:
 
 def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
-    from fairrun.config.check import InputError
     from fairrun.sweep.job import GROUPS, Job
     from fairrun.sweep.runner import Sweep
     from fairrun.sweep.single_task import complete
+    from hydra_plugins.fairrun_compose import settle
 
     hydra_config = HydraConfig.get()
+    settle(cfg, hydra_config.runtime.choices["method"], hydra_config.overrides.task)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     choices = {group: hydra_config.runtime.choices[group] for group in GROUPS}
     job = Job(config, choices, Path(hydra_config.runtime.output_dir))

@@ -14,9 +14,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from fairrun.config.check import InputError
+from fairrun.config.renames import entries, overridden, warn
 
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
 
@@ -84,6 +85,7 @@ class Composer:
 
     def _base(self, overrides: list[str]) -> Base:
         full = self.loader.load_sweep_config(self.master, overrides)
+        settle(full, full.hydra.runtime.choices.method, overrides)
         task = copy.deepcopy(full)
         with flag_override(task, ["struct", "readonly"], [False, False]):
             del task["hydra"]
@@ -119,6 +121,25 @@ class Composer:
         rule = config.override_dirname
         lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in rule.exclude_keys)
         return str(rule.item_sep.join(lines).replace("=", rule.kv_sep))
+
+
+def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
+    """Move the values of old keys, which files have set in the composed ``config``, to their new names.
+
+    What ``overrides``, those of the command line, say of the new key comes first.
+    """
+    with open_dict(config):
+        for entry in entries(method):
+            value = OmegaConf.select(config, entry.old, default=_NONE)
+            if value is not _NONE:
+                warn(entry.old, entry.new)
+                node, _, name = entry.old.rpartition(".")
+                (OmegaConf.select(config, node) if node else config).pop(name)
+                if not overridden(overrides, entry.new):
+                    OmegaConf.update(config, entry.new, value, merge=True, force_add=True)
+
+
+_NONE = object()
 
 
 class _Dumper(yaml.CSafeDumper):  # type: ignore[misc] # no types in yaml

@@ -18,6 +18,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from fairrun.config.renames import renamed
+from hydra_plugins.fairrun_compose import settle
 from hydra_plugins.fairrun_sweepers import conclude, save_command
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class SearchSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``sweep``."""
         self.job = config
+        settle(config, config.hydra.runtime.choices.method, config.hydra.overrides.task)
         self.parser = OverridesParser.create(config_loader=hydra_context.config_loader)
         plugins = Plugins.instance()
         self.runner = plugins.instantiate_launcher(
@@ -88,7 +91,8 @@ class SearchSweeper(Sweeper):
 
         for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):
             require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
-        headings = {heading: _plain(node) for heading, node in self.headings.items()}
+        method = self.job.hydra.runtime.choices.method
+        headings = {heading: _current(_plain(node), method) for heading, node in self.headings.items()}
         own = OmegaConf.masked_copy(self.job, [str(key) for key in self.job if key != "hydra"])
         config: Any = OmegaConf.to_container(own, resolve=True)
         space, fixed = divide(headings, given, dotted(config))
@@ -137,6 +141,15 @@ class Runs:
 
 def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node) if OmegaConf.is_config(node) else {} if node is None else node
+
+
+def _current(node: Any, method: str) -> Any:
+    """Ranges by dotted key, with today's names of keys."""
+    from fairrun.sweep.search import leaves
+
+    if not isinstance(node, dict):
+        return node
+    return {renamed(key, lambda: [method]): value for key, value in leaves(node).items()}
 
 
 def _overrides(values: Mapping[str, Any]) -> list[str]:

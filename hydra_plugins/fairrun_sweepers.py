@@ -9,9 +9,12 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
+from fairrun.config.renames import current
+from hydra_plugins.fairrun_compose import settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
 
 log = logging.getLogger(__name__)
@@ -20,13 +23,15 @@ log = logging.getLogger(__name__)
 class GridSweeper(BasicSweeper):
     """Every combination of the values given on the command line, and of ``hydra.sweeper.params`` for other keys."""
 
+    config: DictConfig
+
     def __init__(self, max_batch_size: Any, params: Any, **ranges: Any) -> None:
         super().__init__(max_batch_size, params)
         self.ranges = ranges  # of a sweep=NAME
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch them all, then report on what is finished; only then a failed job is an error."""
-        assert self.config is not None and self.launcher is not None
+        assert self.launcher is not None
         batches = self._batches(arguments)
         save_command(self.config)
         returns: list[Sequence[JobReturn]] = []
@@ -48,13 +53,23 @@ class GridSweeper(BasicSweeper):
         if self.ranges:
             raise Refused("sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid")
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        given, own = parser.parse_overrides(arguments), parser.parse_overrides(self._parse_config())
+        given = parser.parse_overrides(arguments)
+        own = parser.parse_overrides(current(self._parse_config(), lambda: methods(self.config, given)))
         keys = {override.key_or_group for override in given}
         overrides = [*(override for override in own if override.key_or_group not in keys), *given]
         for override in overrides:
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
         return self.split_arguments(overrides, self.max_batch_size)
+
+
+def methods(config: DictConfig, given: Sequence[Override]) -> list[str]:
+    """The methods of a sweep: those on its command line, or the one of its configuration."""
+    named = [override for override in given if override.key_or_group == "method"]
+    if not named:
+        return [str(config.hydra.runtime.choices.method)]
+    sweep = named[-1].is_sweep_override()
+    return list(named[-1].sweep_string_iterator()) if sweep else [str(named[-1].value())]
 
 
 def save_command(config: DictConfig) -> None:
@@ -77,6 +92,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
     from fairrun.sweep.validate import check_report
 
     folder = Path(config.hydra.sweep.dir)
+    settle(config, config.hydra.runtime.choices.method, config.hydra.overrides.task)
     asked: Any = OmegaConf.to_container(config.report, resolve=True)
     tracker: Any = OmegaConf.to_container(config.tracker, resolve=True)
     if complete:

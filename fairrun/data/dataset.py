@@ -39,12 +39,14 @@ class Dataset:
     tasks: Mapping[str, Mapping[str, str | int | float]]  # names -> labels in the place of the one: fairrun.data.labels
     task: str | None  # of ``tasks`` the one to predict; None: all together
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
-    merged: Mapping[str, str | int | float]  # sensitive column -> the one value that stays a group; the others are one
+    binarize: Mapping[
+        str, str | int | float
+    ]  # sensitive column -> the one value that stays a group; the others are one
     include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
-    states: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
+    proxies: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
     numeric: list[str] | None  # null: every column of numbers that has no other role
     categorical: list[str] | None  # null: every other column that has no other role
-    omitted: Mapping[str, list[str | int]]  # column of categories -> categories that get no feature
+    drop_categories: Mapping[str, list[str | int]]  # column of categories -> categories that get no feature
     scale: str  # of SCALES, by training rows
     split: Split
     outliers: Outliers  # put into training rows
@@ -78,7 +80,7 @@ class Dataset:
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
         encoder = _encoder(numeric, categorical, self.scale).fit(train)
-        omitted = {f"{column}={category}" for column, values in self.omitted.items() for category in values}
+        omitted = {f"{column}={category}" for column, values in self.drop_categories.items() for category in values}
         features = {name: k for k, name in enumerate(encoder.get_feature_names_out()) if name not in omitted}
         kept = list(features.values())
         x = {
@@ -87,7 +89,7 @@ class Dataset:
         }
         digest = hashlib.sha256(write_frame(frame)).hexdigest()
         data = divided.data(x, list(features), digest)
-        sizes = [len(set(train[column]) - set(self.omitted.get(column, []))) for column in categorical]
+        sizes = [len(set(train[column]) - set(self.drop_categories.get(column, []))) for column in categorical]
         return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
 
     def _labels(self) -> dict[str, Task]:
@@ -97,9 +99,9 @@ class Dataset:
     def _merged(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With the values of sensitive columns that are to be one group in the place of theirs."""
         columns = {}
-        for column in self.merged.keys() & set(self.sensitive):
-            stays = frame[column] == self.merged[column]
-            columns[column] = frame[column].astype(str).where(stays, f"not {self.merged[column]}")
+        for column in self.binarize.keys() & set(self.sensitive):
+            stays = frame[column] == self.binarize[column]
+            columns[column] = frame[column].astype(str).where(stays, f"not {self.binarize[column]}")
         return frame.assign(**columns)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -112,17 +114,17 @@ class Dataset:
             ("categorical", self.categorical),
         ):
             refuse_unknown_columns(frame, key, columns or [])
-        refuse_unknown_columns(frame, "merged", list(self.merged))
-        for key, value in self.merged.items():
+        refuse_unknown_columns(frame, "binarize", list(self.binarize))
+        for key, value in self.binarize.items():
             values = sorted(frame[key].dropna().unique(), key=str)
             shown = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
-            require(value in values, f"dataset.merged.{key}", value, f"a value of that column ({shown})")
-        for key, columns in self.states.items():
-            refuse_unknown_columns(frame, "states", [key, *columns])
-        for key, values in self.omitted.items():
-            refuse_unknown_columns(frame, "omitted", [key])
+            require(value in values, f"dataset.binarize.{key}", value, f"a value of that column ({shown})")
+        for key, columns in self.proxies.items():
+            refuse_unknown_columns(frame, "proxies", [key, *columns])
+        for key, values in self.drop_categories.items():
+            refuse_unknown_columns(frame, "drop_categories", [key])
             for value in set(values) - set(frame[key]):
-                raise InputError(f"dataset.omitted.{key} must hold values of that column, got {value!r}")
+                raise InputError(f"dataset.drop_categories.{key} must hold values of that column, got {value!r}")
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         labels = {task.column: f" (task {name})" if name else "" for name, task in self._labels().items()}
@@ -135,7 +137,7 @@ class Dataset:
                     f"dataset.{key} must hold no label and no split, got {column!r}{labels.get(column, '')}"
                 )
         if not self.include_sensitive:
-            taken |= {column for s in self.sensitive for column in (s, *self.states.get(s, []))}
+            taken |= {column for s in self.sensitive for column in (s, *self.proxies.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
         for column in self.numeric or []:
             if column not in numbers:
@@ -148,7 +150,7 @@ class Dataset:
         categorical = [c for c in (rest if self.categorical is None else self.categorical) if c not in taken]
         if self.include_sensitive:
             given = {*numeric, *categorical}
-            categorical += [c for c in self.sensitive if not given & {c, *self.states.get(c, [])}]
+            categorical += [c for c in self.sensitive if not given & {c, *self.proxies.get(c, [])}]
         require(
             len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
         )
@@ -238,7 +240,7 @@ def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
 def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
     """Raise ``InputError`` unless ``columns``, the value of ``dataset.key``, are columns of ``frame``, once each."""
     for column in columns:
-        if columns.count(column) > 1 and key != "states":
+        if columns.count(column) > 1 and key != "proxies":
             raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
         if column not in frame.columns:
             raise InputError(

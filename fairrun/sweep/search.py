@@ -74,7 +74,7 @@ def divide(
     fixed: dict[str, Any] = {}
     for heading, node in headings.items():
         require(isinstance(node, dict), f"hydra.sweeper.{heading}", node, "a mapping of keys")
-        for key, value in _leaves(node).items():
+        for key, value in leaves(node).items():
             if key not in given:
                 _check_key(heading, key, config)
                 if heading == "fixed":
@@ -88,15 +88,15 @@ def divide(
     return ranges, fixed
 
 
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Ranges and values by dotted key."""
-    leaves: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, value in node.items():
         if isinstance(value, dict) and value and not value.keys() & {"low", "high", "log"}:
-            leaves |= _leaves(value, f"{prefix}{key}.")
+            found |= leaves(value, f"{prefix}{key}.")
         else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def _check_key(heading: str, key: str, config: Mapping[str, Any]) -> None:

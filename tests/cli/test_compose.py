@@ -21,7 +21,7 @@ SWEEPS = {
         [f"fairness_bound={bound}", f"dataset.sensitive={s}", f"tracker.project={p}"]
         for bound, s, p in (("null", "[sex]", "a"), ("0.1", "[sex,race]", "'1e-3'"), ("1", "[race]", "'yes'"))
     ],
-    "additions": [["dataset=csv", f"+dataset.states.group=[x{k}]", "dataset.label=y"] for k in range(3)],
+    "additions": [["dataset=csv", f"+dataset.proxies.group=[x{k}]", "dataset.label=y"] for k in range(3)],
     "a mapping": [["+report.compare.penalty=erm", f"seed={seed}", "report.columns=[roc_auc]"] for seed in (0, 1)],
     "interpolation": [["method.optimizer.lr=${fairness_bound}", f"fairness_bound={b}"] for b in (0.1, 0.2)],
     "hydra's own": [["tracker=wandb", f"seed={seed}", "tracker.project=${hydra:job.num}"] for seed in (0, 1)],

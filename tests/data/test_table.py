@@ -54,12 +54,12 @@ def dataset(tmp_path):
             "tasks": {},
             "task": None,
             "sensitive": ["sex"],
-            "merged": {},
+            "binarize": {},
             "include_sensitive": False,
-            "states": {},
+            "proxies": {},
             "numeric": None,
             "categorical": None,
-            "omitted": {},
+            "drop_categories": {},
             "scale": "numbers",
             "split": SPLIT,
             "outliers": NO_OUTLIERS,
@@ -148,7 +148,7 @@ def test_the_official_split_is_not_used_where_a_fraction_is_given(dataset):
     "changes",
     [
         {"include_sensitive": True},
-        {"states": {"sex": ["job"]}},
+        {"proxies": {"sex": ["job"]}},
         {"numeric": ["id"]},
         {"numeric": ["id"], "categorical": ["job"]},
     ],
@@ -253,20 +253,20 @@ def test_columns_that_state_the_sensitive_attribute_are_left_out_with_it(listed,
     frame = frame.assign(title=frame["sex"].map({"F": "Ms", "M": "Mr"}), is_male=frame["sex"] == "M")
     columns = {"numeric": ["id", "is_male"], "categorical": ["job", "title", "sex"]} if listed else {}
     states = {"sex": ["title", "is_male"], "race": ["job"]}
-    features = dataset(frame, states=states, **columns).load().features
+    features = dataset(frame, proxies=states, **columns).load().features
     assert not [name for name in features if name.startswith(("title", "is_male", "sex"))]
     assert "job=cook" in features  # race is not the sensitive attribute
 
 
 def test_columns_that_state_the_sensitive_attribute_stay_where_it_stays(dataset):
     frame = people().assign(title=lambda rows: rows["sex"].map({"F": "Ms", "M": "Mr"}))
-    features = dataset(frame, states={"sex": ["title"]}, include_sensitive=True).load().features
+    features = dataset(frame, proxies={"sex": ["title"]}, include_sensitive=True).load().features
     assert {"title=Mr", "title=Ms", "sex=F", "sex=M"} < set(features)
 
 
 def test_a_column_that_states_the_sensitive_attribute_stands_for_it_where_no_list_names_it(dataset):
     frame = people().assign(is_male=lambda rows: rows["sex"] == "M")
-    options = {"numeric": ["is_male"], "categorical": ["job"], "states": {"sex": ["is_male"]}}
+    options = {"numeric": ["is_male"], "categorical": ["job"], "proxies": {"sex": ["is_male"]}}
     features = dataset(frame, include_sensitive=True, **options).load().features
     assert features == ["is_male", "job=?", "job=clerk", "job=cook"]
 
@@ -357,7 +357,7 @@ def test_an_intersection_without_rows_is_no_group(dataset):
 
 def test_a_merged_column_is_one_value_against_the_rest_and_the_split_is_by_the_merged_groups(dataset):
     frame = people()
-    data = dataset(frame, sensitive=["sex", "race"], merged={"race": "B"}).load()
+    data = dataset(frame, sensitive=["sex", "race"], binarize={"race": "B"}).load()
     assert data.groups == [f"sex={sex}, race={race}" for sex in "FM" for race in ("B", "not B")]
     by_id = frame.set_index("id")
     for split, ids in rows_of(data).items():
@@ -368,17 +368,19 @@ def test_a_merged_column_is_one_value_against_the_rest_and_the_split_is_by_the_m
 
 
 def test_a_merged_column_of_numbers_has_a_number_that_stays(dataset):
-    data = dataset(people().assign(floor=lambda rows: rows["id"] % 3), sensitive=["floor"], merged={"floor": 2}).load()
+    data = dataset(
+        people().assign(floor=lambda rows: rows["id"] % 3), sensitive=["floor"], binarize={"floor": 2}
+    ).load()
     assert data.groups == ["floor=2", "floor=not 2"]
 
 
 def test_a_merged_column_that_is_a_feature_keeps_all_of_its_values(dataset):
-    data = dataset(people(), sensitive=["race"], merged={"race": "B"}, include_sensitive=True).load()
+    data = dataset(people(), sensitive=["race"], binarize={"race": "B"}, include_sensitive=True).load()
     assert {"race=A", "race=B", "race=C"} < set(data.features)
 
 
 def test_a_merged_column_that_is_not_sensitive_changes_nothing(dataset):
-    before, after = (dataset(people(), merged=merged).load() for merged in ({}, {"race": "B"}))
+    before, after = (dataset(people(), binarize=merged).load() for merged in ({}, {"race": "B"}))
     assert before.groups == after.groups and before.features == after.features
     for split in SPLITS:
         assert rows_of(before)[split].tolist() == rows_of(after)[split].tolist()
@@ -507,7 +509,7 @@ def test_numbers_may_be_left_as_they_are(dataset):
 def test_an_omitted_category_has_no_column_and_the_others_are_as_before(scale, dataset):
     options = {"scale": scale, "numeric": ["age"], "categorical": ["job", "race", "sex"], "include_sensitive": True}
     before = dataset(people(), **options).load()
-    after = dataset(people(), omitted={"sex": ["M"], "job": ["?", "cook"]}, **options).load()
+    after = dataset(people(), drop_categories={"sex": ["M"], "job": ["?", "cook"]}, **options).load()
     assert after.features == ["age", "job=clerk", "race=A", "race=B", "race=C", "sex=F"]
     for split in SPLITS:
         for name in after.features:
@@ -516,16 +518,16 @@ def test_an_omitted_category_has_no_column_and_the_others_are_as_before(scale, d
 
 def test_an_omitted_category_may_be_a_number_or_of_a_column_that_is_no_feature(dataset):
     frame = people().assign(floor=lambda rows: rows["id"] % 3)
-    options = {"numeric": ["age"], "categorical": ["floor", "sex"], "omitted": {"floor": [1], "sex": ["M"]}}
+    options = {"numeric": ["age"], "categorical": ["floor", "sex"], "drop_categories": {"floor": [1], "sex": ["M"]}}
     assert dataset(frame, **options).load().features == ["age", "floor=0", "floor=2"]
 
 
 REFUSED = {
-    "a merged column unknown": (None, {"merged": {"gender": "F"}}, ["dataset.merged", "'gender'", "sex, race"]),
+    "a merged column unknown": (None, {"binarize": {"gender": "F"}}, ["dataset.binarize", "'gender'", "sex, race"]),
     "a merged value unknown": (
         None,
-        {"merged": {"race": "D"}, "sensitive": ["race"]},
-        ["dataset.merged.race must be a value of that column (A, B, C), got 'D'"],
+        {"binarize": {"race": "D"}, "sensitive": ["race"]},
+        ["dataset.binarize.race must be a value of that column (A, B, C), got 'D'"],
     ),
     "outliers of one label of several": (
         None,
@@ -652,10 +654,14 @@ REFUSED = {
     "categorical as a string": (None, {"categorical": "job"}, ["categorical must be", "'job'", "a list of columns"]),
     "omitted from an unknown column": (
         None,
-        {"omitted": {"town": ["x"]}},
-        ["dataset.omitted", "'town'", "id, age, job"],
+        {"drop_categories": {"town": ["x"]}},
+        ["dataset.drop_categories", "'town'", "id, age, job"],
     ),
-    "omitted value unknown": (None, {"omitted": {"job": ["Cook"]}}, ["dataset.omitted.job", "values of", "'Cook'"]),
+    "omitted value unknown": (
+        None,
+        {"drop_categories": {"job": ["Cook"]}},
+        ["dataset.drop_categories.job", "values of", "'Cook'"],
+    ),
     "text as numeric": (None, {"numeric": ["age", "job"]}, ["dataset.numeric", "'job'", "columns of numbers"]),
     "no feature": (
         None,
@@ -763,8 +769,8 @@ def test_a_column_may_be_named_as_a_category_of_another(dataset):
         ),
         ({"numeric": ["age", "age"]}, "dataset.numeric must hold a column once, got 'age' twice"),
         ({"sensitive": ["sex", "sex"]}, "dataset.sensitive must hold a column once, got 'sex' twice"),
-        ({"states": {"sex": ["titel"]}}, "dataset.states must hold columns of the data .*, got 'titel'"),
-        ({"states": {"Sex": ["job"]}}, "dataset.states must hold columns of the data .*, got 'Sex'"),
+        ({"proxies": {"sex": ["titel"]}}, "dataset.proxies must hold columns of the data .*, got 'titel'"),
+        ({"proxies": {"Sex": ["job"]}}, "dataset.proxies must hold columns of the data .*, got 'Sex'"),
     ],
 )
 def test_a_schema_that_contradicts_itself_or_the_data_is_refused(options, message, dataset):
@@ -868,7 +874,12 @@ def test_neither_the_columns_of_tasks_nor_the_label_are_features(dataset):
 
 
 def test_the_last_features_are_those_of_each_column_of_categories(dataset):
-    options = {"tasks": TASKS, "numeric": ["id"], "categorical": ["sex", "job", "race"], "omitted": {"race": ["B"]}}
+    options = {
+        "tasks": TASKS,
+        "numeric": ["id"],
+        "categorical": ["sex", "job", "race"],
+        "drop_categories": {"race": ["B"]},
+    }
     data = dataset(members(), include_sensitive=True, **options).load()
     assert data.categories == [2, 3, 2]
     assert data.features == ["id", "sex=F", "sex=M", "job=?", "job=clerk", "job=cook", "race=A", "race=C"]
@@ -880,7 +891,9 @@ def test_a_column_without_a_feature_is_no_column_of_categories(dataset):
     frame = with_official_split(members())
     frame["job"] = frame["job"].mask((frame["split"] == "test") & (frame["id"] % 2 == 0), "pilot")
     omitted = {"race": ["A", "B", "C"]}
-    data = dataset(frame, numeric=["id"], categorical=["race", "job"], omitted=omitted, split=split_of(test="official"))
+    data = dataset(
+        frame, numeric=["id"], categorical=["race", "job"], drop_categories=omitted, split=split_of(test="official")
+    )
     assert data.load().categories == [3]
 
 

@@ -584,7 +584,7 @@ def test_a_preset_without_the_sensitive_attribute_has_no_feature_of_it(loaded):
     if isinstance(dataset, ImageDataset):
         pytest.skip("images have no columns to leave out")
     assert not dataset.include_sensitive
-    for column in (dataset.sensitive[0], *dataset.states.get(dataset.sensitive[0], [])):
+    for column in (dataset.sensitive[0], *dataset.proxies.get(dataset.sensitive[0], [])):
         assert not [name for name in data.features if name == column or name.startswith(f"{column}=")]
 
 
@@ -617,7 +617,7 @@ def rates(*tables):
 
 
 def test_adult_has_a_form_of_101_features_in_0_to_1():
-    omitted = "+dataset.omitted={sex: [Male], native-country: [Holand-Netherlands]}"
+    omitted = "+dataset.drop_categories={sex: [Male], native-country: [Holand-Netherlands]}"
     data = form("dataset=adult", "dataset.include_sensitive=true", "dataset.scale=range", omitted)
     numbers = ["age", "education-num", "capital-gain", "capital-loss", "hours-per-week"]
     assert len(data.features) == 101 and data.features[:5] == numbers

@@ -112,7 +112,7 @@ def key(*overrides):
 
 
 def test_outliers_and_merged_groups_make_a_run_another_run():
-    keys = [["dataset.outliers.kind=features"], ["+dataset.merged.race=Black"], ["+dataset.merged.race=White"]]
+    keys = [["dataset.outliers.kind=features"], ["+dataset.binarize.race=Black"], ["+dataset.binarize.race=White"]]
     keys += [["dataset.outliers.kind=label_flips", f"dataset.outliers.{more}"] for more in ("rate=0.1", "rate=0.2")]
     assert len({key(), *(key(*overrides) for overrides in keys)}) == 6
 
@@ -123,7 +123,7 @@ def test_what_other_methods_are_tuned_to_is_no_matter():
 
 
 def test_what_outliers_would_be_is_no_matter_where_there_are_none():
-    assert key() == key("dataset.outliers.rate=0.2") == key("~dataset.outliers") == key("~dataset.merged")
+    assert key() == key("dataset.outliers.rate=0.2") == key("~dataset.outliers") == key("~dataset.binarize")
 
 
 # Several tasks

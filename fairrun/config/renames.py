@@ -1,0 +1,76 @@
+"""Old names of keys (``fairrun.config.keys.RENAMED``) replaced by new ones, before Hydra refuses them."""
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from fairrun.config.check import InputError
+from fairrun.config.keys import FREE, RENAMED, Renamed, is_below
+
+log = logging.getLogger(__name__)
+# [+~] [NODE.]key[=value]: NODE is one of those that hold ranges of other keys, or the group of optimizer@key
+_ARGUMENT = re.compile(
+    r"(?P<sign>[+~]*)(?P<node>hydra\.sweeper\.(?:params|scientific|nuisance|fixed)\.|[\w/]+@)?"
+    r"(?P<key>[\w.]+)(?P<value>=.*)?",
+    re.DOTALL,
+)
+
+
+def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
+    """The name of a dotted key today, with one warning if it has another.
+
+    ``methods`` gives the methods that are chosen.  Raises ``InputError`` where the key has a new name for some of them
+    only.
+    """
+    for entry in RENAMED:
+        if is_below(key, entry.old):
+            if entry.methods and not _all_in(set(methods()), entry):
+                continue
+            warn(entry.old, entry.new)
+            return entry.new + key.removeprefix(entry.old)
+    return key
+
+
+def _all_in(chosen: set[str], entry: Renamed) -> bool:
+    if chosen & set(entry.methods) and not chosen <= set(entry.methods):
+        own, others = ", ".join(sorted(chosen & set(entry.methods))), ", ".join(sorted(chosen - set(entry.methods)))
+        raise InputError(f"{entry.old} is now {entry.new} with method={own}: sweep it apart from method={others}")
+    return bool(chosen & set(entry.methods))
+
+
+def current(arguments: Sequence[str], methods: Callable[[], Collection[str]]) -> list[str]:
+    """The command line with today's names of keys.  Raises ``InputError``."""
+    return [_current(argument, methods) for argument in arguments]
+
+
+def _current(argument: str, methods: Callable[[], Collection[str]]) -> str:
+    if argument.startswith("hydra.sweeper.params={"):
+        return re.sub(r"(?<=[{,\s'\"])[\w.]+(?=\s*['\"]?:)", lambda found: renamed(found[0], methods), argument)
+    match = _ARGUMENT.fullmatch(argument)
+    if match is None:
+        return argument
+    key = renamed(match["key"], methods)
+    if key == match["key"]:
+        return argument
+    sign = match["sign"]
+    if not any(key.startswith(f"{free}.") for free in FREE):
+        sign = sign.replace("+", "")  # the key is there now, and Hydra adds none that is
+    return f"{sign}{match['node'] or ''}{key}{match['value'] or ''}"
+
+
+def entries(method: str) -> Iterator[Renamed]:
+    """The entries of ``RENAMED`` that hold for a method."""
+    return (entry for entry in RENAMED if not entry.methods or method in entry.methods)
+
+
+def overridden(arguments: Collection[str], node: str) -> bool:
+    """Whether one of the ``arguments`` of a command line sets ``node`` or a key below it."""
+    matches = map(_ARGUMENT.fullmatch, arguments)
+    return any(is_below(match["key"], node) for match in matches if match is not None)
+
+
+@functools.cache
+def warn(old: str, new: str) -> None:
+    """Log, once per process, that a key has a new name."""
+    log.warning("%s is now %s; the old name works in this version only", old, new)

@@ -1,0 +1,87 @@
+"""A key with a new name works under the old one, as if the new one had been given."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from fairrun.config.keys import RENAMED, is_below
+from fairrun.config.renames import current
+from fairrun.results.records import dotted
+from fairrun.train import chosen, sweep_name
+from hydra_plugins.fairrun_compose import settle
+from tests.helpers.command import DESCRIPTION, INLINE, records, run_warm
+from tests.helpers.synthetic import METHODS, config
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("dataset.omitted={sex: [a]}", "dataset.drop_categories={sex: [a]}"),
+        ("+dataset.omitted.sex=[a]", "+dataset.drop_categories.sex=[a]"),
+        ("++dataset.merged.race=a,b", "++dataset.binarize.race=a,b"),
+        ("~dataset.omitted.sex", "~dataset.drop_categories.sex"),
+        ("hydra.sweeper.params.dataset.omitted=1", "hydra.sweeper.params.dataset.drop_categories=1"),
+        (
+            "hydra.sweeper.params={seed: '1,2', dataset.omitted: '{},{sex: [a]}'}",
+            "hydra.sweeper.params={seed: '1,2', dataset.drop_categories: '{},{sex: [a]}'}",
+        ),
+        ("+hydra.sweeper.nuisance.dataset.omitted=[1]", "hydra.sweeper.nuisance.dataset.drop_categories=[1]"),
+        ("dataset.omitted2=1", "dataset.omitted2=1"),
+        ("--config-dir=dataset.omitted", "--config-dir=dataset.omitted"),
+        ("-m", "-m"),
+    ],
+)
+def test_an_argument_with_an_old_key_becomes_one_with_the_new_key(old, new):
+    assert current([old], lambda: ["erm"]) == [new]
+
+
+def test_what_a_file_says_of_an_old_key_is_said_of_the_new_one_unless_the_command_line_says_more():
+    file = {"dataset": {"omitted": {"sex": ["a"]}, "drop_categories": {}, "merged": {"race": "b"}}}
+    composed = OmegaConf.create(file)
+    OmegaConf.set_struct(composed, True)
+    settle(composed, "erm", ["seed=1"])
+    assert composed == {"dataset": {"drop_categories": {"sex": ["a"]}, "binarize": {"race": "b"}}}
+    composed = OmegaConf.create(file)
+    settle(composed, "erm", ["dataset.drop_categories={}"])
+    assert composed.dataset.drop_categories == {}
+
+
+def test_methods_are_those_of_the_command_line_or_of_its_experiments():
+    assert chosen("method", ["-m", "method=erm,irw"]) == ["erm", "irw"]
+    assert chosen("method", ["experiment=fairbinn/layers", "method=penalty"]) == ["penalty"]
+    assert chosen("method", ["-m", "experiment=fairbinn/layers,irw/adult"]) == ["fairbinn_authors", "erm"]
+    assert chosen("method", ["seed=1"]) == ["erm"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_key_of_today_has_an_old_name(method):
+    keys = dotted(OmegaConf.to_container(config(f"method={method}")))
+    for entry in RENAMED:
+        if not entry.methods or method in entry.methods:
+            assert not any(is_below(key, entry.old) for key in keys), entry
+
+
+def test_old_keys_on_the_command_line_and_in_an_experiment_give_the_run_of_the_new_keys(tmp_path, csv):
+    experiment = tmp_path / "mine" / "experiment"
+    experiment.mkdir(parents=True)
+    for name, key in (("old", "omitted"), ("new", "drop_categories")):
+        text = f"# @package _global_\ndataset: {{{key}: {{kind: [a]}}}}\n"
+        (experiment / f"{name}.yaml").write_text(text)
+    given = ["-m", *DESCRIPTION, "epochs=1", f"hydra.searchpath=[file://{tmp_path}/mine]", INLINE]
+    both = {"old": "+dataset.merged.group=north,south", "new": "+dataset.binarize.group=north,south"}
+    for name, key in both.items():
+        done = run_warm(tmp_path, *given, f"experiment={name}", key, f"hydra.sweep.dir={name}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.stdout + done.stderr).count("is now dataset.drop_categories") == (name == "old")
+        assert (done.stdout + done.stderr).count("is now dataset.binarize") == (name == "old")
+    old, new = (records(tmp_path / name) for name in both)
+    assert [record["key"] for record in old] == [record["key"] for record in new]
+    assert len({record["key"] for record in old}) == 2
+    assert new[0]["config"]["dataset"]["drop_categories"] == {"kind": ["a"]}
+
+
+def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
+    for key in ("omitted", "drop_categories"):
+        done = run_warm(tmp_path, "-m", *DESCRIPTION, f"+dataset.{key}.kind=[a]", "epochs=1", INLINE)
+        assert done.returncode == 0, done.stderr
+    assert "1 of them done before" in done.stdout
+    assert sweep_name(["+dataset.drop_categories.kind=[a]"]) != sweep_name(["+dataset.omitted.kind=[a]"])
