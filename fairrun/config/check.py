@@ -4,9 +4,10 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from numbers import Real
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
 
@@ -29,10 +30,10 @@ def require(condition: object, key: str, value: object, allowed: str) -> None:
 
 def one_of(key: str, value: object, choices: Collection[object]) -> None:
     """Raise ``InputError`` unless ``value`` is one of ``choices``."""
-    require(value in list(choices), key, value, f"one of {', '.join(map(str, choices))}")
+    require(OneOf(choices).accepts(value), key, value, OneOf(choices).allowed)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """True for a finite int or float that is not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -40,6 +41,80 @@ def is_number(value: object) -> bool:
 def is_integer(value: object) -> bool:
     """True for an int that is not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class In:
+    """The interval of a numeric field: ``Annotated[PerRun, In("(0, 1]")]``; "[0, inf)" is every number from 0 on."""
+
+    interval: str
+
+    def accepts(self, value: object) -> bool:
+        """Whether ``value`` is a number in the interval."""
+        low, high = map(float, self._ends())
+        if not is_number(value):
+            return False
+        above = value > low if self.interval[0] == "(" else value >= low
+        return above and (value < high if self.interval[-1] == ")" else value <= high)
+
+    @property
+    def allowed(self) -> str:
+        """For messages: "in (0, 1]", ">= 0", "> 0"."""
+        low, high = self._ends()
+        return f"in {self.interval}" if high != "inf" else f"{'>' if self.interval[0] == '(' else '>='} {low}"
+
+    def _ends(self) -> list[str]:
+        return self.interval[1:-1].split(", ")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The choices of a field that are known at run time only: ``Annotated[str, OneOf(LOSSES)]``; else a ``Literal``."""
+
+    choices: Collection[object]
+
+    def accepts(self, value: object) -> bool:
+        """Whether ``value`` is one of them."""
+        return value in list(self.choices)
+
+    @property
+    def allowed(self) -> str:
+        """For messages."""
+        return f"one of {', '.join(map(str, self.choices))}"
+
+
+Rule = In | OneOf
+
+
+def check_values(instance: Any) -> None:
+    """Check every field of a dataclass against the ``Literal``, ``In`` or ``OneOf`` in its type.
+
+    Of a list every entry is checked; None passes where the type allows it.  Raises ``InputError``.
+    """
+    for name, rules, optional in _rules(instance.__class__):
+        value = getattr(instance, name)
+        entries = value if isinstance(value, list) else [value]
+        for rule in rules:
+            allowed = f"{'null or ' if optional else ''}{rule.allowed}"
+            allowed += ", every number of the list" if isinstance(value, list) else ""
+            sound = (optional and value is None) or all(map(rule.accepts, entries))
+            require(sound, name, value, allowed)
+
+
+@functools.cache
+def _rules(cls: type) -> list[tuple[str, list[Rule], bool]]:
+    """Of every field that has any: its name, its rules, and whether it may be None."""
+    found = []
+    hints = get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        annotated = get_origin(hints[field.name]) is Annotated
+        hint, *marks = get_args(hints[field.name]) if annotated else (hints[field.name],)
+        parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        rules: list[Rule] = [mark for mark in marks if isinstance(mark, In | OneOf)]
+        rules += [OneOf(get_args(part)) for part in parts if get_origin(part) is Literal]
+        if rules:
+            found.append((field.name, rules, NoneType in parts))
+    return found
 
 
 @functools.cache
@@ -79,6 +154,8 @@ def _type_check(hint: Any, key: str) -> tuple[Callable[[Any], bool], str]:
         checks = [_type_check(part, key) for part in get_args(hint)]
         allowed = " or ".join(dict.fromkeys(allowed for _, allowed in checks))
         return lambda value: any(accepts(value) for accepts, _ in checks), allowed
+    if get_origin(hint) is Literal:
+        return OneOf(get_args(hint)).accepts, OneOf(get_args(hint)).allowed
     if get_origin(hint) is list:
         item, allowed = _type_check(get_args(hint)[0], key)
         allowed = "a list, each of it " + allowed

@@ -1,24 +1,25 @@
-"""Everything that a method imports, beside torch."""
+"""All that a method imports, beside torch: ``from fairrun.method import Method, Batch, descend``."""
 
-from fairrun.config.check import is_number, one_of, require
-from fairrun.method.api import Batch, Model, Optimizer, PerRun, PerTask, RowGradients, State, Theta
-from fairrun.method.bargaining import nash_bargaining, pcgrad
-from fairrun.method.losses import LOSSES, negatives, positives, task
+from fairrun.config.check import In, InputError, OneOf, require
+from fairrun.method.api import Batch, Method, Model, Optimizer, PerRun, PerTask, RowGradients, State, Theta
+from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
+from fairrun.method.dbscan import dbscan_noise
+from fairrun.method.losses import LOSSES, FairnessLoss, negatives, positives, task
 from fairrun.method.multitask import (
-    COMBINE,
-    FAIRNESS_LOSSES,
-    REDUCTIONS,
+    Combine,
+    Reduction,
+    TaskLoss,
     TaskState,
     backward_each,
     factor,
     ordered,
     positive_rates,
     reduced,
-    require_not_negative,
     task_gradients,
     unfairness,
     weighted,
 )
+from fairrun.method.privacy import WorstOff
 from fairrun.method.rows import (
     group_mask,
     group_mean,
@@ -28,8 +29,10 @@ from fairrun.method.rows import (
     normalised,
     parts,
     per_task,
+    row_weight_logs,
     scaled,
     share_of_rows,
+    share_without,
     whole_rows,
     worst_fraction,
 )
@@ -48,21 +51,29 @@ from fairrun.method.steps import (
 )
 
 __all__ = [
-    "COMBINE",
-    "FAIRNESS_LOSSES",
     "LOSSES",
-    "REDUCTIONS",
     "Batch",
+    "Combine",
+    "FairnessLoss",
+    "In",
+    "InputError",
+    "Method",
     "Model",
+    "OneOf",
     "Optimizer",
     "PerRun",
     "PerTask",
+    "Reduction",
     "RowGradients",
     "State",
+    "TaskLoss",
     "TaskState",
     "Theta",
+    "WorstOff",
     "backward",
     "backward_each",
+    "cagrad",
+    "dbscan_noise",
     "decay_rate",
     "descend",
     "factor",
@@ -71,15 +82,14 @@ __all__ = [
     "gradients",
     "group_mask",
     "group_mean",
-    "is_number",
     "kth_smallest",
     "label_cells",
     "mean",
+    "mgda",
     "move",
     "nash_bargaining",
     "negatives",
     "normalised",
-    "one_of",
     "ordered",
     "parts",
     "pcgrad",
@@ -88,9 +98,10 @@ __all__ = [
     "positives",
     "reduced",
     "require",
-    "require_not_negative",
+    "row_weight_logs",
     "scaled",
     "share_of_rows",
+    "share_without",
     "split",
     "task",
     "task_gradients",

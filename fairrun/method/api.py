@@ -8,13 +8,21 @@ Letters: R runs, N rows of a split, B rows of a batch, D features, C classes, T 
 attribute, G groups.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, Self
 
-from torch import Tensor
+from torch import Generator, Tensor
 
-PerRun = Tensor  # a float in the config; in training a tensor [R, 1], one value per run: it broadcasts against [R, ...]
-PerTask = Tensor | list[float]  # a number, or a list with one for each task; in training a tensor, [R, 1] or [R, T]
+from fairrun.config.check import In, check_values
+
+if TYPE_CHECKING:  # a number when it is written, a tensor when it is read
+    PerRun = Any
+    PerTask = Any
+else:
+    PerRun = Tensor  # a float in the config; in training a tensor [R, 1], which broadcasts against [R, ...]
+    PerTask = Tensor | list[float]  # a number, or a list with one for each task; in training a tensor, [R, 1] or [R, T]
 Theta = dict[str, Tensor]  # parameters by name, each [R, ...]
 RowLoss = Callable[[Tensor, Tensor], Tensor]  # of every row's cross-entropy and probability of class 1, all [R, B]
 
@@ -89,21 +97,27 @@ class Model(Protocol):
         ...
 
 
-class Optimizer(Protocol):
+@dataclasses.dataclass(frozen=True)
+class Optimizer(ABC):
     """A first-order optimizer as pure functions (``fairrun.training.optim``)."""
 
-    @property
-    def scale_free(self) -> bool:
-        """Whether a gradient twice as large makes the same step."""
-        ...
+    lr: Annotated[PerRun, In("(0, inf)")]  # step size
 
+    def __post_init__(self) -> None:
+        check_values(self)
+
+    @property
+    @abstractmethod
+    def scale_free(self) -> bool:
+        """Whether a gradient twice as large makes the same step.  A class attribute will do."""
+
+    @abstractmethod
     def init(self, theta: Theta) -> Any:
         """The state before the first step."""
-        ...
 
+    @abstractmethod
     def step(self, theta: Theta, grads: Theta, state: Any) -> tuple[Theta, Any]:
         """The parameters and the state after one step."""
-        ...
 
 
 class State(NamedTuple):
@@ -113,43 +127,105 @@ class State(NamedTuple):
     opt: Any
 
 
-class Method(Protocol):
-    """A frozen dataclass of hyper-parameters with two pure functions.
+@dataclasses.dataclass(frozen=True)
+class Method(ABC):
+    """A frozen dataclass of hyper-parameters with pure functions of a state and a batch.
 
-    It may have more.  ``remarks(epochs) -> list[str]``: what a user should know before a training of so many epochs.
-    ``draw(theta, num_groups, generators) -> Theta``: parameters of its own, each [R, ...] in float64, every run's from
-    its own generator.  ``theta`` are the network's, drawn before from the same generators.  Names start with a prefix
-    that no layer has, such as ``adversary.``; ``init`` gets both together and may ``split`` them, and the network
-    ignores them.  ``second_derivatives``, a class attribute: True if ``update`` differentiates gradients of the
-    network, which then is torch's whatever the engine: its second derivatives are faster.  ``exclusive_rows``, a class
-    attribute: True if ``update`` learns of the rows with label 0 in one task and 1 in every other; a user is told
-    where most batches have none.  ``multiclass``, a class attribute: True if it learns labels of more than two classes.
-    ``smallest_batch``, an attribute: how few rows ``batch_size`` may be, and the field and value that say so.
-
-    ``start_epoch(model, state, train) -> tuple[state, Tensor | None]``, before the first step of an epoch.  ``train``
-    is the whole training set as one batch, the N rows by their number and behind them rows of weight 0, whose features
-    ``parts`` adds: of its size, the state may hold numbers of the rows, to be found by ``batch.i``.  The tensor [R, N],
-    none below 0, makes the epoch's rows be drawn with replacement, each in proportion to its number; None: each comes
-    once, in random order.
+    Only ``update`` must be written.  A subclass adds its fields, each with its range or its choices in the type, which
+    are checked when it is made: ``alpha: Annotated[PerRun, In("(0, 1]")]``, ``goal: Literal["mean", "worst"]``.  What
+    it asks of data and model it says by class attributes (``multiclass = True``) or, where that depends on a field, by
+    properties.
     """
+
+    optimizer: Optimizer
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it needs beyond x, y and i, any of {"s", "val", "fairness", "classifier", "tasks"}: the sensitive
-        attribute and the validation batch, which training may then see; a network with parameters of the group
-        "fairness", with a last layer "classifier"; labels of several tasks, and a network with a head for each.
+        """What ``update`` reads beyond ``x``, ``y`` and ``i``, any of:
+
+        - "s": the sensitive attribute of the training rows.  ``batch.s`` raises without it.
+        - "val": the balanced validation batch, with its sensitive attribute.
+        - "tasks": labels of several tasks, and a network with a head for each.
+        - "fairness": a network with parameters of the group "fairness".
+        - "classifier": a network whose last layer is linear and named "classifier".
         """
-        ...
+        return frozenset()
+
+    @property
+    def multiclass(self) -> bool:
+        """Whether ``update`` can learn a label of more than two classes."""
+        return False
+
+    @property
+    def second_derivatives(self) -> bool:
+        """Whether ``update`` differentiates gradients of the network.  The network then runs in torch, whatever the
+        engine: torch's second derivatives are faster.
+        """
+        return False
+
+    @property
+    def pairs_rows(self) -> bool:
+        """Whether ``update`` pairs the rows of a batch, as mixup does, so that their order matters."""
+        return False
+
+    @property
+    def reads_all_rows(self) -> bool:
+        """Whether ``start_epoch`` is overridden; no other method pays for the batch of all rows."""
+        return type(self).start_epoch is not Method.start_epoch
+
+    @property
+    def smallest_batch(self) -> tuple[int, str]:
+        """The least ``batch_size``, and the field and its value that ask for it: (20, "alpha=0.05")."""
+        return 1, ""
+
+    def remarks(self, epochs: int) -> list[str]:
+        """What a user should know before a training of so many epochs."""
+        return []
+
+    def remarks_on(self, data: Mapping[str, Any], batch_size: int) -> list[str]:
+        """What a user should know of these data, by the facts of them that records hold."""
+        return []
+
+    def informed(self, group_rows: Sequence[int], seed: int) -> Self:
+        """The method that is trained where each group has so many training rows, by default this one.
+
+        Raises ``InputError``.
+        """
+        return self
+
+    def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
+        """Parameters of the method's own, each [R, ...] in float64, every run's from its own generator.
+
+        ``theta`` holds the network's parameters, drawn before from the same generators.  A name starts with a prefix
+        that no layer has, such as ``adversary.``.  ``init`` gets both together and may ``split`` them; the network
+        ignores those that are not its own.
+        """
+        return {}
 
     def init(self, model: Model, theta: Theta, train: Batch) -> Any:
-        """The state before the first step.  ``theta`` is drawn from each run's seed; ``train`` is the whole training
-        set.
-        """
-        ...
+        """The state before the first step: tensors in tuples and dicts.
 
+        ``theta`` is drawn from each run's seed; ``train`` is the whole training set as one batch.
+        """
+        return State(theta, self.optimizer.init(theta))
+
+    def start_epoch(self, model: Model, state: Any, train: Batch) -> tuple[Any, Tensor | None]:
+        """The state before the first step of an epoch, and numbers by which the epoch's rows are drawn.
+
+        ``train`` is the whole training set as one batch: the N rows in the order of their numbers, then rows of weight
+        0, whose features ``parts`` adds.  So the state may hold a number for each row, to be found by ``batch.i``.
+        Numbers [R, N], none below 0: rows are drawn with replacement, each in proportion to its number.  None: each row
+        comes once, in random order.  Only a method that overrides this function is given ``train``.
+        """
+        return state, None
+
+    @abstractmethod
     def update(self, model: Model, state: Any, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
-        """One step: the next state, its parameters in the same order, and what to log, each [R]; ``loss`` among it.
+        """One step: the next state, with its parameters in the same order, and what to log, each [R].
 
-        ``removed`` is [R, B]: 1 for the rows that the step left out as outliers.
+        ``loss`` must be among the logs.  ``removed``, if it is, is [R, B]: 1 for a row that the step left out as an
+        outlier.
         """
-        ...

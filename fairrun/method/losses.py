@@ -7,14 +7,16 @@ out; with fewer than two groups present the loss and its gradient are 0, but for
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from fairrun.config.check import OneOf
 from fairrun.method.api import Batch
 from fairrun.method.rows import group_mask, group_mean
 
-FairnessLoss = Callable[[Tensor, Batch], Tensor]
+Loss = Callable[[Tensor, Batch], Tensor]
 KERNEL_WIDTH = 0.1  # of the MMD's Gaussian kernel, in units of probability
 
 
@@ -161,7 +163,7 @@ def mmd_authors(p: Tensor, batch: Batch) -> Tensor:
     return _mmd_authors(p, batch, batch.w.unsqueeze(1))[:, 0]
 
 
-LOSSES: dict[str, FairnessLoss] = {
+LOSSES: dict[str, Loss] = {
     loss.__name__: loss
     for loss in (
         demographic_parity,
@@ -183,6 +185,7 @@ LOSSES: dict[str, FairnessLoss] = {
         mmd_authors,
     )
 }
+FairnessLoss = Annotated[str, OneOf(tuple(LOSSES))]  # the name of one of them, as a method's field
 
 
 def step_gap(p: Tensor, batch: Batch, threshold: Tensor, temperature: float = 0.1) -> Tensor:
@@ -193,7 +196,7 @@ def step_gap(p: Tensor, batch: Batch, threshold: Tensor, temperature: float = 0.
     return demographic_parity(torch.sigmoid((p - threshold.view(-1, 1)) / temperature), batch)
 
 
-def on_subsets(loss: FairnessLoss, p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+def on_subsets(loss: Loss, p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
     """``loss`` of J subsets of the rows, each with its ``weights`` [R, J, B] in place of the batch's w, [R, J].
 
     What an MMD computes of every score it computes once: two subsets cost little more than one.

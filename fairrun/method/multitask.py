@@ -5,17 +5,19 @@ Parameters are those of ``model=shared_bottom``: ``head.t`` of task t, from 0; a
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairrun.config.check import require
-from fairrun.method.api import Batch, PerTask, Theta
+from fairrun.method.api import Batch, Theta
 from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.method.losses import LOSSES, exclusive_negatives, negatives, on_subsets, step_gap, task
 from fairrun.method.steps import backward, flatten, split, tracked, unflatten
 
+Combine = Literal["sum", "pcgrad", "mgda", "cagrad", "nash"]  # how the tasks' gradients become one
+Reduction = Literal["mean", "sum"]  # of losses over a batch
+TaskLoss = Literal["mmd", "mmd_authors", "correlation", "demographic_parity", "step_gap"]  # of a set of rows
 SUM = "sum"
 AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # of a Gram matrix [R, T, T]: the weight of each gradient
     "pcgrad": pcgrad,
@@ -23,10 +25,7 @@ AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # of a Gram matrix [R, T
     "cagrad": partial(cagrad, c=0.5),
     "nash": lambda gram: nash_bargaining(gram)[0],
 }
-COMBINE = (SUM, *AGGREGATORS)
-REDUCTIONS = ("mean", "sum")
 STEP_GAP = "step_gap"
-FAIRNESS_LOSSES = ("mmd", "mmd_authors", "correlation", "demographic_parity", STEP_GAP)  # of a set of rows
 Objectives = Callable[[Theta], Sequence[Tensor]]
 
 
@@ -36,13 +35,6 @@ class TaskState(NamedTuple):
     theta: Theta
     opt: Any
     rates: Tensor
-
-
-def require_not_negative(**fields: PerTask) -> None:
-    """Raise ``InputError`` that names the field of a method with a number below 0."""
-    for key, value in fields.items():
-        numbers = value if isinstance(value, list) else [value]
-        require(all(number >= 0 for number in numbers), key, value, ">= 0, for every task")
 
 
 def reduced(losses: Tensor, batch: Batch, reduction: str) -> Tensor:
@@ -62,11 +54,11 @@ def positive_rates(train: Batch) -> Tensor:
     return train.y.mT.mean(-1)
 
 
-def unfairness(name: str, p: Tensor, batch: Batch, rates: Tensor) -> tuple[Tensor, Tensor]:
+def unfairness(name: TaskLoss, p: Tensor, batch: Batch, rates: Tensor) -> tuple[Tensor, Tensor]:
     """The fairness loss of every task on the rows of class 0, and on those of them that are of class 1 in every other
     task: [R, T, 2], and how many rows these are, [R, T, 2].
 
-    ``p`` [R, B, T].  ``name`` of ``FAIRNESS_LOSSES``; the threshold of ``step_gap`` is ``rates`` [R, T], the share of
+    ``p`` [R, B, T].  The threshold of ``step_gap`` is ``rates`` [R, T], the share of
     label 1 in training.
     """
     values, sizes = [], []

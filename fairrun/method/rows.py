@@ -1,5 +1,6 @@
 """Sums over the rows of a batch: means, groups, weights."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -62,6 +63,17 @@ def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
     return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
 
 
+def share_without(group: int, total: int, batch_size: int) -> float:
+    """How probable it is that ``batch_size`` of ``total`` rows, drawn without replacement, are none of ``group`` of
+    them: C(total - group, batch_size) / C(total, batch_size), in [0, 1].
+    """
+    others, batch_size = total - group, min(batch_size, total)
+    if batch_size > others:
+        return 0.0
+    log_all, log_others = (math.lgamma(n + 1) - math.lgamma(n - batch_size + 1) for n in (total, others))
+    return math.exp(log_others - log_all)
+
+
 def whole_rows(number: PerRun) -> int:
     """``number`` rounded up; as it is where rounding has put it past a whole one: 1 / (1 / 49) is 49, not 50."""
     return -int((1e-9 - number) // 1)
@@ -87,6 +99,17 @@ def normalised(w: Tensor, real: Tensor, rule: str) -> Tensor:
 def scaled(v: Tensor, length: Tensor) -> Tensor:
     """``v`` over ``length``, or as it is where that is 0."""
     return v / torch.where(length > 0, length, 1.0)
+
+
+def row_weight_logs(w: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """What to log of row weights ``w`` [R, B]: the share of rows that weigh anything, and the largest share of the
+    weight that one class has.
+    """
+    per_class = (group_mask(batch.y, batch.num_classes) * w.unsqueeze(1)).sum(-1)  # [R, C]
+    return {
+        "weighted_rows": mean((w > 0).to(w), batch.w),
+        "largest_class_weight": scaled(per_class.amax(-1), w.sum(-1)),
+    }
 
 
 def label_cells(batch: Batch) -> Tensor:

@@ -20,7 +20,7 @@ Differs from the authors' code: not compared.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,8 @@ from torch import Tensor
 
 from fairrun.method import (
     Batch,
+    In,
+    Method,
     Model,
     Optimizer,
     PerRun,
@@ -37,12 +39,9 @@ from fairrun.method import (
     gradients,
     mean,
     move,
-    one_of,
-    require,
     unflatten,
 )
 
-GOALS = ("demographic_parity", "equalized_odds")
 TINY = torch.finfo(torch.float32).tiny
 EPS = 1e-6  # y_hat is kept so far from 0 and 1: sigma^-1 is finite
 
@@ -57,18 +56,15 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Adversarial:
+class Adversarial(Method):
     """min over W of L_P, max over W and min over U of L_A."""
 
-    optimizer: Optimizer
     adversary_optimizer: Optimizer
-    alpha: PerRun  # weight of the adversary's gradient in the predictor's step, >= 0; 0 only keeps from helping it
-    goal: str  # what the adversary sees. demographic_parity: the score; equalized_odds: the score and the label
-    needs: ClassVar[frozenset[str]] = frozenset({"s"})
-
-    def __post_init__(self) -> None:
-        require(self.alpha >= 0, "alpha", self.alpha, ">= 0")
-        one_of("goal", self.goal, GOALS)
+    # weight of the adversary's gradient in the predictor's step; 0 only keeps the predictor from helping it
+    alpha: Annotated[PerRun, In("[0, inf)")] = 1.0
+    # what the adversary sees: the score; for equalized_odds the score and the label
+    goal: Literal["demographic_parity", "equalized_odds"] = "demographic_parity"
+    needs = frozenset({"s"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """An adversary that knows nothing."""

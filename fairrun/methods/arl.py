@@ -21,13 +21,13 @@ is 1, which ``pretrain_epochs`` says in epochs; both players have Adagrad.  As t
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, Theta, descend, mean, require
+from fairrun.method import Batch, In, Method, Model, Optimizer, Theta, descend, mean
 
 LEAST_MEAN = 1e-4
 
@@ -42,17 +42,12 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ARL:
+class ARL(Method):
     """min over theta, max over the adversary, of the reweighted loss."""
 
-    optimizer: Optimizer
     adversary_optimizer: Optimizer
-    pretrain_epochs: int  # in which the learner is trained alone, >= 0
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(self.pretrain_epochs >= 0, "pretrain_epochs", self.pretrain_epochs, ">= 0")
+    pretrain_epochs: Annotated[int, In("[0, inf)")] = 0  # in which the learner is trained alone
+    multiclass = True
 
     def remarks(self, epochs: int) -> list[str]:
         """What a user should know before a training of so many epochs."""

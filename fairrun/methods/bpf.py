@@ -20,12 +20,12 @@ settings (one hidden layer of 512, Adam with lr 1e-5) are not ours.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, mean, parts, require
+from fairrun.method import Batch, In, Method, Model, PerRun, Theta, descend, mean, parts
 
 EPS = 0.01
 
@@ -39,18 +39,12 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BPF:
+class BPF(Method):
     """min over theta of the loss of the worst group of a share alpha, the others' kept in sight."""
 
-    optimizer: Optimizer
-    alpha: PerRun  # mean of the weights, the least share of a group, in [0.01, 1]; 1 is ERM
-    eta: PerRun  # step size of the weights, >= 0; 0 is ERM
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(EPS <= self.alpha <= 1, "alpha", self.alpha, f"in [{EPS}, 1]")
-        require(self.eta >= 0, "eta", self.eta, ">= 0")
+    alpha: Annotated[PerRun, In(f"[{EPS}, 1]")] = 0.5  # mean of the weights, the least share of a group; 1 is ERM
+    eta: Annotated[PerRun, In("[0, inf)")] = 0.2  # step size of the weights; 0 is ERM
+    multiclass = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Equal weights."""

@@ -28,45 +28,21 @@ their sum where their lr and weight decay are our lr / sqrt(B) and weight decay 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from fairrun.method import (
-    Batch,
-    Model,
-    Optimizer,
-    PerRun,
-    State,
-    Theta,
-    descend,
-    one_of,
-    require,
-    whole_rows,
-    worst_fraction,
-)
-
-DIVERGENCES = ("cvar", "chi2")
+from fairrun.method import Batch, In, Method, Model, PerRun, State, Theta, descend, whole_rows, worst_fraction
 
 
 @dataclass(frozen=True)
-class DRO:
+class DRO(Method):
     """min over theta of the mean of the largest losses."""
 
-    optimizer: Optimizer
-    fraction: PerRun  # of the rows, in (0, 1]; 1 is ERM; Zeng et al.: 0.4
-    variant: str  # mean: of these losses; zeng: their sum, scaled
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(0 < self.fraction <= 1, "fraction", self.fraction, "in (0, 1]")
-        one_of("variant", self.variant, ("mean", "zeng"))
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+    fraction: Annotated[PerRun, In("(0, 1]")] = 0.4  # of the rows; 1 is ERM; Zeng et al.: 0.4
+    variant: Literal["mean", "zeng"] = "mean"  # mean: of these losses; zeng: their sum, scaled
+    multiclass = True
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the largest losses of the batch."""
@@ -83,18 +59,12 @@ class DRO:
 
 
 @dataclass(frozen=True)
-class DivergenceDRO:
+class DivergenceDRO(Method):
     """min over theta of the largest weighted loss, over row weights near equal ones."""
 
-    optimizer: Optimizer
-    alpha: PerRun  # share of the rows that a group has at least, in (0, 1]; 1 is ERM
-    divergence: str  # what bounds the weights: cvar, chi2
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(0 < self.alpha <= 1, "alpha", self.alpha, "in (0, 1]")
-        one_of("divergence", self.divergence, DIVERGENCES)
+    alpha: Annotated[PerRun, In("(0, 1]")] = 0.5  # share of the rows that a group has at least; 1 is ERM
+    divergence: Literal["cvar", "chi2"] = "cvar"  # what bounds the weights
+    multiclass = True
 
     @property
     def smallest_batch(self) -> tuple[int, str]:
@@ -102,10 +72,6 @@ class DivergenceDRO:
         square = 1 + (1 / self.alpha - 1) ** 2
         least = 1 / self.alpha if self.divergence == "cvar" or self.alpha == 1 else square + 1
         return whole_rows(least), f"alpha={self.alpha:.6g}"
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the worst weights of the batch's rows."""

@@ -8,24 +8,17 @@ Differs from the paper: none.  Differs from the authors' code: there is none.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, mean
+from fairrun.method import Batch, Method, Model, State, Theta, descend, mean
 
 
 @dataclass(frozen=True)
-class ERM:
+class ERM(Method):
     """min over theta of the mean loss."""
 
-    optimizer: Optimizer
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+    multiclass = True
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the mean loss of the batch."""

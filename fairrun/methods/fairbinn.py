@@ -18,7 +18,7 @@ Differs from the authors' code, which is another algorithm: ``fairbinn_authors.p
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ from torch import Tensor
 from fairrun.method import (
     LOSSES,
     Batch,
+    FairnessLoss,
+    In,
+    Method,
     Model,
     Optimizer,
     PerRun,
@@ -33,8 +36,6 @@ from fairrun.method import (
     decay_rate,
     descend,
     mean,
-    one_of,
-    require,
     split,
 )
 
@@ -48,30 +49,20 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FairBiNN:
+class FairBiNN(Method):
     """The accuracy player moves all but the fairness layers, the fairness player the fairness layers."""
 
-    optimizer: Optimizer  # of theta_a
     fairness_optimizer: Optimizer  # of theta_f
-    eta: PerRun  # weight of the fairness loss, >= 0
-    fairness_loss: str  # a function of fairrun.method.losses
-    follower_steps: int  # steps of the fairness player after each one of the accuracy player, >= 1; paper: 1
-    order: str  # who moves first: accuracy_first (the box) or fairness_first (the paper's section on complexity)
-    minibatches: str  # same: one for both; split: every other row of a batch for each
-    decay: PerRun  # factor of the accuracy player's lr after every decay_epochs, in (0, 1]
-    fairness_decay: PerRun  # of the fairness player's
-    decay_epochs: int  # >= 1
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
-
-    def __post_init__(self) -> None:
-        require(self.eta >= 0, "eta", self.eta, ">= 0")
-        one_of("fairness_loss", self.fairness_loss, LOSSES)
-        require(self.follower_steps >= 1, "follower_steps", self.follower_steps, ">= 1")
-        one_of("order", self.order, ("accuracy_first", "fairness_first"))
-        one_of("minibatches", self.minibatches, ("same", "split"))
-        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
-        require(0 < self.fairness_decay <= 1, "fairness_decay", self.fairness_decay, "in (0, 1]")
-        require(self.decay_epochs >= 1, "decay_epochs", self.decay_epochs, ">= 1")
+    eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss; paper: 100 (Table 2)
+    fairness_loss: FairnessLoss = "demographic_parity"
+    follower_steps: Annotated[int, In("[1, inf)")] = 1  # of the fairness player after each step of the accuracy player
+    # who moves first: as in the box; or as in the paper's section on complexity
+    order: Literal["accuracy_first", "fairness_first"] = "accuracy_first"
+    minibatches: Literal["same", "split"] = "same"  # one for both players, or every other row of a batch for each
+    decay: Annotated[PerRun, In("(0, 1]")] = 0.5  # factor of the accuracy player's lr after every decay_epochs
+    fairness_decay: Annotated[PerRun, In("(0, 1]")] = 0.9  # of the fairness player's
+    decay_epochs: Annotated[int, In("[1, inf)")] = 50
+    needs = frozenset({"s", "fairness"})
 
     def remarks(self, epochs: int) -> list[str]:
         """What a user should know before a training of so many epochs."""

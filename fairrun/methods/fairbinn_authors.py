@@ -18,13 +18,16 @@ stays so; scales are those of the training rows; validation rows are kept for se
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from torch import Tensor
 
 from fairrun.method import (
     LOSSES,
     Batch,
+    FairnessLoss,
+    In,
+    Method,
     Model,
     Optimizer,
     PerRun,
@@ -33,8 +36,6 @@ from fairrun.method import (
     gradient,
     mean,
     move,
-    one_of,
-    require,
     split,
 )
 
@@ -48,24 +49,16 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FairBiNNAuthors:
+class FairBiNNAuthors(Method):
     """Two players, of whom the one for accuracy also follows the fairness gradient."""
 
-    optimizer: Optimizer  # of theta_a
     fairness_optimizer: Optimizer  # of theta_f
-    eta: PerRun  # weight of the fairness loss, >= 0
-    fairness_loss: str  # a function of fairrun.method.losses
-    decay: PerRun  # factor of the accuracy player's lr after every decay_epochs, in (0, 1]
-    fairness_decay: PerRun  # of the fairness player's
-    decay_epochs: int  # >= 1
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
-
-    def __post_init__(self) -> None:
-        require(self.eta >= 0, "eta", self.eta, ">= 0")
-        one_of("fairness_loss", self.fairness_loss, LOSSES)
-        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
-        require(0 < self.fairness_decay <= 1, "fairness_decay", self.fairness_decay, "in (0, 1]")
-        require(self.decay_epochs >= 1, "decay_epochs", self.decay_epochs, ">= 1")
+    eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss; paper: 100 (Table 2)
+    fairness_loss: FairnessLoss = "demographic_parity_fairbinn"
+    decay: Annotated[PerRun, In("(0, 1]")] = 0.5  # factor of the accuracy player's lr after every decay_epochs
+    fairness_decay: Annotated[PerRun, In("(0, 1]")] = 0.9  # of the fairness player's
+    decay_epochs: Annotated[int, In("[1, inf)")] = 50
+    needs = frozenset({"s", "fairness"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Each optimizer's first state, of its player's parameters."""

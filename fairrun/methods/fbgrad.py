@@ -21,18 +21,19 @@ branches.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from fairrun.method import (
-    FAIRNESS_LOSSES,
-    REDUCTIONS,
     Batch,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerTask,
+    Reduction,
+    TaskLoss,
     TaskState,
     Theta,
     backward,
@@ -41,13 +42,11 @@ from fairrun.method import (
     flatten,
     mean,
     move,
-    one_of,
     ordered,
     pcgrad,
     per_task,
     positive_rates,
     reduced,
-    require_not_negative,
     split,
     tracked,
     unfairness,
@@ -57,20 +56,14 @@ from fairrun.method import (
 
 
 @dataclass(frozen=True)
-class FBGrad:
+class FBGrad(Method):
     """min over shared and head parameters of every task's loss and fairness loss, less their conflicts."""
 
-    optimizer: Optimizer
-    lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
-    task_weight: PerTask  # w_t
-    fairness_loss: str  # of fairrun.method.multitask.FAIRNESS_LOSSES
-    reduction: str  # of the objective over the batch: mean; sum: times the number of rows
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
-
-    def __post_init__(self) -> None:
-        require_not_negative(lam=self.lam, task_weight=self.task_weight)
-        one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
-        one_of("reduction", self.reduction, REDUCTIONS)
+    lam: Annotated[PerTask, In("[0, inf)")] = 1.0  # lam_t, weight of the fairness loss; 0 is MTL
+    task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
+    fairness_loss: TaskLoss = "mmd"
+    reduction: Reduction = "mean"  # of the objective over the batch; sum: times the number of rows
+    needs = frozenset({"s", "tasks"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""

@@ -21,17 +21,18 @@ copy 5 comes before 3, and its slope leaves out rho.  Theirs is AdamW with batch
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fairrun.method import (
-    REDUCTIONS,
     Batch,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerRun,
+    Reduction,
     Theta,
     backward,
     backward_each,
@@ -40,11 +41,9 @@ from fairrun.method import (
     mean,
     move,
     negatives,
-    one_of,
     ordered,
     positives,
     reduced,
-    require,
     split,
     task,
     tracked,
@@ -65,19 +64,13 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GreedyFMT:
+class GreedyFMT(Method):
     """min over shared and head parameters of the larger of each task's loss and fairness loss."""
 
-    optimizer: Optimizer
-    fairness: str  # what F_t is for: equalized_odds, false_positive_rate
-    reduction: str  # of the objective over the batch: mean; sum: times the number of rows
-    omega_lr: PerRun  # step size of the tasks' weights, >= 0; 0 keeps them at 1/T; the code's 0.001
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
-
-    def __post_init__(self) -> None:
-        one_of("fairness", self.fairness, CLASSES)
-        one_of("reduction", self.reduction, REDUCTIONS)
-        require(self.omega_lr >= 0, "omega_lr", self.omega_lr, ">= 0")
+    fairness: Literal["equalized_odds", "false_positive_rate"] = "false_positive_rate"  # what F_t is for
+    reduction: Reduction = "mean"  # of the objective over the batch; sum: times the number of rows
+    omega_lr: Annotated[PerRun, In("[0, inf)")] = 0.001  # step size of the tasks' weights; 0 keeps them at 1/T
+    needs = frozenset({"s", "tasks"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Equal weights of tasks."""

@@ -12,29 +12,21 @@ authors' code: not compared.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, State, Theta, descend, label_cells, mean, one_of, scaled
+from fairrun.method import Batch, Method, Model, State, Theta, descend, label_cells, mean, scaled
 
 
 @dataclass(frozen=True)
-class GroupResampling:
+class GroupResampling(Method):
     """min over theta of the mean loss of rows drawn evenly from the groups."""
 
-    optimizer: Optimizer
-    group_by: str  # the groups: s, the sensitive attribute; or sy, its cells with the label
-    needs: ClassVar[frozenset[str]] = frozenset({"s"})
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        one_of("group_by", self.group_by, ("s", "sy"))
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+    group_by: Literal["s", "sy"] = "s"  # the groups: s, the sensitive attribute; or sy, its cells with the label
+    needs = frozenset({"s"})
+    multiclass = True
 
     @torch.no_grad()
     def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor]:

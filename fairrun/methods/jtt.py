@@ -19,12 +19,12 @@ Differs from the authors' code: not compared.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, PerRun, Theta, descend, mean, parts, require
+from fairrun.method import Batch, In, Method, Model, PerRun, Theta, descend, mean, parts
 
 
 class State(NamedTuple):
@@ -37,18 +37,13 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class JTT:
+class JTT(Method):
     """ERM, and ERM again with more of the rows that the first got wrong."""
 
-    optimizer: Optimizer
-    first_epochs: int  # of the first model, >= 1
-    up: PerRun  # how much more often its errors are drawn for the second, > 0; 1 is ERM on rows drawn with replacement
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(self.first_epochs >= 1, "first_epochs", self.first_epochs, ">= 1")
-        require(self.up > 0, "up", self.up, "> 0")
+    first_epochs: Annotated[int, In("[1, inf)")] = 2  # of the first model
+    # how much more often its errors are drawn for the second; 1 is ERM on rows drawn with replacement
+    up: Annotated[PerRun, In("(0, inf)")] = 1.5
+    multiclass = True
 
     def remarks(self, epochs: int) -> list[str]:
         """What a user should know before a training of so many epochs."""

@@ -30,7 +30,7 @@ and classifier have a hidden layer of 8 each and a leaky ReLU; here they are the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +38,8 @@ from torch import Generator, Tensor
 
 from fairrun.method import (
     Batch,
+    In,
+    Method,
     Model,
     Optimizer,
     PerRun,
@@ -46,13 +48,10 @@ from fairrun.method import (
     group_mean,
     label_cells,
     mean,
-    one_of,
-    require,
     split,
     uniform,
 )
 
-GOALS = ("demographic_parity", "equalized_odds")
 LEAK = 0.2  # slope of the adversary's ReLU below 0
 
 
@@ -66,24 +65,16 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LAFTR:
+class LAFTR(Method):
     """min over encoder and classifier, max over the adversary, of the loss minus gamma times the adversary's error."""
 
-    optimizer: Optimizer
     adversary_optimizer: Optimizer
-    gamma: PerRun  # weight of the adversary's error, >= 0; 0 is ERM
-    goal: str  # demographic_parity or equalized_odds
-    adversary_loss: str  # of a row: absolute, the paper's; or cross_entropy
-    adversary_width: int  # units of the adversary's hidden layer, >= 1
-    adversary_steps: int  # of the adversary for each of the others, >= 1
-    needs: ClassVar[frozenset[str]] = frozenset({"s"})
-
-    def __post_init__(self) -> None:
-        require(self.gamma >= 0, "gamma", self.gamma, ">= 0")
-        one_of("goal", self.goal, GOALS)
-        one_of("adversary_loss", self.adversary_loss, ("absolute", "cross_entropy"))
-        require(self.adversary_width >= 1, "adversary_width", self.adversary_width, ">= 1")
-        require(self.adversary_steps >= 1, "adversary_steps", self.adversary_steps, ">= 1")
+    gamma: Annotated[PerRun, In("[0, inf)")] = 1.0  # weight of the adversary's error; 0 is ERM
+    goal: Literal["demographic_parity", "equalized_odds"] = "demographic_parity"
+    adversary_loss: Literal["absolute", "cross_entropy"] = "absolute"  # of a row; absolute: the paper's
+    adversary_width: Annotated[int, In("[1, inf)")] = 8  # units of the adversary's hidden layer
+    adversary_steps: Annotated[int, In("[1, inf)")] = 1  # of the adversary for each of the others
+    needs = frozenset({"s"})
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
         """The adversary; its hidden layer uniform in +-1/sqrt(number of inputs)."""

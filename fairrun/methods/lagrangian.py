@@ -12,46 +12,35 @@ hands some of them to Adam twice.  Theirs logs the sum as the loss; ours logs th
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
 from fairrun.method import (
     LOSSES,
     Batch,
+    FairnessLoss,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerRun,
     State,
     Theta,
     decay_rate,
     descend,
     mean,
-    one_of,
-    require,
 )
 
 
 @dataclass(frozen=True)
-class Lagrangian:
+class Lagrangian(Method):
     """min over theta of the mean loss plus eta times a fairness loss."""
 
-    optimizer: Optimizer
-    eta: PerRun  # weight of the fairness loss, >= 0; 0 is ERM
-    fairness_loss: str  # a function of fairrun.method.losses
-    decay: PerRun  # factor of lr after every decay_epochs, in (0, 1]
-    decay_epochs: int  # >= 1
-    needs: ClassVar[frozenset[str]] = frozenset({"s"})
-
-    def __post_init__(self) -> None:
-        require(self.eta >= 0, "eta", self.eta, ">= 0")
-        one_of("fairness_loss", self.fairness_loss, LOSSES)
-        require(0 < self.decay <= 1, "decay", self.decay, "in (0, 1]")
-        require(self.decay_epochs >= 1, "decay_epochs", self.decay_epochs, ">= 1")
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+    eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss; 0 is ERM
+    fairness_loss: FairnessLoss = "demographic_parity_fairbinn"
+    decay: Annotated[PerRun, In("(0, 1]")] = 0.5  # factor of lr after every decay_epochs
+    decay_epochs: Annotated[int, In("[1, inf)")] = 50
+    needs = frozenset({"s"})
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the sum."""

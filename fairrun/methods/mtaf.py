@@ -28,51 +28,56 @@ and are multiplied by the rows of their set, theirs on N_t by those of the batch
 not 0 but spreads the scores of that group: ``fairness_loss: mmd_authors``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, Literal
 
 from torch import Tensor
 
 from fairrun.method import (
-    COMBINE,
-    FAIRNESS_LOSSES,
     Batch,
+    Combine,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerTask,
+    TaskLoss,
     TaskState,
     Theta,
     mean,
     move,
-    one_of,
     per_task,
     positive_rates,
     reduced,
-    require_not_negative,
+    share_without,
     task_gradients,
     unfairness,
 )
 
 
 @dataclass(frozen=True)
-class MTAF:
+class MTAF(Method):
     """Each head mends the unfairness on its task's own negatives, the shared layers the rest."""
 
-    optimizer: Optimizer
-    lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
-    r: PerTask  # r_t, of the head's part of it
-    task_weight: PerTask  # w_t
-    fairness_loss: str  # F, of fairrun.method.multitask.FAIRNESS_LOSSES
-    variant: str  # algorithm1: the box; authors: sums, sizes of sets, w_t lam_t, and r_t in the shared part too
-    combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
-    exclusive_rows: ClassVar[bool] = True
+    lam: Annotated[PerTask, In("[0, inf)")] = 1.0  # lam_t, weight of the fairness loss; 0 is MTL
+    r: Annotated[PerTask, In("[0, inf)")] = 1.0  # r_t, of the head's part of it
+    task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
+    fairness_loss: TaskLoss = "mmd"  # F
+    # algorithm1: the box; authors: sums, sizes of sets, w_t lam_t, and r_t in the shared part too
+    variant: Literal["algorithm1", "authors"] = "algorithm1"
+    combine: Combine = "sum"  # of the tasks' gradients of the shared parameters
+    needs = frozenset({"s", "tasks"})
 
-    def __post_init__(self) -> None:
-        require_not_negative(lam=self.lam, r=self.r, task_weight=self.task_weight)
-        one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
-        one_of("variant", self.variant, ("algorithm1", "authors"))
-        one_of("combine", self.combine, COMBINE)
+    def remarks_on(self, data: Mapping[str, Any], batch_size: int) -> list[str]:
+        """For which tasks most batches have no row in E_t."""
+        shares = {task: share_without(n, data["rows"]["train"], batch_size) for task, n in data["exclusive"].items()}
+        mostly = ", ".join(f"{share:.0%} for task {task!r}" for task, share in shares.items() if share > 0.5)
+        if not mostly:
+            return []
+        return [
+            f"batch_size={batch_size}: most batches have no row with label 0 in a task and 1 in every other, from which"
+            f" the task's head learns fairness: {mostly}"
+        ]
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""

@@ -15,47 +15,36 @@ where the tasks have no agreement it is 0.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
 from fairrun.method import (
-    COMBINE,
-    REDUCTIONS,
     Batch,
+    Combine,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerTask,
+    Reduction,
     State,
     Theta,
     mean,
     move,
-    one_of,
     per_task,
     reduced,
-    require_not_negative,
     task_gradients,
 )
 
 
 @dataclass(frozen=True)
-class MTL:
+class MTL(Method):
     """min over shared and head parameters of the weighted sum of the tasks' losses."""
 
-    optimizer: Optimizer
-    task_weight: PerTask  # w_t
-    reduction: str  # of a task's losses over the batch: mean, or sum as in MTA-F's code
-    combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
-    needs: ClassVar[frozenset[str]] = frozenset({"tasks"})
-
-    def __post_init__(self) -> None:
-        require_not_negative(task_weight=self.task_weight)
-        one_of("reduction", self.reduction, REDUCTIONS)
-        one_of("combine", self.combine, COMBINE)
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+    task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
+    reduction: Reduction = "mean"  # of a task's losses over the batch; sum: as in MTA-F's code
+    combine: Combine = "sum"  # of the tasks' gradients of the shared parameters
+    needs = frozenset({"tasks"})
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step of heads and shared parameters."""

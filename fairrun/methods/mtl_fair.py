@@ -12,48 +12,40 @@ difference of false positive rates; see ``mtaf.py`` for it and for the rest, ``m
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Literal
 
 from torch import Tensor
 
 from fairrun.method import (
-    COMBINE,
-    FAIRNESS_LOSSES,
     Batch,
+    Combine,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerTask,
+    TaskLoss,
     TaskState,
     Theta,
     mean,
     move,
-    one_of,
     per_task,
     positive_rates,
     reduced,
-    require_not_negative,
     task_gradients,
     unfairness,
 )
 
 
 @dataclass(frozen=True)
-class FairMTL:
+class FairMTL(Method):
     """min over shared and head parameters of every task's loss and fairness loss."""
 
-    optimizer: Optimizer
-    lam: PerTask  # lam_t, weight of the fairness loss; 0 is MTL
-    task_weight: PerTask  # w_t
-    fairness_loss: str  # of fairrun.method.multitask.FAIRNESS_LOSSES
-    variant: str  # algorithm1: means; authors: sums, lam_t times w_t and the number of rows
-    combine: str  # of the tasks' gradients of the shared parameters: sum, pcgrad, mgda, cagrad, nash
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "tasks"})
-
-    def __post_init__(self) -> None:
-        require_not_negative(lam=self.lam, task_weight=self.task_weight)
-        one_of("fairness_loss", self.fairness_loss, FAIRNESS_LOSSES)
-        one_of("variant", self.variant, ("algorithm1", "authors"))
-        one_of("combine", self.combine, COMBINE)
+    lam: Annotated[PerTask, In("[0, inf)")] = 1.0  # lam_t, weight of the fairness loss; 0 is MTL
+    task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
+    fairness_loss: TaskLoss = "mmd"
+    variant: Literal["algorithm1", "authors"] = "algorithm1"  # means; or sums, lam_t times w_t and the number of rows
+    combine: Combine = "sum"  # of the tasks' gradients of the shared parameters
+    needs = frozenset({"s", "tasks"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""

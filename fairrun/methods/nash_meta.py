@@ -28,7 +28,7 @@ sqrt(B).  ``normalise: sum`` is that of Ren et al.; a few rows may then have all
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -36,20 +36,17 @@ from torch import Tensor
 
 from fairrun.method import (
     Batch,
+    In,
+    Method,
     Model,
-    Optimizer,
     Theta,
     descend,
     group_mask,
     label_cells,
     nash_bargaining,
     normalised,
-    one_of,
-    require,
     scaled,
 )
-
-GOALS = ("mean", "gap", "worst")
 
 
 class Stage(NamedTuple):
@@ -71,27 +68,18 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NashMeta:
+class NashMeta(Method):
     """Two stages: the players bargain, then a goal rules."""
 
-    optimizer: Optimizer
-    goal: str  # of stage 2: mean, gap or worst
-    bargain_epochs: int  # epochs of stage 1, >= 0; 0 is the one-stage form
-    bargain_until: float | None  # stage 1 ends sooner, after an epoch in which the weights, all of them >= 0, lowered
-    #                              every player's loss in this share of the steps, in (0, 1]; null: no such criterion
-    validation_loss: str  # of a row: cross_entropy; or cross_entropy_f1, with a surrogate of the F1 score added (paper)
-    normalise: str  # the row weights. norm: |w| = 1/sqrt(B), as Zeng et al.; sum: they sum to 1, as Ren et al.
-    variant: str  # what is done where bargaining fails. exact: the goal rules; authors: as in their code
-    needs: ClassVar[frozenset[str]] = frozenset({"val"})
-
-    def __post_init__(self) -> None:
-        one_of("goal", self.goal, GOALS)
-        require(self.bargain_epochs >= 0, "bargain_epochs", self.bargain_epochs, ">= 0")
-        until = self.bargain_until
-        require(until is None or 0 < until <= 1, "bargain_until", until, "null or in (0, 1]")
-        one_of("validation_loss", self.validation_loss, ("cross_entropy", "cross_entropy_f1"))
-        one_of("normalise", self.normalise, ("norm", "sum"))
-        one_of("variant", self.variant, ("exact", "authors"))
+    goal: Literal["mean", "gap", "worst"] = "mean"  # of stage 2
+    bargain_epochs: Annotated[int, In("[0, inf)")] = 0  # epochs of stage 1; 0 is the one-stage form
+    # stage 1 ends after an epoch in which row weights >= 0 lowered every player's loss in this share of the steps
+    bargain_until: Annotated[float | None, In("(0, 1]")] = None
+    # of a row; cross_entropy_f1, the paper's, adds a surrogate of the F1 score
+    validation_loss: Literal["cross_entropy", "cross_entropy_f1"] = "cross_entropy_f1"
+    normalise: Literal["norm", "sum"] = "norm"  # row weights: |w| = 1/sqrt(B), as Zeng et al.; sum 1, as Ren et al.
+    variant: Literal["exact", "authors"] = "exact"  # where bargaining fails: the goal rules; or what their code does
+    needs = frozenset({"val"})
 
     def remarks(self, epochs: int) -> list[str]:
         """What a user should know before a training of so many epochs."""

@@ -10,29 +10,32 @@ Differs from the paper: F is any of ``fairrun.method.losses``.  Differs from the
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
-from fairrun.method import LOSSES, Batch, Model, Optimizer, PerRun, State, Theta, descend, mean, one_of, require
+from fairrun.method import (
+    LOSSES,
+    Batch,
+    FairnessLoss,
+    In,
+    Method,
+    Model,
+    PerRun,
+    State,
+    Theta,
+    descend,
+    mean,
+)
 
 
 @dataclass(frozen=True)
-class Penalty:
+class Penalty(Method):
     """min over theta of the mean loss plus lam times a fairness loss."""
 
-    optimizer: Optimizer
-    lam: PerRun  # weight of the fairness loss, >= 0; 0 is ERM
-    fairness_loss: str  # a function of fairrun.method.losses
-    needs: ClassVar[frozenset[str]] = frozenset({"s"})
-
-    def __post_init__(self) -> None:
-        require(self.lam >= 0, "lam", self.lam, ">= 0")
-        one_of("fairness_loss", self.fairness_loss, LOSSES)
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
+    lam: Annotated[PerRun, In("[0, inf)")] = 1.0  # weight of the fairness loss; 0 is ERM
+    fairness_loss: FairnessLoss = "demographic_parity"
+    needs = frozenset({"s"})
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the penalised loss of the batch."""

@@ -12,12 +12,12 @@ training set of any classifier).  Differs from the authors' code: not compared.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairrun.method import Batch, Model, Optimizer, Theta, descend, group_mask, label_cells, mean
+from fairrun.method import Batch, Method, Model, Theta, descend, group_mask, label_cells, mean
 
 
 class State(NamedTuple):
@@ -29,12 +29,11 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reweighing:
+class Reweighing(Method):
     """min over theta of the mean loss, weighted so that s and y are independent."""
 
-    optimizer: Optimizer
-    needs: ClassVar[frozenset[str]] = frozenset({"s"})
-    multiclass: ClassVar[bool] = True
+    needs = frozenset({"s"})
+    multiclass = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Count the cells of the training rows; an empty cell has weight 0."""

@@ -26,7 +26,7 @@ Differs from the authors' code: ``fairbinn_authors.py``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,15 +34,15 @@ from torch import Tensor
 from fairrun.method import (
     LOSSES,
     Batch,
+    FairnessLoss,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerRun,
     Theta,
     descend,
     flatten,
     mean,
-    one_of,
-    require,
     split,
     unflatten,
 )
@@ -57,28 +57,19 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stackelberg:
+class Stackelberg(Method):
     """A leader for accuracy that sees through the answer of a follower for fairness."""
 
-    optimizer: Optimizer  # of the leader
-    eta: PerRun  # weight of the fairness loss, >= 0
-    proximal: PerRun  # weight of the distance of theta_f from its start, > 0
-    follower_lr: PerRun  # step size of the follower, > 0
-    follower_steps: int  # >= 1
-    fairness_loss: str  # a function of fairrun.method.losses
-    derivative: str  # of the answer: unrolled, implicit; or none, for comparison: the leader takes theta_f as given
-    cg_steps: int  # of conjugate gradient, where the derivative is implicit, >= 1
-    needs: ClassVar[frozenset[str]] = frozenset({"s", "fairness"})
-    second_derivatives: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(self.eta >= 0, "eta", self.eta, ">= 0")
-        require(self.proximal > 0, "proximal", self.proximal, "> 0")
-        require(self.follower_lr > 0, "follower_lr", self.follower_lr, "> 0")
-        require(self.follower_steps >= 1, "follower_steps", self.follower_steps, ">= 1")
-        one_of("fairness_loss", self.fairness_loss, LOSSES)
-        one_of("derivative", self.derivative, ("unrolled", "implicit", "none"))
-        require(self.cg_steps >= 1, "cg_steps", self.cg_steps, ">= 1")
+    eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss
+    proximal: Annotated[PerRun, In("(0, inf)")] = 1.0  # weight of the distance of theta_f from its start
+    follower_lr: Annotated[PerRun, In("(0, inf)")] = 0.5  # step size of the follower
+    follower_steps: Annotated[int, In("[1, inf)")] = 3
+    fairness_loss: FairnessLoss = "demographic_parity_mean_square"
+    # of the answer; none, for comparison: the leader takes theta_f as given
+    derivative: Literal["unrolled", "implicit", "none"] = "unrolled"
+    cg_steps: Annotated[int, In("[1, inf)")] = 5  # of conjugate gradient, where the derivative is implicit
+    needs = frozenset({"s", "fairness"})
+    second_derivatives = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """The leader's optimizer; the follower starts where it is drawn."""

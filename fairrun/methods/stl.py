@@ -13,45 +13,24 @@ Differs from the authors' code, which has no script for it; their multi-task one
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Generator, Tensor
 
-from fairrun.method import (
-    REDUCTIONS,
-    Batch,
-    Model,
-    Optimizer,
-    State,
-    Theta,
-    mean,
-    move,
-    one_of,
-    reduced,
-    task_gradients,
-)
+from fairrun.method import Batch, Method, Model, Reduction, State, Theta, mean, move, reduced, task_gradients
 
 
 @dataclass(frozen=True)
-class STL:
+class STL(Method):
     """Every task's own network, min of its own loss."""
 
-    optimizer: Optimizer
-    reduction: str  # of a task's losses over the batch: mean, or sum as in MTA-F's code
-    needs: ClassVar[frozenset[str]] = frozenset({"tasks"})
-
-    def __post_init__(self) -> None:
-        one_of("reduction", self.reduction, REDUCTIONS)
+    reduction: Reduction = "mean"  # of a task's losses over the batch; sum: as in MTA-F's code
+    needs = frozenset({"tasks"})
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
         """Bottoms for the tasks behind the first one: copies of its own."""
         num_tasks = len({name.split(".")[1] for name in theta if name.startswith("head.")})
         bottom = {name: p for name, p in theta.items() if name.startswith("shared.")}
         return {f"own.{t}.{name}": p.clone() for t in range(1, num_tasks) for name, p in bottom.items()}
-
-    def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizer's first state."""
-        return State(theta, self.optimizer.init(theta))
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step of every network."""

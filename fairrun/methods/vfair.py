@@ -21,22 +21,22 @@ found, theirs does not run for labels; the formulas above are its.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fairrun.method import (
     Batch,
+    In,
+    Method,
     Model,
-    Optimizer,
     PerRun,
     Theta,
     backward,
     flatten,
     mean,
     move,
-    require,
     scaled,
     tracked,
     unflatten,
@@ -55,18 +55,12 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VFair:
+class VFair(Method):
     """min over theta of the variance of the loss, among the minima of its mean."""
 
-    optimizer: Optimizer
-    epsilon: PerRun  # how much of the step's descent is the mean loss's at least, >= 0; authors' code: 1
-    decay: PerRun  # of the running mean of the loss, in [0, 1); authors' code, images: 0.999
-    needs: ClassVar[frozenset[str]] = frozenset()
-    multiclass: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require(self.epsilon >= 0, "epsilon", self.epsilon, ">= 0")
-        require(0 <= self.decay < 1, "decay", self.decay, "in [0, 1)")
+    epsilon: Annotated[PerRun, In("[0, inf)")] = 1.0  # least share of the mean loss in a step's descent; their code: 1
+    decay: Annotated[PerRun, In("[0, 1)")] = 0.99  # of the running mean of the loss; authors' code, images: 0.999
+    multiclass = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """No loss seen."""

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import logging
-import math
 import os
 from collections.abc import Sequence
 from typing import Any, get_type_hints
@@ -14,7 +13,8 @@ import torch
 from fairrun.analysis import published
 from fairrun.config.build import build, class_of
 from fairrun.config.check import MATCH_RATE, OVER_SEEDS, RELATIVE, InputError, is_integer, is_number, one_of, require
-from fairrun.method.api import PerTask
+from fairrun.method.api import Method, PerTask
+from fairrun.method.rows import share_without
 from fairrun.models.network import Network
 from fairrun.results.records import by_class, dotted
 from fairrun.results.selection import RULES, Metric
@@ -22,7 +22,6 @@ from fairrun.training.fit import Schedule
 from fairrun.training.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS, of_classes
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import CONSTRAINTS
-from fairrun.training.privacy import informed
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +68,9 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
     check_report(config["report"])
     schedule(config)
-    method = build(config["method"], "method")
+    method: Method = build(config["method"], "method")
     _check_batch_size(config["batch_size"], method)
-    for remark in getattr(method, "remarks", _no_remarks)(config["epochs"]):
+    for remark in method.remarks(config["epochs"]):
         _say(remark)
     network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
@@ -114,10 +113,6 @@ def network(
 def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
     """The network of a configuration, by the facts of its data."""
     return network(config, data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
-
-
-def _no_remarks(epochs: int) -> list[str]:
-    return []
 
 
 @functools.cache
@@ -178,22 +173,22 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         require(last, "model", config["model"]["_target_"], allowed)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
-    if getattr(method, "exclusive_rows", False):
-        _say_which_tasks_batches_lack(config["batch_size"], data)
+    for remark in method.remarks_on(data, config["batch_size"]):
+        _say(remark)
     if "val" in method.needs:
         _check_balanced(config, data)
 
 
-def _check_batch_size(batch_size: int, method: Any) -> None:
-    least, because = getattr(method, "smallest_batch", (1, ""))
+def _check_batch_size(batch_size: int, method: Method) -> None:
+    least, because = method.smallest_batch
     require(batch_size >= least, "batch_size", batch_size, f">= {least} with method.{because}")
 
 
-def _informed(config: dict[str, Any], data: dict[str, Any]) -> Any:
-    """The method that is trained, with the ``alpha`` of its reports if it asks for that."""
-    method = build(config["method"], "method")
+def _informed(config: dict[str, Any], data: dict[str, Any]) -> Method:
+    """The method that is trained."""
+    method: Method = build(config["method"], "method")
     try:
-        return informed(method, _train_rows(data), config["seed"])
+        return method.informed(_train_rows(data), config["seed"])
     except InputError as error:
         raise InputError(f"method.{error}") from None
 
@@ -203,7 +198,7 @@ def _train_rows(data: dict[str, Any]) -> list[int]:
     return [cell[0] for cell in next(cells for key, cells in data["base_rates"].items() if key.endswith("train"))]
 
 
-def _check_tasks(config: dict[str, Any], method: Any, layers: list[str], data: dict[str, Any]) -> None:
+def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data: dict[str, Any]) -> None:
     """That method, model and data are all of one label, or all of several."""
     tasks, name = data["tasks"], type(method).__name__
     heads = any(part.startswith("head.") for part in layers)
@@ -229,19 +224,17 @@ def _check_tasks(config: dict[str, Any], method: Any, layers: list[str], data: d
         f"shared_bottom, which has a head for each task: {name} learns several",
     )
     require(config["postprocess"] is None, "postprocess", config["postprocess"], "null with several tasks")
-    hints = get_type_hints(type(method))
-    for field in dataclasses.fields(method):
-        value = getattr(method, field.name)
-        if hints[field.name] == PerTask and isinstance(value, list):
+    for key, value in config["method"].items():
+        if get_type_hints(type(method)).get(key) == PerTask and isinstance(value, list):
             allowed = f"a number, or a list of {len(tasks)}, one for each of {', '.join(tasks)}"
-            require(len(value) == len(tasks), f"method.{field.name}", value, allowed)
+            require(len(value) == len(tasks), f"method.{key}", value, allowed)
 
 
-def _check_classes(config: dict[str, Any], method: Any, num_classes: int) -> None:
+def _check_classes(config: dict[str, Any], method: Method, num_classes: int) -> None:
     """That method, model, metric and decisions can be of more than two classes."""
     given = f"{config['dataset'].get('label')!r} with {num_classes} classes"
     two = f"a column with two values, and dataset.positive one of them: {type(method).__name__} learns two classes"
-    if not getattr(method, "multiclass", False):
+    if not method.multiclass:
         raise InputError(f"dataset.label must be {two}, got {given}")
     target = config["model"]["_target_"]
     fields = [field.name for field in dataclasses.fields(class_of(target, "model"))]
@@ -280,27 +273,6 @@ def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> Non
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:
         _say(f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}")
-
-
-def _say_which_tasks_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
-    shares = {task: share_without(n, data["rows"]["train"], batch_size) for task, n in data["exclusive"].items()}
-    mostly = ", ".join(f"{share:.0%} for task {task!r}" for task, share in shares.items() if share > 0.5)
-    if mostly:
-        _say(
-            f"batch_size={batch_size}: most batches have no row with label 0 in a task and 1 in every other, from which"
-            f" the task's head learns fairness: {mostly}"
-        )
-
-
-def share_without(group: int, total: int, batch_size: int) -> float:
-    """How probable it is that ``batch_size`` of ``total`` rows, drawn without replacement, are none of ``group`` of
-    them: C(total - group, batch_size) / C(total, batch_size), in [0, 1].
-    """
-    others, batch_size = total - group, min(batch_size, total)
-    if batch_size > others:
-        return 0.0
-    log_all, log_others = (math.lgamma(n + 1) - math.lgamma(n - batch_size + 1) for n in (total, others))
-    return math.exp(log_others - log_all)
 
 
 def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any
             )
     hints = get_type_hints(type(bound))
     for field in dataclasses.fields(bound):
-        values = [getattr(method, field.name) for method in methods]
+        values = [getattr(part, field.name) for part in methods]
         if hints[field.name] in (PerRun, float):
             value = torch.tensor(values, dtype=torch.float64).to(dtype).to(device).unsqueeze(-1)
         elif hints[field.name] == PerTask:

@@ -8,7 +8,7 @@ multiple of 32.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.data.table import Data, Table
-from fairrun.method.api import Batch, Theta
+from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.functional import Classifier
 from fairrun.models.network import Network
 from fairrun.training.batches import ROWS_MULTIPLE, _all_rows, _Batches, _padded, _whole
@@ -26,7 +26,6 @@ from fairrun.training.checkpoint import Checkpoint, Progress
 from fairrun.training.metrics import evaluate, evaluate_tasks, outcome
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import with_rates
-from fairrun.training.privacy import informed
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
@@ -67,7 +66,7 @@ def _denormals_flushed() -> Iterator[None]:
 @_denormals_flushed()
 def fit(
     network: Network,
-    methods: Sequence[Any],
+    methods: Sequence[Method],
     seeds: Sequence[int],
     data: Data,
     *,
@@ -89,16 +88,16 @@ def fit(
     data = data.to(device, dtype)
     num_runs, num_groups, num_classes = len(seeds), len(data.groups), data.num_classes
     answering = data.train.s.bincount(minlength=num_groups).tolist()
-    methods = [informed(method, answering, seed) for method, seed in zip(methods, seeds, strict=True)]
+    methods = [method.informed(answering, seed) for method, seed in zip(methods, seeds, strict=True)]
     method = bind(methods, dtype, device)
     native = choose(engine, dtype, device) == "native"
-    if native and not getattr(method, "second_derivatives", False):
+    if native and not method.second_derivatives:
         network = accelerate(network)
     paced = _Paced(method, schedule, native)
     model = Classifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     drawn = network.init(streams["init"])
-    drawn |= getattr(method, "draw", _nothing)(drawn, num_groups, streams["init"])
+    drawn |= method.draw(drawn, num_groups, streams["init"])
     theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
     train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
@@ -107,7 +106,7 @@ def fit(
     state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
     batches = _Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
     rows = None
-    if hasattr(method, "start_epoch"):
+    if method.reads_all_rows:
         rows = _all_rows(train, num_runs, num_groups, num_classes)
         rows = rows._replace(s=rows.s if sees_s else None)
     known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
@@ -152,12 +151,12 @@ def fit(
 class _Paced:
     """A bound method with the learning rates of each epoch."""
 
-    def __init__(self, method: Any, schedule: Schedule | None, native: bool) -> None:
+    def __init__(self, method: Method, schedule: Schedule | None, native: bool) -> None:
         self.method, self.schedule, self.native = method, schedule, native
         self._factor: float | None = None
-        self._now: Any = None
+        self._now = method
 
-    def at(self, epoch: int) -> Any:
+    def at(self, epoch: int) -> Method:
         """The method of an epoch, by the kernels where they are asked for."""
         factor = 1.0 if self.schedule is None else self.schedule.at(epoch)
         if factor != self._factor:
@@ -192,10 +191,6 @@ def _removal_rates(removals: list[Tensor], known: bool) -> dict[str, np.ndarray]
     return {name: rate.cpu().numpy() for name, rate in rates.items()}
 
 
-def _nothing(theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
-    return {}
-
-
 def _generator(seed: int, stream: int) -> Generator:
     """A generator of its own for every (seed, stream)."""
     return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
@@ -225,7 +220,9 @@ def _logits(network: Network, theta: Theta, table: Table) -> Tensor:
     return torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
 
 
-def _finish(records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Any, seed: int) -> Run:
+def _finish(
+    records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Method, seed: int
+) -> Run:
     frame = pd.DataFrame({name: [float(record[name][r]) for record in records] for name in records[0]})
     frame.insert(0, "epoch", np.arange(1, len(records) + 1))
     failure = f"the loss was not finite at step {bad_step} with seed={seed}, {method}" if bad_step >= 0 else None

@@ -6,13 +6,13 @@ The parameters of a run are handled as one row of a matrix [R, P], so a hyper-pa
 import copy
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairrun.config.check import require
-from fairrun.method.api import PerRun, Theta
+from fairrun.config.check import In, require
+from fairrun.method.api import Optimizer, PerRun, Theta
 from fairrun.method.steps import flatten, unflatten
 
 
@@ -29,20 +29,14 @@ class SGDState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Gradient descent with momentum: v <- momentum v + g + weight_decay theta;  theta <- theta - lr v.  As
     torch.optim.SGD.
     """
 
-    lr: PerRun  # step size, > 0
-    momentum: PerRun  # in [0, 1)
-    weight_decay: PerRun  # >= 0, added to the gradient (L2)
-    scale_free: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        _require_rate(self.lr)
-        require(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
+    momentum: Annotated[PerRun, In("[0, 1)")] = 0.9
+    weight_decay: Annotated[PerRun, In("[0, inf)")] = 0.0  # added to the gradient (L2)
+    scale_free = False
 
     def init(self, theta: Theta) -> SGDState:
         """No velocity."""
@@ -65,7 +59,7 @@ class AdamState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba, ICLR 2015, Algorithm 1).  As torch.optim.Adam.
 
     theta <- theta - lr m / (sqrt(v) + eps), where m and v are the bias-corrected running means of g and g^2.  The
@@ -73,17 +67,10 @@ class Adam:
     separate correction is needed.
     """
 
-    lr: PerRun  # step size, > 0
-    b1: PerRun  # decay of the mean of the gradient, in [0, 1)
-    b2: PerRun  # decay of the mean of its square, in [0, 1)
-    eps: PerRun  # > 0
-    scale_free: ClassVar[bool] = True  # but for eps
-
-    def __post_init__(self) -> None:
-        _require_rate(self.lr)
-        require(0 <= self.b1 < 1, "b1", self.b1, "in [0, 1)")
-        require(0 <= self.b2 < 1, "b2", self.b2, "in [0, 1)")
-        require(self.eps > 0, "eps", self.eps, "> 0")
+    b1: Annotated[PerRun, In("[0, 1)")] = 0.9  # decay of the mean of the gradient
+    b2: Annotated[PerRun, In("[0, 1)")] = 0.999  # decay of the mean of its square
+    eps: Annotated[PerRun, In("(0, inf)")] = 1e-8
+    scale_free = True  # but for eps
 
     def init(self, theta: Theta) -> AdamState:
         """No gradient seen."""
@@ -106,12 +93,11 @@ class AdagradState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(Optimizer):
     """Adagrad (Duchi et al., JMLR 2011): theta <- theta - lr g / (sqrt(sum g^2) + eps).  As torch.optim.Adagrad."""
 
-    lr: PerRun  # step size, > 0
-    initial_accumulator_value: PerRun  # start of the sum, >= 0
-    eps: PerRun  # >= 0
+    initial_accumulator_value: Annotated[PerRun, In("[0, inf)")] = 0.1  # start of the sum
+    eps: Annotated[PerRun, In("[0, inf)")] = 1e-10
 
     @property
     def scale_free(self) -> bool:
@@ -119,10 +105,8 @@ class Adagrad:
         return bool(self.initial_accumulator_value == 0)
 
     def __post_init__(self) -> None:
-        _require_rate(self.lr)
+        super().__post_init__()
         start = self.initial_accumulator_value
-        require(start >= 0, "initial_accumulator_value", start, ">= 0")
-        require(self.eps >= 0, "eps", self.eps, ">= 0")
         require(self.eps > 0 or start > 0, "eps", self.eps, "> 0 where initial_accumulator_value is 0")
 
     def init(self, theta: Theta) -> AdagradState:
@@ -145,7 +129,3 @@ def with_rates(part: Any, factor: float) -> Any:
         value = getattr(part, field.name)
         object.__setattr__(new, field.name, factor * value if field.name == "lr" else with_rates(value, factor))
     return new
-
-
-def _require_rate(lr: PerRun) -> None:
-    require(lr > 0, "lr", lr, "> 0")

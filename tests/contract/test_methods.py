@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -28,10 +29,10 @@ pytestmark = pytest.mark.parametrize("name", METHODS)
 
 def variant(value, k):
     """``value`` with every per-run float, nested ones too, changed a little for run ``k``."""
-    changes = {}
+    changes, hints = {}, get_type_hints(type(value))
     for field in dataclasses.fields(value):
         old = getattr(value, field.name)
-        if field.type in (PerRun, PerTask):
+        if hints[field.name] in (PerRun, PerTask):
             changes[field.name] = old * (1 - 0.05 * k)
         elif dataclasses.is_dataclass(old):
             changes[field.name] = variant(old, k)
@@ -40,7 +41,8 @@ def variant(value, k):
 
 def soon(value):
     """``value`` with every number of epochs above 1 at 1, so that a schedule begins within a short training."""
-    epochs = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.type is int and "epochs" in f.name}
+    hints = get_type_hints(type(value))
+    epochs = {name: getattr(value, name) for name, hint in hints.items() if hint is int and "epochs" in name}
     return dataclasses.replace(value, **{name: 1 for name, number in epochs.items() if number > 1})
 
 
@@ -56,15 +58,13 @@ def start(name, num_runs=3):
     bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
     generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
     model, theta = Classifier(network), network.init(generators)
-    if hasattr(bound, "draw"):
-        theta |= bound.draw(theta, 3, generators)
+    theta |= bound.draw(theta, 3, generators)
     w = torch.ones(num_runs, 32, dtype=torch.float64)
     w[:, 30:] = 0
     held_out = batch_of(rows, data().balanced.repeat(3)[:32].expand(num_runs, -1))._replace(w=w)
     whole = batch_of(rows, torch.arange(len(rows.y)).expand(num_runs, -1))
     state = bound.init(model, theta, visible(bound, whole, held_out))
-    if hasattr(bound, "start_epoch"):
-        state, _ = bound.start_epoch(model, state, visible(bound, whole, held_out))
+    state, _ = bound.start_epoch(model, state, visible(bound, whole, held_out))
     i = torch.stack([torch.randperm(len(rows.y), generator=g)[:32] for g in generators])
     return bound, model, state, visible(bound, batch_of(rows, i)._replace(w=w), held_out)
 
@@ -124,7 +124,7 @@ def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name):
 def test_every_float_field_makes_a_difference_of_its_own(name):
     """A swept field equals the same value given to a run alone, and is not ignored."""
     base = soon(method(name))
-    fields = [field.name for field in dataclasses.fields(base) if field.type in (PerRun, PerTask)]
+    fields = [name for name, hint in get_type_hints(type(base)).items() if hint in (PerRun, PerTask)]
     for field in fields:
         changed = dataclasses.replace(base, **{field: getattr(base, field) * 0.5})
         together = train([base, changed], [0, 0])
@@ -160,6 +160,8 @@ def test_renaming_groups_changes_nothing(name):
 
 def test_the_order_of_rows_in_a_batch_changes_nothing(name):
     bound, model, state, batch = start(name)
+    if bound.pairs_rows:
+        pytest.skip("this method pairs the rows of a batch")
     order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
     shuffled = tree_map(lambda v: v[:, order] if isinstance(v, Tensor) else v, batch)
     ours, theirs = bound.update(model, state, shuffled), bound.update(model, state, batch)
@@ -212,21 +214,23 @@ def test_the_loss_falls_and_the_runs_learn(name):
     assert run.history["test/accuracy"].iloc[-1] > 0.75
 
 
-def test_yaml_keys_are_the_fields(name):
+def test_the_yaml_lists_every_field(name):
     fields = {field.name for field in dataclasses.fields(type(method(name)))}
     assert {*config(f"method={name}").method} - {"_target_"} == fields
 
 
+def test_some_yaml_of_the_class_has_the_defaults_of_its_fields(name):
+    """The others are presets of the same class."""
+    cls = type(method(name))
+    files = [other for other in METHODS if type(method(other)) is cls]
+    defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
+    found = {file: {field: getattr(method(file), field) for field in defaults} for file in files}
+    assert defaults in found.values(), found
+
+
 def test_the_module_imports_only_what_a_method_may(name):
-    """No Hydra, no tracking, no data loading, no other method."""
-    allowed = {
-        "fairrun.config.check",
-        "fairrun.method.losses",
-        "fairrun.method",
-        "fairrun.method.bargaining",
-        "fairrun.method.multitask",
-    }
-    allowed |= {"torch", "torch.nn.functional", "dataclasses", "typing", "collections.abc"}
+    """``fairrun.method`` and torch: no Hydra, no tracking, no data loading, no other method."""
+    allowed = {"fairrun.method", "torch", "torch.nn.functional", "dataclasses", "typing", "collections.abc"}
     module = Path(fairrun.__file__).parent / "methods" / f"{type(method(name)).__module__.rpartition('.')[2]}.py"
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):

@@ -31,8 +31,7 @@ def start_of(choices, batch, seed=5):
     bound, model = bind(choices, torch.float64), Classifier(network)
     generators = [torch.Generator().manual_seed(seed + r) for r in range(len(choices))]
     theta = {name: 1.5 * p + 0.1 for name, p in network.init(generators).items()}
-    if hasattr(bound, "draw"):
-        theta |= bound.draw(theta, batch.num_groups, generators)
+    theta |= bound.draw(theta, batch.num_groups, generators)
     return bound, model, bound.init(model, theta, batch)
 
 

@@ -60,8 +60,7 @@ def start(method, seed=0, num_groups=3):
     """A bound method, the state before the first step, and the whole training set."""
     bound, generators, batch = bind([method], torch.float64), [torch.Generator().manual_seed(seed)], whole(num_groups)
     theta = NETWORK.init(generators)
-    if hasattr(bound, "draw"):
-        theta |= bound.draw(theta, num_groups, generators)
+    theta |= bound.draw(theta, num_groups, generators)
     return bound, bound.init(MODEL, theta, batch), batch
 
 

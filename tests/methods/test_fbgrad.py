@@ -144,7 +144,7 @@ def test_every_run_of_a_stack_meets_its_own_conflicts():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lam": [1.0, -1.0]}, r"lam must be >= 0, for every task, got \[1.0, -1.0\]"),
+        ({"lam": [1.0, -1.0]}, r"lam must be >= 0, every number of the list, got \[1.0, -1.0\]"),
         ({"fairness_loss": "fpr"}, "fairness_loss must be one of mmd, mmd_authors, correlation"),
         ({"reduction": "max"}, "reduction must be one of mean, sum, got 'max'"),
     ],

@@ -11,7 +11,11 @@ from torch.func import grad, vmap
 
 from fairrun.config.check import InputError
 from fairrun.method.api import Batch
-from fairrun.methods.irw import IRW, IRWO, dbscan_noise
+from fairrun.method.dbscan import dbscan_noise
+from fairrun.method.rows import worst_fraction
+from fairrun.methods.irw import IRW
+from fairrun.methods.irw_global import IRWGlobal
+from fairrun.methods.irwo import IRWO
 from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.sweep.validate import check
@@ -37,11 +41,13 @@ def case(seed=0, num_runs=3, num_rows=32, real=29):
 
 
 def irw(layers, alpha=0.3, normalise="sum", scope="batch"):
-    return IRW(SMALL, alpha, "given", 1.0, None, scope, layers, normalise)
+    if scope == "batch":
+        return IRW(SMALL, alpha, layers=layers, normalise=normalise)
+    return IRWGlobal(SMALL, alpha, scope=scope, layers=layers, normalise=normalise)
 
 
 def irwo(layers="all", alpha=0.3, min_samples=3, eps_rule="quantile", eps=0.8):
-    return IRWO(SMALL, alpha, "given", 1.0, None, "batch", layers, "sum", min_samples, eps_rule, eps)
+    return IRWO(SMALL, alpha, layers=layers, min_samples=min_samples, eps_rule=eps_rule, eps=eps)
 
 
 def bound(*options, num_runs=3, **more):
@@ -55,7 +61,7 @@ def plain(*overrides):
 def gains_of(theta, batch, layers, alpha):
     """As the method has them: the gains s and the weights of W's mean, both [R, B]."""
     rows = MODEL.row_gradients(theta, batch, layers)
-    share = bound(layers, alpha)._worst_off(rows.losses, batch.w)
+    share = worst_fraction(rows.losses, bound(layers, alpha).alpha, batch.w, up=True)
     return rows.along(rows.combined(share)), share
 
 
@@ -189,7 +195,7 @@ def test_the_order_and_copies_of_rows_do_not_matter_to_their_weight(layers):
 @pytest.mark.parametrize("scope", ["reweighted", "resampled"])
 @every_layer
 def test_the_global_weights_are_the_definition_over_all_rows_whatever_is_kept(layers, scope, kept, monkeypatch):
-    monkeypatch.setattr("fairrun.methods.irw.MOST_KEPT", kept)
+    monkeypatch.setattr("fairrun.methods.irw_global.MOST_KEPT", kept)
     theta, whole = case(num_rows=4128, real=4100, num_runs=2)
     method = bound(layers, 0.2, scope=scope, num_runs=2)
     state, drawn = method.start_epoch(MODEL, method.init(MODEL, theta, whole), whole)
@@ -220,7 +226,7 @@ def test_drawn_rows_weigh_alike():
     state, _ = method.start_epoch(MODEL, method.init(MODEL, theta, whole), whole)
     again = whole._replace(w=whole.w.clone())
     again.w[:, 20:] = 0
-    w, _ = method._weights(MODEL, state, again)
+    w = method._weights(state, again)
     torch.testing.assert_close(w, again.w / 20)
 
 
@@ -322,9 +328,8 @@ def test_the_quantile_bounds_how_many_are_removed(quantile):
         ({"alpha": 0.0}, "alpha must be in"),
         ({"alpha": 1.5}, "alpha must be in"),
         ({"layers": "first"}, "layers must be one"),
-        ({"scope": "global"}, "scope must be one"),
         ({"epsilon": 0.0}, "epsilon must be > 0"),
-        ({"delta": 1.0}, "delta must be null or"),
+        ({"delta": 1.0}, r"delta must be null or in \(0, 1\)"),
         ({"delta": 0.05}, "delta must be null with method.alpha_from=given"),
         ({"alpha_from": "census"}, "alpha_from must be one"),
     ],
@@ -337,7 +342,6 @@ def test_what_cannot_be_is_refused(changed, said):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"scope": "reweighted"}, "scope must be one of batch"),
         ({"min_samples": 0}, "min_samples must be >= 1"),
         ({"eps_rule": "mean"}, "eps_rule must be one"),
         ({"eps": 0.0}, "eps must be > 0"),

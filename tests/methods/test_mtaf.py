@@ -1,6 +1,7 @@
 """MTA-F and what it is compared with: who moves by which gradient, against the formulas written out one by one."""
 
 import dataclasses
+from typing import get_args
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from fairrun.config.check import InputError
 from fairrun.method import bargaining
 from fairrun.method.api import Batch
 from fairrun.method.losses import LOSSES, step_gap
-from fairrun.method.multitask import COMBINE
+from fairrun.method.multitask import Combine
 from fairrun.method.steps import flatten, split, unflatten
 from fairrun.methods.mtaf import MTAF
 from fairrun.methods.mtl import MTL
@@ -311,7 +312,7 @@ def test_combine_weighs_the_tasks_gradients_of_the_shared_layers_and_leaves_head
 
 
 def test_every_rule_of_combine_is_tested():
-    assert {"sum", *RULES} == set(COMBINE)
+    assert {"sum", *RULES} == set(get_args(Combine))
 
 
 # Single tasks
@@ -359,9 +360,9 @@ def test_stl_starts_every_task_from_the_shared_layers_of_the_same_seed():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: mtaf(lam=[1.0, -0.5]), r"lam must be >= 0, for every task, got \[1.0, -0.5\]"),
-        (lambda: mtaf(r=-1.0), "r must be >= 0, for every task, got -1.0"),
-        (lambda: mtl(task_weight=-1.0), "task_weight must be >= 0, for every task, got -1.0"),
+        (lambda: mtaf(lam=[1.0, -0.5]), r"lam must be >= 0, every number of the list, got \[1.0, -0.5\]"),
+        (lambda: mtaf(r=-1.0), "r must be >= 0, got -1.0"),
+        (lambda: mtl(task_weight=-1.0), "task_weight must be >= 0, got -1.0"),
         (lambda: mtl_fair(fairness_loss="fpr"), "fairness_loss must be one of mmd, mmd_authors, correlation"),
         (lambda: mtl_fair("code"), "variant must be one of algorithm1, authors, got 'code'"),
         (lambda: mtaf(combine="pc"), "combine must be one of sum, pcgrad, mgda, cagrad, nash, got 'pc'"),

@@ -18,7 +18,7 @@ from tests.helpers.command import INLINE, records, run_warm
 from tests.helpers.synthetic import METHODS, config, data_of_classes, method
 
 NETWORK = MLP(num_features=6, num_classes=3, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
-LEARNS = sorted(name for name in METHODS if getattr(method(name), "multiclass", False))
+LEARNS = sorted(name for name in METHODS if method(name).multiclass)
 LOSSES_ALONE = {"erm", "dro", "reweighing", "group_dro"}
 
 

@@ -2,27 +2,26 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
-from fairrun.method.api import PerRun, State
-from fairrun.models.mlp import MLP
-from fairrun.sweep.validate import check_data
-from fairrun.training.fit import fit
-from fairrun.training.privacy import (
+from fairrun.method.privacy import (
+    WorstOff,
     alpha,
     conservative,
-    informed,
     probabilities,
     radius,
     respond,
     shares,
     standard_errors,
 )
+from fairrun.models.mlp import MLP
+from fairrun.sweep.validate import check_data
+from fairrun.training.fit import fit
+from fairrun.training.optim import SGD
 from tests.helpers.synthetic import config, data, method
 
 TWO = np.array([0.9053, 0.0947])
@@ -232,32 +231,18 @@ def test_groups_and_reports_are_integers_below_the_number_of_groups(values):
 
 
 @dataclass(frozen=True)
-class Asking:
+class Asking(WorstOff):
     """A method that only says which alpha it has, as its loss."""
-
-    alpha: PerRun
-    alpha_from: str
-    epsilon: float
-    delta: float | None
-    needs: ClassVar[frozenset[str]] = frozenset()
-
-    def __post_init__(self):
-        assert 0 < self.alpha <= 1
 
     @property
     def smallest_batch(self):
-        return math.ceil(1 / self.alpha) if self.alpha_from == "given" else 1, f"alpha={self.alpha}"
-
-    def init(self, model, theta, train):
-        assert train.s is None
-        return State(theta, None)
+        return self.batch_with_a_worst_off_row
 
     def update(self, model, state, batch):
-        assert batch.s is None
         return state, {"loss": self.alpha[:, 0]}
 
 
-ASKING = Asking(0.5, "randomized_response", LN3, None)
+ASKING = Asking(SGD(0.1), 0.5, "randomized_response", LN3, None)
 ROWS = [385, 103, 417, 95]
 
 
@@ -268,27 +253,26 @@ def alphas(methods, seeds, rows):
 
 
 def test_a_method_that_is_given_its_alpha_keeps_it():
-    """Also one with no field alpha_from at all."""
-    given = replace(ASKING, alpha_from="given", epsilon=0.0)
-    assert informed(given, ROWS, 0) is given
-    assert informed("erm", ROWS, 0) == "erm"
+    given, erm = replace(ASKING, alpha_from="given"), method("erm")
+    assert given.informed(ROWS, 0) is given
+    assert erm.informed(ROWS, 0) is erm
 
 
 def test_a_method_that_asks_gets_the_alpha_of_reports_and_is_otherwise_the_same():
-    asked = informed(ASKING, ROWS, 0)
+    asked = ASKING.informed(ROWS, 0)
     assert asked.alpha != 0.5 and replace(asked, alpha=0.5, alpha_from="randomized_response") == ASKING
-    assert informed(asked, ROWS, 1) is asked
-    assert informed(replace(ASKING, epsilon=1000.0), ROWS, 0).alpha == pytest.approx(0.095)
+    assert asked.informed(ROWS, 1) is asked
+    assert replace(ASKING, epsilon=1000.0).informed(ROWS, 0).alpha == pytest.approx(0.095)
 
 
 def test_the_alpha_of_reports_is_that_of_the_seed():
-    first, again, other = (informed(ASKING, ROWS, seed).alpha for seed in (3, 3, 4))
+    first, again, other = (ASKING.informed(ROWS, seed).alpha for seed in (3, 3, 4))
     assert first == again != other
 
 
 def test_the_alphas_of_many_seeds_scatter_about_the_smallest_share_as_the_standard_error_says():
     """The least of estimates errs downwards, so groups of 800 rows and 200, which do not swap; 4 standard errors."""
-    found = np.array([informed(ASKING, [800, 200], seed).alpha for seed in range(400)])
+    found = np.array([ASKING.informed([800, 200], seed).alpha for seed in range(400)])
     error = standard_errors(np.array([0.8, 0.2]), 1000, LN3)[0][1]
     assert found.mean() == pytest.approx(0.2, abs=4 * error / 20)
     assert found.std() == pytest.approx(error, rel=0.15)
@@ -296,7 +280,7 @@ def test_the_alphas_of_many_seeds_scatter_about_the_smallest_share_as_the_standa
 
 def test_the_conservative_alpha_is_the_estimate_minus_the_radius():
     rows = [40 * n for n in ROWS]
-    point, bound = (informed(replace(ASKING, delta=delta), rows, 7).alpha for delta in (None, 0.05))
+    point, bound = (replace(ASKING, delta=delta).informed(rows, 7).alpha for delta in (None, 0.05))
     assert bound == pytest.approx(point - radius(sum(rows), 4, LN3, 0.05))
 
 
@@ -304,7 +288,7 @@ def test_runs_are_trained_with_the_alpha_of_their_own_seed_alone_and_side_by_sid
     """The estimate is of the training rows; of 150 rows it is often below 0, hence the larger epsilon."""
     rows = data()
     asking = replace(ASKING, epsilon=3.0)
-    expected = [informed(asking, rows.train.s.bincount().tolist(), seed).alpha for seed in (0, 1, 2)]
+    expected = [asking.informed(rows.train.s.bincount().tolist(), seed).alpha for seed in (0, 1, 2)]
     together = alphas([asking] * 3, [0, 1, 2], rows)
     alone = [alphas([asking], [seed], rows)[0] for seed in (0, 1, 2)]
     assert together == alone == pytest.approx(expected, rel=1e-6)
@@ -321,12 +305,15 @@ def test_irw_logs_the_alpha_of_its_seed():
     irw = method("irw", "method.alpha_from=randomized_response", "method.epsilon=4")
     rows = data()
     (run,) = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [irw], [5], rows, epochs=2, batch_size=64)
-    expected = informed(irw, rows.train.s.bincount().tolist(), 5).alpha
+    expected = irw.informed(rows.train.s.bincount().tolist(), 5).alpha
     assert expected != irw.alpha
     assert run.history["train/alpha"].tolist() == pytest.approx([expected] * 2, rel=1e-6)
 
 
-NODE = {"_target_": f"{__name__}.Asking", "alpha": 0.5, "alpha_from": "randomized_response", "epsilon": LN3}
+NODE = {"_target_": f"{__name__}.Asking", "alpha": 0.5, "alpha_from": "randomized_response"} | {
+    "epsilon": LN3,
+    "optimizer": {"_target_": "fairrun.training.optim.SGD", "lr": 0.1},
+}
 
 
 def checked(train, **method):
@@ -342,9 +329,9 @@ def checked(train, **method):
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ({"epsilon": 0}, r"^method.epsilon must be a number > 0 \(from 1e-9 on\), got 0$"),
-        ({"delta": 1}, r"^method.delta must be in \(0, 1\), got 1$"),
-        ({"delta": 0.0}, r"^method.delta must be in \(0, 1\), got 0.0$"),
+        ({"epsilon": 0}, r"^method.epsilon must be > 0, got 0$"),
+        ({"delta": 1}, r"^method.delta must be null or in \(0, 1\), got 1$"),
+        ({"delta": 0.0}, r"^method.delta must be null or in \(0, 1\), got 0.0$"),
         ({"epsilon": 1e3}, r"^batch_size must be >= 20 with method.alpha=0.05, got 19$"),
         ({"delta": 0.05}, "^method.delta must be such that the bound is above 0; of 100 reports .*, got 0.05$"),
     ],
@@ -357,4 +344,4 @@ def test_what_reports_cannot_say_is_refused_before_training(method, message):
 def test_reports_that_say_enough_are_not_refused():
     checked([50, 50])
     checked([5000, 5000], delta=0.05)
-    checked([95, 5], delta=0.05, alpha_from="given")
+    checked([95, 5], alpha_from="given")

@@ -21,17 +21,20 @@ Not private:
   attribute of all their combinations, epsilon.  One person asked anew for every seed costs epsilon a seed.
 - Whatever else reads the true groups, such as metrics by group.
 - The draw itself: who knows the seed can undo it.  ``respond`` plays people who answer by chance that is theirs alone.
-- Runs of several seeds: ``informed`` plays new answers for each, to show how far they move alpha.
+- Runs of several seeds: ``WorstOff.informed`` plays new answers for each, to show how far they move alpha.
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 import numpy as np
 
-from fairrun.config.check import is_integer, is_number, require
+from fairrun.config.check import In, is_integer, is_number, require
+from fairrun.method.api import Method, PerRun
+from fairrun.method.rows import whole_rows
 
 STREAM = 1000  # of a run's seed, for its reports; those of training (fairrun.training.fit) have smaller numbers
 
@@ -121,23 +124,43 @@ def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: fl
     return least - off
 
 
-def informed(method: Any, rows: Sequence[int], seed: int) -> Any:
-    """``method``, given the ``alpha`` that reports say where its ``alpha_from`` is randomized_response; else as it is.
+@dataclass(frozen=True)
+class WorstOff(Method):
+    """A method for the worst-off share ``alpha`` of the rows, which is given or estimated from reports of groups."""
 
-    ``rows`` [K]: how many training rows each group has.  Each makes a report with the method's ``epsilon``, by chance
-    that depends on ``seed`` alone.  The ``alpha`` is the estimate where the method's ``delta`` is None, the bound that
-    ``delta`` gives otherwise.  How many reports there are of each group decides, so which row makes which is not drawn.
-    ``InputError`` as of ``respond`` and ``conservative``.
-    """
-    if getattr(method, "alpha_from", "given") == "given":
-        return method
-    s = np.repeat(np.arange(len(rows)), rows)
-    reports = respond(s, len(rows), method.epsilon, np.random.default_rng([seed, STREAM]))
-    if method.delta is None:
-        found = alpha(reports, len(rows), method.epsilon)
-    else:
-        found = conservative(reports, len(rows), method.epsilon, method.delta)
-    return dataclasses.replace(method, alpha=found, alpha_from="given")
+    alpha: Annotated[PerRun, In("(0, 1]")] = 0.5  # a lower bound on the smallest group's share
+    alpha_from: Literal["given", "randomized_response"] = "given"
+    epsilon: Annotated[float, In("(0, inf)")] = math.log(3)  # privacy of the reports
+    # alpha is a lower confidence bound on the smallest share that fails with probability delta; None: the estimate
+    delta: Annotated[float | None, In("(0, 1)")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unused = self.delta is None or self.alpha_from == "randomized_response"
+        require(unused, "delta", self.delta, "null with method.alpha_from=given, where there are no reports")
+
+    @property
+    def batch_with_a_worst_off_row(self) -> tuple[int, str]:
+        """The least number of rows of which a share ``alpha`` is one row, and why; 1 while alpha is not known."""
+        return (whole_rows(1 / self.alpha), f"alpha={self.alpha:.6g}") if self.alpha_from == "given" else (1, "")
+
+    def informed(self, group_rows: Sequence[int], seed: int) -> Self:
+        """The method with the alpha that reports say, or itself where ``alpha_from`` is given.
+
+        ``group_rows`` [K]: how many training rows each group has.  Each makes a report, by chance that depends on
+        ``seed`` alone.  How many reports there are of each group decides, so which row makes which is not drawn.
+        ``InputError`` as of ``respond`` and ``conservative``.
+        """
+        if self.alpha_from == "given":
+            return self
+        num_groups = len(group_rows)
+        s = np.repeat(np.arange(num_groups), group_rows)
+        reports = respond(s, num_groups, self.epsilon, np.random.default_rng([seed, STREAM]))
+        if self.delta is None:
+            found = alpha(reports, num_groups, self.epsilon)
+        else:
+            found = conservative(reports, num_groups, self.epsilon, self.delta)
+        return dataclasses.replace(self, alpha=found, alpha_from="given", delta=None)
 
 
 def _check_groups(key: str, values: np.ndarray, num_groups: int) -> None:

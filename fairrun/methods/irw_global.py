@@ -1,0 +1,111 @@
+"""IRW (Li et al., "Alpha and Prejudice", 2024) with weights of all training rows, once an epoch: the global scheme.
+https://arxiv.org/abs/2411.03068
+
+The problem of ``irw.py``.  At the start of an epoch, over all N training rows, with g_i = grad l_i:
+
+    1  W <- the ceil(alpha N) rows with the largest loss;   G <- mean_{i in W} g_i
+    2  w_i <- max(<g_i, G>, 0), normalised
+
+In each step of the epoch, on a batch of B rows, by ``scope``:
+
+    3  reweighted   theta <- theta - lr (N / B) sum_i w_i g_i
+       resampled    theta <- theta - lr (1 / B) sum_i g_i          rows are drawn in proportion to w
+
+On average both steps are the same where w sums to 1; ``bench.resampling`` says how much they vary.
+
+Letters: as in ``irw.py``.
+Differs from the paper: as ``irw.py``.  Where G is 0, resampled rows are drawn alike.
+Differs from the authors' code: none was found.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairrun.method import (
+    Batch,
+    Model,
+    RowGradients,
+    Theta,
+    WorstOff,
+    descend,
+    mean,
+    normalised,
+    parts,
+    row_weight_logs,
+    worst_fraction,
+)
+
+MOST_KEPT = 2**20  # rows of all runs whose activations are kept while an epoch starts
+
+
+class State(NamedTuple):
+    """Parameters, optimizer, and N times the weight of every training row, [R, N]."""
+
+    theta: Theta
+    opt: Any
+    row_weights: Tensor
+
+
+@dataclass(frozen=True)
+class IRWGlobal(WorstOff):
+    """Each row weighs, for an epoch, what a step on it gains for the worst-off share of all training rows."""
+
+    scope: Literal["reweighted", "resampled"] = "reweighted"  # rows of a batch are weighed, or drawn by their weights
+    layers: Literal["last", "all"] = "last"  # whose gradients are compared
+    normalise: Literal["sum", "norm"] = "sum"  # reweighted: weights sum to 1, or have the L2 norm of equal weights
+    multiclass = True
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The layer ``classifier``, where only the last layer's gradients are compared."""
+        return frozenset({"classifier"} if self.layers == "last" else ())
+
+    def init(self, model: Model, theta: Theta, train: Batch) -> State:
+        """Equal weights."""
+        return State(theta, self.optimizer.init(theta), train.w)
+
+    @torch.no_grad()
+    def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor | None]:
+        """The weights of all rows."""
+        rows = self._in_parts(model, state.theta, train)
+        share = worst_fraction(torch.cat([part.losses for part in rows()], dim=1), self.alpha, train.w, up=True)  # 1
+        G: Theta = {}
+        for part, of in zip(rows(), parts(train._replace(w=share)), strict=True):
+            for name, g in part.combined(of.w).items():
+                G[name] = G[name] + g if name in G else g
+        gains = [part.along(G) for part in rows()]
+        w = normalised(torch.cat(gains, dim=1).clamp(min=0) * train.w, train.w, self.normalise)  # 2
+        state = state._replace(row_weights=w * train.w.sum(-1, keepdim=True))
+        return state, w if self.scope == "resampled" else None
+
+    def _in_parts(self, model: Model, theta: Theta, train: Batch) -> Callable[[], Iterable[RowGradients]]:
+        """The gradients of all rows, to be gone through more than once: kept, or made anew where they are too many."""
+
+        def rows() -> Iterator[RowGradients]:
+            return (model.row_gradients(theta, part, self.layers) for part in parts(train))
+
+        if train.w.numel() > MOST_KEPT:
+            return rows
+        kept = list(rows())
+        return lambda: kept
+
+    def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
+        """One step on the rows of the batch, by the epoch's weights."""
+        w = self._weights(state, batch)
+
+        def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
+            losses = model.losses(theta, batch)
+            return (w * losses).sum(-1), losses
+
+        theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 3
+        logs = {"loss": mean(losses, batch.w)} | row_weight_logs(w, batch) | {"alpha": self.alpha.squeeze(-1)}
+        return state._replace(theta=theta, opt=opt), logs
+
+    def _weights(self, state: State, batch: Batch) -> Tensor:
+        """The weight of every row of the batch, [R, B]; of resampled rows all weigh alike."""
+        even = batch.w / batch.w.sum(-1, keepdim=True)
+        return even if self.scope == "resampled" else even * state.row_weights.gather(-1, batch.i)
