@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from fairrun.config.check import InputError
+from fairrun.config.keys import GONE
 from fairrun.config.renames import entries, overridden, warn
 
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
@@ -135,11 +136,22 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
                 warn(entry.old, entry.new)
                 node, _, name = entry.old.rpartition(".")
                 (OmegaConf.select(config, node) if node else config).pop(name)
-                if not overridden(overrides, entry.new):
-                    OmegaConf.update(config, entry.new, value, merge=True, force_add=True)
+                for key, leaf in _leaves(value, entry.new):
+                    if not overridden(overrides, key, entry.new):
+                        OmegaConf.update(config, key, leaf, force_add=True)
+        for key in GONE:
+            config.pop(key, None)
 
 
 _NONE = object()
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, DictConfig) and value:
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name!s}")
+    else:
+        yield key, value
 
 
 class _Dumper(yaml.CSafeDumper):  # type: ignore[misc] # no types in yaml

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
-from fairrun.config.keys import NO_EFFECT, TUNED, switch_of
+from fairrun.config.keys import NO_EFFECT, switch_of
 
 NOT_SETTINGS = (
     *("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", "postprocess"),
@@ -17,7 +17,7 @@ NOT_SETTINGS = (
 )
 COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
 REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
-RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.", f"{TUNED}.")
+RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.")
 
 
 class Anchors(NamedTuple):

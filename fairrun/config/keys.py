@@ -8,8 +8,6 @@ NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 # Keys of the configuration that, where they are null, make what stands beside them say nothing
 SWITCHES = ("dataset.outliers.kind", "schedule.every")
 
-TUNED = "tuned"  # top-level key of presets: what every method takes, of which a run has its own in its method's fields
-
 
 def switch_of(key: str) -> str | None:
     """The one of ``SWITCHES`` that a dotted key stands beside."""
@@ -25,13 +23,26 @@ class Renamed(NamedTuple):
     methods: tuple[str, ...] = ()  # choices of group ``method`` that the entry is limited to; (): it holds for all
 
 
+_IRW = ("irw", "irwo", "irw_global", "irw_resampled")
+_TUNED = (*_IRW, "arl", "bpf", "chi2_dro", "cvar_dro", "group_dro", "jtt", "vfair")  # had keys in ``tuned``
 # To rename a key, add a line: the first entry that fits a key counts.  ``fairrun.config.renames`` applies the table to
 # the command line, to the ranges of a sweep and to configuration files.
 RENAMED = (
     Renamed("dataset.states", "dataset.proxies"),
     Renamed("dataset.merged", "dataset.binarize"),
     Renamed("dataset.omitted", "dataset.drop_categories"),
+    # Top-level keys that reached one method or model: its own field now
+    Renamed("tuned.arl.adversary_lr", "method.adversary_optimizer.lr", ("arl",)),
+    *(Renamed(f"tuned.{name}", "method", (name,)) for name in _TUNED),
+    Renamed("bargain_epochs", "method.bargain_epochs", ("nash_ltr", "nash_forml", "nash_meta_gdro")),
+    Renamed("dro_variant", "method.variant", ("dro",)),
+    Renamed("mtaf_variant", "method.variant", ("mtaf", "mtl_fair")),
+    Renamed("task_reduction", "method.reduction", ("stl", "mtl", "greedy_fmt", "fbgrad")),
+    Renamed("fairbinn_loss", "method.fairness_loss", ("fairbinn_authors", "lagrangian")),
+    Renamed("shared_bottom", "model"),
 )
+# Old top-level keys.  What files say of other methods there is dropped.
+GONE = ("tuned", "bargain_epochs", "dro_variant", "mtaf_variant", "task_reduction", "fairbinn_loss", "shared_bottom")
 # Keys whose values are mappings that the user names the keys of: +dataset.tasks.NAME=... adds one.
 FREE = ("dataset.tasks", "dataset.binarize", "dataset.proxies", "dataset.drop_categories", "report.compare")
 

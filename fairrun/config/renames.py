@@ -64,10 +64,13 @@ def entries(method: str) -> Iterator[Renamed]:
     return (entry for entry in RENAMED if not entry.methods or method in entry.methods)
 
 
-def overridden(arguments: Collection[str], node: str) -> bool:
-    """Whether one of the ``arguments`` of a command line sets ``node`` or a key below it."""
-    matches = map(_ARGUMENT.fullmatch, arguments)
-    return any(is_below(match["key"], node) for match in matches if match is not None)
+def overridden(arguments: Collection[str], key: str, node: str) -> bool:
+    """Whether a command line sets ``key``, or a key below it, or one between it and ``node``.
+
+    An argument that chooses a group (method=irw) sets no key.
+    """
+    keys = [match["key"] for match in map(_ARGUMENT.fullmatch, arguments) if match is not None]
+    return any(is_below(k, key) or ("." in k and is_below(key, k) and is_below(k, node)) for k in keys)
 
 
 @functools.cache

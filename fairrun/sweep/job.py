@@ -12,7 +12,7 @@ from typing import Any
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError
-from fairrun.config.keys import NO_EFFECT, SWITCHES, TUNED
+from fairrun.config.keys import NO_EFFECT, SWITCHES
 from fairrun.data.table import Data, Table
 from fairrun.results.records import dotted, method_name, telling, versions
 from fairrun.results.selection import Metric, select
@@ -42,8 +42,7 @@ class Job:
 
 def effective(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration by dotted key, without what changes nothing in the results."""
-    without = (*NO_EFFECT, TUNED)
-    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in without and k != "dataset.path"}
+    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
     nulls = ("dataset.task", *SWITCHES)  # as where there is no such key
     return {key: value for key, value in telling(kept).items() if value is not None or key not in nulls}
 

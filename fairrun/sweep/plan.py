@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 from fairrun.config.build import class_of
-from fairrun.config.keys import NO_EFFECT, TUNED
+from fairrun.config.keys import NO_EFFECT
 from fairrun.method.api import PerRun, PerTask
 from fairrun.models.network import Network
 from fairrun.sweep.job import Job, digest
@@ -38,7 +38,7 @@ def plan(
 
 def _shape(config: dict[str, Any]) -> str:
     """Equal for configurations that can train side by side."""
-    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", TUNED, *NO_EFFECT)}
+    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", *NO_EFFECT)}
     return digest(kept | {"method": _static(config["method"])})
 
 

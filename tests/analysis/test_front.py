@@ -50,10 +50,6 @@ def test_what_changes_nothing_in_the_results_does_not_tell_settings_apart():
     assert settings(frame(*rows)) == ["method"]
 
 
-def test_what_other_methods_are_tuned_to_does_not_tell_settings_apart():
-    assert settings(frame(run(1), run(1, seed=1, **{"tuned.irw.alpha": 0.3}))) == ["method"]
-
-
 def test_the_class_behind_a_setting_does_not_tell_settings_apart():
     rows = [run(1, optimizer=name, **{"method.optimizer._target_": f"fairrun.{name}"}) for name in ("Adam", "SGD")]
     assert settings(frame(*rows)) == ["method", "optimizer"]

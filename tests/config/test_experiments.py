@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from omegaconf import OmegaConf
 
 from fairrun.method.steps import split
 from fairrun.sweep.job import facts, load
-from fairrun.sweep.validate import check_data
+from fairrun.sweep.validate import check, check_data
 from fairrun.train import CONF
-from tests.helpers.synthetic import built, config
+from tests.helpers.synthetic import METHODS, built, config
 
 # Of Zeng et al.'s code: lr, drop-out, batch, epochs, first epoch of stage 2, validation rows a cell, test fraction
 NASH = {
@@ -225,3 +226,33 @@ def test_the_digits_preset_learns_ten_classes_in_two_groups():
     found = facts(load(cfg))
     assert found["classes"] == list("0123456789") and found["groups"] == ["colour=green", "colour=red"]
     check_data(cfg, found)
+
+
+TUNED = sorted(str(path.relative_to(CONF / "tuned").with_suffix("")) for path in CONF.glob("tuned/**/*.yaml"))
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_a_tuned_file_has_keys_and_values_that_its_method_or_model_takes(name):
+    stem = name.rpartition("/")[2]
+    group = "method" if stem in METHODS else "model"
+    check(OmegaConf.to_container(config(f"{group}={stem}", f"tuned@{group}={name}"), resolve=True))
+
+
+def test_every_tuned_file_is_an_experiments_and_every_experiments_folder_has_some():
+    found = set()
+    for path in CONF.glob("experiment/**/*.yaml"):
+        for line in yaml.safe_load(path.read_text()).get("defaults", []):
+            for group in ("method", "model"):
+                if isinstance(line, dict) and (folder := line.get(f"override /tuned@{group}")):
+                    assert folder.endswith(f"/${{{group}}}")
+                    found.add(folder.rpartition("/")[0])
+    assert found == {name.rpartition("/")[0] for name in TUNED}
+
+
+def test_an_experiments_values_of_a_method_give_way_to_the_command_line_and_can_be_left_out():
+    tuned = config("experiment=irw/outliers", "method=irw")  # those of irw/compas, which it is made of
+    assert (tuned.method.alpha, tuned.method.layers) == (0.5, "last")
+    adult = config("experiment=irw/adult", "method=irw", "method.alpha=0.9").method
+    assert (adult.alpha, adult.layers) == (0.9, "all")
+    plain = config("experiment=irw/adult", "method=irw", "~tuned@method").method
+    assert (plain.alpha, plain.layers, plain.optimizer.lr) == (0.5, "last", 0.01)

@@ -3,6 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from fairrun.config.check import InputError
 from fairrun.config.keys import RENAMED, is_below
 from fairrun.config.renames import current
 from fairrun.results.records import dotted
@@ -43,6 +44,41 @@ def test_what_a_file_says_of_an_old_key_is_said_of_the_new_one_unless_the_comman
     composed = OmegaConf.create(file)
     settle(composed, "erm", ["dataset.drop_categories={}"])
     assert composed.dataset.drop_categories == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "methods"),
+    [
+        ("+tuned.irw.alpha=0.2", "method.alpha=0.2", ["irw"]),
+        ("+tuned.arl.adversary_lr=1,2", "method.adversary_optimizer.lr=1,2", ["arl"]),
+        ("+bargain_epochs=2", "method.bargain_epochs=2", ["nash_ltr", "nash_forml"]),
+        ("mtaf_variant=algorithm1", "method.variant=algorithm1", ["mtl_fair"]),
+        ("shared_bottom.head=[8]", "model.head=[8]", ["mtl"]),
+        ("mtaf_variant=algorithm1", "mtaf_variant=algorithm1", ["erm"]),
+    ],
+)
+def test_a_key_that_reached_one_method_is_that_methods_field(old, new, methods):
+    assert current([old], lambda: methods) == [new]
+
+
+def test_a_key_that_reached_some_of_the_methods_of_a_sweep_is_refused():
+    with pytest.raises(InputError, match=r"bargain_epochs is now method\.bargain_epochs with method=nash_ltr: "):
+        current(["bargain_epochs=2"], lambda: ["ltr", "nash_ltr"])
+
+
+@pytest.mark.parametrize(
+    ("method", "alpha", "layers"), [("irw", 0.2, "all"), ("irwo", 0.5, "last"), ("erm", None, None)]
+)
+def test_a_file_with_keys_that_reached_one_method_sets_them_for_this_method_only(method, alpha, layers):
+    composed = config(f"method={method}")
+    OmegaConf.update(composed, "tuned", {"irw": {"alpha": 0.2, "layers": "all"}}, force_add=True)
+    OmegaConf.update(composed, "dro_variant", "zeng", force_add=True)
+    settle(composed, method, [f"method={method}"])
+    assert "tuned" not in composed and "dro_variant" not in composed
+    assert (composed.method.get("alpha"), composed.method.get("layers")) == (alpha, layers)
+    OmegaConf.update(composed, "tuned", {"irw": {"alpha": 0.7, "layers": "last"}}, force_add=True)
+    settle(composed, method, [f"method={method}", "method.alpha=0.2"])
+    assert (composed.method.get("alpha"), composed.method.get("layers")) == (alpha, "last" if layers else None)
 
 
 def test_methods_are_those_of_the_command_line_or_of_its_experiments():

@@ -117,11 +117,6 @@ def test_outliers_and_merged_groups_make_a_run_another_run():
     assert len({key(), *(key(*overrides) for overrides in keys)}) == 6
 
 
-def test_what_other_methods_are_tuned_to_is_no_matter():
-    assert key() == key("+tuned.irw.alpha=0.2")
-    assert key("method=irw", "method.alpha=0.2") == key("method=irw", "+tuned.irw.alpha=0.2") != key("method=irw")
-
-
 def test_what_outliers_would_be_is_no_matter_where_there_are_none():
     assert key() == key("dataset.outliers.rate=0.2") == key("~dataset.outliers") == key("~dataset.binarize")
 
