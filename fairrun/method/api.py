@@ -34,12 +34,20 @@ class Batch(NamedTuple):
     y: Tensor  # [R, B] labels, 0.0 or 1.0, of C classes 0.0 to C-1; for a method of several tasks [R, B, T]
     i: Tensor  # [R, B] row numbers in the training set
     w: Tensor  # [R, B] 1.0 for a real row, 0.0 for padding of the last batch
-    s: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}; None where it is withheld
+    sensitive: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}, or None where it is withheld; read ``s``
     val: "Batch | None" = None  # the balanced validation batch [R, M], with s; None where it is not needed
     num_groups: int = 2  # S
     num_classes: int = 2  # C
     epoch: int = 0
-    masks: tuple[Tensor, ...] = ()  # drop-out masks, from each run's own generator; the model's business
+    masks: tuple[Tensor, ...] = ()  # dropout masks, from each run's own generator; the model's business
+    generators: tuple[Generator, ...] = ()  # one for each run, on the CPU, for the method's own random numbers
+
+    @property
+    def s(self) -> Tensor:
+        """The sensitive attribute in {0..S-1}, [R, B].  Raises ``ValueError`` where the method has not asked for it."""
+        if self.sensitive is None:
+            raise ValueError('batch.s is withheld: a method that reads it must declare needs = frozenset({"s"})')
+        return self.sensitive
 
 
 class RowGradients(Protocol):

@@ -43,7 +43,7 @@ def exclusive_negatives(batch: Batch, t: int) -> Batch:
 
 def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
     """max_s E[p | s] - min_s E[p | s], in [0, 1]: the demographic parity difference of scores."""
-    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
+    rates = group_mean(p, batch.s, batch.num_groups, batch.w)  # [R, S]
     present = _present(batch)
     highest = rates.masked_fill(~present, -torch.inf).amax(-1)
     lowest = rates.masked_fill(~present, torch.inf).amin(-1)
@@ -52,7 +52,7 @@ def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
 
 def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
     """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; of two groups the squared gap."""
-    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)  # [R, S]
+    rates = group_mean(p, batch.s, batch.num_groups, batch.w)  # [R, S]
     return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), _present(batch))
 
 
@@ -133,7 +133,7 @@ def correlation(p: Tensor, batch: Batch) -> Tensor:
     With two groups this is |corr(p, s)|.  Deviations are population ones; 1e-7 under each root keeps the gradient
     finite where all scores are equal.
     """
-    member = group_mask(_s(batch), batch.num_groups).to(p.dtype)  # [R, S, B]
+    member = group_mask(batch.s, batch.num_groups).to(p.dtype)  # [R, S, B]
     w = (batch.w / batch.w.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(1)  # [R, 1, B], sums to 1
     p_centred = p.unsqueeze(1) - (w * p.unsqueeze(1)).sum(-1, keepdim=True)
     share = (w * member).sum(-1)  # [R, S]
@@ -230,7 +230,7 @@ def _mean_features(p: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, Te
     """Every group's mean of features phi with phi(p) . phi(q) = k(p, q), [R, J, S, 2K], 0 for an absent group; and
     which groups are present, [R, J, S].
     """
-    mask = group_mask(_s(batch), batch.num_groups).unsqueeze(1) * weights.unsqueeze(2)  # [R, J, S, B]
+    mask = group_mask(batch.s, batch.num_groups).unsqueeze(1) * weights.unsqueeze(2)  # [R, J, S, B]
     share = (mask / mask.sum(-1, keepdim=True).clamp(min=1)).flatten(1, 2)  # each group's rows sum to 1
     frequencies, amplitudes = _kernel_series(p)
     angle = p.unsqueeze(-1) * frequencies  # [R, B, K]
@@ -261,8 +261,8 @@ def _fairbinn_of_group(p: Tensor, batch: Batch, group: int) -> Tensor:
 
 def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """E[p | s] - E[p], 0 for a group without a row of positive weight, and which groups have one, both [R, S]."""
-    rates = group_mean(p, _s(batch), batch.num_groups, batch.w)
-    overall = group_mean(p, torch.zeros_like(_s(batch)), 1, batch.w)  # [R, 1]
+    rates = group_mean(p, batch.s, batch.num_groups, batch.w)
+    overall = group_mean(p, torch.zeros_like(batch.s), 1, batch.w)  # [R, 1]
     present = _present(batch)
     return torch.where(present, rates - overall, 0.0), present
 
@@ -275,10 +275,4 @@ def _mean_over_pairs(distance: Tensor, present: Tensor) -> Tensor:
 
 def _present(batch: Batch) -> Tensor:
     """Which groups have a row of positive weight, bool [R, S]."""
-    return (group_mask(_s(batch), batch.num_groups) & (batch.w > 0).unsqueeze(1)).any(-1)
-
-
-def _s(batch: Batch) -> Tensor:
-    if batch.s is None:
-        raise ValueError('a fairness loss reads the sensitive attribute: the method must have "s" in its needs')
-    return batch.s
+    return (group_mask(batch.s, batch.num_groups) & (batch.w > 0).unsqueeze(1)).any(-1)

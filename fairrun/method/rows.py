@@ -28,9 +28,10 @@ def parts(rows: Batch, size: int = 256) -> Iterator[Batch]:
     """
     for start in range(0, rows.y.shape[1], size):
         x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
+        s = None if rows.sensitive is None else rows.sensitive[:, start : start + size]
         if x.shape[1] < y.shape[1]:
             x = F.pad(x, (0, 0, 0, y.shape[1] - x.shape[1]))
-        yield rows._replace(x=x, y=y, i=i, w=w, s=None if rows.s is None else rows.s[:, start : start + size])
+        yield rows._replace(x=x, y=y, i=i, w=w, sensitive=s)
 
 
 def group_mask(g: Tensor, num_groups: int) -> Tensor:
@@ -114,5 +115,4 @@ def row_weight_logs(w: Tensor, batch: Batch) -> dict[str, Tensor]:
 
 def label_cells(batch: Batch) -> Tensor:
     """The cell of sensitive attribute and label that each row is in, C s + y in {0..CS-1}, [R, B]."""
-    assert batch.s is not None
     return batch.num_classes * batch.s + batch.y.long()

@@ -94,7 +94,6 @@ class Adversarial(Method):
 
     def _adversary_loss(self, adversary: Theta, p: Tensor, batch: Batch) -> Tensor:
         """L_A, the mean cross-entropy of the adversary's guess, [R]."""
-        assert batch.s is not None
         s = torch.sigmoid((1 + adversary["c"].abs()) * torch.logit(p, EPS))  # 1
         seen = [s * batch.y, s * (1 - batch.y), batch.y] if self.goal == "equalized_odds" else [s]
         U = adversary["U"].split(1, dim=-1)  # one [R, S, 1] an input: a matrix product so thin rounds by R

@@ -116,5 +116,4 @@ class GreedyFMT(Method):
 
 def _worst_group(losses: Tensor, batch: Batch) -> Tensor:
     """The largest of the groups' mean ``losses`` [R, B] -> [R]; 0 without a row."""
-    assert batch.s is not None
     return group_mean(losses, batch.s, batch.num_groups, batch.w).amax(-1)

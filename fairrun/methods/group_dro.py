@@ -60,5 +60,4 @@ class GroupDRO(Method):
     def _groups(self, batch: Batch) -> tuple[Tensor, int]:
         if self.group_by == "sy":
             return label_cells(batch), batch.num_classes * batch.num_groups
-        assert batch.s is not None
         return batch.s, batch.num_groups

@@ -31,7 +31,6 @@ class GroupResampling(Method):
     @torch.no_grad()
     def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor]:
         """What rows are drawn with."""
-        assert train.s is not None
         cells, num_cells = train.s, train.num_groups
         if self.group_by == "sy":
             cells, num_cells = label_cells(train), train.num_classes * train.num_groups

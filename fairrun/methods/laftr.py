@@ -113,7 +113,6 @@ class LAFTR(Method):
 
     def _error(self, adversary: Theta, z: Tensor, batch: Batch) -> Tensor:
         """E_A, the sum over groups or cells of the adversary's mean error, [R]."""
-        assert batch.s is not None
         cells, num_cells = batch.s, batch.num_groups
         if self.goal == "equalized_odds":
             z = torch.cat([z, batch.y.unsqueeze(-1)], dim=-1)

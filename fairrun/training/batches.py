@@ -33,7 +33,7 @@ class _Batches:
         self.num_groups, self.num_classes, self.sees_s = num_groups, num_classes, sees_s
         self.size = min(batch_size, len(table.y))
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
-        self.num_runs = len(streams["shuffle"])
+        self.num_runs, self.generators = len(streams["shuffle"]), tuple(streams["method"])
         self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
         self.gather = gather if native else _gather
         everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
@@ -52,8 +52,9 @@ class _Batches:
                 y=y[step],
                 i=i,
                 w=self.real[step],
-                s=None if s is None else s[step],
+                sensitive=None if s is None else s[step],
                 masks=self._masks(self.padded),
+                generators=self.generators,
                 val=None if self.val is None else self.val._replace(masks=self._masks(self.val.y.shape[1])),
                 num_groups=self.num_groups,
                 num_classes=self.num_classes,

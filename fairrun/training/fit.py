@@ -28,7 +28,7 @@ from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import with_rates
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
-STREAMS = {"init": 0, "shuffle": 1, "dropout": 2}  # a run's independent random streams
+STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
 
 
@@ -103,12 +103,16 @@ def fit(
     train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
     val = None if held_out is None else _padded(held_out, num_runs, num_groups, num_classes)
     whole = _whole(train, num_runs, num_groups, num_classes)
-    state = method.init(model, theta, whole._replace(s=whole.s if sees_s else None, val=val))
+
+    def seen(rows: Batch) -> Batch:
+        """All training rows as the method may see them."""
+        return rows._replace(sensitive=rows.s if sees_s else None, generators=tuple(streams["method"]))
+
+    state = method.init(model, theta, seen(whole)._replace(val=val))
     batches = _Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
     rows = None
     if method.reads_all_rows:
-        rows = _all_rows(train, num_runs, num_groups, num_classes)
-        rows = rows._replace(s=rows.s if sees_s else None)
+        rows = seen(_all_rows(train, num_runs, num_groups, num_classes))
     known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
@@ -123,6 +127,8 @@ def fit(
         removals: list[Tensor] = []
         for batch in batches.epoch(epoch, weights):
             state, log = method.update(model, state, batch)
+            if not logs:
+                _check_logs(method, log)
             if (removed := log.pop("removed", None)) is not None:
                 removals.append(_removal(removed, batch, known))
             logs.append(log)
@@ -163,6 +169,13 @@ class _Paced:
             method = self.method if factor == 1 else with_rates(self.method, factor)
             self._factor, self._now = factor, accelerate(method) if self.native else method
         return self._now
+
+
+def _check_logs(method: Method, log: dict[str, Tensor]) -> None:
+    """Raise ``ValueError`` for the logs of a step without a loss."""
+    if "loss" not in log:
+        found = ", ".join(log) or "nothing"
+        raise ValueError(f"{type(method).__name__}.update must log loss, one value a run, got {found}")
 
 
 def _removal(removed: Tensor, batch: Batch, known: Tensor | None) -> Tensor:

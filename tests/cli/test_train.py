@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from fairrun.results import records as results
+from tests.helpers import langevin
 from tests.helpers.command import DESCRIPTION, INLINE, records, run, run_warm
 
 
@@ -93,8 +94,8 @@ def test_a_method_and_its_config_may_live_outside(tmp_path, csv):
     """As CONTRIBUTING says: a plugin's class on the Python path, its YAML on Hydra's search path."""
     plugin = tmp_path / "plugin"
     (plugin / "conf" / "method").mkdir(parents=True)
-    (plugin / "mypkg.py").write_text("from fairrun.methods.erm import ERM as MyMethod\n")
-    yaml = "defaults: [{/optimizer@optimizer: sgd}, _self_]\n_target_: mypkg.MyMethod\n"
+    (plugin / "mypkg.py").write_text(Path(langevin.__file__).read_text())
+    yaml = "defaults: [{/optimizer@optimizer: sgd}, _self_]\n_target_: mypkg.Langevin\nnoise: 0.1\n"
     (plugin / "conf" / "method" / "mine.yaml").write_text(yaml)
     path = f"{plugin}{os.pathsep}{Path(__file__).parent.parent}"
     search = f"hydra.searchpath=[file://{plugin}/conf]"

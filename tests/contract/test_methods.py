@@ -19,6 +19,7 @@ from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
 from fairrun.training.fit import fit
+from fairrun.training.native.library import library
 from tests.helpers.synthetic import HEADS, METHODS, batch_of, config, data, method, rows_for
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -46,9 +47,10 @@ def soon(value):
     return dataclasses.replace(value, **{name: 1 for name, number in epochs.items() if number > 1})
 
 
-def train(methods, seeds, rows=None, network=DROPPING, dtype=torch.float64, epochs=3):
+def train(methods, seeds, rows=None, network=DROPPING, dtype=torch.float64, epochs=3, engine="torch"):
     network = HEADS if "tasks" in methods[0].needs else network
-    return fit(network, methods, seeds, rows or rows_for(methods[0]), epochs=epochs, batch_size=32, dtype=dtype)
+    rows = rows or rows_for(methods[0])
+    return fit(network, methods, seeds, rows, epochs=epochs, batch_size=32, dtype=dtype, engine=engine)
 
 
 def start(name, num_runs=3):
@@ -63,14 +65,24 @@ def start(name, num_runs=3):
     w[:, 30:] = 0
     held_out = batch_of(rows, data().balanced.repeat(3)[:32].expand(num_runs, -1))._replace(w=w)
     whole = batch_of(rows, torch.arange(len(rows.y)).expand(num_runs, -1))
-    state = bound.init(model, theta, visible(bound, whole, held_out))
-    state, _ = bound.start_epoch(model, state, visible(bound, whole, held_out))
+    state = bound.init(model, theta, seeded(visible(bound, whole, held_out)))
+    state, _ = bound.start_epoch(model, state, seeded(visible(bound, whole, held_out)))
     i = torch.stack([torch.randperm(len(rows.y), generator=g)[:32] for g in generators])
     return bound, model, state, visible(bound, batch_of(rows, i)._replace(w=w), held_out)
 
 
+def seeded(batch):
+    """The batch with new generators: a method that draws random numbers then draws the same ones again."""
+    return batch._replace(generators=tuple(torch.Generator().manual_seed(k) for k in range(len(batch.w))))
+
+
+def step(bound, model, state, batch):
+    return bound.update(model, state, seeded(batch))
+
+
 def visible(bound, batch, held_out):
-    return batch._replace(s=batch.s if "s" in bound.needs else None, val=held_out if "val" in bound.needs else None)
+    val = held_out if "val" in bound.needs else None
+    return batch._replace(sensitive=batch.s if "s" in bound.needs else None, val=val)
 
 
 def tensors(state):
@@ -88,7 +100,7 @@ def assert_same_runs(actual, expected, tolerance=0.0):
 
 def test_state_and_logs_are_finite_and_one_a_run(name):
     bound, model, state, batch = start(name)
-    state, logs = bound.update(model, state, batch)
+    state, logs = step(bound, model, state, batch)
     assert all(torch.isfinite(leaf).all() for leaf in tensors(state))
     assert all(torch.isfinite(log).all() for log in logs.values())
     assert logs.pop("removed", torch.zeros(3, 32)).shape == (3, 32)
@@ -99,7 +111,7 @@ def test_state_and_logs_are_finite_and_one_a_run(name):
 def test_update_changes_nothing_that_came_in_and_repeats_itself(name):
     bound, model, state, batch = start(name)
     before = copy.deepcopy((state, batch))
-    first, second = (bound.update(model, state, batch) for _ in range(2))
+    first, second = (step(bound, model, state, batch) for _ in range(2))
     for a, b in zip(tensors((state, batch)), tensors(before), strict=True):
         assert torch.equal(a, b)
     for a, b in zip(tensors(first), tensors(second), strict=True):
@@ -118,6 +130,16 @@ def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name):
     stacked = train(methods, seeds, dtype=torch.float32)
     for order in ([0], [3, 1], [4, 2, 0]):
         others = train([methods[r] for r in order], [seeds[r] for r in order], dtype=torch.float32)
+        assert_same_runs(others, [stacked[r] for r in order])
+
+
+@pytest.mark.skipif(library() is None, reason="no C++ compiler")
+def test_runs_are_bit_for_bit_the_same_in_any_stack_under_the_native_engine(name):
+    options = {"network": NETWORK, "dtype": torch.float32, "engine": "native", "epochs": 2}
+    methods, seeds = [variant(method(name), k) for k in range(3)], [2, 1, 0]
+    stacked = train(methods, seeds, **options)
+    for order in ([0], [2, 1]):
+        others = train([methods[r] for r in order], [seeds[r] for r in order], **options)
         assert_same_runs(others, [stacked[r] for r in order])
 
 
@@ -164,7 +186,7 @@ def test_the_order_of_rows_in_a_batch_changes_nothing(name):
         pytest.skip("this method pairs the rows of a batch")
     order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
     shuffled = tree_map(lambda v: v[:, order] if isinstance(v, Tensor) else v, batch)
-    ours, theirs = bound.update(model, state, shuffled), bound.update(model, state, batch)
+    ours, theirs = step(bound, model, state, shuffled), step(bound, model, state, batch)
     if "removed" in theirs[1]:
         theirs[1]["removed"] = theirs[1]["removed"][:, order]
     for a, b in zip(tensors(ours), tensors(theirs), strict=True):
@@ -176,33 +198,29 @@ def test_padding_weighs_nothing(name):
     other = batch._replace(x=batch.x.clone(), y=batch.y.clone())
     other.x[:, 30:] = 5.0
     other.y[:, 30:] = 1 - other.y[:, 30:]
-    if batch.s is not None:
-        other = other._replace(s=batch.s.clone())
+    if batch.sensitive is not None:
+        other = other._replace(sensitive=batch.s.clone())
         other.s[:, 30:] = 2
-    for a, b in zip(
-        tensors(bound.update(model, state, other)), tensors(bound.update(model, state, batch)), strict=True
-    ):
+    for a, b in zip(tensors(step(bound, model, state, other)), tensors(step(bound, model, state, batch)), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
 def test_a_batch_without_a_group_gives_a_finite_step(name):
     bound, model, state, batch = start(name)
-    if batch.s is not None:
-        batch = batch._replace(s=torch.zeros_like(batch.s), y=torch.zeros_like(batch.y))
-    assert all(torch.isfinite(leaf).all() for leaf in tensors(bound.update(model, state, batch)))
+    if batch.sensitive is not None:
+        batch = batch._replace(sensitive=torch.zeros_like(batch.s), y=torch.zeros_like(batch.y))
+    assert all(torch.isfinite(leaf).all() for leaf in tensors(step(bound, model, state, batch)))
 
 
 def test_the_state_survives_saving_and_safe_loading(name):
     bound, model, state, batch = start(name)
-    state, _ = bound.update(model, state, batch)
+    state, _ = step(bound, model, state, batch)
     leaves, structure = tree_flatten(state)
     file = io.BytesIO()
     torch.save(leaves, file)
     file.seek(0)
     loaded = tree_unflatten(torch.load(file, weights_only=True), structure)
-    for a, b in zip(
-        tensors(bound.update(model, loaded, batch)), tensors(bound.update(model, state, batch)), strict=True
-    ):
+    for a, b in zip(tensors(step(bound, model, loaded, batch)), tensors(step(bound, model, state, batch)), strict=True):
         assert torch.equal(a, b)
 
 

@@ -321,7 +321,7 @@ def test_rows_of_weight_0_count_for_nothing(name):
     other[:, -5:] = torch.tensor([0.0, 1.0, 0.3, 0.7, 0.5], dtype=torch.float64)
     y[:, -5:], s[:, -5:] = 1 - y[:, -5:], (s[:, -5:] + 1) % 3
     value, gradient = value_and_gradient(name, p, batch)
-    other_value, other_gradient = value_and_gradient(name, other, batch._replace(y=y, s=s))
+    other_value, other_gradient = value_and_gradient(name, other, batch._replace(y=y, sensitive=s))
     assert torch.equal(other_value, value)
     assert torch.equal(other_gradient, gradient)
     assert (gradient[:, -5:] == 0).all()
@@ -443,7 +443,7 @@ def test_an_absent_group_is_left_out(name):
     if name == "demographic_parity_fairbinn_group_1":  # the one that is absent
         assert (LOSSES[name](p, batch) == 0).all()
         return
-    without = batch._replace(s=batch.s // 2, num_groups=2)
+    without = batch._replace(sensitive=batch.s // 2, num_groups=2)
     torch.testing.assert_close(LOSSES[name](p, batch), LOSSES[name](p, without), rtol=1e-12, atol=0)
 
 
@@ -468,8 +468,8 @@ def test_a_group_without_positives_is_left_out_of_equal_opportunity():
 def test_a_batch_without_the_sensitive_attribute_is_refused():
     p, batch = random_case(2)
     for loss in LOSSES.values():
-        with pytest.raises(ValueError, match='"s" in its needs'):
-            loss(p, batch._replace(s=None))
+        with pytest.raises(ValueError, match=r"batch\.s is withheld"):
+            loss(p, batch._replace(sensitive=None))
 
 
 # Every group counts
@@ -531,7 +531,7 @@ def test_a_run_has_bitwise_the_same_mmd_of_subsets_in_any_stack_in_float32(num_g
 
     def both(runs):
         q = p[runs].clone().requires_grad_()
-        value = on_subsets(mmd, q, batch._replace(s=batch.s[runs].clone()), weights[runs].clone())
+        value = on_subsets(mmd, q, batch._replace(sensitive=batch.s[runs].clone()), weights[runs].clone())
         return value.detach(), torch.autograd.grad(value.sum(), q)[0]
 
     value, gradient = both(list(range(7)))

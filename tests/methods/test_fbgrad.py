@@ -46,7 +46,7 @@ class Line:
 def gradient_on_line(choice, model):
     """From a = (1, 1), b = (1, 1), on a row with x = 0 and one with x = 1 of the other group: F_t = <u_t, a> + b_t."""
     batch = Batch(torch.tensor([[[0.0], [1.0]]]).double(), torch.zeros(1, 2, 2).double(), torch.tensor([[0, 1]]), None)
-    batch = batch._replace(w=torch.ones(1, 2).double(), s=torch.tensor([[0, 1]]))
+    batch = batch._replace(w=torch.ones(1, 2).double(), sensitive=torch.tensor([[0, 1]]))
     theta = {"shared.a": torch.ones(1, 2).double(), "head.0.b": torch.ones(1, 1).double()}
     theta["head.1.b"] = torch.ones(1, 1).double()
     bound = bind([choice], torch.float64)

@@ -50,7 +50,7 @@ def mtaf(variant="algorithm1", **changes):
 def fairness(name, p, s, y_t, chosen):
     """F of the scores on the rows of a set, by a batch of just these rows."""
     rows = Batch(p[None, chosen, None], y_t[None, chosen], chosen.nonzero().T, torch.ones(1, int(chosen.sum())))
-    rows = rows._replace(w=rows.w.double(), s=s[None, chosen], num_groups=3)
+    rows = rows._replace(w=rows.w.double(), sensitive=s[None, chosen], num_groups=3)
     if name == "step_gap":
         return rows, None
     return rows, LOSSES[name](p[None, chosen], rows)[0]

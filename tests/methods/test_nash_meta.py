@@ -37,7 +37,7 @@ def start(choice, num_runs=1, num_val=None):
     """A bound method, its model, first state and first batch."""
     trained, held_out = data().held_out()
     val = batch_of(held_out, torch.arange(len(held_out.y))[:num_val], num_runs)
-    batch = batch_of(trained, torch.arange(20), num_runs)._replace(s=None, val=val)
+    batch = batch_of(trained, torch.arange(20), num_runs)._replace(sensitive=None, val=val)
     model, theta = Classifier(NETWORK), NETWORK.init([torch.Generator().manual_seed(r) for r in range(num_runs)])
     bound = bind([choice] * num_runs, torch.float64)
     return bound, model, bound.init(model, theta, batch), batch
@@ -228,7 +228,7 @@ def opposed(choice):
     """Two players at odds: the same rows with both labels in the two cells of group 0; other cells are empty."""
     bound, model, state, batch = start(choice)
     val = batch.val._replace(x=batch.x[:, :1].expand(-1, 2, -1), y=torch.tensor([[0.0, 1.0]], dtype=torch.float64))
-    val = val._replace(i=val.i[:, :2], w=val.w[:, :2], s=torch.zeros(1, 2, dtype=torch.int64))
+    val = val._replace(i=val.i[:, :2], w=val.w[:, :2], sensitive=torch.zeros(1, 2, dtype=torch.int64))
     return bound, model, state, batch, batch._replace(val=val)
 
 

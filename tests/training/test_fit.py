@@ -21,7 +21,10 @@ ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 
 
 def batches(batch_size, num_runs=2, network=NETWORK):
-    streams = {name: [_generator(seed, k) for seed in range(num_runs)] for k, name in enumerate(("shuffle", "dropout"))}
+    streams = {
+        name: [_generator(seed, k) for seed in range(num_runs)]
+        for k, name in enumerate(("shuffle", "dropout", "method"))
+    }
     return _Batches(data().train, None, network, streams, batch_size, 3, 2, sees_s=True, native=False)
 
 
@@ -54,7 +57,7 @@ def test_random_streams_of_a_run_and_of_neighbouring_seeds_differ():
     draws = {
         (seed, stream): torch.rand(1, generator=_generator(seed, stream)).item()
         for seed in range(4)
-        for stream in range(3)
+        for stream in range(4)
     }
     assert len(set(draws.values())) == len(draws)
 
@@ -121,7 +124,7 @@ def test_an_epoch_starts_with_all_rows_and_no_copy_of_their_features():
     rows = data()
     fit(NETWORK, [Watching(ADAM)] * 2, [0, 1], rows, epochs=2, batch_size=32, dtype=torch.float64)
     assert [train.epoch for train in seen] == [0, 1]
-    assert seen[1].x.data_ptr() == rows.train.x.data_ptr() and seen[1].s is None
+    assert seen[1].x.data_ptr() == rows.train.x.data_ptr() and seen[1].sensitive is None
     assert seen[1].w.shape == (2, 160) and (seen[1].w.sum(-1) == 150).all()
     x = torch.cat([part.x for part in parts(seen[1], 64)], dim=1)
     assert torch.equal(x[:, :150], rows.train.x.expand(2, -1, -1))
