@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
 from fairrun.config.check import MATCH_RATE, InputError
-from fairrun.config.keys import NO_EFFECT
+from fairrun.config.keys import role
 from fairrun.config.renames import current
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     them, and of the version.
     """
     given = [re.sub(r"=choice\(([^,]*)\)$", r"=\1", o) for o in overrides]  # see ``later``
-    kept = [o for o in given if o.split("=")[0].split(".")[0].lstrip("+~") not in NO_EFFECT]
+    kept = [o for o in given if role(o.split("=")[0].lstrip("+~")).folder]
     chosen = dict(o.split("=", 1) for o in kept if "=" in o)
     words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
     sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")

@@ -9,15 +9,10 @@ import pandas as pd
 
 from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
-from fairrun.config.keys import NO_EFFECT, switch_of
+from fairrun.config.keys import is_setting, switch_of
 
-NOT_SETTINGS = (
-    *("folder", "status", "failure", "seed", "device", "num_threads", "dataset.path", "postprocess"),
-    *NO_EFFECT,
-)
 COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
 REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
-RESULTS = ("val/", "test/", "train/", "tracker.", "report.", "results.", "base_rates.")
 
 
 class Anchors(NamedTuple):
@@ -31,16 +26,16 @@ def settings(frame: pd.DataFrame) -> list[str]:
     """The columns that tell the settings of a sweep apart: method, and the config keys that vary.
 
     A key of the method counts where it varies among the runs of one method: another method may not have it.  So does a
-    key that stands beside one of ``SWITCHES``, among the runs that have it.  A key that is the seed in every run
+    key that has a switch (``dataset.outliers.rate``), among the runs that have it.  A key that is the seed in every run
     (dataset.split.seed=${seed}) is no setting.
     """
-    others = (*RESULTS, "method.")
-    keys = [c for c in frame.columns if not c.startswith(others) and c not in ("method", *NOT_SETTINGS)]
-    keys = [c for c in keys if switch_of(c) is None or _varies(frame[c].dropna())]
-    varying = [c for c in keys if _varies(frame[c]) and not (frame[c].astype(str) == frame["seed"].astype(str)).all()]
+    keys = [c for c in frame.columns if is_setting(c) and c != "method"]
+    shared = [c for c in keys if not c.startswith("method.")]
+    shared = [c for c in shared if switch_of(c) is None or _varies(frame[c].dropna())]
+    varying = [c for c in shared if _varies(frame[c]) and not (frame[c].astype(str) == frame["seed"].astype(str)).all()]
     methods = [runs for _, runs in frame.groupby("method")]
-    own = [c for c in frame.columns if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]
-    return ["method", *(c for c in [*own, *varying] if "_target_" not in c)]
+    own = [c for c in keys if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]
+    return ["method", *own, *varying]
 
 
 def _varies(column: pd.Series) -> bool:

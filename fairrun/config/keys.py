@@ -1,18 +1,89 @@
-"""What each key of the configuration means for a run."""
+"""What each key of the configuration means for a run: one table of roles, and one of keys with new names."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-# Top-level keys that change nothing in a run's results.
-NO_EFFECT = ("tracker", "report", "results", "resume", "checkpoint_minutes")
 
-# Keys of the configuration that, where they are null, make what stands beside them say nothing
-SWITCHES = ("dataset.outliers.kind", "schedule.every")
+class Role(NamedTuple):
+    """What changes where a key has another value."""
+
+    identity: bool = True  # the run: a finished one with another value is not this one (``sweep.job.Job.key``)
+    stack: bool = True  # the runs side by side with it: all of a stack have one value (``sweep.plan``)
+    folder: bool = True  # the folder of a sweep that is given it on its command line (``train.sweep_name``)
+    setting: bool = True  # the configuration that a report takes the run for; else runs differ in it as in seeds
+    switch: str = ""  # the key that, where it is null, makes this one say nothing
+
+
+SETTING = Role()
+REPETITION = Role(stack=False, setting=False)
+MACHINE = Role(setting=False)
+PLACE = Role(identity=False, setting=False)
+IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
+
+# By key; it holds for all keys below it that have no line of their own.
+# Of the method's node, fields that hold one value per run differ within a stack: their type says so (``sweep.plan``).
+ROLES = {
+    "seed": REPETITION,
+    "epochs": SETTING,
+    "batch_size": SETTING,
+    "selection": SETTING,
+    "schedule": SETTING._replace(switch="schedule.every"),
+    "postprocess": REPETITION,  # a report has it in the method's name: "erm + demographic_parity thresholds"
+    "fairness_bound": SETTING,
+    "device": MACHINE,
+    "dtype": SETTING,
+    "engine": SETTING,
+    "num_threads": MACHINE,
+    "resume": IGNORED,
+    "checkpoint_minutes": IGNORED,
+    "results": IGNORED,
+    "report": IGNORED,
+    "tracker": IGNORED,
+    "method": SETTING,
+    "model": SETTING,
+    "metric": SETTING,
+    "dataset": SETTING,
+    "dataset.path": PLACE,
+    "dataset.task": SETTING._replace(switch="dataset.task"),
+    "dataset.outliers": SETTING._replace(switch="dataset.outliers.kind"),
+}
+# Columns of a frame of records that are no keys, beside metrics (test/accuracy) and numbers of rows (base_rates.train)
+FACTS = ("folder", "status", "failure")
+
+
+def role(key: str) -> Role:
+    """The role of a dotted key: that of the longest key in ``ROLES`` that it is or stands below."""
+    parts = key.split(".")
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((ROLES[name] for name in names if name in ROLES), SETTING)
 
 
 def switch_of(key: str) -> str | None:
-    """The one of ``SWITCHES`` that a dotted key stands beside."""
-    nodes = {switch: switch.rpartition(".")[0] for switch in SWITCHES}
-    return next((switch for switch, node in nodes.items() if key != switch and key.startswith(f"{node}.")), None)
+    """The other key that, where it is null, makes ``key`` say nothing."""
+    switch = role(key).switch
+    return switch if switch not in ("", key) else None
+
+
+def active_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop keys whose switch is null (``outliers.rate`` when ``kind`` is null) from a configuration by dotted key."""
+    off = {switch for switch in map(switch_of, config) if switch is not None and config.get(switch, "") is None}
+    return {key: value for key, value in config.items() if switch_of(key) not in off}
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the keys that make a run another run.  A switch that is null counts as one that is absent."""
+    kept = {key: value for key, value in active_keys(config).items() if role(key).identity}
+    return {key: value for key, value in kept.items() if value is not None or role(key).switch != key}
+
+
+def is_setting(column: str) -> bool:
+    """Whether a column of a frame of records tells configurations apart where it varies."""
+    return is_key(column) and role(column).setting and "_target_" not in column
+
+
+def is_key(column: str) -> bool:
+    """Whether a column of a frame of records is a key of the configuration, or a group of which one was chosen."""
+    return column not in FACTS and "/" not in column and not column.startswith("base_rates.")
 
 
 class Renamed(NamedTuple):

@@ -12,9 +12,9 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from fairrun.analysis.bargaining import Alignment
-from fairrun.analysis.front import RESULTS
 from fairrun.analysis.tasks import Multitask
 from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.config.keys import IGNORED, is_key, role
 from fairrun.report.sections.bargaining import alignment_table, caption
 from fairrun.report.sections.tasks import captioned as captioned_tasks
 from fairrun.report.sections.tradeoff_chart import chart
@@ -23,7 +23,6 @@ from fairrun.report.tables import captioned, collapse_note, over_seeds_note
 from fairrun.results.records import by_class, read
 
 TEMPLATE = Path(__file__).with_name("template.html")
-KNOWN_ELSEWHERE = ("folder", "status", "failure", "dataset")  # columns that are no configuration
 TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
 TITLES |= {"pairs": "Compared, seed by seed", "quoted": "Quoted, not run here"}
 TITLES |= {"tasks": "Settings, match-rate threshold", "tasks-half": "Settings, threshold 0.5"}
@@ -148,7 +147,7 @@ def _configuration(runs: pd.DataFrame) -> list[Cells]:
 
 def _constants(runs: pd.DataFrame, prefix: str) -> dict[str, str]:
     """The configuration below ``prefix`` that has one value in all runs."""
-    keys = [c for c in runs if c.startswith(prefix) and not c.startswith(RESULTS) and c not in KNOWN_ELSEWHERE]
+    keys = [c for c in runs if c.startswith(prefix) and is_key(c) and c != "dataset" and role(c) != IGNORED]
     return {key: value(runs[key].iloc[0]) or "null" for key in keys if runs[key].astype(str).nunique(dropna=False) == 1}
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import switch_of
+from fairrun.config.keys import active_keys
 
 RECORD, HISTORY = "record.json", "history.parquet"
 FIELDS = {  # that every record has, and of what kind
@@ -78,13 +78,7 @@ def _row(folder: Path) -> dict[str, Any]:
     fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
     fields["method"] = method_name(record["choices"], record["config"])
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
-    return fields | telling(dotted(record["config"])) | rates | record["metrics"]
-
-
-def telling(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration by dotted key, without what stands beside a key that is null and makes it say nothing."""
-    off = {key for key in config if (switch := switch_of(key)) is not None and config.get(switch, "") is None}
-    return {key: value for key, value in config.items() if key not in off}
+    return fields | active_keys(dotted(record["config"])) | rates | record["metrics"]
 
 
 def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

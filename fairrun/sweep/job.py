@@ -12,9 +12,9 @@ from typing import Any
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError
-from fairrun.config.keys import NO_EFFECT, SWITCHES
+from fairrun.config.keys import identity
 from fairrun.data.table import Data, Table
-from fairrun.results.records import dotted, method_name, telling, versions
+from fairrun.results.records import dotted, method_name, versions
 from fairrun.results.selection import Metric, select
 from fairrun.training.fit import Run
 
@@ -37,14 +37,7 @@ class Job:
 
     def key(self, data_sha256: str) -> str:
         """What makes two runs the same run: the configuration without paths and tracker, the version, the data."""
-        return digest([effective(self.config), fairrun.__version__, data_sha256])
-
-
-def effective(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration by dotted key, without what changes nothing in the results."""
-    kept = {k: v for k, v in dotted(config).items() if k.split(".")[0] not in NO_EFFECT and k != "dataset.path"}
-    nulls = ("dataset.task", *SWITCHES)  # as where there is no such key
-    return {key: value for key, value in telling(kept).items() if value is not None or key not in nulls}
+        return digest([identity(dotted(self.config)), fairrun.__version__, data_sha256])
 
 
 def digest(value: Any) -> str:
@@ -174,7 +167,7 @@ def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
     """
     if record.get("key") == job.key(data_sha256):
         return bool(record["status"] == "finished")
-    theirs, ours = effective(record["config"]), effective(job.config)
+    theirs, ours = (identity(dotted(config)) for config in (record["config"], job.config))
     missing = "no such key"
     both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
     differ = [f"{k}={old}" for k, old, new in both if old != new]

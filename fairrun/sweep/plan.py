@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 from fairrun.config.build import class_of
-from fairrun.config.keys import NO_EFFECT
+from fairrun.config.keys import active_keys, role
 from fairrun.method.api import PerRun, PerTask
 from fairrun.models.network import Network
+from fairrun.results.records import dotted
 from fairrun.sweep.job import Job, digest
 
 CACHE_BYTES = 2**20  # of the second-level cache, for the activations of one layer
@@ -38,8 +39,8 @@ def plan(
 
 def _shape(config: dict[str, Any]) -> str:
     """Equal for configurations that can train side by side."""
-    kept = {key: value for key, value in config.items() if key not in ("seed", "postprocess", *NO_EFFECT)}
-    return digest(kept | {"method": _static(config["method"])})
+    shared = active_keys(dotted(config | {"method": _static(config["method"])}))
+    return digest({key: value for key, value in shared.items() if role(key).stack})
 
 
 def _static(node: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import fairrun
 from fairrun.config.check import InputError
+from fairrun.config.keys import identity
 from fairrun.methods.stl import STL
-from fairrun.results.records import RECORD, read
-from fairrun.sweep.job import Job, digest, effective
+from fairrun.results.records import RECORD, dotted, read
+from fairrun.sweep.job import Job, digest
 from fairrun.sweep.runner import Outcome, Sweep
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
 
 def _outside(config: dict[str, Any], data_sha256: str) -> str:
     """Equal for a run and its references: of what makes a run, all but the method."""
-    kept = {key: value for key, value in effective(config).items() if key.split(".")[0] != "method"}
+    kept = {key: value for key, value in identity(dotted(config)).items() if key.split(".")[0] != "method"}
     return digest([kept, fairrun.__version__, data_sha256])
 
 

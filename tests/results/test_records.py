@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from fairrun.config.check import InputError
+from fairrun.config.keys import active_keys
 from fairrun.results import records as results
 from tests.helpers.records import record
 
@@ -97,7 +98,7 @@ def test_a_metric_that_no_run_has_is_a_column_of_nan(tmp_path):
 def test_what_stands_beside_a_key_that_is_null_says_nothing():
     outliers = {"dataset.outliers.kind": None, "dataset.outliers.rate": 0.1, "dataset.outliers.seed": 0}
     config = {"epochs": 2, "schedule.every": 5, "schedule.factor": 0.5, "dataset.path": None} | outliers
-    assert results.telling(config) == {
+    assert active_keys(config) == {
         "epochs": 2,
         "schedule.every": 5,
         "schedule.factor": 0.5,

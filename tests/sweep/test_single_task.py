@@ -4,8 +4,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
+from fairrun.config.keys import identity
 from fairrun.results import records as results
-from fairrun.sweep.job import GROUPS, Job, effective
+from fairrun.results.records import dotted
+from fairrun.sweep.job import GROUPS, Job
 from fairrun.sweep.runner import Outcome, Sweep
 from fairrun.sweep.single_task import complete
 from fairrun.sweep.validate import check
@@ -44,7 +46,7 @@ def train(folder, jobs):
 
 
 def without_method(job):
-    return {key: value for key, value in effective(job.config).items() if not key.startswith("method.")}
+    return {key: value for key, value in identity(dotted(job.config)).items() if not key.startswith("method.")}
 
 
 def test_all_methods_and_their_settings_share_one_reference_a_seed(tmp_path, jobs):
