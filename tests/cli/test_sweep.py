@@ -1,5 +1,6 @@
 """Sweeps as a user starts them: real processes, real kills."""
 
+import contextlib
 import fcntl
 import os
 import random
@@ -14,7 +15,7 @@ import pytest
 
 from fairrun.results import records as results
 from fairrun.train import later, sweep_name
-from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run, run_warm
+from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
 
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
 
@@ -32,10 +33,9 @@ def files(folder):
 
 def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
     choices = ["method=erm,penalty", "method.optimizer.lr=0.001,0.01", "seed=0,1", "selection=best"]
-    for launcher, start in (("basic", run_warm), ("stacked", run)):
-        done = start(
-            tmp_path, "-m", *DESCRIPTION, *choices, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}"
-        )
+    for launcher, workers in (("basic", []), ("stacked", ["hydra.launcher.workers=2"])):
+        where = [f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}", *workers]
+        done = run_warm(tmp_path, "-m", *DESCRIPTION, *choices, *where)
         assert done.returncode == 0, done.stderr
     assert files(tmp_path / "stacked") == files(tmp_path / "basic")
     pd.testing.assert_frame_equal(table(tmp_path / "stacked"), table(tmp_path / "basic"))
@@ -145,7 +145,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: str(value)[:40])
 def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrides, said):
-    done = run_warm(tmp_path, *SWEEP, *overrides)
+    workers = [] if any("launcher" in override for override in overrides) else [INLINE]
+    done = run_warm(tmp_path, *SWEEP, *workers, *overrides)
     output = done.stdout + done.stderr
     assert done.returncode == 1, output
     assert said in output
@@ -168,7 +169,7 @@ def test_a_folder_in_use_is_refused(tmp_path, csv):
     (tmp_path / "sweep").mkdir()
     with (tmp_path / "sweep" / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run_warm(tmp_path, *SWEEP)
+        done = run_warm(tmp_path, *SWEEP, INLINE)
     assert done.returncode == 1
     assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
 
@@ -212,35 +213,34 @@ def test_the_folder_is_named_by_the_command():
     assert "/" not in sweep_name(["dataset=../../x", "experiment=paper/row"])
 
 
-def start(folder, *overrides):
-    """A sweep in a process group of its own."""
-    command = [sys.executable, "-m", "fairrun.train", *overrides]
-    variables = os.environ | {"PYTHONPATH": ROOT}
-    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def trains(work, since):
+    """Whether a stack has told of an epoch since then."""
+    for path in work.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):  # a stack that is done meanwhile
+            if path.stat().st_mtime > since:
+                return True
+    return False
 
 
 def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv):
-    """Only the main process is killed: its workers must not go on for ever either."""
-    long = [*SWEEP[:-1], "epochs=30", "hydra.launcher.stack_size=1", "checkpoint_minutes=0.0001"]
+    """Where workers train, the main process is killed alone: its workers must not go on for ever either."""
+    long = [*SWEEP[:-1], "epochs=20", "hydra.launcher.stack_size=1"]
     whole = run_warm(tmp_path, *long, "hydra.sweep.dir=whole", INLINE)
     assert whole.returncode == 0, whole.stderr
     moments = random.Random(0)
-    kills = 0
-    for _ in range(3):
-        sweep = start(tmp_path, *long, "hydra.sweep.dir=killed")
-        deadline = time.monotonic() + 120
-        while not list((tmp_path / "killed" / ".work").glob("*.json")) and sweep.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        time.sleep(moments.uniform(0, 0.3))
-        if sweep.poll() is not None:
-            break
-        sweep.send_signal(signal.SIGKILL)
-        sweep.wait()
-        kills += 1
+    for executor in ([INLINE], ["hydra.launcher.workers=2"], [INLINE]):
+        since = time.time()
+        often = ["checkpoint_minutes=0.0001", "hydra.sweep.dir=killed"]
+        sweep = start_warm(tmp_path, *long, *often, *executor)
+        while not trains(tmp_path / "killed" / ".work", since):
+            assert sweep.is_alive() and time.time() < since + 120
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.2))
+        sweep.kill()
+        sweep.join()
+        assert sweep.exitcode == -signal.SIGKILL
         assert all(record["status"] == "finished" for record in records(tmp_path / "killed"))
-    assert kills >= 2
-    last = run(tmp_path, *long, "hydra.sweep.dir=killed")
+    last = run_warm(tmp_path, *long, "hydra.sweep.dir=killed", INLINE)
     assert last.returncode == 0, last.stderr
     pd.testing.assert_frame_equal(table(tmp_path / "killed"), table(tmp_path / "whole"))
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
@@ -251,7 +251,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
     (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = False")
     sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
-    done = run(tmp_path, *sweep, "hydra.sweep.dir=sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    done = run_warm(tmp_path, *sweep, "hydra.sweep.dir=sweep")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "deaths").read_text() == "x"
     assert [record["status"] for record in records(tmp_path)] == 4 * ["finished"]
@@ -260,7 +260,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
 def test_a_stack_that_kills_its_workers_fails_with_the_reason_and_the_others_are_trained(tmp_path, csv):
     (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = True")
     sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
-    done = run(tmp_path, *sweep, "hydra.sweep.dir=sweep", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    done = run_warm(tmp_path, *sweep, "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     frame = results.load(tmp_path / "sweep").set_index(["method._target_", "seed"])
@@ -289,12 +289,12 @@ class Deadly(ERM):
 def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv):
     home = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": "", "WANDB_SILENT": "true"}
     sweep = ["-m", *DESCRIPTION, "method=erm,penalty", "hydra.sweep.dir=sweep", "tracker=wandb", INLINE]
-    done = run(tmp_path, *sweep, **home)
+    done = run_warm(tmp_path, *sweep, **home)
     assert done.returncode == 0, done.stderr
     assert "W&B, offline: 2 runs logged, 0 already were" in done.stdout
     assert len(list((tmp_path / "sweep").glob("[0-9]/wandb/offline-run-*"))) == 2
     assert len(list((tmp_path / "sweep").glob("summary_*/wandb/offline-run-*"))) == 1
-    again = run(tmp_path, *sweep, **home)
+    again = run_warm(tmp_path, *sweep, **home)
     assert "W&B, offline: 0 runs logged, 2 already were" in again.stdout
 
 
@@ -313,7 +313,7 @@ def test_choices_may_be_given_by_a_glob(tmp_path, csv):
 
 
 def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
-    command = [sys.executable, "-m", "fairrun.train", *DESCRIPTION, "epochs=300", "hydra.run.dir=out"]
+    command = [sys.executable, "-m", "fairrun.train", *DESCRIPTION, "epochs=100", "hydra.run.dir=out"]
     variables = os.environ | {"PYTHONPATH": ROOT}
     shell = ["sh", "-c", '"$@" >/dev/null 2>&1 & while [ ! -e out/.work/*.json ]; do sleep 0.1; done', "sh", *command]
     subprocess.run(shell, cwd=tmp_path, env=variables, check=True, timeout=120)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-ROOT = str(Path(__file__).parent.parent)
+ROOT = str(Path(__file__).parents[2])
 DESCRIPTION = ["dataset=csv", "dataset.path=table.csv", "dataset.label=hired", "dataset.positive='yes'"]
 DESCRIPTION += ["dataset.sensitive=[group]", "epochs=2", "batch_size=32"]  # of the fixture csv
 INLINE = "hydra.launcher.executor=inline"  # a sweep without workers: each would import torch for seconds
@@ -23,25 +23,29 @@ def run(folder, *overrides, module="fairrun.train", **environment):
 
 
 def run_warm(folder, *overrides, module="fairrun.train", **environment):
-    """As ``run``, in a process forked off one that has imported what takes seconds, torch above all."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["fairrun.train", "fairrun.sweep.runner", "fairrun.report.page", "hydra.utils", "tests.helpers.command"]
-    )
-    process = context.Process(target=_child, args=(folder, module, overrides, environment))
-    process.start()
+    """As ``run``, in a process forked off one that has imported what takes seconds (``tests.helpers.warm``)."""
+    process = start_warm(folder, *overrides, module=module, **environment)
     process.join(timeout=300)
     texts = {name: (folder / f".{name}").read_text() for name in ("stdout", "stderr")}
     return SimpleNamespace(returncode=process.exitcode, **texts)
+
+
+def start_warm(folder, *overrides, module="fairrun.train", **environment):
+    """Start what ``run_warm`` runs -> the process; its outputs go to ``folder/.stdout`` and ``folder/.stderr``."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.helpers.warm", "tests.helpers.command"])
+    process = context.Process(target=_child, args=(folder, module, overrides, environment))
+    process.start()
+    return process
 
 
 def _child(folder, module, overrides, environment):
     os.chdir(folder)
     os.environ |= {"PYTHONPATH": ROOT, "COLUMNS": "100"} | environment
     sys.argv = [module, *overrides]
+    sys.path.insert(0, str(folder))  # as -m does
     for name, number in (("stdout", 1), ("stderr", 2)):
         os.dup2(os.open(folder / f".{name}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
-    sys.modules.pop(module, None)  # as -m does, which runs a module under another name and imports it again
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         code = 0

@@ -5,15 +5,13 @@ import re
 import shutil
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
-selenium = pytest.importorskip("selenium")
-from selenium import webdriver  # noqa: E402 -- where there is none, these tests are skipped
-from selenium.webdriver import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
-
-from tests.helpers import bargaining  # noqa: E402
-from tests.helpers.reports import sweep, write_run, written  # noqa: E402
+from tests.helpers import bargaining
+from tests.helpers.reports import sweep, write_run, written
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

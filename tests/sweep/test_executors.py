@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import distributed
 import pytest
+import submitit
 
 from fairrun.config.check import InputError
 from fairrun.sweep.executors import PACKAGES, Dask, Inline, Loky, Lost, Ray, Slurm, completed, make
@@ -112,15 +114,14 @@ def test_workers_are_the_cores_shared_out_to_threads():
     assert make("loky", "auto", **SETTINGS | {"num_threads": 10 * cores}).workers == 1
 
 
-def test_slurm_jobs_come_back_and_a_dead_one_is_tried_again(tmp_path):
-    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+def test_slurm_jobs_come_back_and_a_dead_one_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 1)  # how long it waits for the file of a dead job
     executor = Slurm(2, "local", {"timeout_min": 5}, tmp_path / "slurm")
     results = run(executor, {name: (tmp_path / name, deaths, 0) for name, deaths in (("a", 0), ("b", 1))})
     assert results == {"a": 1, "b": 2}
 
 
 def test_a_dask_cluster_does_the_work():
-    distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         results = dict(Dask(1, cluster.scheduler_address).map(square, {"a": 3, "b": 2}))
     assert results == {"a": 9, "b": 4}

@@ -18,7 +18,7 @@ from fairrun.config.check import InputError
 from fairrun.sweep.search import SAMPLERS, Search, Told, divide
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_search_sweeper import _overrides
-from tests.helpers.command import INLINE, ROOT, records, run, run_warm
+from tests.helpers.command import INLINE, ROOT, records, run, run_warm, start_warm
 
 CONFIG = {"method._target_": "x", "method.lam": 1.0, "method.loss": "mmd", "batch_size": 64, "epochs": 10}
 RANGES = {
@@ -239,13 +239,13 @@ def test_a_search_ends_with_its_front_and_a_report(penalty):
 def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
     command = [*PENALTY, "hydra.sweeper.batch=2", "hydra.sweep.dir=sweep"]
     folder = tmp_path / "sweep"
-    killed = [sys.executable, "-m", "fairrun.train", *command, "hydra.sweeper.trials=8", "hydra.launcher.stack_size=1"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     one_run_of_the_second_batch = folder / "5" / "record.json"
-    with subprocess.Popen(killed, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
-        while not one_run_of_the_second_batch.exists() and process.poll() is None:
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
+    process = start_warm(tmp_path, *command, "hydra.sweeper.trials=8", "hydra.launcher.stack_size=1")
+    while not one_run_of_the_second_batch.exists() and process.is_alive():
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     before = {path: path.read_bytes() for path in folder.rglob("record.json")}
     assert len(before) < 16
     done = run_warm(tmp_path, *command, "hydra.sweeper.trials=8")
