@@ -20,6 +20,7 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import CompactHydraException, HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -27,8 +28,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.config.check import MATCH_RATE, InputError
-from fairrun.config.keys import role
+from fairrun.config.check import MATCH_RATE, InputError, unknown
+from fairrun.config.keys import CONF, dotted, role
 from fairrun.config.renames import current
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
     from fairrun.sweep.job import Job
 
 log = logging.getLogger(__name__)
-PACKAGE = Path(__file__).parent
 SWEPT = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
-CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parent / "conf"  # in a wheel; in a checkout
 
 
 def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) -> str:
@@ -112,7 +111,46 @@ def main() -> None:
         sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
     except (InputError, HydraException) as error:
         sys.exit(str(error))
-    task()
+    try:
+        task()
+    except SystemExit as stop:
+        if stop.code == 1:  # after Hydra's own message
+            sys.stderr.writelines(f"{line}\n" for line in mistakes(sys.argv[1:]))
+        raise
+
+
+def mistakes(arguments: Sequence[str]) -> list[str]:
+    """What is no key and no choice on a command line, with the nearest ones that there are."""
+    parsed = [override for override in map(_parsed, arguments) if override and not override.is_sweep_override()]
+    groups = [override for override in parsed if override.key_or_group in SWEPT or override.package is not None]
+    chosen = [str(override.input_line) for override in groups]
+    searchpath = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config: Any = OmegaConf.to_container(compose("train", [*searchpath, *chosen]))
+    except HydraException:
+        return [unknown(line, choices) for line in chosen if line not in (choices := _choices(line))]
+    known = dotted(config)
+    there = {*known, *(key.rpartition(".")[0] for key in known)}
+    keys = [
+        str(o.key_or_group) for o in parsed if o not in groups and o.type in (OverrideType.CHANGE, OverrideType.DEL)
+    ]
+    return [unknown(key, list(known)) for key in keys if key not in there and not key.startswith("hydra")]
+
+
+def _choices(line: str) -> list[str]:
+    """What may stand in place of a choice as method=erm."""
+    key = line.partition("=")[0]
+    folder = CONF / key.partition("@")[0]
+    return [f"{key}={path.relative_to(folder).with_suffix('')}" for path in sorted(folder.rglob("*.yaml"))]
+
+
+def _parsed(argument: str) -> Override | None:
+    """An override; None for what is none, or none that Hydra understands."""
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return None
 
 
 def chosen(group: str, arguments: Sequence[str]) -> list[str]:
@@ -156,10 +194,8 @@ def later(arguments: list[str]) -> list[str]:
 
 def _is_sweep(argument: str) -> bool | None:
     """Whether an override has several values; None for what is no override, or none that Hydra understands."""
-    try:
-        return bool(OverridesParser.create().parse_override(argument).is_sweep_override())
-    except HydraException:
-        return None
+    override = _parsed(argument)
+    return None if override is None else override.is_sweep_override()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -179,11 +215,13 @@ def run(cfg: DictConfig) -> float:
     from fairrun.sweep.job import GROUPS, Job
     from fairrun.sweep.runner import Sweep
     from fairrun.sweep.single_task import complete
+    from fairrun.sweep.validate import check_keys
     from hydra_plugins.fairrun_compose import settle
 
     hydra_config = HydraConfig.get()
     settle(cfg, hydra_config.runtime.choices["method"], hydra_config.overrides.task)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_keys(config)
     choices = {group: hydra_config.runtime.choices[group] for group in GROUPS}
     job = Job(config, choices, Path(hydra_config.runtime.output_dir))
     whole = Path(hydra_config.runtime.cwd, hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None

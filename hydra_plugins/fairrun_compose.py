@@ -4,6 +4,7 @@ Hydra's own composition takes tens of milliseconds a job, setting a value in a c
 """
 
 import copy
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,13 +15,17 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from fairrun.config.check import InputError
-from fairrun.config.keys import GONE
+from fairrun.config.check import InputError, unknown
+from fairrun.config.keys import GONE, dotted
 from fairrun.config.renames import entries, overridden, warn
 
+log = logging.getLogger(__name__)
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
+Shape = tuple[str, ...]  # of a job: its overrides, plain values left out
+FITTED = ("method", "dataset", "model")  # nodes whose keys a job may lack that others of the sweep have
 
 
 class Composed(NamedTuple):
@@ -49,25 +54,77 @@ class Composed(NamedTuple):
 
 
 class Composer:
-    """Composes the jobs of the multirun ``master``."""
+    """Composes the jobs of the multirun ``master``.
+
+    A key of a method that another method of the sweep lacks is left out of this other one's jobs; so are keys of data
+    sets and models.
+    """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader, self.master = loader, master
         self.parser = OverridesParser.create(config_loader=loader)
         self.parsed: dict[str, Override] = {}
-        self.bases: dict[tuple[str, ...], Base] = {}  # by overrides, values left out
-        self.groups: set[str] = set()  # that any composition has had
+        self.groups = set(loader.list_groups(""))
+        self.bases: dict[Shape, Base] = {}
+        self.lacking: dict[Shape, frozenset[str]] = {}  # keys that the chosen method, data set or model has not
+        self.left_out: dict[str, set[str]] = {}  # of these keys, the choices that have not
+        self.kept: set[str] = set()  # keys that some job has
+        self.known: set[str] = set()  # by other names, for messages
         self.reads_hydra = False  # whether a value is interpolated from Hydra's own configuration
 
     def all(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Composed]:
         """The jobs, numbered from ``first``."""
-        return (self._job(list(overrides), first + k) for k, overrides in enumerate(job_overrides))
+        fitted = self.fit(job_overrides)
+        return (self.job(overrides, first + k) for k, overrides in enumerate(fitted))
 
-    def _job(self, overrides: list[str], number: int) -> Composed:
+    def fit(self, job_overrides: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The overrides of each job that its method, data set and model have the keys of.
+
+        Raises ``InputError`` for a key that none of the jobs has.
+        """
+        before = self.left_out.keys() | set()
+        fitted = [self._fitted(list(overrides)) for overrides in job_overrides]
+        for key in self.left_out.keys() - self.kept:
+            raise InputError(unknown(key, sorted(self.known)))
+        for key in sorted(self.left_out.keys() - before):
+            log.info("%s: left out with %s, which has no such key", key, ", ".join(sorted(self.left_out[key])))
+        return fitted
+
+    def _fitted(self, overrides: list[str]) -> list[str]:
+        shape = self._shape(overrides)
+        if shape not in self.lacking:
+            self.lacking[shape] = self._lacking(overrides, shape)
+            keys = {self._parse(override).key_or_group for override in overrides}
+            self.kept |= keys - self.lacking[shape]
+        lacking = self.lacking[shape]
+        return [o for o in overrides if self._parse(o).key_or_group not in lacking] if lacking else overrides
+
+    def _lacking(self, overrides: list[str], shape: Shape) -> frozenset[str]:
+        try:
+            self.bases[shape] = self._base(overrides)
+            return frozenset()
+        except ConfigCompositionException:
+            keys = {self._parse(o).key_or_group for o in overrides if self._sets(self._parse(o))}
+            full, *_ = self._base([o for o in overrides if self._parse(o).key_or_group not in keys])
+            lacking = frozenset(key for key in keys if not _has(full, key))
+            if not lacking:
+                raise
+        known = _names(full)
+        self.known |= known
+        for key in lacking:
+            node = key.split(".")[0]
+            if node not in FITTED:
+                raise InputError(unknown(key, sorted(known)))
+            self.left_out.setdefault(key, set()).add(f"{node}={full.hydra.runtime.choices[node]}")
+        return lacking
+
+    def job(self, overrides: list[str], number: int) -> Composed:
+        """The job of overrides that fit, under its number."""
         parsed = [self._parse(override) for override in overrides]
-        base = None if self.groups else self._base(overrides)  # only a composition tells which groups there are
-        shape = tuple(p.key_or_group if self._is_value(p) else o for o, p in zip(overrides, parsed, strict=True))
-        full, task, hydra = self.bases[shape] = self.bases.get(shape) or base or self._base(overrides)
+        shape = self._shape(overrides)
+        if shape not in self.bases:
+            self.bases[shape] = self._base(overrides)
+        full, task, hydra = self.bases[shape]
         for p in parsed:
             if self._is_value(p):
                 OmegaConf.update(full, p.key_or_group, p.value())
@@ -84,6 +141,10 @@ class Composer:
         resolved: Any = OmegaConf.to_container(task, resolve=True)
         return Composed(plain, resolved, node, folder)
 
+    def _shape(self, overrides: list[str]) -> Shape:
+        parsed = [self._parse(override) for override in overrides]
+        return tuple(p.key_or_group if self._is_value(p) else o for o, p in zip(overrides, parsed, strict=True))
+
     def _base(self, overrides: list[str]) -> Base:
         full = self.loader.load_sweep_config(self.master, overrides)
         settle(full, full.hydra.runtime.choices.method, overrides)
@@ -91,7 +152,6 @@ class Composer:
         with flag_override(task, ["struct", "readonly"], [False, False]):
             del task["hydra"]
         hydra: Any = OmegaConf.to_container(full.hydra, enum_to_str=True)
-        self.groups |= full.hydra.runtime.choices.keys()
         sources = (task, OmegaConf.to_container(full.hydra.sweep), overrides)
         self.reads_hydra |= any("${hydra:" in str(source) for source in sources)
         return full, task, hydra
@@ -112,16 +172,33 @@ class Composer:
 
     def _is_value(self, override: Override) -> bool:
         """Whether the override sets a plain value, and chooses nothing that is composed."""
+        value = override.value()
+        return self._sets(override) and (value is None or isinstance(value, int | float | str))
+
+    def _sets(self, override: Override) -> bool:
+        """Whether the override sets a key that must be there."""
         key = override.key_or_group
         plain = override.type == OverrideType.CHANGE and override.package is None and "/" not in key
-        value = override.value()
-        return plain and key not in self.groups and (value is None or isinstance(value, int | float | str))
+        return plain and key not in self.groups
 
     def _dirname(self, overrides: list[Override], config: DictConfig) -> str:
         """As Hydra names a folder after its overrides."""
         rule = config.override_dirname
         lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in rule.exclude_keys)
         return str(rule.item_sep.join(lines).replace("=", rule.kv_sep))
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    """Whether there is a dotted key, whatever its value."""
+    node, _, name = key.rpartition(".")
+    parent = OmegaConf.select(config, node) if node else config
+    return isinstance(parent, DictConfig) and name in list(parent)  # "name in parent" is false of a value "???"
+
+
+def _names(config: DictConfig) -> set[str]:
+    """Every dotted key outside Hydra's own configuration."""
+    whole: Any = OmegaConf.to_container(config)
+    return dotted({key: node for key, node in whole.items() if key != "hydra"}).keys() | set()
 
 
 def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairrun.config.check import InputError
+from fairrun.config.keys import dotted
 from hydra_plugins.fairrun_compose import Composed, Composer
 
 if TYPE_CHECKING:
@@ -42,11 +44,13 @@ class StackedLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``launch``."""
         self.loader, self.config = hydra_context.config_loader, config
+        self.composer = Composer(self.loader, config)
         self.folders: set[Path] = set()  # of all jobs so far
+        self.fitted: dict[tuple[str, ...], Path] = {}  # the folders of jobs that a key was left out of
+        self.returns: dict[Path, JobReturn] = {}
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the jobs; one that fails does not keep the others from being trained."""
-        from fairrun.config.check import InputError
         from fairrun.train import Refused
 
         setup_globals()
@@ -58,14 +62,31 @@ class StackedLauncher(Launcher):
         except KeyboardInterrupt:
             sys.exit("interrupted; the same command does what is left")
 
+    def fit(self, job_overrides: Sequence[Sequence[str]]) -> None:
+        """Leave keys out of jobs that lack them, before the first of a sweep's batches is launched."""
+        from fairrun.train import Refused
+
+        try:
+            self.composer.fit(job_overrides)
+        except InputError as error:
+            raise Refused(str(error)) from None
+
     def _launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        folders, composed = self._compose(job_overrides, first)
+        if composed:
+            self._train(composed)
+        return [self.returns[path] for path in folders]
+
+    def _train(self, composed: dict[Path, Composed]) -> None:
         folder = Path(self.config.hydra.sweep.dir)
-        composed = self._compose(job_overrides, first)
         executor, stack_size = self._settings(folder)
         started = _start(executor, composed)  # workers import torch while it is imported here
         from fairrun.sweep.runner import Sweep
         from fairrun.sweep.single_task import complete
+        from fairrun.sweep.validate import check_keys
 
+        for keys in {frozenset(dotted(job.resolved)): job.resolved for job in composed.values()}.values():
+            check_keys(keys)
         jobs = [_job(path, c) for path, c in composed.items()]
         sweep = Sweep(folder, folder.name, executor, stack_size)
         added, known = complete(jobs, sweep.known(jobs), sweep, folder.absolute(), self.folders)
@@ -83,19 +104,30 @@ class StackedLauncher(Launcher):
             outcomes[path] = outcome
             self._log(path, outcome)
         _summarise({job.folder: outcomes[job.folder] for job in jobs})
-        return [_return(list(o), path, outcomes[path]) for o, path in zip(job_overrides, composed, strict=True)]
+        for path, job in composed.items():
+            self.returns[path] = _return(job.hydra["overrides"]["task"], path, outcomes[path])
 
-    def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> dict[Path, Composed]:
-        """The jobs by folder.  Raises ``InputError`` where two share one."""
-        from fairrun.config.check import InputError
+    def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> tuple[list[Path], dict[Path, Composed]]:
+        """The folder of every job, and the new jobs by folder: two that are equal without a key they lack are one.
 
+        Raises ``InputError`` where two jobs share a folder.
+        """
+        folders: list[Path] = []
         jobs: dict[Path, Composed] = {}
-        for composed in Composer(self.loader, self.config).all(job_overrides, first):
+        for k, (given, fitted) in enumerate(zip(job_overrides, self.composer.fit(job_overrides), strict=True)):
+            shorter = len(fitted) < len(given)
+            if shorter and tuple(fitted) in self.fitted:
+                folders.append(self.fitted[tuple(fitted)])
+                continue
+            composed = self.composer.job(fitted, first + k)
             if composed.folder in self.folders:
                 raise InputError(f"hydra.sweep.subdir must differ between jobs, got {str(composed.folder)!r} twice")
+            if shorter:
+                self.fitted[tuple(fitted)] = composed.folder
             self.folders.add(composed.folder)
             jobs[composed.folder] = composed
-        return jobs
+            folders.append(composed.folder)
+        return folders, jobs
 
     def _settings(self, folder: Path) -> tuple["Executor", int | None]:
         """The executor and the stack size.  Raises ``InputError``."""

@@ -86,7 +86,7 @@ class SearchSweeper(Sweeper):
     def _search(self, given: Mapping[str, str]) -> tuple["Search", list[str]]:
         """The search, and the overrides that its space fixes.  Raises ``InputError``."""
         from fairrun.config.check import is_integer, require
-        from fairrun.results.records import dotted
+        from fairrun.config.keys import dotted
         from fairrun.sweep.search import Search, divide
 
         for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):

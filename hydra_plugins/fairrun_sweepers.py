@@ -33,6 +33,8 @@ class GridSweeper(BasicSweeper):
         """Launch them all, then report on what is finished; only then a failed job is an error."""
         assert self.launcher is not None
         batches = self._batches(arguments)
+        if isinstance(self.launcher, StackedLauncher):
+            self.launcher.fit(list(chain(*batches)))
         save_command(self.config)
         returns: list[Sequence[JobReturn]] = []
         for batch in batches:

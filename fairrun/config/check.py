@@ -1,6 +1,7 @@
 """Checks of values from the configuration: one message that names the key, the value and what is allowed."""
 
 import dataclasses
+import difflib
 import functools
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -31,6 +32,15 @@ def require(condition: object, key: str, value: object, allowed: str) -> None:
 def one_of(key: str, value: object, choices: Collection[object]) -> None:
     """Raise ``InputError`` unless ``value`` is one of ``choices``."""
     require(OneOf(choices).accepts(value), key, value, OneOf(choices).allowed)
+
+
+def unknown(key: str, known: Collection[str]) -> str:
+    """The message that refuses a dotted key, with the nearest of the ``known`` ones, or with those beside it."""
+    if near := difflib.get_close_matches(key, known, n=1, cutoff=0.75):
+        return f"{key} is no key: did you mean {near[0]}?"
+    node = key.rpartition(".")[0]
+    beside = ", ".join(name for name in known if name.rpartition(".")[0] == node)
+    return f"{key} is no key: there are {beside}" if beside else f"{key} is no key"
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -141,7 +151,7 @@ def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
     for name, value in values.items():
         if name != "_target_":
             if name not in hints:
-                raise InputError(f"{key} must hold keys among {', '.join(hints)}, got {name!r}")
+                raise InputError(unknown(f"{key}.{name}", [f"{key}.{field}" for field in hints]))
             accepts, allowed = _type_check(hints[name], f"{key}.{name}")
             require(accepts(value), f"{key}.{name}", value, allowed)
 

@@ -1,7 +1,11 @@
 """What each key of the configuration means for a run: one table of roles, and one of keys with new names."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+
+_PACKAGE = Path(__file__).parent.parent
+CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").exists() else _PACKAGE.parent / "conf"  # in a wheel; in a checkout
 
 
 class Role(NamedTuple):
@@ -84,6 +88,17 @@ def is_setting(column: str) -> bool:
 def is_key(column: str) -> bool:
     """Whether a column of a frame of records is a key of the configuration, or a group of which one was chosen."""
     return column not in FACTS and "/" not in column and not column.startswith("base_rates.")
+
+
+def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"method": {"lam": 1}} -> {"method.lam": 1}; lists stay as they are."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= dotted(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
 
 
 class Renamed(NamedTuple):

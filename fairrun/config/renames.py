@@ -5,8 +5,8 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from fairrun.config.check import InputError
-from fairrun.config.keys import FREE, RENAMED, Renamed, is_below
+from fairrun.config.check import InputError, unknown
+from fairrun.config.keys import FREE, GONE, RENAMED, Renamed, is_below
 
 log = logging.getLogger(__name__)
 # [+~] [NODE.]key[=value]: NODE is one of those that hold ranges of other keys, or the group of optimizer@key
@@ -21,22 +21,27 @@ def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
     """The name of a dotted key today, with one warning if it has another.
 
     ``methods`` gives the methods that are chosen.  Raises ``InputError`` where the key has a new name for some of them
-    only.
+    only, and where it is a key no more.
     """
-    for entry in RENAMED:
-        if is_below(key, entry.old):
-            if entry.methods and not _all_in(set(methods()), entry):
-                continue
+    gone = key.split(".")[0] in GONE
+    for entry in (entry for entry in RENAMED if is_below(key, entry.old)):
+        if _holds(entry, set(methods()) if entry.methods else set(), gone):
             warn(entry.old, entry.new)
             return entry.new + key.removeprefix(entry.old)
+    if gone:
+        raise InputError(unknown(key, [entry.old for entry in RENAMED]))
     return key
 
 
-def _all_in(chosen: set[str], entry: Renamed) -> bool:
-    if chosen & set(entry.methods) and not chosen <= set(entry.methods):
-        own, others = ", ".join(sorted(chosen & set(entry.methods))), ", ".join(sorted(chosen - set(entry.methods)))
-        raise InputError(f"{entry.old} is now {entry.new} with method={own}: sweep it apart from method={others}")
-    return bool(chosen & set(entry.methods))
+def _holds(entry: Renamed, chosen: set[str], gone: bool) -> bool:
+    """Whether an entry holds for the ``chosen`` methods.  Raises ``InputError`` where it does for some of them."""
+    own = chosen & set(entry.methods)
+    if own != chosen and (own or gone):
+        others = ", ".join(sorted(chosen - own))
+        raise InputError(
+            f"{entry.old} is now {entry.new}, of method={', '.join(entry.methods)}: not of method={others}"
+        )
+    return not entry.methods or bool(own)
 
 
 def current(arguments: Sequence[str], methods: Callable[[], Collection[str]]) -> list[str]:

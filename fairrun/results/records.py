@@ -20,7 +20,7 @@ import pandas as pd
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import active_keys
+from fairrun.config.keys import active_keys, dotted
 
 RECORD, HISTORY = "record.json", "history.parquet"
 FIELDS = {  # that every record has, and of what kind
@@ -136,14 +136,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"method": {"lam": 1}} -> {"method.lam": 1}; lists stay as they are."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= dotted(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

@@ -12,9 +12,9 @@ from typing import Any
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError
-from fairrun.config.keys import identity
+from fairrun.config.keys import dotted, identity
 from fairrun.data.table import Data, Table
-from fairrun.results.records import dotted, method_name, versions
+from fairrun.results.records import method_name, versions
 from fairrun.results.selection import Metric, select
 from fairrun.training.fit import Run
 

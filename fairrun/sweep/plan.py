@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 from fairrun.config.build import class_of
-from fairrun.config.keys import active_keys, role
+from fairrun.config.keys import active_keys, dotted, role
 from fairrun.method.api import PerRun, PerTask
 from fairrun.models.network import Network
-from fairrun.results.records import dotted
 from fairrun.sweep.job import Job, digest
 
 CACHE_BYTES = 2**20  # of the second-level cache, for the activations of one layer

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fairrun.config.check import InputError, is_integer, is_number, one_of, require
+from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.results.records import read, replace
 
 try:
@@ -100,10 +100,9 @@ def leaves(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _check_key(heading: str, key: str, config: Mapping[str, Any]) -> None:
-    allowed = [key for key in config if not key.endswith("_target_")]
-    near = [k for k in allowed if k.split(".")[0] == key.split(".")[0]] or allowed
+    allowed = [name for name in config if not name.endswith("_target_")]
     if key not in allowed:
-        raise InputError(f"hydra.sweeper.{heading} must hold keys among {', '.join(near)}, got {key!r}")
+        raise InputError(f"hydra.sweeper.{heading}: {unknown(key, allowed)}")
 
 
 def _range(key: str, node: Any, default: Any) -> optuna.distributions.BaseDistribution:

@@ -13,9 +13,9 @@ from typing import Any
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import identity
+from fairrun.config.keys import dotted, identity
 from fairrun.methods.stl import STL
-from fairrun.results.records import RECORD, dotted, read
+from fairrun.results.records import RECORD, read
 from fairrun.sweep.job import Job, digest
 from fairrun.sweep.runner import Outcome, Sweep
 

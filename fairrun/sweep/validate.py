@@ -9,14 +9,26 @@ from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 import torch
+import yaml
 
 from fairrun.analysis import published
 from fairrun.config.build import build, class_of
-from fairrun.config.check import MATCH_RATE, OVER_SEEDS, RELATIVE, InputError, is_integer, is_number, one_of, require
+from fairrun.config.check import (
+    MATCH_RATE,
+    OVER_SEEDS,
+    RELATIVE,
+    InputError,
+    is_integer,
+    is_number,
+    one_of,
+    require,
+    unknown,
+)
+from fairrun.config.keys import CONF, ROLES, dotted
 from fairrun.method.api import Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
-from fairrun.results.records import by_class, dotted
+from fairrun.results.records import by_class
 from fairrun.results.selection import RULES, Metric
 from fairrun.training.fit import Schedule
 from fairrun.training.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS, of_classes
@@ -74,6 +86,40 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
         _say(remark)
     network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+def check_keys(config: dict[str, Any]) -> None:
+    """Refuse keys that nothing reads: those that neither conf/train.yaml nor the class of their node has."""
+    _check_plain(config, _plain_keys(), "")
+    for name, node in config.items():
+        _check_node(node, name)
+
+
+@functools.cache
+def _plain_keys() -> dict[str, Any]:
+    """What conf/train.yaml has itself, and the nodes that it chooses from groups."""
+    own = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
+    groups = {key: None for key in ROLES if "." not in key}
+    return groups | {key: node for key, node in own.items() if key not in ("defaults", "hydra")}
+
+
+def _check_plain(node: dict[str, Any], known: dict[str, Any], prefix: str) -> None:
+    for name, value in node.items():
+        if name not in known:
+            raise InputError(unknown(f"{prefix}{name}", [f"{prefix}{other}" for other in known]))
+        if isinstance(value, dict) and known[name]:  # an empty mapping has keys of the user's
+            _check_plain(value, known[name], f"{prefix}{name}.")
+
+
+def _check_node(node: Any, key: str) -> None:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            fields = [f"{key}.{field.name}" for field in dataclasses.fields(class_of(node["_target_"], key))]
+            for name in node.keys() - {"_target_"}:
+                if f"{key}.{name}" not in fields:
+                    raise InputError(unknown(f"{key}.{name}", fields))
+        for name, value in node.items():
+            _check_node(value, f"{key}.{name}")
 
 
 def schedule(config: dict[str, Any]) -> Schedule | None:

@@ -183,6 +183,57 @@ def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path,
     )
 
 
+LACKING = ["method=erm,penalty", "method.lam=0.5,1", "seed=0,1", "hydra.sweep.dir=sweep"]
+
+
+@pytest.mark.parametrize("batches", [[], ["hydra.sweeper.max_batch_size=1"]])
+def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches):
+    """ERM with each seed, penalty with each seed and weight; every folder has the number of its job."""
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("method.lam: left out with method=erm, which has no such key") == 1
+    found = [(r["choices"]["method"], r["config"]["method"].get("lam"), r["seed"]) for r in records(tmp_path / "sweep")]
+    expected = [("erm", None, 0), ("erm", None, 1), *(("penalty", lam, seed) for lam in (0.5, 1) for seed in (0, 1))]
+    assert found == expected
+    folders = sorted(path.parent.name for path in (tmp_path / "sweep").rglob("record.json"))
+    assert folders == ["0", "1", "4", "5", "6", "7"]
+    overrides = (tmp_path / "sweep" / "0" / ".hydra" / "overrides.yaml").read_text()
+    assert "method=erm" in overrides and "method.lam" not in overrides
+    again = run_warm(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
+    assert again.returncode == 0 and "trained now" in again.stdout and " 1 trained now" not in again.stdout
+
+
+def test_a_key_that_no_method_of_a_sweep_has_is_refused_with_the_nearest(tmp_path, csv):
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", "method.lamm=1,2", INLINE)
+    assert done.returncode == 1
+    assert "method.lamm is no key: did you mean method.lam?" in done.stdout + done.stderr
+    assert not list(tmp_path.rglob("record.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("bach_size: 3", "bach_size is no key: did you mean batch_size?"),
+        ("epoch: 3", "epoch is no key: did you mean epochs?"),
+        ("results: {train_mising: false}", "results.train_mising is no key: did you mean results.train_missing?"),
+        ("schedule: {evry: 3}", "schedule.evry is no key: did you mean schedule.every?"),
+        ("method: {optimizer: {lrr: 1}}", "method.optimizer.lrr is no key: did you mean method.optimizer.lr?"),
+        ("dataset: {split: {tset: 1}}", "dataset.split.tset is no key: did you mean dataset.split.test?"),
+        ("model: {widht: 1}", "model.widht is no key: did you mean model.width?"),
+    ],
+)
+@pytest.mark.parametrize("mode", [[], ["-m", "seed=0,1", INLINE]])
+def test_an_experiment_with_an_unknown_key_is_refused_once_with_the_nearest_key(tmp_path, csv, text, said, mode):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "typo.yaml").write_text(f"# @package _global_\n{text}\n")
+    searchpath = f"hydra.searchpath=[file://{tmp_path}/mine]"
+    done = run_warm(tmp_path, *mode, *DESCRIPTION, searchpath, "experiment=typo")
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in output
+    assert output.count(said) == 1
+    assert not list(tmp_path.rglob("record.json"))
+
+
 @pytest.mark.parametrize(
     ("given", "becomes"),
     [

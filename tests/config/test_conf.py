@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from fairrun.config.keys import dotted
 from fairrun.method.losses import LOSSES
-from fairrun.results.records import dotted
 from fairrun.results.selection import Metric
 from fairrun.sweep.search import divide
 from fairrun.sweep.validate import check

@@ -10,9 +10,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from fairrun.analysis.front import settings
-from fairrun.config.keys import ROLES, active_keys, is_key, role, switch_of
+from fairrun.config.keys import ROLES, active_keys, dotted, is_key, role, switch_of
 from fairrun.method.api import PerRun, PerTask
-from fairrun.results.records import dotted
 from fairrun.sweep.job import Job
 from fairrun.sweep.plan import _shape
 from fairrun.train import sweep_name

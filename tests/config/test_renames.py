@@ -4,9 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
-from fairrun.config.keys import RENAMED, is_below
+from fairrun.config.keys import RENAMED, dotted, is_below
 from fairrun.config.renames import current
-from fairrun.results.records import dotted
 from fairrun.train import chosen, sweep_name
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records, run_warm
@@ -54,16 +53,31 @@ def test_what_a_file_says_of_an_old_key_is_said_of_the_new_one_unless_the_comman
         ("+bargain_epochs=2", "method.bargain_epochs=2", ["nash_ltr", "nash_forml"]),
         ("mtaf_variant=algorithm1", "method.variant=algorithm1", ["mtl_fair"]),
         ("shared_bottom.head=[8]", "model.head=[8]", ["mtl"]),
-        ("mtaf_variant=algorithm1", "mtaf_variant=algorithm1", ["erm"]),
     ],
 )
 def test_a_key_that_reached_one_method_is_that_methods_field(old, new, methods):
     assert current([old], lambda: methods) == [new]
 
 
-def test_a_key_that_reached_some_of_the_methods_of_a_sweep_is_refused():
-    with pytest.raises(InputError, match=r"bargain_epochs is now method\.bargain_epochs with method=nash_ltr: "):
-        current(["bargain_epochs=2"], lambda: ["ltr", "nash_ltr"])
+@pytest.mark.parametrize(
+    ("old", "methods", "said"),
+    [
+        (
+            "bargain_epochs=2",
+            ["ltr", "nash_ltr"],
+            r"is now method\.bargain_epochs, of .*: not of method=ltr",
+        ),
+        (
+            "mtaf_variant=authors",
+            ["erm"],
+            r"is now method\.variant, of method=mtaf, mtl_fair: not of",
+        ),
+        ("+tuned.irv.alpha=1", ["irw"], r"tuned\.irv\.alpha is no key"),
+    ],
+)
+def test_a_key_that_would_reach_other_methods_than_it_did_is_refused(old, methods, said):
+    with pytest.raises(InputError, match=said):
+        current([old], lambda: methods)
 
 
 @pytest.mark.parametrize(

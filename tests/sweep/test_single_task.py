@@ -4,9 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
-from fairrun.config.keys import identity
+from fairrun.config.keys import dotted, identity
 from fairrun.results import records as results
-from fairrun.results.records import dotted
 from fairrun.sweep.job import GROUPS, Job
 from fairrun.sweep.runner import Outcome, Sweep
 from fairrun.sweep.single_task import complete
