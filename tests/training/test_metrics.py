@@ -55,7 +55,7 @@ GROUP_NAMES = {
     "expected_calibration_error",
 }
 DIFFERENCES = sorted(name for name in NAMES if name.endswith("_difference"))
-CASES = [(num_groups, seed) for num_groups in (2, 3, 4, 5) for seed in (0, 1)]
+CASES = [(2, 0), (5, 1)]  # number of groups, seed
 
 
 def evaluated(logits, y, s, num_groups):
@@ -312,10 +312,10 @@ def test_a_group_absent_from_the_split_is_left_out():
         np.testing.assert_array_equal(with_absent[name], without[name], err_msg=name)
 
 
-@pytest.mark.parametrize("name", sorted(GROUP_NAMES))
-def test_a_metric_of_an_absent_group_is_nan(name):
+def test_a_metric_of_an_absent_group_is_nan():
     logits, y, s = random_case(2, 0)
-    assert np.isnan(evaluated(logits, y, 2 * s, 3)[f"{name}/s=1"]).all()
+    values = evaluated(logits, y, 2 * s, 3)
+    assert [name for name in GROUP_NAMES if not np.isnan(values[f"{name}/s=1"]).all()] == []
 
 
 def test_a_group_without_positives_is_left_out_of_the_spread_of_true_positive_rates():
@@ -362,10 +362,10 @@ def test_the_area_under_the_curve_is_nan_with_one_class(label):
     assert np.isnan(of_one_run([1.0, -1.0, 0.0], [label] * 3, [0, 1, 1], 2)["roc_auc"])
 
 
-@pytest.mark.parametrize("name", DIFFERENCES)
-def test_a_difference_is_0_with_one_group(name):
+def test_a_difference_is_0_with_one_group():
     logits, y, s = random_case(3, 0)
-    np.testing.assert_array_equal(evaluated(logits, y, np.zeros_like(s), 1)[name], 0)
+    values = evaluated(logits, y, np.zeros_like(s), 1)
+    assert [name for name in DIFFERENCES if (values[name] != 0).any()] == []
 
 
 # In general
@@ -430,12 +430,13 @@ def padded_case(dtype, seed=0, num_rows=53):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("runs", [[0], [1], [2], [2, 0], [2, 0, 1], [1, 1, 1, 1, 1]])
-def test_a_run_has_bitwise_the_same_metrics_in_any_stack(runs, dtype):
+def test_a_run_has_bitwise_the_same_metrics_in_any_stack(dtype):
     logits, y, s = padded_case(dtype)
-    stack, others = evaluated(logits, y, s, 3), evaluated(logits[runs].clone(), y, s, 3)
-    for name, value in stack.items():
-        np.testing.assert_array_equal(others[name], value[runs], err_msg=name)
+    stack = evaluated(logits, y, s, 3)
+    for runs in ([0], [1], [2], [2, 0], [2, 0, 1], [1, 1, 1, 1, 1]):
+        others = evaluated(logits[runs].clone(), y, s, 3)
+        for name, value in stack.items():
+            np.testing.assert_array_equal(others[name], value[runs], err_msg=name)
 
 
 def test_padding_columns_have_no_effect():
@@ -534,7 +535,7 @@ def test_the_total_deviation_of_accuracy_is_the_sum_over_groups_of_fairlearn(num
 
 OF_CLASSES = NAMES - {metric.__name__ for metric in TWO_CLASSES}
 GROUP_OF_CLASSES = {"accuracy", "log_loss", "balanced_accuracy"}
-CLASS_CASES = [(num_classes, num_groups, seed) for num_classes in (3, 10) for num_groups in (2, 4) for seed in (0, 1)]
+CLASS_CASES = [(3, 4, 0), (10, 2, 1)]  # numbers of classes and groups, seed
 
 
 def case_of_classes(num_classes, num_groups, seed, num_rows=300, num_runs=3):
@@ -620,7 +621,7 @@ def test_metrics_of_several_classes_do_not_depend_on_how_groups_are_numbered(num
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("num_classes", [3, 4, 7, 10])
+@pytest.mark.parametrize("num_classes", [3, 10])
 def test_metrics_of_several_classes_are_bitwise_the_same_in_any_stack(num_classes, dtype):
     logits, y, s = case_of_classes(num_classes, 3, 0, num_rows=85, num_runs=5)
     padded = torch.zeros(5, 96, num_classes, dtype=dtype)
