@@ -4,6 +4,7 @@ Hydra's own composition takes tens of milliseconds a job, setting a value in a c
 """
 
 import copy
+import functools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from fairrun.config.check import InputError, unknown
 from fairrun.config.keys import GONE, dotted
-from fairrun.config.renames import entries, overridden, warn
+from fairrun.config.renames import current, entries, overridden, warn
 
 log = logging.getLogger(__name__)
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
@@ -83,7 +84,8 @@ class Composer:
         Raises ``InputError`` for a key that none of the jobs has.
         """
         before = self.left_out.keys() | set()
-        fitted = [self._fitted(list(overrides)) for overrides in job_overrides]
+        renamed = (current(list(overrides), functools.partial(self._methods, overrides)) for overrides in job_overrides)
+        fitted = [self._fitted(overrides) for overrides in renamed]
         for key in self.left_out.keys() - self.kept:
             raise InputError(unknown(key, sorted(self.known)))
         for key in sorted(self.left_out.keys() - before):
@@ -144,6 +146,10 @@ class Composer:
     def _shape(self, overrides: list[str]) -> Shape:
         parsed = [self._parse(override) for override in overrides]
         return tuple(p.key_or_group if self._is_value(p) else o for o, p in zip(overrides, parsed, strict=True))
+
+    def _methods(self, overrides: Sequence[str]) -> list[str]:
+        named = [override.removeprefix("method=") for override in overrides if override.startswith("method=")]
+        return named[-1:] or [str(self.master.hydra.runtime.choices.method)]
 
     def _base(self, overrides: list[str]) -> Base:
         full = self.loader.load_sweep_config(self.master, overrides)
@@ -215,7 +221,7 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
                 (OmegaConf.select(config, node) if node else config).pop(name)
                 for key, leaf in _leaves(value, entry.new):
                     if not overridden(overrides, key, entry.new):
-                        OmegaConf.update(config, key, leaf, force_add=True)
+                        OmegaConf.update(config, key, dict(entry.values).get(leaf, leaf), force_add=True)
         for key in GONE:
             config.pop(key, None)
 

@@ -107,10 +107,13 @@ class Renamed(NamedTuple):
     old: str
     new: str
     methods: tuple[str, ...] = ()  # choices of group ``method`` that the entry is limited to; (): it holds for all
+    values: tuple[tuple[str, str], ...] = ()  # values that have new names too, old and new
 
 
 _IRW = ("irw", "irwo", "irw_global", "irw_resampled")
 _TUNED = (*_IRW, "arl", "bpf", "chi2_dro", "cvar_dro", "group_dro", "jtt", "vfair")  # had keys in ``tuned``
+_FAIRBINN = ("fairbinn", "fairbinn_sgd", "fairbinn_authors")
+_REDUCTION = (("algorithm1", "mean"), ("authors", "sum"))
 # To rename a key, add a line: the first entry that fits a key counts.  ``fairrun.config.renames`` applies the table to
 # the command line, to the ranges of a sweep and to configuration files.
 RENAMED = (
@@ -122,10 +125,17 @@ RENAMED = (
     *(Renamed(f"tuned.{name}", "method", (name,)) for name in _TUNED),
     Renamed("bargain_epochs", "method.bargain_epochs", ("nash_ltr", "nash_forml", "nash_meta_gdro")),
     Renamed("dro_variant", "method.variant", ("dro",)),
-    Renamed("mtaf_variant", "method.variant", ("mtaf", "mtl_fair")),
+    Renamed("mtaf_variant", "method.variant", ("mtaf",)),
+    Renamed("mtaf_variant", "method.reduction", ("mtl_fair",), _REDUCTION),
     Renamed("task_reduction", "method.reduction", ("stl", "mtl", "greedy_fmt", "fbgrad")),
     Renamed("fairbinn_loss", "method.fairness_loss", ("fairbinn_authors", "lagrangian")),
     Renamed("shared_bottom", "model"),
+    # Fields of methods
+    Renamed("method.eta", "method.lam", ("lagrangian",)),
+    Renamed("method.variant", "method.reduction", ("mtl_fair",), _REDUCTION),
+    Renamed("method.decay", "method.optimizer.decay", (*_FAIRBINN, "lagrangian")),
+    Renamed("method.fairness_decay", "method.fairness_optimizer.decay", _FAIRBINN),
+    Renamed("method.decay_epochs", "method.optimizer.decay_every", (*_FAIRBINN, "lagrangian")),
 )
 # Old top-level keys.  What files say of other methods there is dropped.
 GONE = ("tuned", "bargain_epochs", "dro_variant", "mtaf_variant", "task_reduction", "fairbinn_loss", "shared_bottom")

@@ -20,22 +20,30 @@ _ARGUMENT = re.compile(
 def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
     """The name of a dotted key today, with one warning if it has another.
 
-    ``methods`` gives the methods that are chosen.  Raises ``InputError`` where the key has a new name for some of them
-    only, and where it is a key no more.
+    ``methods`` gives the methods that are chosen.  A field of a method that has a new name for some of them only is
+    renamed job by job.  Raises ``InputError`` where another key has a new name for some of them only, and where it is a
+    key no more.
     """
+    entry = _entry(key, methods)
+    return key if entry is None else entry.new + key.removeprefix(entry.old)
+
+
+def _entry(key: str, methods: Callable[[], Collection[str]]) -> Renamed | None:
     gone = key.split(".")[0] in GONE
     for entry in (entry for entry in RENAMED if is_below(key, entry.old)):
         if _holds(entry, set(methods()) if entry.methods else set(), gone):
             warn(entry.old, entry.new)
-            return entry.new + key.removeprefix(entry.old)
+            return entry
     if gone:
         raise InputError(unknown(key, [entry.old for entry in RENAMED]))
-    return key
+    return None
 
 
 def _holds(entry: Renamed, chosen: set[str], gone: bool) -> bool:
     """Whether an entry holds for the ``chosen`` methods.  Raises ``InputError`` where it does for some of them."""
     own = chosen & set(entry.methods)
+    if own != chosen and entry.old.startswith("method."):
+        return False
     if own != chosen and (own or gone):
         others = ", ".join(sorted(chosen - own))
         raise InputError(
@@ -55,13 +63,16 @@ def _current(argument: str, methods: Callable[[], Collection[str]]) -> str:
     match = _ARGUMENT.fullmatch(argument)
     if match is None:
         return argument
-    key = renamed(match["key"], methods)
-    if key == match["key"]:
+    entry = _entry(match["key"], methods)
+    if entry is None:
         return argument
+    key, value = entry.new + match["key"].removeprefix(entry.old), match["value"] or ""
+    for old, new in entry.values:
+        value = re.sub(rf"\b{old}\b", new, value)
     sign = match["sign"]
     if not any(key.startswith(f"{free}.") for free in FREE):
         sign = sign.replace("+", "")  # the key is there now, and Hydra adds none that is
-    return f"{sign}{match['node'] or ''}{key}{match['value'] or ''}"
+    return f"{sign}{match['node'] or ''}{key}{value}"
 
 
 def entries(method: str) -> Iterator[Renamed]:

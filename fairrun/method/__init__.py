@@ -38,7 +38,6 @@ from fairrun.method.rows import (
 )
 from fairrun.method.steps import (
     backward,
-    decay_rate,
     descend,
     flatten,
     gradient,
@@ -74,7 +73,6 @@ __all__ = [
     "backward_each",
     "cagrad",
     "dbscan_noise",
-    "decay_rate",
     "descend",
     "factor",
     "flatten",

@@ -110,6 +110,9 @@ class Optimizer(ABC):
     """A first-order optimizer as pure functions (``fairrun.training.optim``)."""
 
     lr: Annotated[PerRun, In("(0, inf)")]  # step size
+    # of lr, after every ``decay_every`` epochs; None: lr follows the schedule of the run
+    decay: Annotated[PerRun, In("(0, 1]")] = dataclasses.field(default=0.5, kw_only=True)
+    decay_every: Annotated[int | None, In("[1, inf)")] = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -6,19 +6,17 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from fairrun.method.api import Optimizer, PerRun, Theta
+from fairrun.method.api import Optimizer, Theta
 
 
-def descend(
-    loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Optimizer, rate: Tensor | None = None
-) -> tuple[Theta, Any, Any]:
+def descend(loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Optimizer) -> tuple[Theta, Any, Any]:
     """One step of every run on its own loss: theta <- theta - lr grad loss(theta).
 
     Returns the parameters, the optimizer's state, and what ``loss`` returned, detached.  ``loss`` and errors as of
-    ``gradient``, ``rate`` as of ``move``.
+    ``gradient``.
     """
     grads, result = gradient(loss, theta)
-    return *move(theta, grads, opt, optimizer, rate), result
+    return *move(theta, grads, opt, optimizer), result
 
 
 def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
@@ -60,17 +58,9 @@ def backward(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
 
 
 @torch.no_grad()
-def move(theta: Theta, grads: Theta, opt: Any, optimizer: Optimizer, rate: Tensor | None = None) -> tuple[Theta, Any]:
-    """The parameters and the optimizer's state after a step along ``grads``; ``rate`` [R, 1] multiplies its lr."""
-    new, opt = optimizer.step(theta, grads, opt)
-    if rate is not None:
-        new = {name: torch.lerp(p, new[name], rate.view(-1, *[1] * (p.dim() - 1))) for name, p in theta.items()}
-    return new, opt
-
-
-def decay_rate(decay: PerRun, epoch: int, every: int) -> Tensor | None:
-    """The factor of lr of a schedule that multiplies it by ``decay`` after ``every`` epochs; None while it is 1."""
-    return None if epoch < every else decay ** (epoch // every)
+def move(theta: Theta, grads: Theta, opt: Any, optimizer: Optimizer) -> tuple[Theta, Any]:
+    """The parameters and the optimizer's state after a step along ``grads``."""
+    return optimizer.step(theta, grads, opt)
 
 
 def split(theta: Theta, group: str) -> tuple[Theta, Theta]:

@@ -33,7 +33,6 @@ from fairrun.method import (
     Optimizer,
     PerRun,
     Theta,
-    decay_rate,
     descend,
     mean,
     split,
@@ -59,9 +58,6 @@ class FairBiNN(Method):
     # who moves first: as in the box; or as in the paper's section on complexity
     order: Literal["accuracy_first", "fairness_first"] = "accuracy_first"
     minibatches: Literal["same", "split"] = "same"  # one for both players, or every other row of a batch for each
-    decay: Annotated[PerRun, In("(0, 1]")] = 0.5  # factor of the accuracy player's lr after every decay_epochs
-    fairness_decay: Annotated[PerRun, In("(0, 1]")] = 0.9  # of the fairness player's
-    decay_epochs: Annotated[int, In("[1, inf)")] = 50
     needs = frozenset({"s", "fairness"})
 
     def remarks(self, epochs: int) -> list[str]:
@@ -84,7 +80,6 @@ class FairBiNN(Method):
         theta_f, theta_a = split(state.theta, "fairness")
         opt, opt_f = state.opt, state.opt_f
         batch_a, batch_f = self._batches(batch)
-        rate, rate_f = (decay_rate(d, batch.epoch, self.decay_epochs) for d in (self.decay, self.fairness_decay))
 
         def error(theta_a: Theta) -> Tensor:
             return mean(model.losses({**theta_a, **theta_f}, batch_a), batch_a.w)  # [R]
@@ -94,13 +89,13 @@ class FairBiNN(Method):
             return self.eta[:, 0] * unfairness, unfairness
 
         if self.order == "accuracy_first":
-            theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer, rate)  # 1
+            theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer)  # 1
         for _ in range(self.follower_steps):
             theta_f, opt_f, (_, unfairness) = descend(  # 2
-                weighted_unfairness, theta_f, opt_f, self.fairness_optimizer, rate_f
+                weighted_unfairness, theta_f, opt_f, self.fairness_optimizer
             )
         if self.order == "fairness_first":
-            theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer, rate)  # 1
+            theta_a, opt, loss = descend(error, theta_a, opt, self.optimizer)  # 1
         return State({**state.theta, **theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}
 
     def _batches(self, batch: Batch) -> tuple[Batch, Batch]:

@@ -32,7 +32,6 @@ from fairrun.method import (
     Optimizer,
     PerRun,
     Theta,
-    decay_rate,
     gradient,
     mean,
     move,
@@ -55,9 +54,6 @@ class FairBiNNAuthors(Method):
     fairness_optimizer: Optimizer  # of theta_f
     eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss; paper: 100 (Table 2)
     fairness_loss: FairnessLoss = "demographic_parity_fairbinn"
-    decay: Annotated[PerRun, In("(0, 1]")] = 0.5  # factor of the accuracy player's lr after every decay_epochs
-    fairness_decay: Annotated[PerRun, In("(0, 1]")] = 0.9  # of the fairness player's
-    decay_epochs: Annotated[int, In("[1, inf)")] = 50
     needs = frozenset({"s", "fairness"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
@@ -68,7 +64,6 @@ class FairBiNNAuthors(Method):
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """A step of the fairness player, then one of the accuracy player with what is left of the former's gradient."""
         theta_f, theta_a = split(state.theta, "fairness")
-        rate, rate_f = (decay_rate(d, batch.epoch, self.decay_epochs) for d in (self.decay, self.fairness_decay))
 
         def weighted_unfairness(theta: Theta) -> tuple[Tensor, Tensor]:
             unfairness = LOSSES[self.fairness_loss](model.scores(theta, batch), batch)  # [R]
@@ -76,12 +71,12 @@ class FairBiNNAuthors(Method):
 
         grads, (_, unfairness) = gradient(weighted_unfairness, state.theta)  # 1
         g_f, g_a = split(grads, "fairness")
-        theta_f, opt_f = move(theta_f, g_f, state.opt_f, self.fairness_optimizer, rate_f)  # 2
+        theta_f, opt_f = move(theta_f, g_f, state.opt_f, self.fairness_optimizer)  # 2
 
         def error(theta_a: Theta) -> Tensor:
             return mean(model.losses({**theta_a, **theta_f}, batch), batch.w)  # [R]
 
         grads, loss = gradient(error, theta_a)
         grads = {name: g + g_a[name] for name, g in grads.items()}
-        theta_a, opt = move(theta_a, grads, state.opt, self.optimizer, rate)  # 3
+        theta_a, opt = move(theta_a, grads, state.opt, self.optimizer)  # 3
         return State({**state.theta, **theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}

@@ -1,18 +1,24 @@
-"""Multi-task learning with a fairness loss for each task: the baseline of MTA-F (Wang et al., KDD 2021).
-https://arxiv.org/abs/2106.02705
+"""Multi-task learning with a shared bottom and a fairness loss for each task: the baselines of MTA-F (Wang et al., KDD
+2021).  https://arxiv.org/abs/2106.02705
 
 minimise over theta_sh and all theta_t  sum_t (w_t L_t + lam_t F_t)
 
     1  theta_t <- theta_t - lr grad (w_t L_t + lam_t F_t)                    head t, every t
     2  theta_sh <- theta_sh - lr sum_t a_t grad (w_t L_t + lam_t F_t)        a_t = 1; else by ``combine``
 
-Letters: F_t is a fairness loss of the scores on N_t, the rows of the batch with label 0 in task t, for the aim is the
-difference of false positive rates; see ``mtaf.py`` for it and for the rest, ``mtl.py`` for ``combine``.
-``variant`` authors, as in the authors' code: w_t (L_t + lam_t |N_t| F_t), L_t a sum over the batch.
+Letters: L_t is the cross-entropy of task t; ``task_weight`` is w_t.  F_t is a fairness loss of the scores on N_t, the
+rows of the batch with label 0 in task t, for the aim is the difference of false positive rates; see ``mtaf.py``.
+``fairness_loss`` None: no F_t, and group labels are not seen; that is ``method=mtl``, the "vanilla" MTL of the paper.
+``reduction`` sum, as in the authors' code: w_t (L_t + lam_t |N_t| F_t), L_t a sum over the batch.
+``combine`` weighs the tasks' gradients of the shared parameters by their inner products: PCGrad (Yu et al., NeurIPS
+2020), MGDA (Sener and Koltun, NeurIPS 2018), CAGrad (Liu et al., NeurIPS 2021; c = 0.5), Nash-MTL (Navon et al., ICML
+2022); ``fairrun/method/bargaining.py`` says how they differ from their papers.  Their directions differ in length:
+CAGrad's is about the mean, PCGrad's about the sum of the gradients, Nash-MTL's has length sqrt(T) whatever theirs; and
+where the tasks have no agreement it is 0.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from torch import Tensor
 
@@ -23,6 +29,7 @@ from fairrun.method import (
     Method,
     Model,
     PerTask,
+    Reduction,
     TaskLoss,
     TaskState,
     Theta,
@@ -31,6 +38,7 @@ from fairrun.method import (
     per_task,
     positive_rates,
     reduced,
+    require,
     task_gradients,
     unfairness,
 )
@@ -42,10 +50,19 @@ class FairMTL(Method):
 
     lam: Annotated[PerTask, In("[0, inf)")] = 1.0  # lam_t, weight of the fairness loss; 0 is MTL
     task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
-    fairness_loss: TaskLoss = "mmd"
-    variant: Literal["algorithm1", "authors"] = "algorithm1"  # means; or sums, lam_t times w_t and the number of rows
+    fairness_loss: TaskLoss | None = "mmd"
+    reduction: Reduction = "mean"  # of a task's losses over the batch; sum: F_t is multiplied by w_t |N_t| too
     combine: Combine = "sum"  # of the tasks' gradients of the shared parameters
-    needs = frozenset({"s", "tasks"})
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Labels of several tasks; group labels for a fairness loss."""
+        return frozenset({"tasks"} if self.fairness_loss is None else {"s", "tasks"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unused = self.fairness_loss is not None or self.lam == 0
+        require(unused, "lam", self.lam, "0 with method.fairness_loss=null, where there is no fairness loss to weigh")
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The optimizer's first state."""
@@ -54,16 +71,19 @@ class FairMTL(Method):
     def update(self, model: Model, state: TaskState, batch: Batch) -> tuple[TaskState, dict[str, Tensor]]:
         """One step of heads and shared parameters."""
         w, lam = (per_task(value, batch.y.shape[-1]) for value in (self.task_weight, self.lam))
-        authors = self.variant == "authors"
 
         def objectives(theta: Theta) -> tuple[Tensor, ...]:
             losses, p = model.losses_and_scores(theta, batch)  # [R, B, T]
+            objective, weighted = w * reduced(losses, batch, self.reduction), (w.unsqueeze(1) * losses).sum(-1)
+            if self.fairness_loss is None:
+                return objective, objective, weighted
             f, sizes = (v[..., 0] for v in unfairness(self.fairness_loss, p, batch, state.rates))  # [R, T]
-            l_t = w * reduced(losses, batch, "sum" if authors else "mean")
-            objective = l_t + (w * lam * sizes if authors else lam) * f
-            return objective, objective, (w.unsqueeze(1) * losses).sum(-1), f
+            objective = objective + (w * lam * sizes if self.reduction == "sum" else lam) * f
+            return objective, objective, weighted, f
 
-        grads, (_, _, losses, f) = task_gradients(objectives, state.theta, self.combine)
+        grads, (_, _, losses, *unfair) = task_gradients(objectives, state.theta, self.combine)
         theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
-        logs = {"loss": mean(losses, batch.w), "unfairness": f.mean(-1)}
+        logs = {"loss": mean(losses, batch.w)}
+        if unfair:
+            logs["unfairness"] = unfair[0].mean(-1)
         return TaskState(theta, opt, state.rates), logs

@@ -7,10 +7,15 @@ minimise over theta  mean_i l_i(theta) + lam F(theta)
 Letters: ``lam`` is lambda, the weight of the fairness loss.  Used under many names (regularised, Lagrangian, "gap
 regularisation"); with F the demographic parity gap it is the DiffDP of the FFB benchmark (Han et al., ICLR 2024).
 Differs from the paper: F is any of ``fairrun.method.losses``.  Differs from the authors' code: not compared.
+
+``method=lagrangian`` is the baseline of FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, https://arxiv.org/abs/2410.16432):
+``lam`` is their eta, F their loss, and the network has the players' fairness layers.
+Differs from their code: theirs has the fairness layers twice, 41,310 parameters instead of 31,008 on Adult, and hands
+some of them to Adam twice.  Theirs logs the sum as the loss; the preset logs the mean loss, and F apart.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor
 
@@ -35,15 +40,19 @@ class Penalty(Method):
 
     lam: Annotated[PerRun, In("[0, inf)")] = 1.0  # weight of the fairness loss; 0 is ERM
     fairness_loss: FairnessLoss = "demographic_parity"
+    logged_loss: Literal["objective", "mean"] = "objective"  # what is logged as loss: the sum, or the mean loss alone
     needs = frozenset({"s"})
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the penalised loss of the batch."""
 
-        def penalised_risk(theta: Theta) -> tuple[Tensor, Tensor]:
+        def penalised_risk(theta: Theta) -> tuple[Tensor, Tensor, Tensor]:
             losses, p = model.losses_and_scores(theta, batch)  # [R, B]
-            unfairness = LOSSES[self.fairness_loss](p, batch)  # [R]
-            return mean(losses, batch.w) + self.lam[:, 0] * unfairness, unfairness
+            loss, unfairness = mean(losses, batch.w), LOSSES[self.fairness_loss](p, batch)  # [R]
+            return loss + self.lam[:, 0] * unfairness, loss, unfairness
 
-        theta, opt, (loss, unfairness) = descend(penalised_risk, state.theta, state.opt, self.optimizer)  # 1
-        return State(theta, opt), {"loss": loss, "unfairness": unfairness}
+        theta, opt, (objective, loss, unfairness) = descend(  # 1
+            penalised_risk, state.theta, state.opt, self.optimizer
+        )
+        logged = objective if self.logged_loss == "objective" else loss
+        return State(theta, opt), {"loss": logged, "unfairness": unfairness}

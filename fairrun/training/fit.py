@@ -25,7 +25,7 @@ from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
 from fairrun.training.metrics import evaluate, evaluate_tasks, outcome
 from fairrun.training.native.parts import accelerate, choose
-from fairrun.training.optim import with_rates
+from fairrun.training.optim import at_epoch
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
@@ -33,7 +33,7 @@ Listener = Callable[[int, float], None]  # called after each epoch with the epoc
 
 
 class Schedule(NamedTuple):
-    """Learning rates in steps: those of all optimizers of a method."""
+    """Learning rates in steps, of the optimizers of a method that have no ``decay_every`` of their own."""
 
     every: int  # epochs after which they are multiplied by ``factor``, again and again
     factor: float
@@ -93,7 +93,6 @@ def fit(
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
         network = accelerate(network)
-    paced = _Paced(method, schedule, native)
     model = Classifier(network)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     drawn = network.init(streams["init"])
@@ -120,13 +119,13 @@ def fit(
     first_epoch, state, records, first_bad_step = done
     rates = data.train.y.double().mean(0).tolist() if data.tasks else []
     for epoch in range(first_epoch, epochs):
-        method, weights = paced.at(epoch), None
+        now, weights = _paced(method, schedule, epoch, native), None
         if rows is not None:
-            state, weights = method.start_epoch(model, state, rows._replace(epoch=epoch))
+            state, weights = now.start_epoch(model, state, rows._replace(epoch=epoch))
         logs: list[dict[str, Tensor]] = []
         removals: list[Tensor] = []
         for batch in batches.epoch(epoch, weights):
-            state, log = method.update(model, state, batch)
+            state, log = now.update(model, state, batch)
             if not logs:
                 _check_logs(method, log)
             if (removed := log.pop("removed", None)) is not None:
@@ -154,21 +153,10 @@ def fit(
     return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
 
 
-class _Paced:
-    """A bound method with the learning rates of each epoch."""
-
-    def __init__(self, method: Method, schedule: Schedule | None, native: bool) -> None:
-        self.method, self.schedule, self.native = method, schedule, native
-        self._factor: float | None = None
-        self._now = method
-
-    def at(self, epoch: int) -> Method:
-        """The method of an epoch, by the kernels where they are asked for."""
-        factor = 1.0 if self.schedule is None else self.schedule.at(epoch)
-        if factor != self._factor:
-            method = self.method if factor == 1 else with_rates(self.method, factor)
-            self._factor, self._now = factor, accelerate(method) if self.native else method
-        return self._now
+def _paced(method: Method, schedule: Schedule | None, epoch: int, native: bool) -> Method:
+    """The bound method with the learning rates of an epoch, by the kernels where they are asked for."""
+    now: Method = at_epoch(method, epoch, 1.0 if schedule is None else schedule.at(epoch))
+    return accelerate(now) if native else now
 
 
 def _check_logs(method: Method, log: dict[str, Tensor]) -> None:

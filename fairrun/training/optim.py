@@ -120,12 +120,17 @@ class Adagrad(Optimizer):
         return subtract(theta, (self.lr * g).div_(total.sqrt().add_(self.eps))), AdagradState(total)
 
 
-def with_rates(part: Any, factor: float) -> Any:
-    """``part``, a bound method or an optimizer, with every ``lr`` in it multiplied by ``factor``."""
+def at_epoch(part: Any, epoch: int, factor: float) -> Any:
+    """``part``, a bound method or optimizer, with the learning rates of an epoch.
+
+    An optimizer with ``decay_every`` follows its own schedule; of every other ``lr`` is multiplied by ``factor``.
+    """
     if not dataclasses.is_dataclass(part):
         return part
-    new = copy.copy(part)  # no new check of values, which are tensors by now
+    new = copy.copy(part)  # values are not checked again: they are tensors by now
     for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
-        object.__setattr__(new, field.name, factor * value if field.name == "lr" else with_rates(value, factor))
+        object.__setattr__(new, field.name, at_epoch(getattr(part, field.name), epoch, factor))
+    if isinstance(part, Optimizer):
+        own = factor if part.decay_every is None else part.decay ** (epoch // part.decay_every)
+        object.__setattr__(new, "lr", part.lr * own)
     return new

@@ -134,10 +134,8 @@ def test_an_mtaf_preset_holds_the_values_of_the_authors_code(name, method):
     assert (cfg.dataset.split.test, cfg.dataset.split.val) == (TEST_ROWS[name], 0.2)
     assert cfg.metric.name == "false_positive_rate_difference"
     if method in ("mtaf", "mtl_fair"):
-        assert (cfg.method.lam, cfg.method.task_weight) == (1, 0.5)
-        assert (cfg.method.fairness_loss, cfg.method.variant) == ("mmd", "authors")
-    else:
-        assert cfg.method.reduction == "sum"
+        assert (cfg.method.lam, cfg.method.task_weight, cfg.method.fairness_loss) == (1, 0.5, "mmd")
+    assert cfg.method.variant == "authors" if method == "mtaf" else cfg.method.reduction == "sum"
 
 
 @pytest.mark.parametrize("name", MTAF)

@@ -51,7 +51,16 @@ def test_what_a_file_says_of_an_old_key_is_said_of_the_new_one_unless_the_comman
         ("+tuned.irw.alpha=0.2", "method.alpha=0.2", ["irw"]),
         ("+tuned.arl.adversary_lr=1,2", "method.adversary_optimizer.lr=1,2", ["arl"]),
         ("+bargain_epochs=2", "method.bargain_epochs=2", ["nash_ltr", "nash_forml"]),
-        ("mtaf_variant=algorithm1", "method.variant=algorithm1", ["mtl_fair"]),
+        ("mtaf_variant=algorithm1", "method.variant=algorithm1", ["mtaf"]),
+        ("mtaf_variant=authors", "method.reduction=sum", ["mtl_fair"]),
+        ("method.variant=algorithm1,authors", "method.reduction=mean,sum", ["mtl_fair"]),
+        ("method.variant=authors", "method.variant=authors", ["mtl_fair", "mtaf"]),
+        ("method.eta=1,10", "method.lam=1,10", ["lagrangian"]),
+        ("method.eta=1,10", "method.eta=1,10", ["lagrangian", "fairbinn_authors"]),
+        ("method.decay=0.9", "method.optimizer.decay=0.9", ["fairbinn", "lagrangian"]),
+        ("method.fairness_decay=0.9", "method.fairness_optimizer.decay=0.9", ["fairbinn_sgd"]),
+        ("method.decay_epochs=20", "method.optimizer.decay_every=20", ["fairbinn_authors"]),
+        ("method.decay=0.9", "method.decay=0.9", ["vfair"]),
         ("shared_bottom.head=[8]", "model.head=[8]", ["mtl"]),
     ],
 )
@@ -135,3 +144,16 @@ def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
         assert done.returncode == 0, done.stderr
     assert "1 of them done before" in done.stdout
     assert sweep_name(["+dataset.drop_categories.kind=[a]"]) != sweep_name(["+dataset.omitted.kind=[a]"])
+
+
+def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_jobs(tmp_path, csv):
+    given = ["-m", "method=fairbinn_authors,lagrangian", "method.eta=1,10", "model.fairness_layers=1", "epochs=1"]
+    done = run_warm(tmp_path, *given, *DESCRIPTION, INLINE)
+    assert done.returncode == 0, done.stderr
+    found = [(r["choices"]["method"], r["config"]["method"]) for r in records(tmp_path)]
+    assert sorted((name, node.get("eta", node.get("lam"))) for name, node in found) == [
+        ("fairbinn_authors", 1),
+        ("fairbinn_authors", 10),
+        ("lagrangian", 1),
+        ("lagrangian", 10),
+    ]

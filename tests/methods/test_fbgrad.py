@@ -9,7 +9,6 @@ from fairrun.config.check import InputError
 from fairrun.method.api import Batch
 from fairrun.method.steps import flatten, split, unflatten
 from fairrun.methods.fbgrad import FBGrad
-from fairrun.methods.mtl import MTL
 from fairrun.methods.mtl_fair import FairMTL
 from fairrun.training.binding import bind
 from fairrun.training.optim import Adam
@@ -22,12 +21,11 @@ def fbgrad(**changes):
 
 
 def mtl(**changes):
-    return MTL(**{"optimizer": PLAIN, "task_weight": 0.5, "reduction": "mean", "combine": "sum"} | changes)
+    return FairMTL(**{"optimizer": PLAIN, "fairness_loss": None, "lam": 0.0} | changes)
 
 
 def mtl_fair(**changes):
-    fields = {"optimizer": PLAIN, "lam": 1.0, "task_weight": 0.5, "fairness_loss": "mmd", "variant": "algorithm1"}
-    return FairMTL(**fields | {"combine": "sum"} | changes)
+    return FairMTL(**{"optimizer": PLAIN} | changes)
 
 
 @dataclass(frozen=True)

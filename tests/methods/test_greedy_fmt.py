@@ -10,7 +10,7 @@ from fairrun.config.check import InputError
 from fairrun.method.api import Batch
 from fairrun.method.steps import split
 from fairrun.methods.greedy_fmt import GreedyFMT
-from fairrun.methods.mtl import MTL
+from fairrun.methods.mtl_fair import FairMTL
 from fairrun.training.binding import bind
 from fairrun.training.optim import SGD, Adam
 from tests.helpers.multitask import PLAIN, assert_same, start_of, stepped, whole
@@ -125,7 +125,7 @@ def test_where_fairness_never_is_the_larger_loss_and_weights_stay_it_is_mtl(redu
     """No row has label 0: F = 0."""
     adam, batch = Adam(1e-2, 0.9, 0.999, 1e-8), whole(3)
     batch = batch._replace(y=torch.ones_like(batch.y))
-    choices = [greedy(optimizer=adam, reduction=reduction, omega_lr=0.0), MTL(adam, 1 / 3, reduction, "sum")]
+    choices = [greedy(optimizer=adam, reduction=reduction, omega_lr=0.0), FairMTL(adam, 0.0, 1 / 3, None, reduction)]
     final = []
     for choice in choices:
         bound, model, state = start_of([choice], batch)

@@ -14,7 +14,6 @@ from fairrun.method.losses import LOSSES, step_gap
 from fairrun.method.multitask import Combine
 from fairrun.method.steps import flatten, split, unflatten
 from fairrun.methods.mtaf import MTAF
-from fairrun.methods.mtl import MTL
 from fairrun.methods.mtl_fair import FairMTL
 from fairrun.methods.stl import STL
 from fairrun.models.functional import Classifier
@@ -31,12 +30,11 @@ RATIOS = {2: [0.6, 2.0], 3: [0.6, 2.0, 1.3]}
 
 
 def mtl(variant="algorithm1", **changes):
-    return MTL(**{"optimizer": PLAIN, "task_weight": 0.5, "reduction": REDUCTION[variant], "combine": "sum"} | changes)
+    return mtl_fair(variant, **{"fairness_loss": None, "lam": 0.0} | changes)
 
 
 def mtl_fair(variant="algorithm1", **changes):
-    fields = {"optimizer": PLAIN, "lam": 1.0, "task_weight": 0.5, "fairness_loss": "mmd", "variant": variant}
-    return FairMTL(**fields | {"combine": "sum"} | changes)
+    return FairMTL(**{"optimizer": PLAIN, "reduction": REDUCTION[variant]} | changes)
 
 
 def mtaf(variant="algorithm1", **changes):
@@ -79,20 +77,21 @@ def parts(name, logits, batch, rates):
 def objectives(choice, logits, batch, rates):
     """What head t minimises, and what of task t the shared parameters minimise, [T] each, by the docstrings."""
     num_tasks = batch.y.shape[-1]
-    if isinstance(choice, STL | MTL):
+    if isinstance(choice, STL) or (isinstance(choice, FairMTL) and choice.fairness_loss is None):
         L = parts("mmd", logits, batch, rates)[0] / (1 if choice.reduction == "sum" else batch.y.shape[1])
         L = L if isinstance(choice, STL) else numbers(choice.task_weight, num_tasks) * L
         return L, L
     L, F_N, F_E, size_N, size_E = parts(choice.fairness_loss, logits, batch, rates)
     w, lam = numbers(choice.task_weight, num_tasks), numbers(choice.lam, num_tasks)
-    if choice.variant == "authors":
+    variant = choice.variant if isinstance(choice, MTAF) else VARIANTS[choice.reduction == "sum"]
+    if variant == "authors":
         F_N, F_E, lam = size_N * F_N, size_E * F_E, w * lam
     else:
         L = L / batch.y.shape[1]
     if isinstance(choice, FairMTL):
         return w * L + lam * F_N, w * L + lam * F_N
     r = numbers(choice.r, num_tasks)
-    return w * L + lam * r * F_E, w * L + lam * (F_N - (r if choice.variant == "authors" else 1) * F_E)
+    return w * L + lam * r * F_E, w * L + lam * (F_N - (r if variant == "authors" else 1) * F_E)
 
 
 def numbers(value, num_tasks):
@@ -363,8 +362,8 @@ def test_stl_starts_every_task_from_the_shared_layers_of_the_same_seed():
         (lambda: mtaf(lam=[1.0, -0.5]), r"lam must be >= 0, every number of the list, got \[1.0, -0.5\]"),
         (lambda: mtaf(r=-1.0), "r must be >= 0, got -1.0"),
         (lambda: mtl(task_weight=-1.0), "task_weight must be >= 0, got -1.0"),
-        (lambda: mtl_fair(fairness_loss="fpr"), "fairness_loss must be one of mmd, mmd_authors, correlation"),
-        (lambda: mtl_fair("code"), "variant must be one of algorithm1, authors, got 'code'"),
+        (lambda: mtl_fair(fairness_loss="fpr"), "fairness_loss must be null or one of mmd, mmd_authors, correlation"),
+        (lambda: mtaf("code"), "variant must be one of algorithm1, authors, got 'code'"),
         (lambda: mtaf(combine="pc"), "combine must be one of sum, pcgrad, mgda, cagrad, nash, got 'pc'"),
         (lambda: STL(PLAIN, "max"), "reduction must be one of mean, sum, got 'max'"),
     ],

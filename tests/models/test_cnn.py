@@ -287,7 +287,7 @@ def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name, network):
 @EVERY_TYPE
 def test_runs_with_a_player_of_each_type_are_the_same_in_any_stack_in_float32(kind):
     loss = "demographic_parity_mean_square"
-    methods = [FairBiNNAuthors(ADAM, ADAM, 1.0 + k, loss, 0.5, 0.9, decay_epochs=50) for k in range(5)]
+    methods = [FairBiNNAuthors(ADAM, ADAM, 1.0 + k, loss) for k in range(5)]
     check_any_stack(methods, cnn(**TYPES[kind], dropout=0.3))
 
 

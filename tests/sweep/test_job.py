@@ -205,7 +205,7 @@ NOT_OF_CLASSES = {
         [WORST, "report.columns=[log_loss,roc_auc]"],
         "report.columns must be metrics among accuracy, .* for 'income' with 3 classes, got 'roc_auc'",
     ),
-    "tasks": (["method=mtl", "model=shared_bottom", WORST], "MTL learns several together"),
+    "tasks": (["method=mtl", "model=shared_bottom", WORST], "FairMTL learns several together"),
 }
 
 
@@ -261,7 +261,7 @@ NOT_TOGETHER = {
     "several tasks of one label": (
         ["method=mtl", *HEADS],
         facts(),
-        "dataset.tasks must be labels by name, and dataset.task null: MTL learns several together, got {.tasks.: {}",
+        "dataset.tasks must be labels by name, .*: FairMTL learns several together, got {.tasks.: {}",
     ),
     "several tasks of a chosen one": (
         ["method=mtaf", *HEADS, TASKS, "dataset.task=a"],
@@ -271,7 +271,7 @@ NOT_TOGETHER = {
     "several tasks of images": (
         ["method=mtl", *HEADS, "dataset=coloured_digits"],
         facts(),
-        "dataset.tasks must be labels by name, and dataset.task null: MTL learns several together, got {}",
+        "dataset.tasks must be labels by name, and dataset.task null: FairMTL learns several together, got {}",
     ),
     "several tasks and one output": (
         ["method=stl"],

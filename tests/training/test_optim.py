@@ -8,8 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
+from fairrun.methods.erm import ERM
+from fairrun.methods.fairbinn import FairBiNN
+from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
-from fairrun.training.optim import SGD, Adagrad, Adam, flatten, subtract
+from fairrun.training.fit import Schedule, fit
+from fairrun.training.optim import SGD, Adagrad, Adam, at_epoch, flatten, subtract
+from tests.helpers.synthetic import data
 
 SHAPES = {"weight": (3, 2), "bias": (1, 4), "scale": (1,)}  # 11 parameters a run
 STACKS = {
@@ -148,6 +153,31 @@ def test_an_update_is_subtracted_from_the_parameters():
     assert torch.equal(flatten(subtract(theta, update)), flatten(theta) - update)
 
 
+def test_the_rate_of_an_optimizer_with_a_schedule_of_its_own_is_every_runs_own():
+    """After two epochs lr times decay, after four its square, run by run; the factor is for others."""
+    bound = bind([SGD(0.1, decay=decay, decay_every=2) for decay in (0.5, 0.9)], torch.float64)
+    rates = [at_epoch(bound, epoch, 7.0).lr.flatten().tolist() for epoch in (0, 1, 2, 3, 4)]
+    once, twice = [0.05, 0.09], pytest.approx([0.025, 0.081])
+    assert rates == [[0.1, 0.1], [0.1, 0.1], pytest.approx(once), pytest.approx(once), twice]
+
+
+def test_the_rate_of_an_optimizer_without_one_is_multiplied_by_the_factor_of_the_epoch():
+    bound = bind([FairBiNN(SGD(0.1), SGD(0.2, decay=0.9, decay_every=1))], torch.float64)
+    now = at_epoch(bound, 1, 0.5)
+    assert (now.optimizer.lr.item(), now.fairness_optimizer.lr.item()) == pytest.approx((0.05, 0.18))
+    assert (bound.optimizer.lr.item(), bound.fairness_optimizer.lr.item()) == pytest.approx((0.1, 0.2))
+
+
+def test_a_schedule_of_its_own_and_that_of_the_run_train_alike():
+    options = {"epochs": 4, "batch_size": 32, "dtype": torch.float64}
+    own = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [ERM(SGD(0.1, decay=0.5, decay_every=2))], [0], data(), **options)[0]
+    outer = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [ERM(SGD(0.1))], [0], data(), schedule=Schedule(2, 0.5), **options)[0]
+    none = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [ERM(SGD(0.1))], [0], data(), **options)[0]
+    assert own.history.equals(outer.history)
+    assert not own.history.equals(none.history)
+    assert own.history.iloc[:2].equals(none.history.iloc[:2])
+
+
 GOOD = {
     SGD: {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
     Adam: {"lr": 0.1, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
@@ -166,6 +196,8 @@ GOOD = {
         (Adagrad, "initial_accumulator_value", -0.1, ">= 0"),
         (Adagrad, "eps", -1e-10, ">= 0"),
         (Adagrad, "eps", 0.0, "> 0 where initial_accumulator_value is 0"),
+        (SGD, "decay", 1.5, "in (0, 1]"),
+        (SGD, "decay_every", 0, "null or >= 1"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(cls, field, value, allowed):
