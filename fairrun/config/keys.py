@@ -24,6 +24,7 @@ MACHINE = Role(setting=False)
 PLACE = Role(identity=False, setting=False)
 IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
 
+_OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
 # By key; it holds for all keys below it that have no line of their own.
 # Of the method's node, fields that hold one value per run differ within a stack: their type says so (``sweep.plan``).
 ROLES = {
@@ -44,6 +45,8 @@ ROLES = {
     "report": IGNORED,
     "tracker": IGNORED,
     "method": SETTING,
+    **{f"method.{name}.decay": SETTING._replace(switch=f"method.{name}.decay_every") for name in _OPTIMIZERS},
+    **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},
     "model": SETTING,
     "metric": SETTING,
     "dataset": SETTING,

@@ -29,27 +29,22 @@ def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
 
 
 def _entry(key: str, methods: Callable[[], Collection[str]]) -> Renamed | None:
-    gone = key.split(".")[0] in GONE
-    for entry in (entry for entry in RENAMED if is_below(key, entry.old)):
-        if _holds(entry, set(methods()) if entry.methods else set(), gone):
+    fitting = [entry for entry in RENAMED if is_below(key, entry.old)]
+    for entry in fitting:
+        if not entry.methods or set(methods()) <= set(entry.methods):
             warn(entry.old, entry.new)
             return entry
+    gone = key.split(".")[0] in GONE
+    for entry in fitting:
+        others = set(methods()) - set(entry.methods)
+        if not entry.old.startswith("method.") and (gone or others != set(methods())):
+            raise InputError(
+                f"{entry.old} is now {entry.new}, of method={', '.join(entry.methods)}: not of method="
+                f"{', '.join(sorted(others))}"
+            )
     if gone:
         raise InputError(unknown(key, [entry.old for entry in RENAMED]))
     return None
-
-
-def _holds(entry: Renamed, chosen: set[str], gone: bool) -> bool:
-    """Whether an entry holds for the ``chosen`` methods.  Raises ``InputError`` where it does for some of them."""
-    own = chosen & set(entry.methods)
-    if own != chosen and entry.old.startswith("method."):
-        return False
-    if own != chosen and (own or gone):
-        others = ", ".join(sorted(chosen - own))
-        raise InputError(
-            f"{entry.old} is now {entry.new}, of method={', '.join(entry.methods)}: not of method={others}"
-        )
-    return not entry.methods or bool(own)
 
 
 def current(arguments: Sequence[str], methods: Callable[[], Collection[str]]) -> list[str]:

@@ -79,7 +79,7 @@ def test_a_key_that_reached_one_method_is_that_methods_field(old, new, methods):
         (
             "mtaf_variant=authors",
             ["erm"],
-            r"is now method\.variant, of method=mtaf, mtl_fair: not of",
+            r"is now method\.variant, of method=mtaf: not of",
         ),
         ("+tuned.irv.alpha=1", ["irw"], r"tuned\.irv\.alpha is no key"),
     ],
