@@ -32,9 +32,14 @@ def run_warm(folder, *overrides, module="fairrun.train", **environment):
 
 def start_warm(folder, *overrides, module="fairrun.train", **environment):
     """Start what ``run_warm`` runs -> the process; its outputs go to ``folder/.stdout`` and ``folder/.stderr``."""
+    return start_forked(_child, folder, module, overrides, environment)
+
+
+def start_forked(function, *arguments):
+    """Start ``function(*arguments)`` in a process forked off the warm one -> the process."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.helpers.warm", "tests.helpers.command"])
-    process = context.Process(target=_child, args=(folder, module, overrides, environment))
+    process = context.Process(target=function, args=arguments)
     process.start()
     return process
 

@@ -136,7 +136,7 @@ def test_a_gradient_of_the_gradient_is_right(kind):
     def logits(*parameters):
         return network.logits(dict(zip(names, parameters, strict=True)), x).sum()
 
-    assert torch.autograd.gradgradcheck(logits, parameters)
+    assert torch.autograd.gradgradcheck(logits, parameters, fast_mode=True)
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,12 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("network", [cnn(dropout=0.3), cnn(filters=16, groups=4, fairness_layers=0)])
-def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name, network):
-    check_any_stack([METHODS[name](k) for k in range(5)], network)
+WIDER = {"filters": 16, "groups": 4, "fairness_layers": 0}
+
+
+@pytest.mark.parametrize(("name", "changes"), [*((name, {"dropout": 0.3}) for name in METHODS), ("erm", WIDER)])
+def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name, changes):
+    check_any_stack([METHODS[name](k) for k in range(5)], cnn(**changes))
 
 
 @EVERY_TYPE
@@ -294,7 +296,7 @@ def test_runs_with_a_player_of_each_type_are_the_same_in_any_stack_in_float32(ki
 def check_any_stack(methods, network):
     seeds = [4, 3, 2, 1, 0]
     stacked = train(methods, seeds, torch.float32, network)
-    for order in ([0], [3, 1], [4, 2, 0], [4, 3, 2, 1, 0]):
+    for order in ([0], [4, 2, 0]):
         others = train([methods[r] for r in order], [seeds[r] for r in order], torch.float32, network)
         for ours, r in zip(others, order, strict=True):
             assert all(torch.equal(p, stacked[r].theta[name]) for name, p in ours.theta.items())

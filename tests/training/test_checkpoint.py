@@ -30,10 +30,11 @@ def train(methods, path, stop_after=None, every_s=0.0):
     return fitted(methods, checkpoint, progress)
 
 
+ONE_OF_A_CLASS = sorted({type(method(name)): name for name in METHODS}.values())
 STAGES = ["nash_ltr", "method.variant=authors", "method.bargain_epochs=5", "method.bargain_until=0.3"]
 
 
-@pytest.mark.parametrize("chosen", [*([name] for name in METHODS), STAGES], ids=" ".join)
+@pytest.mark.parametrize("chosen", [*([name] for name in ONE_OF_A_CLASS), STAGES], ids=" ".join)
 def test_a_stopped_training_continues_bit_for_bit(chosen, tmp_path):
     methods = [method(*chosen), method(*chosen, "method.optimizer.lr=0.01")]
     whole = train(methods, None)

@@ -63,19 +63,19 @@ def test_random_streams_of_a_run_and_of_neighbouring_seeds_differ():
 
 
 def test_full_batch_descent_is_the_same_as_with_a_torch_module():
-    """200 steps of SGD on the whole training set, in float64, against torch.nn and torch.optim from the same
+    """50 steps of SGD on the whole training set, in float64, against torch.nn and torch.optim from the same
     parameters.
     """
     rows = data()
     method = ERM(SGD(lr=0.1, momentum=0.9, weight_decay=1e-3))
-    run = fit(NETWORK, [method], [5], rows, epochs=200, batch_size=150, dtype=torch.float64)[0]
+    run = fit(NETWORK, [method], [5], rows, epochs=50, batch_size=150, dtype=torch.float64)[0]
     twin = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1)).double()
     theta = NETWORK.init([_generator(5, 0)])
     for layer, name in ((twin[0], "base.0"), (twin[2], "classifier")):
         layer.weight.data = theta[f"{name}.weight"][0].T.clone()
         layer.bias.data = theta[f"{name}.bias"][0, 0].clone()
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
-    for _ in range(200):
+    for _ in range(50):
         optimizer.zero_grad()
         torch.nn.functional.binary_cross_entropy_with_logits(twin(rows.train.x)[:, 0], rows.train.y).backward()
         optimizer.step()

@@ -3,8 +3,6 @@
 import dataclasses
 import logging
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -18,6 +16,7 @@ from fairrun.training.fit import fit
 from fairrun.training.native.library import library
 from fairrun.training.native.parts import NativeAdam, NativeMLP, accelerate, choose, gather
 from fairrun.training.optim import SGD, Adagrad, Adam
+from tests.helpers.command import start_forked
 from tests.helpers.synthetic import data
 
 built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
@@ -249,12 +248,18 @@ def test_every_adam_and_every_mlp_is_replaced():
     assert isinstance(method.optimizer, Adam)
 
 
+def build(cache):
+    os.environ["FAIRRUN_CACHE"] = cache
+    library.cache_clear()
+    assert library() is not None
+
+
 @built
 def test_processes_may_build_it_at_once(tmp_path):
-    code = "from fairrun.training.native.library import library; assert library() is not None"
-    environment = os.environ | {"FAIRRUN_CACHE": str(tmp_path)}
-    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
+    processes = [start_forked(build, str(tmp_path)) for _ in range(2)]
+    for process in processes:
+        process.join(timeout=100)
+    assert [process.exitcode for process in processes] == [0, 0]
     assert [path.suffix for path in (tmp_path / "native").iterdir()] == [".so"]
 
 
