@@ -84,7 +84,7 @@ def save_command(config: DictConfig) -> None:
 def conclude(config: DictConfig, *, complete: bool) -> None:
     """Report on a sweep, if anything of it is finished, and track it; ``complete``: nothing is left to continue.
 
-    What the command itself asks of the report comes before what the records ask: they may be of an earlier command.
+    The options of this command come before those that the records hold, which may be of an earlier command.
     """
     from fairrun.config.build import build
     from fairrun.config.check import InputError
@@ -100,10 +100,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
     if complete:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
-        check_report(asked)
-        own = {"over_seeds": asked["over_seeds"], "reference": asked["reference"]}
-        own |= {key: asked[key] or None for key in ("columns", "methods_by")}
-        show(folder, load(folder), compare=list(asked["compare"].items()) or None, **own)
+        show(folder, load(folder), check_report(asked))
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)

@@ -62,7 +62,7 @@ def summarise(
     greater_is_better: bool = False,
     test_oracle: bool = False,
     columns: Sequence[str] = (),
-    over_seeds: str = "mean",
+    seed_summary: str = "mean",
 ) -> pd.DataFrame:
     """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
 
@@ -74,20 +74,20 @@ def summarise(
     the front of the test values, to compare with papers that select on test.  Failed runs are left out, and runs that
     repeat a setting and seed.  Raises ``InputError`` if there is no other.
 
-    ``over_seeds`` worst: the metric, on validation and on test rows, is that of the seed where it is worst, without an
-    interval, as in papers that give mean accuracy and the largest difference; all else are means still.
+    With ``seed_summary`` "worst" the metric, on validation and on test rows, is that of the worst seed, without an
+    interval, as in papers that give mean accuracy and the largest difference.  All else stays a mean.
     """
     runs = finished(frame)
     by = settings(runs)
     rows = []
     for key, group in runs.groupby(by, dropna=False, sort=False):
-        row = dict(zip(by, key, strict=True)) | {"seeds": len(group), "over_seeds": over_seeds}
+        row = dict(zip(by, key, strict=True)) | {"seeds": len(group), "over_seeds": seed_summary}
         row["collapsed"] = int(collapsed(group).sum()) if COLLAPSE in group else float("nan")
         for split, names in (("val", ()), ("test", columns)):
             for name in ("accuracy", metric, *names):
                 column = f"{split}/{name}"
                 values = group[column].to_numpy(dtype=float)
-                worst = over_seeds == "worst" and name == metric
+                worst = seed_summary == "worst" and name == metric
                 row[column] = group[column].mean(skipna=False)
                 if worst:
                     row[column] = values.min() if greater_is_better else values.max()

@@ -1,8 +1,8 @@
-"""Points that others published, to be drawn beside a sweep's: quoted, not run here.
+"""Points that others published, to draw beside those of a sweep.
 
-``report.reference`` names one of the files in ``fairrun/reference``, or a CSV of one's own.  Its columns say which of
-two kinds it is of: accuracy against a demographic parity difference (``COLUMNS``), or error against gap of each of
-several tasks, and ARE against ARFG (``TASK_COLUMNS``).
+``report.published`` names files of ``fairrun/report/published``, or CSV files of one's own.  A file has one of two sets
+of columns: ``COLUMNS``, accuracy against a demographic parity difference; or ``TASK_COLUMNS``, error against gap of
+each of several tasks, and ARE against ARFG.
 """
 
 import functools
@@ -22,7 +22,7 @@ RELATIVE = "relative"  # in the place of a task's number: error is ARE, gap is A
 
 
 @functools.cache
-def read(source: str, key: str = "report.reference") -> pd.DataFrame:
+def read(source: str, key: str = "report.published") -> pd.DataFrame:
     """The points of a shipped file by its name, or of a CSV by its path; the config key is for messages.
 
     Columns: ``COLUMNS``, of which accuracy and demographic parity are in [0, 1] and kind is hard or soft, and

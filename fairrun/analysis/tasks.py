@@ -18,7 +18,7 @@ from fairrun.config.check import MATCH_RATE
 ERROR = "error"  # 1 - accuracy, of a task as error/TASK
 ARE, ARFG = f"{MATCH_RATE}are", f"{MATCH_RATE}arfg"
 GAINS = {"KG": "kg", "DG": "dg"}
-REFERENCE = (1.2, 1.0)  # ARE and ARFG, of the hypervolume
+HYPERVOLUME_POINT = (1.2, 1.0)  # ARE and ARFG, of the hypervolume
 VANILLA, SLACK = "mtl", 0.01  # the method whose ARE, and so much more, the picked setting may have
 
 
@@ -149,7 +149,7 @@ def picked(table: pd.DataFrame, bound: float) -> pd.DataFrame:
 
 def _methods(runs: pd.DataFrame, table: pd.DataFrame, by: list[str], bound: float) -> pd.DataFrame:
     """A row a method: number of settings and seeds, hypervolume, ``picked`` (in words; empty: none) and its figures."""
-    turned, corner = _turned(runs, ARE), (-REFERENCE[0], REFERENCE[1])
+    turned, corner = _turned(runs, ARE), (-HYPERVOLUME_POINT[0], HYPERVOLUME_POINT[1])
     rows = []
     for method, own in table.groupby("method", sort=False):
         seeds = turned[turned["method"] == method].groupby("seed")

@@ -32,9 +32,8 @@ class Tradeoff:
     metric: str
     greater_is_better: bool
     columns: list[str]  # more metrics to be shown
-    curves: list[str]  # columns of histories to be drawn over epochs
     test_oracle: bool  # whether fronts chosen on test rows are wanted too
-    over_seeds: str  # mean; worst: the metric of a setting is that of its worst seed
+    seed_summary: str  # mean; worst: the metric of a setting is that of its worst seed
     runs: pd.DataFrame  # finished, each setting and seed once
     by: list[str]  # the columns that tell settings apart
     settings: pd.DataFrame  # a row a setting: summarise
@@ -66,7 +65,7 @@ class Tradeoff:
     @property
     def heading(self) -> str:
         """The metric in words, with what is taken of a setting's seeds unless that is the mean."""
-        if self.over_seeds == "mean":
+        if self.seed_summary == "mean":
             return words(self.metric)
         return f"{'smallest' if self.greater_is_better else 'largest'} {words(self.metric)}"
 
@@ -100,7 +99,7 @@ class Tradeoff:
         return f"{high} seed{'s' * bool(high > 1)}" if low == high else f"{low} to {high} seeds"
 
     @property
-    def reference(self) -> tuple[float, float]:
+    def hypervolume_point(self) -> tuple[float, float]:
         """The reference point of the hypervolume: majority accuracy, and the worst value of the metric.
 
         1 for a difference, 0 for a metric whose greater values are better: it depends on the test labels alone, so it
@@ -116,13 +115,12 @@ def tradeoff(
     greater_is_better: bool,
     test_oracle: bool = False,
     columns: Sequence[str] = (),
-    curves: Sequence[str] = (),
     compared: Sequence[Pair] = (),
-    over_seeds: str = "mean",
+    seed_summary: str = "mean",
     points: pd.DataFrame | None = None,
 ) -> Tradeoff:
-    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``curves``: columns of their
-    histories, ``compared``: pairs of methods, ``points``: what others published, as ``published.read`` gives it.
+    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``:
+    pairs of methods, ``points``: what others published, as ``published.read`` gives it.
 
     Raises ``InputError`` if none finished.
     """
@@ -131,15 +129,14 @@ def tradeoff(
     dataset = str(runs["dataset"].iloc[0])
     more = [name for name in dict.fromkeys(columns) if name not in ("accuracy", metric)]
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
-    table = summarise(runs, metric, columns=more, over_seeds=over_seeds, **options)
+    table = summarise(runs, metric, columns=more, seed_summary=seed_summary, **options)
     values = areas(runs, metric, **options)
     points = NOTHING if points is None else points
     trade = Tradeoff(
         dataset=dataset,
         metric=metric,
         columns=more,
-        curves=list(curves),
-        over_seeds=over_seeds,
+        seed_summary=seed_summary,
         **options,
         runs=runs,
         by=by,
@@ -160,7 +157,7 @@ def tradeoff(
 def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
     """What is drawn of ``trade`` in another difference; its tables of methods and pairs stay those of ``trade``."""
     options: dict[str, Any] = {"greater_is_better": False, "columns": []}
-    kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "over_seeds": trade.over_seeds}
+    kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "seed_summary": trade.seed_summary}
     table = summarise(trade.runs, metric, **options, **kept)
     return replace(trade, metric=metric, settings=table, quoted=published.of(points, trade.dataset, metric), **options)
 

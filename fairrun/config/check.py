@@ -10,8 +10,6 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
-OVER_SEEDS = ("mean", "worst")  # what of a setting's seeds stands for it in a report
-
 MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
 
 # What a report adds to runs of several tasks (fairrun.analysis.relative), and whether greater values are better
@@ -30,8 +28,15 @@ def require(condition: object, key: str, value: object, allowed: str) -> None:
 
 
 def one_of(key: str, value: object, choices: Collection[object]) -> None:
-    """Raise ``InputError`` unless ``value`` is one of ``choices``."""
-    require(OneOf(choices).accepts(value), key, value, OneOf(choices).allowed)
+    """Raise ``InputError``, which names the nearest choice, unless ``value`` is one of ``choices``."""
+    if not OneOf(choices).accepts(value):
+        raise InputError(f"{key} must be {OneOf(choices).allowed}, got {value!r}{nearest(value, choices)}")
+
+
+def nearest(value: object, choices: Collection[object]) -> str:
+    """For messages: "; did you mean roc_auc?", the choice that is spelt most like ``value``; "" if none is alike."""
+    found = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def unknown(key: str, known: Collection[str]) -> str:

@@ -123,6 +123,10 @@ RENAMED = (
     Renamed("dataset.states", "dataset.proxies"),
     Renamed("dataset.merged", "dataset.binarize"),
     Renamed("dataset.omitted", "dataset.drop_categories"),
+    Renamed("report.reference", "report.published"),
+    Renamed("report.methods_by", "report.split_by"),
+    Renamed("report.over_seeds", "report.seed_summary"),
+    Renamed("report.curves", "report.histories"),
     # Top-level keys that reached one method or model: its own field now
     Renamed("tuned.arl.adversary_lr", "method.adversary_optimizer.lr", ("arl",)),
     *(Renamed(f"tuned.{name}", "method", (name,)) for name in _TUNED),

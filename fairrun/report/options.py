@@ -1,90 +1,278 @@
-"""What a report is asked to show."""
+"""What a report is asked to show: a field of ``ReportOptions`` is an option, and it stands nowhere else.
 
-import logging
+A sweep takes options as ``report.NAME=VALUE`` and writes them into the records of its runs.  The command
+``python -m fairrun.report`` takes them as ``--NAME VALUE``.  To add an option, add a field here and a line to
+``report`` in conf/train.yaml, and read the field in the section that shows it.
+"""
+
+import argparse
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
 
 import pandas as pd
 
 from fairrun.analysis import published
 from fairrun.analysis.compare import Pair
-from fairrun.config.check import MATCH_RATE, RELATIVE, InputError, one_of, require
+from fairrun.config.check import InputError, one_of, require, unknown
+from fairrun.config.keys import RENAMED
+from fairrun.config.renames import warn
 
-log = logging.getLogger(__name__)
-
-COMPARE = "report.compare."  # prefix of columns
-
-
-def _recorded_over_seeds(runs: pd.DataFrame) -> str:
-    """The worst if any record asks for it."""
-    return "worst" if "worst" in set(runs.get("report.over_seeds", [])) else "mean"
+NODE = "report."  # prefix of the options' keys
+OLD_NAMES = {entry.new: entry.old for entry in RENAMED if entry.new.startswith(NODE)}
+SPLITS = ("train/", "val/", "test/")  # prefixes of columns of histories
 
 
-def _recorded_points(runs: pd.DataFrame) -> pd.DataFrame | None:
-    """The references that any record asks for, as far as they can be read; the others are named in a warning."""
-    found = []
-    for name in runs["report.reference"].dropna().unique() if "report.reference" in runs else []:
-        try:
-            found.append(published.read(name))
-        except InputError as error:
-            log.warning("%s; the report goes without it", error)
-    return pd.concat(found, ignore_index=True) if found else None
+class Text:
+    """One name."""
+
+    allowed = "null or a name"
+    default: Any = None
+    flag: Mapping[str, Any] = MappingProxyType({})
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a configuration is of this kind."""
+        return isinstance(value, str)
+
+    def convert(self, value: Any) -> Any:
+        """The option's value, from that of a configuration."""
+        return value
+
+    def parse(self, text: Any, key: str) -> Any:
+        """The option's value, from the command line.  Raises ``InputError``."""
+        return text
+
+    def recorded(self, runs: pd.DataFrame, key: str) -> list[Any]:
+        """What the records have below ``key``, as in a configuration."""
+        return list(runs.get(key, []))
+
+    def merge(self, values: list[Any]) -> Any:
+        """One value of what several records ask for: that of the first."""
+        return values[0]
 
 
-def _recorded_keys(runs: pd.DataFrame) -> list[str]:
-    """The keys of ``report.methods_by`` that any record asks for and has; the others are named in a warning."""
-    keys = _recorded(runs, "report.methods_by")
-    for key in keys:
-        if key not in runs:
-            log.warning("report.methods_by has %r, which is no key of the runs; the report goes without it", key)
-    return [key for key in keys if key in runs]
+class Flag(Text):
+    """True or false."""
+
+    allowed = "null, true or false"
+    default = False
+    flag: Mapping[str, Any] = MappingProxyType({"action": argparse.BooleanOptionalAction})
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a configuration is of this kind."""
+        return isinstance(value, bool)
 
 
-def _recorded_columns(runs: pd.DataFrame) -> list[str]:
-    """The metrics that any record asks for, as far as the runs have them; the others are named in a warning."""
-    return _present(runs, _recorded(runs, "report.columns"))
+class Choice(Text):
+    """One of ``choices``; the first is the default."""
+
+    def __init__(self, *choices: str) -> None:
+        self.choices, self.default = choices, choices[0]
+        self.allowed, self.flag = f"null or one of {', '.join(choices)}", {"choices": choices}
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a configuration is of this kind."""
+        return value in self.choices
 
 
-def _present(runs: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    for name in names:
-        if f"test/{name}" not in runs:
-            log.warning("report.columns has %r, which no run has; the report goes without it", name)
-    return [name for name in names if f"test/{name}" in runs]
+class Names(Text):
+    """Several names, "a,b" on the command line; records that ask for different ones get all of them."""
+
+    default = ()
+
+    def __init__(self, noun: str) -> None:
+        self.allowed = f"null or a list of {noun}"
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a configuration is of this kind."""
+        return isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+
+    def convert(self, value: Any) -> Any:
+        """The option's value, from that of a configuration."""
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    def parse(self, text: Any, key: str) -> Any:
+        """The option's value, from the command line."""
+        return tuple(name for name in text.split(",") if name)
+
+    def merge(self, values: list[Any]) -> Any:
+        """What any of several records asks for, once each."""
+        return tuple(dict.fromkeys(item for value in values for item in value))
 
 
-def _recorded(runs: pd.DataFrame, key: str) -> list[str]:
-    """What any record has in its list ``key``, once each."""
-    lists = [names for names in runs.get(key, []) if isinstance(names, list)]
-    return list(dict.fromkeys(name for names in lists for name in names))
+class Pairs(Names):
+    """Pairs of methods, "a=b,c=d" on the command line; a comma before a space is part of a name: "laftr, width 8"."""
+
+    def __init__(self) -> None:
+        self.allowed = "a mapping of a method's name to another's"
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a configuration is of this kind."""
+        return isinstance(value, dict) and all(isinstance(name, str) for name in (*value, *value.values()))
+
+    def convert(self, value: Any) -> Any:
+        """The option's value, from that of a configuration; an empty mapping says nothing."""
+        return tuple(value.items()) or None
+
+    def parse(self, text: Any, key: str) -> Any:
+        """The option's value, from the command line.  Raises ``InputError``."""
+        pairs = [tuple(pair.split("=")) for pair in re.split(r",(?! )", text) if pair]
+        require(all(len(pair) == 2 and all(pair) for pair in pairs), key, text, "pairs as in penalty=erm,ltr=erm")
+        return tuple(pairs)
+
+    def recorded(self, runs: pd.DataFrame, key: str) -> list[Any]:
+        """What the records have below ``key``, as in a configuration."""
+        methods = {column.removeprefix(f"{key}."): column for column in runs if column.startswith(f"{key}.")}
+        return [{method: other} for method, column in methods.items() for other in runs[column].dropna().unique()]
 
 
-def _recorded_pairs(runs: pd.DataFrame) -> list[Pair]:
-    """The pairs of methods that any record asks for."""
-    asked = [column for column in runs if column.startswith(COMPARE)]
-    return [(column.removeprefix(COMPARE), other) for column in asked for other in runs[column].dropna().unique()]
+Check = Callable[[str, Any, Collection[str]], None]  # key, value, names of metrics (none: unknown); raises InputError
 
 
-def _known_columns(runs: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """As far as the runs have them: what is of several tasks may be asked for where there is one label."""
-    known = sorted(c.removeprefix("test/") for c in runs if c.startswith("test/") and "/s=" not in c)
-    for name in names:
-        metric = name.partition("/")[0].removeprefix(MATCH_RATE)
-        if "/s=" in name or metric not in (*known, *RELATIVE):
-            one_of("columns", name, known)
-    return _present(runs, names)
+def _check_metric(key: str, metric: str, metrics: Collection[str]) -> None:
+    if metrics:
+        one_of(key, metric, metrics)
 
 
-def _known_pairs(runs: pd.DataFrame, pairs: Sequence[Pair]) -> Sequence[Pair]:
-    for method in (method for pair in pairs for method in pair):
-        one_of("compare", method, sorted(runs["method"].unique()))
-    return pairs
+def _check_columns(key: str, columns: tuple[str, ...], metrics: Collection[str]) -> None:
+    for name in columns if metrics else ():
+        metric, _, task = name.partition("/")
+        of_task = task and "s=" not in task  # accuracy/income; accuracy/s=0 is of a group
+        one_of(key, metric if of_task else name, metrics)
 
 
-def _parsed(text: str) -> list[Pair]:
-    """The pairs of methods in "a=b,c=d"; a comma before a space is part of a name: "laftr, width 8".
+def _check_histories(key: str, columns: tuple[str, ...], metrics: Collection[str]) -> None:
+    named = all(column.startswith(SPLITS) for column in columns)
+    require(named, key, list(columns), "a list of columns of histories, as in [train/loss, test/accuracy]")
 
-    Raises ``InputError``.
+
+def _check_published(key: str, sources: tuple[str, ...], metrics: Collection[str]) -> None:
+    for source in sources:
+        published.read(source, key)
+
+
+def _check_nothing(key: str, value: object, metrics: Collection[str]) -> None:
+    """For an option of which every value of its kind is allowed."""
+
+
+def _option(kind: Text, text: str, check: Check = _check_nothing) -> Any:
+    return dataclasses.field(default=None, metadata={"kind": kind, "help": text, "check": check})
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows.  A field that is None says nothing; ``given | recorded`` says what ``given`` says, and else
+    what ``recorded`` does.
     """
-    pairs = [tuple(pair.split("=")) for pair in re.split(r",(?! )", text) if pair]
-    require(all(len(pair) == 2 and all(pair) for pair in pairs), "compare", text, "pairs as in penalty=erm,ltr=erm")
-    return [(pair[0], pair[1]) for pair in pairs]
+
+    metric: str | None = _option(Text(), "fairness metric to show; default: that of the runs", _check_metric)
+    test_oracle: bool = _option(Flag(), "add fronts chosen on test rows, labelled so")
+    columns: tuple[str, ...] = _option(
+        Names("metrics"), "more metrics for the tables, as in balanced_accuracy,roc_auc", _check_columns
+    )
+    histories: tuple[str, ...] = _option(
+        Names("columns of histories, as in [train/loss, test/accuracy]"),
+        "columns of the runs' histories to draw over epochs, as in train/loss,test/accuracy",
+        _check_histories,
+    )
+    compare: tuple[Pair, ...] = _option(
+        Pairs(), "methods to compare seed by seed, as in penalty=erm,group_dro=erm: penalty minus erm in every metric"
+    )
+    seed_summary: str = _option(
+        Choice("mean", "worst"),
+        "value of the metric for a configuration: the mean over its seeds, or that of its worst seed beside mean "
+        "accuracy",
+    )
+    published: tuple[str, ...] = _option(
+        Names("names or paths of CSV files"),
+        "results that others published, to draw beside the runs: fairbinn, mtaf, or a CSV file",
+        _check_published,
+    )
+    split_by: tuple[str, ...] = _option(
+        Names("keys of the configuration"),
+        "keys of the configuration: each of their values makes a method of its own, with its own Pareto front, as in "
+        "model.width",
+    )
+
+    def __or__(self, other: Self) -> Self:
+        said = {name: value for name, value in vars(self).items() if value is not None}
+        return dataclasses.replace(other, **said)
+
+    @classmethod
+    def from_config(cls, node: Any, metrics: Collection[str] = ()) -> Self:
+        """The options of the node ``report`` of a configuration.
+
+        ``metrics``: the names of metrics that a report can show; without them names are not checked.  Raises
+        ``InputError``.
+        """
+        options = {option.name: option for option in dataclasses.fields(cls)}
+        require(isinstance(node, dict), "report", node, f"the keys {', '.join(options)}")
+        values = {}
+        for name, value in node.items():
+            if name not in options:
+                raise InputError(unknown(NODE + name, [NODE + option for option in options]))
+            if value is not None:
+                values[name] = _checked(options[name], NODE + name, value, metrics)
+        return cls(**values)
+
+    @classmethod
+    def add_to(cls, parser: argparse.ArgumentParser) -> None:
+        """Add a flag for each option, and the old names of flags."""
+        for option in dataclasses.fields(cls):
+            kind: Text = option.metadata["kind"]
+            text = f"{option.metadata['help']}; default: what the runs' configuration says"
+            parser.add_argument(_flag(option.name), help=text, **{"default": None} | dict(kind.flag))
+            if old := OLD_NAMES.get(NODE + option.name):
+                parser.add_argument(_flag(old), dest=_dest(old), help=argparse.SUPPRESS, **kind.flag)
+
+    @classmethod
+    def from_args(cls, arguments: argparse.Namespace) -> Self:
+        """The options of a command line that ``add_to`` has added flags to.  Raises ``InputError``."""
+        values = {}
+        given = vars(arguments)
+        for option in dataclasses.fields(cls):
+            value, old = given[option.name], OLD_NAMES.get(NODE + option.name)
+            if old is not None and given[_dest(old)] is not None:
+                warn(_flag(old), _flag(option.name))
+                value = given[_dest(old)] if value is None else value
+            if value is not None:
+                value = option.metadata["kind"].parse(value, option.name)
+                option.metadata["check"](option.name, value, ())
+                values[option.name] = value
+        return cls(**values)
+
+    @classmethod
+    def from_records(cls, runs: pd.DataFrame) -> Self:
+        """The options that the records of ``runs`` ask for; where none asks, the default: every option says something.
+
+        Of names and pairs a report shows all that any record asks for.  Of another option the first record that asks
+        for more than the default counts.
+        """
+        values: dict[str, Any] = {}
+        for option in dataclasses.fields(cls):
+            kind: Text = option.metadata["kind"]
+            keys = [NODE + option.name, OLD_NAMES.get(NODE + option.name, "")]
+            found = [value for key in keys for value in kind.recorded(runs, key) if kind.accepts(value)]
+            asked = [value for value in map(kind.convert, found) if value not in (None, kind.default)]
+            values[option.name] = kind.merge(asked) if asked else kind.default
+        return cls(**values)
+
+
+def _checked(option: "dataclasses.Field[Any]", key: str, value: Any, metrics: Collection[str]) -> Any:
+    kind: Text = option.metadata["kind"]
+    require(kind.accepts(value), key, value, kind.allowed)
+    converted = kind.convert(value)
+    if converted is not None:
+        option.metadata["check"](key, converted, metrics)
+    return converted
+
+
+def _flag(name: str) -> str:
+    return f"--{name.removeprefix(NODE).replace('_', '-')}"
+
+
+def _dest(old: str) -> str:
+    return f"old_{old.removeprefix(NODE)}"

@@ -19,7 +19,7 @@ from fairrun.report.sections.bargaining import alignment_table, caption
 from fairrun.report.sections.tasks import captioned as captioned_tasks
 from fairrun.report.sections.tradeoff_chart import chart
 from fairrun.report.style import UNKNOWN
-from fairrun.report.tables import captioned, collapse_note, over_seeds_note
+from fairrun.report.tables import captioned, collapse_note, seed_summary_note
 from fairrun.results.records import by_class, read
 
 TEMPLATE = Path(__file__).with_name("template.html")
@@ -72,7 +72,7 @@ def _section(trade: Tradeoff) -> dict[str, Any]:
 
 def _notes(trade: Tradeoff) -> list[str]:
     """What has to be known of the chart beside its caption."""
-    notes = [over_seeds_note(trade), collapse_note(trade)]
+    notes = [seed_summary_note(trade), collapse_note(trade)]
     if trade.other is not None:
         notes.append(
             f"Left: {words(trade.metric)}; right: {words(trade.other.metric)}, each with a front of its own that "

@@ -110,9 +110,9 @@ def collapse_note(trade: Tradeoff) -> str:
     return f"{text}decisions on the validation rows are all alike."
 
 
-def over_seeds_note(trade: Tradeoff) -> str:
+def seed_summary_note(trade: Tradeoff) -> str:
     """What stands for the seeds of a setting where it is not the mean; else empty."""
-    if trade.over_seeds == "mean":
+    if trade.seed_summary == "mean":
         return ""
     text = f"{trade.heading[0].upper()}{trade.heading[1:]}: that of the worst of a setting's seeds, on validation rows "
     return f"{text}as on test rows, without an interval; all else: means."
@@ -137,9 +137,9 @@ def captions(trade: Tradeoff) -> tuple[str, str, str, str, str]:
     settings += "* front of all settings, chosen on validation rows."
     if trade.test_oracle:
         settings += " Test oracle: * front chosen on test rows, for comparison only."
-    for note in filter(None, (over_seeds_note(trade), collapse_note(trade))):
+    for note in filter(None, (seed_summary_note(trade), collapse_note(trade))):
         settings += f" {note}"
-    anchors, worst = trade.anchors, trade.reference[1]
+    anchors, worst = trade.anchors, trade.hypervolume_point[1]
     methods = f"{trade.dataset}: area under each method's front, {over}; higher is better. "
     methods += "Every seed's front is chosen on its own validation rows and valued on test rows. "
     if anchors.majority == anchors.majority:

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from fairrun.analysis.compare import SIDES
-from fairrun.analysis.tasks import REFERENCE, Multitask
+from fairrun.analysis.tasks import HYPERVOLUME_POINT, Multitask
 from fairrun.analysis.tradeoff import AREAS, Tradeoff, words
 from fairrun.report import tables
 from fairrun.report.sections.tasks import captioned, rule
@@ -23,7 +23,7 @@ def settings_as_text(trade: Tradeoff) -> list[Table]:
     """The settings as tables for the terminal; a star marks the front."""
     caption = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
     title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
-    if trade.over_seeds != "mean":
+    if trade.seed_summary != "mean":
         title += f", but the {trade.heading}"
     if note := tables.collapse_note(trade):
         caption += f"\n{note}"
@@ -55,7 +55,7 @@ def areas_as_text(trade: Tradeoff) -> list[Table]:
     if trade.methods[list(AREAS)].isna().all(axis=None):
         return []
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
-    reference = ", ".join(f"{number:.4g}" for number in trade.reference)
+    reference = ", ".join(f"{number:.4g}" for number in trade.hypervolume_point)
     table = tables.methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])
     caption = f"hypervolume: reference (accuracy, metric) = ({reference})"
     caption += "; / ideal: share of the best front's AOPAC" * ("aopac" in trade.areas)
@@ -72,7 +72,8 @@ def tasks_as_text(found: Multitask) -> list[Table]:
     over = "test rows, mean over seeds [95% interval]"
     titles = f"at the match-rate threshold: {over}", f"at 0.5: {over}", f"match-rate threshold: {over}"
     quoted = "; quoted: published, not run here; sources: table.md" * bool(len(found.quoted))
-    corner = f"hypervolume: of the front of ARE and ARFG, reference ({REFERENCE[0]:g}, {REFERENCE[1]:g})"
+    point = f"({HYPERVOLUME_POINT[0]:g}, {HYPERVOLUME_POINT[1]:g})"
+    corner = f"hypervolume: of the front of ARE and ARFG, reference {point}"
     notes = f"* front of ARE and ARFG: chosen on validation rows{quoted}", "", f"{corner}\npicked: {rule(found)}"
     return [
         _rich(part, f"{found.dataset}, tasks {title}", note)

@@ -138,7 +138,7 @@ class Wandb:
             trade = tradeoff(runs, metric, greater_is_better=greater_is_better)
             table, names = trade.settings, ["test/accuracy", f"test/{metric}"]
             front = table.loc[table["front"], names].to_numpy(dtype=float)
-            area = hypervolume(front, trade.reference, greater_is_better=greater_is_better)
+            area = hypervolume(front, trade.hypervolume_point, greater_is_better=greater_is_better)
             points = table[[f"test/{metric}", "test/accuracy"]].set_axis([metric, "accuracy"], axis="columns")
             title = f"{dataset}: accuracy against {metric}, test rows"
             media = {
@@ -148,7 +148,7 @@ class Wandb:
             self._log(
                 folder / f"summary_{dataset}_{metric}",
                 [media],
-                {"hypervolume": area, "reference": trade.reference, "runs": len(runs)},
+                {"hypervolume": area, "reference": trade.hypervolume_point, "runs": len(runs)},
                 name=f"summary {dataset} {metric}",
                 group=sweep,
                 job_type="summary",

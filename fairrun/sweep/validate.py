@@ -11,23 +11,13 @@ from typing import Any, get_type_hints
 import torch
 import yaml
 
-from fairrun.analysis import published
 from fairrun.config.build import build, class_of
-from fairrun.config.check import (
-    MATCH_RATE,
-    OVER_SEEDS,
-    RELATIVE,
-    InputError,
-    is_integer,
-    is_number,
-    one_of,
-    require,
-    unknown,
-)
+from fairrun.config.check import MATCH_RATE, RELATIVE, InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ROLES, dotted
 from fairrun.method.api import Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
+from fairrun.report.options import ReportOptions
 from fairrun.results.records import by_class
 from fairrun.results.selection import RULES, Metric
 from fairrun.training.fit import Schedule
@@ -167,28 +157,9 @@ def _say(remark: str) -> None:
     log.warning(remark)
 
 
-def check_report(node: Any) -> None:
-    """Check what a report is asked to show.  Raises ``InputError``."""
-    keys = ("columns", "curves", "compare", "over_seeds", "reference", "methods_by")
-    require(isinstance(node, dict) and set(node) == set(keys), "report", node, f"the keys {', '.join(keys)}")
-    columns, compare = node["columns"], node["compare"]
-    require(isinstance(columns, list), "report.columns", columns, "a list of metrics")
-    for name in columns:
-        metric, _, task = str(name).partition("/")
-        of_task = task and "s=" not in task  # accuracy/income; accuracy/s=0 is of a group
-        one_of("report.columns", metric if of_task else name, COLUMNS)
-    curves = node["curves"]
-    named = isinstance(curves, list) and all(str(name).startswith(("train/", "val/", "test/")) for name in curves)
-    require(named, "report.curves", curves, "a list of columns of histories, as [train/loss, test/accuracy]")
-    names = isinstance(compare, dict) and all(isinstance(name, str) for name in (*compare, *compare.values()))
-    require(names, "report.compare", compare, "a mapping of a method's name to another's")
-    one_of("report.over_seeds", node["over_seeds"], OVER_SEEDS)
-    reference = node["reference"]
-    require(reference is None or isinstance(reference, str), "report.reference", reference, "null, a name or a path")
-    if reference is not None:
-        published.read(reference)
-    keys_of_config = isinstance(node["methods_by"], list) and all(isinstance(key, str) for key in node["methods_by"])
-    require(keys_of_config, "report.methods_by", node["methods_by"], "a list of keys of the configuration")
+def check_report(node: Any) -> ReportOptions:
+    """The options that the node ``report`` gives a report.  Raises ``InputError``."""
+    return ReportOptions.from_config(node, COLUMNS)
 
 
 @functools.cache
@@ -289,7 +260,7 @@ def _check_classes(config: dict[str, Any], method: Method, num_classes: int) -> 
     name, constraint = config["metric"]["name"], config["postprocess"]
     require(name in names, "metric.name", name, f"one of {', '.join(names)} for {given}")
     require(constraint is None, "postprocess", constraint, f"null for {given}")
-    for column in config["report"]["columns"]:
+    for column in check_report(config["report"]).columns or ():
         require(column in names, "report.columns", column, f"metrics among {', '.join(names)} for {given}")
 
 

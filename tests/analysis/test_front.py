@@ -147,7 +147,7 @@ def test_the_worst_seed_stands_for_a_setting_in_the_metric_and_the_mean_in_accur
         run(1, 0, (0.5, 0.25), (0.25, 0.0), **{"test/x": 1.0}),
         run(1, 1, (0.75, 0.5), (0.5, 0.25), **{"test/x": 2}),
     ]
-    row = summarise(frame(*rows), "gap", over_seeds="worst", columns=["x"]).iloc[0]
+    row = summarise(frame(*rows), "gap", seed_summary="worst", columns=["x"]).iloc[0]
     assert row[list(RESULTS)].tolist() == [0.625, 0.5, 0.375, 0.25]
     assert row[["test/gap.low", "test/gap.high"]].isna().all()
     assert (row["test/accuracy.low"], row["test/accuracy.high"]) == interval(np.array([0.25, 0.5]))
@@ -157,7 +157,7 @@ def test_the_worst_seed_stands_for_a_setting_in_the_metric_and_the_mean_in_accur
 
 def test_the_worst_of_a_metric_whose_greater_values_are_better_is_the_smallest():
     rows = [run(1, seed, (0.5, gap), (0.5, gap / 2)) for seed, gap in enumerate((0.5, 0.25))]
-    row = summarise(frame(*rows), "gap", over_seeds="worst", greater_is_better=True).iloc[0]
+    row = summarise(frame(*rows), "gap", seed_summary="worst", greater_is_better=True).iloc[0]
     assert row[["val/gap", "test/gap"]].tolist() == [0.25, 0.125]
 
 
@@ -165,12 +165,12 @@ def test_the_front_is_chosen_on_the_worst_seeds_if_they_stand_for_the_settings()
     """lam 0 has mean gap .3 and worst .6, lam 1 has .4 twice; lam 1 is the more accurate."""
     rows = [run(0, 0, (0.6, 0.0)), run(0, 1, (0.6, 0.6)), run(1, 0, (0.7, 0.4)), run(1, 1, (0.7, 0.4))]
     assert summarise(frame(*rows), "gap")["front"].tolist() == [True, True]
-    assert summarise(frame(*rows), "gap", over_seeds="worst")["front"].tolist() == [False, True]
+    assert summarise(frame(*rows), "gap", seed_summary="worst")["front"].tolist() == [False, True]
 
 
 def test_one_undefined_value_makes_the_worst_undefined():
     rows = [run(0, 0, test=(0.5, np.nan)), run(0, 1)]
-    assert np.isnan(summarise(frame(*rows), "gap", over_seeds="worst").iloc[0]["test/gap"])
+    assert np.isnan(summarise(frame(*rows), "gap", seed_summary="worst").iloc[0]["test/gap"])
 
 
 # Collapse

@@ -69,13 +69,13 @@ def test_a_file_of_ones_own_without_data_sets_is_of_all(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"accuracy": 80}, "accuracy of report.reference=.* must be a number between 0 and 1, got .80."),
+        ({"accuracy": 80}, "accuracy of report.published=.* must be a number between 0 and 1, got .80."),
         (
             {"demographic_parity": "x"},
-            "demographic_parity of report.reference=.* must be a number between 0 and 1, got",
+            "demographic_parity of report.published=.* must be a number between 0 and 1, got",
         ),
-        ({"accuracy": None}, "accuracy of report.reference=.* must be a number between 0 and 1, got"),
-        ({"kind": "softer"}, "kind of report.reference=.* must be one of hard, soft, got .'softer'."),
+        ({"accuracy": None}, "accuracy of report.published=.* must be a number between 0 and 1, got"),
+        ({"kind": "softer"}, "kind of report.published=.* must be one of hard, soft, got .'softer'."),
     ],
 )
 def test_a_value_that_is_no_point_is_refused(tmp_path, change, said):
@@ -94,7 +94,7 @@ def test_missing_columns_are_named(tmp_path):
 def test_a_name_that_is_unknown_and_a_file_that_is_none_are_refused(tmp_path):
     (tmp_path / "empty.csv").touch()
     with pytest.raises(
-        InputError, match=r"report\.reference must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"
+        InputError, match=r"report\.published must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"
     ):
         read("foo")
     with pytest.raises(InputError, match="which cannot be read"):

@@ -13,7 +13,9 @@ from fairrun.analysis.interval import interval
 from fairrun.analysis.tasks import ARE, ARFG, multitask
 from fairrun.config.check import InputError
 from fairrun.report import cli as report
+from fairrun.report.options import ReportOptions
 from fairrun.report.sections.tasks import captioned, draw, methods_table, settings_table
+from fairrun.report.tradeoffs import check, complete, tradeoffs
 from tests.helpers.reports import WRITTEN, trade, without_plotly, write_run
 
 TASKS = ("income", "capital_gain")
@@ -181,7 +183,7 @@ def test_the_tables_have_a_row_a_setting_and_a_method(tmp_path):
 
 
 def test_quoted_rows_follow_labelled_so(tmp_path):
-    found = told(tmp_path, sweep(tmp_path), reference="mtaf")
+    found = told(tmp_path, sweep(tmp_path), published=("mtaf",))
     table = settings_table(found).set_index("method")
     row = table.loc["quoted: MTA-F (Tables 3, 4)"]
     figures = ["income: error", "income: gap", "capital gain: error", "capital gain: gap", "ARE", "ARFG", "KG", "lam"]
@@ -225,7 +227,7 @@ def test_what_is_asked_for_and_no_run_has_is_named(tmp_path, caplog):
     for name in ("foo", "bar"):
         assert f"report.columns has 'accuracy/{name}', which no run has" in caplog.text
     with pytest.raises(InputError, match=r"columns must be one of .*, got 'foo/income'"):
-        trade(tmp_path, rows, columns=["foo/income"])
+        check(pd.DataFrame(rows), ReportOptions(columns=("foo/income",)))
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +239,7 @@ def reported(tmp_path_factory):
         write_run(folder, "erm", 0.0, seed, "compas", METRIC, **{f"{split}/{GAP}": 0.1 for split in ("val", "test")})
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
-        report.main([str(folder), "--reference", "mtaf"])
+        report.main([str(folder), "--published", "mtaf"])
     return {path.name: path for path in folder.iterdir() if path.is_file()}, shown.getvalue()
 
 
@@ -272,7 +274,7 @@ def test_the_command_prints_the_tables_of_tasks(reported):
 
 
 def test_methods_told_apart_by_a_key_are_measured_against_the_same_single_task_runs(tmp_path):
-    found = told(tmp_path, sweep(tmp_path), methods_by=["method.lam"])
+    found = told(tmp_path, sweep(tmp_path), split_by=["method.lam"])
     assert "mtaf, lam 2" in found.numbers
     assert found.settings[f"test/{ARFG}"].notna().all()
     assert found.vanilla
@@ -282,11 +284,11 @@ def test_methods_told_apart_by_a_key_are_measured_against_the_same_single_task_r
 
 
 def test_a_reference_is_missed_only_where_its_kind_of_points_would_be_drawn(tmp_path, caplog):
-    told(tmp_path, sweep(tmp_path), reference="mtaf")
-    trade(tmp_path, [write_run(tmp_path, "erm", 0.0)], reference="mtaf")
+    told(tmp_path, sweep(tmp_path), published=("mtaf",))
+    trade(tmp_path, [write_run(tmp_path, "erm", 0.0)], published=("mtaf",))
     assert not caplog.messages
-    trade(tmp_path, sweep(tmp_path / "b", dataset="compas"), reference="mtaf")
-    assert caplog.messages == ["the reference has no point of the tasks on compas to be drawn"]
+    trade(tmp_path, sweep(tmp_path / "b", dataset="compas"), published=("mtaf",))
+    assert caplog.messages == ["report.published has no point of the tasks on compas"]
 
 
 # The picture
@@ -298,7 +300,7 @@ def drawn(axes):
 
 
 def test_the_picture_has_a_panel_a_task_and_one_of_are_against_arfg(tmp_path):
-    found = told(tmp_path, sweep(tmp_path), reference="mtaf")
+    found = told(tmp_path, sweep(tmp_path), published=("mtaf",))
     figure = draw(found)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["income", "capital gain", "ARE against ARFG"]
     front = drawn(figure.axes[2])["mtaf"]
@@ -357,7 +359,7 @@ def test_runs_of_other_tasks_on_the_data_set_have_a_report_of_their_own(tmp_path
     tasks = (*TASKS, "hours")
     rows += [task_run(tmp_path, method, *third, seed, 1.0, tasks=tasks) for method in ("stl", "mtl") for seed in (0, 1)]
     rows += [write_run(tmp_path, "erm", 2.0, seed, "adult", METRIC) for seed in range(2)]
-    trades = report.tradeoffs(report.load(tmp_path))
+    trades = tradeoffs(frame := report.load(tmp_path), complete(frame))
     names = ["adult, income and capital_gain", "adult, income and capital_gain and hours", "adult, one label"]
     assert sorted(trade.dataset for trade in trades) == names
     assert {trade.dataset: len(trade.runs) for trade in trades} == dict(zip(names, (4, 4, 2), strict=True))

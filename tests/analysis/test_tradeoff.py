@@ -108,7 +108,7 @@ def test_one_undefined_area_makes_a_methods_mean_undefined():
 def test_the_reference_is_the_majority_and_the_worst_value():
     for greater_is_better, worst in ((False, 1.0), (True, 0.0)):
         trade = tradeoff(two_methods(), HARD, greater_is_better=greater_is_better)
-        assert trade.reference == (pytest.approx(0.6), worst)
+        assert trade.hypervolume_point == (pytest.approx(0.6), worst)
 
 
 def test_the_number_of_seeds_is_said():
@@ -182,7 +182,7 @@ def test_a_parity_difference_has_the_other_one_beside_it_with_a_front_of_its_own
         trade = tradeoff(frame(*rows), metric, greater_is_better=False)
         assert [panel.metric for panel in trade.panels] == [metric, other]
         assert tuple(panel.settings["front"].sum() for panel in trade.panels) == fronts
-        assert trade.panels[1].over_seeds == trade.over_seeds
+        assert trade.panels[1].seed_summary == trade.seed_summary
 
 
 def test_other_metrics_and_records_without_the_other_difference_have_one_panel():

@@ -83,13 +83,16 @@ def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
         "report.columns=[balanced_accuracy]",
         "+report.compare.penalty=erm",
         "+report.compare.absent=erm",
-        "report.over_seeds=worst",
+        "report.seed_summary=worst",
+        "report.curves=[train/loss]",
     )
     assert again.returncode == 0, again.stderr
     assert "6 runs, 6 of them done before" in again.stdout
     assert "balanced accuracy" in again.stdout
     assert "compared, seed by seed" in again.stdout
     assert "but the largest demographic parity difference" in again.stdout
+    assert "report.curves is now report.histories" in again.stderr
+    assert "curves.png" in again.stdout
     (pairs,) = tmp_path.rglob("pairs.csv")
     (row,) = pd.read_csv(pairs).to_dict("records")
     assert (row["first"], row["second"], row["seeds"]) == ("penalty", "erm", 3)

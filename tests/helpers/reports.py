@@ -5,6 +5,8 @@ import re
 import pandas as pd
 
 from fairrun.report import cli as report
+from fairrun.report.options import ReportOptions
+from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
 
 HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_difference"
@@ -23,7 +25,9 @@ LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority 
 METRIC = {"name": HARD, "greater_is_better": False, "surrogate": "demographic_parity"}
 
 
-def write_run(folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric=METRIC, status="finished", **metrics):
+def write_run(
+    folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric=METRIC, status="finished", report=None, **metrics
+):
     """Write a run's record as training does and give its row of the frame; the larger lam, the fairer."""
     point = 0.85 - lam / 20 + seed / 500, 0.3 - lam / 8 + seed / 300
     values = {"accuracy": point[0], HARD: point[1], SOFT: point[1] / 2, "worst_group_accuracy": point[0] - 0.1}
@@ -32,6 +36,7 @@ def write_run(folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric
     own = {} if method == "erm" else {"lam": lam, "fairness_loss": "<b>mmd</b>"}
     data = {"_target_": "fairrun.data.dataset.Dataset", "sensitive": ["sex"], "path": None}
     config = {"seed": seed, "epochs": 10, "device": "cpu", "method": own, "dataset": data, "metric": metric}
+    config |= {} if report is None else {"report": report}
     choices = {"method": method, "dataset": dataset, "model": "mlp", "metric": metric["name"]}
     failure = None if status == "finished" else "the loss was not finite at step 3 with <lam>"
     record = {"status": status, "failure": failure, "choices": choices, "config": config, "metrics": scores}
@@ -62,16 +67,18 @@ def sweep(folder, seeds=3, dataset="adult", **options):
     ]
 
 
-def written(folder, rows, metric=None, test_oracle=False, **options):
+def written(folder, rows, metric=None, **given):
     """The files that a report writes, by name."""
     frame = pd.DataFrame(rows)
-    paths = report.write(folder, frame, report.tradeoffs(frame, metric, test_oracle, **options))
+    options = complete(frame, ReportOptions(metric=metric, **given))
+    paths = report.write(folder, frame, tradeoffs(frame, options), options)
     assert all(path.stat().st_size > 0 for path in paths)
     return {path.name: path for path in paths}
 
 
-def trade(folder, rows, metric=None, test_oracle=False, **options):
-    (found,) = report.tradeoffs(pd.DataFrame(rows), metric, test_oracle, **options)
+def trade(folder, rows, metric=None, **given):
+    frame = pd.DataFrame(rows)
+    (found,) = tradeoffs(frame, complete(frame, ReportOptions(metric=metric, **given)))
     return found
 
 

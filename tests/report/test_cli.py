@@ -15,9 +15,11 @@ from fairrun.analysis.tradeoff import greater_is_better
 from fairrun.config.check import InputError
 from fairrun.report import cli as report
 from fairrun.report import tables
-from fairrun.report.sections import histories as curves
+from fairrun.report.options import ReportOptions
+from fairrun.report.sections import histories
 from fairrun.report.sections.tradeoff import draw, limits
 from fairrun.report.style import look
+from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
 from fairrun.train import CONF
 from tests.helpers.reports import HARD, SOFT, WRITTEN, sweep, trade, without_plotly, write_run, written
@@ -68,18 +70,18 @@ def with_histories(rows):
 
 
 def test_histories_are_drawn_over_epochs_where_they_are_asked_for(tmp_path):
-    asked = [row | {"report.curves": ["train/loss"]} for row in with_histories(sweep(tmp_path))]
+    asked = [row | {"report.histories": ["train/loss"]} for row in with_histories(sweep(tmp_path))]
     files = written(tmp_path, asked)
     assert set(files) == WRITTEN | {"curves.png", "curves.pdf"}
     assert "Over epochs" in files["report.html"].read_text()
-    assert "curves.png" not in written(tmp_path, asked, curves=[])
+    assert "curves.png" not in written(tmp_path, asked, histories=())
 
 
 def test_curves_are_means_over_seeds_a_line_a_setting(tmp_path):
-    found = trade(tmp_path, with_histories(sweep(tmp_path)), curves=["train/loss"])
-    steps = curves.steps_of(found)
+    found = trade(tmp_path, with_histories(sweep(tmp_path)))
+    steps = histories.steps_of(found, ["train/loss"])
     assert len(steps) == 4 * 3 * 4
-    figure = curves.draw(found, steps)
+    figure = histories.draw(found, steps)
     (axes,) = figure.axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [pytest.approx([0.9, 0.7, 0.6, 0.6])] * 4
     assert axes.get_title(loc="left") == "loss, training rows"
@@ -89,10 +91,10 @@ def test_curves_are_means_over_seeds_a_line_a_setting(tmp_path):
 
 
 def test_a_column_that_no_history_has_is_named_and_left_out(tmp_path, caplog):
-    found = trade(tmp_path, with_histories(sweep(tmp_path)), curves=["train/loss", "train/lost"])
-    assert list(curves.steps_of(found)) == ["epoch", "train/loss", "setting"]
-    assert "report.curves has 'train/lost', which no history has" in caplog.text
-    assert curves.steps_of(trade(tmp_path, sweep(tmp_path / "b"), curves=["train/loss"])) is None
+    found = trade(tmp_path, with_histories(sweep(tmp_path)))
+    assert list(histories.steps_of(found, ["train/loss", "train/lost"])) == ["epoch", "train/loss", "setting"]
+    assert "report.histories has 'train/lost', which no history has" in caplog.text
+    assert histories.steps_of(trade(tmp_path, sweep(tmp_path / "b")), ["train/loss"]) is None
 
 
 # Tables
@@ -245,7 +247,7 @@ def test_areas_of_parity_are_not_shown_beside_a_metric_that_is_no_difference(tmp
 
 def test_methods_are_compared_seed_by_seed_in_every_column(tmp_path):
     """Penalty minus ERM with weight lam: accuracy -lam / 20, difference -lam / 8, with every seed."""
-    files = written(tmp_path, richer(tmp_path), columns=["log_loss"], compare=[("penalty", "erm")])
+    files = written(tmp_path, richer(tmp_path), columns=["log_loss"], compare=(("penalty", "erm"),))
     pairs = pd.read_csv(files["pairs.csv"])
     assert pairs[["dataset", "first", "second"]].drop_duplicates().to_numpy().tolist() == [["adult", "penalty", "erm"]]
     lam = np.array([0.5, 1, 2])
@@ -266,7 +268,7 @@ def test_without_a_pair_there_is_no_table_of_pairs(tmp_path):
 
 def test_a_data_set_that_lacks_a_method_has_no_pair(tmp_path):
     rows = [*sweep(tmp_path), write_run(tmp_path, dataset="law_school")]
-    pairs = pd.read_csv(written(tmp_path, rows, compare=[("penalty", "erm")])["pairs.csv"])
+    pairs = pd.read_csv(written(tmp_path, rows, compare=(("penalty", "erm"),))["pairs.csv"])
     assert pairs["dataset"].unique().tolist() == ["adult"]
     assert pairs["seeds"].tolist() == [3] * 3
 
@@ -284,7 +286,7 @@ def test_the_report_shows_what_any_record_asks_for(tmp_path):
 
 def test_options_come_before_what_the_records_ask_for(tmp_path):
     rows = richer(tmp_path, {"columns": ["balanced_accuracy"], "compare.penalty": "erm"})
-    found = trade(tmp_path, rows, columns=["log_loss"], compare=[])
+    found = trade(tmp_path, rows, columns=["log_loss"], compare=())
     assert found.columns == ["log_loss"]
     assert found.pairs.empty
 
@@ -310,8 +312,8 @@ def test_the_command_takes_columns_and_pairs_and_prints_them_within_160_columns(
         (["--columns", "roc_auc,foo"], "columns must be one of accuracy, demographic_parity_difference, roc_auc"),
         (["--compare", "penalty=foo"], "compare must be one of erm, penalty, got 'foo'"),
         (
-            ["--methods-by", "model.width"],
-            "methods_by must be a key of the runs' configuration, such as model.width, got",
+            ["--split-by", "model.width"],
+            "split_by must be a key of the runs' configuration, such as model.width, got",
         ),
         (["--compare", "penalty"], "compare must be pairs as in penalty=erm,ltr=erm, got 'penalty'"),
     ],
@@ -326,13 +328,13 @@ def test_columns_and_pairs_that_no_run_has_are_refused(tmp_path, options, said):
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_key_may_make_a_method_several(tmp_path, recorded):
     """Each weight of the penalty has a front and areas of its own; ERM, which has no weight, is as it was."""
-    rows = [row | {"report.methods_by": ["method.lam"] * recorded} for row in sweep(tmp_path)]
-    options = {} if recorded else {"methods_by": ["method.lam"]}
+    rows = [row | {"report.split_by": ["method.lam"] * recorded} for row in sweep(tmp_path)]
+    options = {} if recorded else {"split_by": ["method.lam"]}
     found = trade(tmp_path, rows, **options)
     assert found.methods["method"].tolist() == ["erm", "penalty, lam 0.5", "penalty, lam 1", "penalty, lam 2"]
     assert found.methods["settings"].tolist() == [1, 1, 1, 1]
     assert found.methods["aopac"].nunique() > 2
-    assert trade(tmp_path, rows, methods_by=[]).methods["method"].tolist() == ["erm", "penalty"]
+    assert trade(tmp_path, rows, split_by=[]).methods["method"].tolist() == ["erm", "penalty"]
 
 
 # Pictures
@@ -375,21 +377,21 @@ def test_the_limits_hold_every_run_and_a_wild_interval_does_not_stretch_them(tmp
 
 def test_methods_that_are_told_apart_are_compared_by_their_whole_names(tmp_path):
     sweep(tmp_path)
-    report.main([str(tmp_path), "--methods-by", "method.lam", "--compare", "penalty, lam 0.5=erm,penalty, lam 2=erm"])
+    report.main([str(tmp_path), "--split-by", "method.lam", "--compare", "penalty, lam 0.5=erm,penalty, lam 2=erm"])
     assert pd.read_csv(tmp_path / "pairs.csv")["first"].tolist() == ["penalty, lam 0.5", "penalty, lam 2"]
     with pytest.raises(SystemExit, match=r"compare must be one of erm, penalty, lam 0\.5, .* got 'penalty'"):
-        report.main([str(tmp_path), "--methods-by", "method.lam", "--compare", "penalty=erm"])
+        report.main([str(tmp_path), "--split-by", "method.lam", "--compare", "penalty=erm"])
 
 
 def test_a_recorded_key_that_no_run_has_costs_nobody_the_report(tmp_path, caplog):
-    rows = [row | {"report.methods_by": ["model.widht", "method.lam"]} for row in sweep(tmp_path)]
+    rows = [row | {"report.split_by": ["model.widht", "method.lam"]} for row in sweep(tmp_path)]
     assert trade(tmp_path, rows).methods["method"].tolist() == [
         "erm",
         "penalty, lam 0.5",
         "penalty, lam 1",
         "penalty, lam 2",
     ]
-    assert "report.methods_by has 'model.widht', which is no key of the runs" in caplog.text
+    assert "report.split_by has 'model.widht', which no run has" in caplog.text
 
 
 # Hard and soft parity, with anchors and what others published
@@ -435,7 +437,7 @@ def test_without_counts_of_labels_and_for_other_metrics_there_are_no_anchors(tmp
 
 
 def test_quoted_points_are_drawn_in_the_panel_of_their_kind_and_labelled(tmp_path):
-    left, right = panels_of(trade(tmp_path, sweep(tmp_path), reference="fairbinn"))
+    left, right = panels_of(trade(tmp_path, sweep(tmp_path), published=("fairbinn",)))
     assert drawn(left)["quoted: FCRL"][0].tolist() == [0.0251, 0.7895]
     assert len(drawn(left)["quoted: FCRL"]) == 9
     assert len(drawn(right)["quoted: Distraction"]) == 11
@@ -444,7 +446,7 @@ def test_quoted_points_are_drawn_in_the_panel_of_their_kind_and_labelled(tmp_pat
 
 
 def test_the_areas_of_quoted_points_are_in_a_table_that_says_so(tmp_path):
-    files = written(tmp_path, sweep(tmp_path), reference="fairbinn")
+    files = written(tmp_path, sweep(tmp_path), published=("fairbinn",))
     table = pd.read_csv(files["quoted.csv"])
     assert table["kind"].value_counts().to_dict() == {"hard": 7, "soft": 1}
     assert "quoted" not in "".join(files[name].read_text() for name in ("methods.csv", "comparisons.csv"))
@@ -456,25 +458,25 @@ def test_the_areas_of_quoted_points_are_in_a_table_that_says_so(tmp_path):
 
 
 def test_the_record_asks_for_a_reference_and_one_that_is_gone_is_left_out(tmp_path, caplog):
-    rows = [row | {"report.reference": None} for row in sweep(tmp_path)]
-    rows[1]["report.reference"], rows[4]["report.reference"] = "fairbinn", "gone.csv"
+    rows = [row | {"report.published": None} for row in sweep(tmp_path)]
+    rows[1]["report.published"], rows[4]["report.published"] = "fairbinn", "gone.csv"
     assert len(trade(tmp_path, rows).quoted) == 32
     assert "got 'gone.csv'; the report goes without it" in caplog.text
-    assert trade(tmp_path, rows, reference="").quoted.empty
+    assert trade(tmp_path, rows, published=()).quoted.empty
 
 
 def test_a_reference_without_a_point_of_the_data_set_says_so(tmp_path, caplog):
-    found = trade(tmp_path, sweep(tmp_path, dataset="compas"), reference="fairbinn")
+    found = trade(tmp_path, sweep(tmp_path, dataset="compas"), published=("fairbinn",))
     assert found.quoted.empty
-    assert "the reference has no point of the demographic parity difference on compas to be drawn" in caplog.text
+    assert "report.published has no point of the demographic parity difference on compas" in caplog.text
 
 
 def test_a_reference_that_cannot_be_read_is_refused(tmp_path):
     sweep(tmp_path)
     with pytest.raises(
-        SystemExit, match=r"reference must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"
+        SystemExit, match=r"published must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"
     ):
-        report.main([str(tmp_path), "--reference", "foo"])
+        report.main([str(tmp_path), "--published", "foo"])
 
 
 # The worst seed, and collapse
@@ -483,14 +485,15 @@ def test_a_reference_that_cannot_be_read_is_refused(tmp_path):
 def test_the_worst_seed_is_labelled_wherever_it_is_shown(tmp_path, capsys):
     """ERM with seed k has the difference .3 + k / 300: .307 with seed 2."""
     sweep(tmp_path)
-    report.main([str(tmp_path), "--over-seeds", "worst"])
+    report.main([str(tmp_path), "--seed-summary", "worst"])
     shown = capsys.readouterr().out
     assert "mean over seeds [95% interval], but the largest demographic parity difference" in shown
     assert "| erm |  | 3 | 0.852 [0.847, 0.857] | 0.307 |" in (tmp_path / "table.md").read_text()
     for name in ("table.md", "table.tex", "report.html"):
         assert "Largest demographic parity difference: that of the worst of a setting" in (tmp_path / name).read_text()
     assert pd.read_csv(tmp_path / "table.csv")["over_seeds"].unique().tolist() == ["worst"]
-    left, right = panels_of(report.tradeoffs(results.load(tmp_path), over_seeds="worst")[0])
+    frame = results.load(tmp_path)
+    left, right = panels_of(tradeoffs(frame, complete(frame, ReportOptions(seed_summary="worst")))[0])
     assert left.get_xlabel() == "largest demographic parity difference\nof 3 seeds on test rows (lower is better)"
     assert right.get_xlabel().startswith("largest soft demographic parity difference")
     assert left.get_ylabel() == "mean accuracy on test rows (higher is better)"
@@ -498,9 +501,9 @@ def test_the_worst_seed_is_labelled_wherever_it_is_shown(tmp_path, capsys):
 
 
 def test_the_records_ask_for_the_worst_seed(tmp_path):
-    rows = [row | {"report.over_seeds": "worst"} for row in sweep(tmp_path)]
-    assert trade(tmp_path, rows).over_seeds == "worst"
-    assert trade(tmp_path, rows, over_seeds="mean").over_seeds == "mean"
+    rows = [row | {"report.seed_summary": "worst"} for row in sweep(tmp_path)]
+    assert trade(tmp_path, rows).seed_summary == "worst"
+    assert trade(tmp_path, rows, seed_summary="mean").seed_summary == "mean"
     assert trade(tmp_path, rows, "worst_group_accuracy").heading == "smallest worst group accuracy"
 
 
@@ -561,8 +564,8 @@ def test_undefined_values_of_the_metric_have_a_report(tmp_path, share):
 
 def test_records_that_do_not_count_labels_have_a_report_without_areas(tmp_path):
     frame = pd.DataFrame(sweep(tmp_path)).drop(columns=["base_rates.val", "base_rates.test"])
-    trades = report.tradeoffs(frame, None, False)
-    report.write(tmp_path, frame, trades)
+    trades = tradeoffs(frame, complete(frame))
+    report.write(tmp_path, frame, trades, complete(frame))
     assert "Areas are unknown" in tables.captions(trades[0])[1]
     assert set(tables.methods_table(trades[0])["AOPAC"]) == {"-"}
 
@@ -639,14 +642,14 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 def test_a_folder_without_a_finished_run_is_refused_with_the_reasons(tmp_path):
     rows = [write_run(tmp_path, status="failed"), corrupt(tmp_path)]
     with pytest.raises(InputError) as refusal:
-        report.tradeoffs(pd.DataFrame(rows), None, False)
+        report.show(tmp_path, pd.DataFrame(rows))
     for words in ("a report needs a finished run", "adult-penalty-1-0: the loss was not finite", "ends early"):
         assert words in str(refusal.value)
 
 
 def test_a_folder_of_corrupt_records_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"a report needs a finished run, got 1 that are not\n.*broken: record\.json"):
-        report.tradeoffs(pd.DataFrame([corrupt(tmp_path)]), None, False)
+        report.show(tmp_path, pd.DataFrame([corrupt(tmp_path)]))
 
 
 def test_a_metric_that_no_run_has_is_refused_and_the_metrics_there_are_listed(tmp_path, capsys):

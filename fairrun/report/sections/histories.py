@@ -1,6 +1,7 @@
 """The picture of histories: columns over epochs, a line a method."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ WIDE = 3  # panels in a row
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
-def steps_of(trade: Tradeoff) -> pd.DataFrame | None:
-    """A row a run and epoch: ``setting`` (its number in the table of settings), ``epoch``, and ``trade.curves``.
+def steps_of(trade: Tradeoff, columns: Sequence[str]) -> pd.DataFrame | None:
+    """A row a run and epoch: ``setting`` (its number in the table of settings), ``epoch``, and ``columns``.
 
     None, with a warning, where no history has any of them; a column that none has is named in a warning.
     """
@@ -28,18 +29,18 @@ def steps_of(trade: Tradeoff) -> pd.DataFrame | None:
         for folder in trade.runs_of(setting)["folder"]:
             path = Path(folder, HISTORY)
             if path.exists():
-                frames.append(pd.read_parquet(path).reindex(columns=["epoch", *trade.curves]).assign(setting=number))
-    steps = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", *trade.curves])
-    for column in trade.curves:
+                frames.append(pd.read_parquet(path).reindex(columns=["epoch", *columns]).assign(setting=number))
+    steps = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", *columns])
+    for column in columns:
         if steps[column].isna().all():
-            log.warning("report.curves has %r, which no history has; the report goes without it", column)
-    steps = steps.drop(columns=[column for column in trade.curves if steps[column].isna().all()])
-    return steps if set(steps) & set(trade.curves) else None
+            log.warning("report.histories has %r, which no history has; the report goes without it", column)
+    steps = steps.drop(columns=[column for column in columns if steps[column].isna().all()])
+    return steps if set(steps) & set(columns) else None
 
 
 def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
     """A panel a column: means over seeds, with intervals as bands; a colour a method, a line style a setting of it."""
-    columns = [column for column in trade.curves if column in steps]
+    columns = [column for column in steps if column not in ("epoch", "setting")]
     height = -(-len(columns) // WIDE)
     figure = Figure(figsize=(11, 0.8 + 3 * height), layout="constrained")
     panels = figure.subplots(height, min(WIDE, len(columns)), squeeze=False).ravel()

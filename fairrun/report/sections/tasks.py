@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.published import RELATIVE
-from fairrun.analysis.tasks import GAINS, REFERENCE, SLACK, VANILLA, Multitask, Plane, _figures
+from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures
 from fairrun.analysis.tradeoff import value, words
 from fairrun.config.check import MATCH_RATE
 from fairrun.report.style import (
@@ -163,8 +163,9 @@ def captioned(found: Multitask) -> list[Captioned]:
         sources = "; ".join(found.quoted["source"].unique())
         text += f" Quoted from publications, not run here: {sources}."
     half = f"{found.dataset}, decisions at 0.5: {over}. {FIGURES}."
+    point = f"({HYPERVOLUME_POINT[0]:g}, {HYPERVOLUME_POINT[1]:g})"
     methods = f"{found.dataset}: {over}, match-rate threshold. Hypervolume of ARE and ARFG, reference point "
-    methods += f"({REFERENCE[0]:g}, {REFERENCE[1]:g}), higher is better: every seed's front is chosen on its own "
+    methods += f"{point}, higher is better: every seed's front is chosen on its own "
     methods += (
         f"validation rows and valued on test rows. Picked: {rule(found)}; its figures are of test rows. {FIGURES}."
     )

@@ -38,7 +38,7 @@ def draw(trade: Tradeoff) -> Figure:
 
 def _draw_title(axes: Axes, trade: Tradeoff) -> None:
     title = f"{trade.dataset}: means over {trade.seeds} with 95% intervals"
-    if trade.over_seeds != "mean":
+    if trade.seed_summary != "mean":
         title += f", but the {trade.heading}"
     axes.set_title(title, fontsize=10, loc="left", pad=16)
     legend = "means over tasks, decisions at 0.5; " * bool(tasks(trade.runs))
@@ -90,13 +90,13 @@ def _draw_quoted(axes: Axes, trade: Tradeoff, x: str, y: str) -> None:
 
 def metric_title(trade: Tradeoff, separator: str) -> str:
     """What the axis of the metric shows; ``separator``: between the metric and the rest."""
-    seeds = "" if trade.over_seeds == "mean" else f"of {trade.seeds} "
+    seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "
     return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
 
 
 def accuracy_title(trade: Tradeoff) -> str:
     """What the axis of accuracy shows."""
-    return f"{'' if trade.over_seeds == 'mean' else 'mean '}accuracy on test rows (higher is better)"
+    return f"{'' if trade.seed_summary == 'mean' else 'mean '}accuracy on test rows (higher is better)"
 
 
 def accuracy_limits(trade: Tradeoff) -> tuple[float, float]:

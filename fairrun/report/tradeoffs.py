@@ -1,0 +1,145 @@
+"""From the records of a sweep to the trade-off of each of its data sets, as a report's options ask for it."""
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fairrun.analysis import published
+from fairrun.analysis.relative import relative, tasks, tasks_of_runs
+from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
+from fairrun.config.check import MATCH_RATE, RELATIVE, InputError, one_of
+from fairrun.report.options import ReportOptions
+
+log = logging.getLogger(__name__)
+NOTHING = ReportOptions()
+NOT_FAIRNESS = ("accuracy", "match_rate_accuracy", "selection_rate")  # the other axis; and without a good end
+
+
+def complete(frame: pd.DataFrame, given: ReportOptions = NOTHING) -> ReportOptions:
+    """The options of a report on the runs in ``frame``: what ``given`` does not say, the finished runs' records do."""
+    return given | ReportOptions.from_records(_finished(frame))
+
+
+def check(frame: pd.DataFrame, given: ReportOptions) -> None:
+    """Raise ``InputError`` if ``given`` names a key, metric or method that no run has, or no file.
+
+    A metric of several tasks may be named where the runs have one label.
+    """
+    runs = relative(_finished(frame))
+    for key in given.split_by or ():
+        if key not in runs:
+            allowed = "a key of the runs' configuration, such as model.width"
+            raise InputError(f"split_by must be {allowed}, got {key!r}")
+    for source in given.published or ():
+        published.read(source, "published")
+    known = _metrics(runs)
+    for name in given.columns or ():
+        if "/s=" in name or name.partition("/")[0].removeprefix(MATCH_RATE) not in (*known, *RELATIVE):
+            one_of("columns", name, known)
+    methods = sorted(split(runs, complete(frame, given).split_by)["method"].unique())
+    for method in (method for pair in given.compare or () for method in pair):
+        one_of("compare", method, methods)
+
+
+def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
+    """The trade-off of each data set that has a finished run, sorted by name.
+
+    ``options``: of ``complete``.  What no run has is named in a warning and left out, as are pairs with a method that
+    has no run.  Raises ``InputError``: no finished run, a metric that the runs do not have, runs made with different
+    metrics and none named.
+
+    Runs of several tasks are measured against those of ``stl`` among them (``relative``).
+    """
+    runs = relative(_finished(frame))
+    name, greater = _metric(runs, options.metric)
+    runs = split(runs, _present("split_by", options.split_by, list(runs)))
+    columns = _present("columns", options.columns, _metrics(runs))
+    points = _points(options.published)
+    trades = [
+        tradeoff(
+            own,
+            name,
+            greater_is_better=greater,
+            test_oracle=options.test_oracle,
+            columns=columns,
+            compared=options.compare,
+            seed_summary=options.seed_summary,
+            points=points,
+        )
+        for _, own in _by_problem(runs).groupby("dataset")
+    ]
+    if points is not None:
+        _warn_of_no_points(trades, points)
+    return trades
+
+
+def _finished(frame: pd.DataFrame) -> pd.DataFrame:
+    runs = frame[frame["status"] == "finished"]
+    if runs.empty:
+        reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
+        raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))
+    return runs
+
+
+def _metric(runs: pd.DataFrame, name: str | None) -> tuple[str, bool]:
+    """The metric to show and whether greater values are better.  Raises ``InputError``."""
+    own = dict(zip(runs["metric.name"], runs["metric.greater_is_better"], strict=True))
+    if name is None and len(own) > 1:
+        raise InputError(f"the runs must share one metric, got {', '.join(own)}; name one with --metric")
+    name = next(iter(own)) if name is None else name
+    known = [m for m in _metrics(runs) if f"val/{m}" in runs and m.partition("/")[0] not in NOT_FAIRNESS]
+    one_of("metric", name, known)
+    return name, bool(own.get(name, greater_is_better(name)))
+
+
+def _metrics(runs: pd.DataFrame) -> list[str]:
+    """The metrics of all test rows that any run has; accuracy/TASK is of one task."""
+    return sorted(c.removeprefix("test/") for c in runs if c.startswith("test/") and "/s=" not in c)
+
+
+def _present(option: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The names that are known; the others are named in a warning."""
+    for name in names:
+        if name not in known:
+            log.warning("report.%s has %r, which no run has; the report goes without it", option, name)
+    return [name for name in names if name in known]
+
+
+def split(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The runs with the values of ``keys`` in the names of their methods: "laftr, width 8"."""
+    for key in (key for key in keys if key in runs):
+        values = runs[key].map(value)
+        named = runs["method"] + f", {key.rpartition('.')[2]} " + values
+        runs = runs.assign(method=named.where(values != "", runs["method"]))
+    return runs
+
+
+def _points(sources: Sequence[str]) -> pd.DataFrame | None:
+    """The published points of all sources that can be read; the others are named in a warning."""
+    found = []
+    for source in sources:
+        try:
+            found.append(published.read(source))
+        except InputError as error:
+            log.warning("%s; the report goes without it", error)
+    return pd.concat(found, ignore_index=True) if found else None
+
+
+def _by_problem(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with their tasks in the names of data sets on which not all have the same: "adult, income and gain"."""
+    names = [" and ".join(names) for names in tasks_of_runs(runs)]
+    problems = pd.Series(names, index=runs.index)
+    several = problems.groupby(runs["dataset"]).transform("nunique") > 1
+    named = runs["dataset"] + ", " + problems.where(problems != "", "one label")
+    return runs.assign(dataset=runs["dataset"].where(~several, named))
+
+
+def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:
+    """Name the data sets of which no published point is of the kind that the points are of."""
+    text = "report.published has no point of the %s on %s"
+    for trade in trades:
+        if "kind" in points and not any(len(panel.quoted) for panel in trade.panels):
+            log.warning(text, words(trade.metric), trade.dataset)
+        if "task" in points and tasks(trade.runs) and trade.quoted_tasks.empty:
+            log.warning(text, "tasks", trade.dataset)
