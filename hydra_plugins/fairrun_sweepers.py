@@ -1,21 +1,33 @@
-"""Hydra sweeper ``grid``: Hydra's own grid, without composing every job a second time, and with a report at its end."""
+"""Hydra sweepers ``grid`` and ``search``; both end with a report.
 
+``grid`` is Hydra's own without composing every job a second time.  ``search`` asks ``fairrun.sweep.search`` for trials
+and launches them in batches.  Hydra imports this file at every start, so what is heavy is imported where it is used.
+"""
+
+import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from fairrun.config.renames import current
+from fairrun.config.renames import current, renamed
 from hydra_plugins.fairrun_compose import settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
+
+if TYPE_CHECKING:
+    from fairrun.sweep.search import Search, Setting, Values
 
 log = logging.getLogger(__name__)
 
@@ -104,3 +116,140 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)
+
+
+class SearchSweeper(Sweeper):
+    """The keys are explained in conf/hydra/sweeper/search.yaml."""
+
+    def __init__(self, trials: Any, batch: Any, sampler: Any, seed: Any, **headings: Any) -> None:
+        self.trials, self.batch, self.sampler, self.seed = trials, batch, sampler, seed
+        self.headings = headings  # scientific, nuisance, fixed
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before ``sweep``."""
+        self.job = config
+        settle(config, config.hydra.runtime.choices.method, config.hydra.overrides.task)
+        self.parser = OverridesParser.create(config_loader=hydra_context.config_loader)
+        plugins = Plugins.instance()
+        self.runner = plugins.instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Search, then report on whatever is finished; a run that failed is an error at the end."""
+        from fairrun.config.check import InputError
+        from fairrun.train import Refused
+
+        folder = Path(self.job.hydra.sweep.dir)
+        save_command(self.job)
+        try:
+            given, seeds = self._split(arguments)
+            search, fixed = self._search(given)
+            runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
+            self._run(search, runs, folder)
+            conclude(self.job, complete=not runs.failed)
+        except InputError as error:
+            raise Refused(str(error)) from None
+        for setting, values in search.front():
+            log.info("front: %s", _line(setting, values, runs.metric))
+        if runs.failed:
+            raise Refused(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
+
+    def _split(self, arguments: list[str]) -> tuple[dict[str, str], list[list[str]]]:
+        """The overrides by key, but for several seeds; and of each seed its override, or nothing."""
+        from fairrun.config.check import InputError
+
+        given: dict[str, str] = {}
+        seeds: list[list[str]] = [[]]
+        for line, override in zip(arguments, self.parser.parse_overrides(arguments), strict=True):
+            key = override.get_key_element()
+            if key == "seed" and override.is_discrete_sweep():
+                seeds = [[f"seed={value}"] for value in override.sweep_string_iterator()]
+            elif override.is_sweep_override():
+                raise InputError(f"{key} must have one value in a search, got {line!r}; ranges are for sweep=NAME")
+            else:
+                given[key] = line
+        if not seeds:
+            raise InputError("seed must have a value, got none")
+        return given, seeds
+
+    def _search(self, given: Mapping[str, str]) -> tuple["Search", list[str]]:
+        """The search, and the overrides that its space fixes.  Raises ``InputError``."""
+        from fairrun.config.check import is_integer, require
+        from fairrun.config.keys import dotted
+        from fairrun.sweep.search import Search, divide
+
+        for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):
+            require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
+        method = self.job.hydra.runtime.choices.method
+        headings = {heading: _current(_plain(node), method) for heading, node in self.headings.items()}
+        own = OmegaConf.masked_copy(self.job, [str(key) for key in self.job if key != "hydra"])
+        config: Any = OmegaConf.to_container(own, resolve=True)
+        space, fixed = divide(headings, given, dotted(config))
+        greater = self.job.metric.greater_is_better
+        search = Search(space, self.sampler, seed=self.seed, batch=self.batch, greater_is_better=greater)
+        return search, _overrides(fixed)
+
+    def _run(self, search: "Search", runs: "Runs", folder: Path) -> None:
+        from fairrun.sweep.search import Told
+
+        told = Told(folder, resume=self.job.resume)
+        for first in range(0, self.trials, self.batch):
+            settings = search.ask(min(self.batch, self.trials - first))
+            told.check(first, settings)
+            log.info("trials %d to %d of %d", first + 1, first + len(settings), self.trials)
+            search.tell(told.add(first, settings, runs.values(settings)))
+
+
+class Runs:
+    """Every setting with every seed, once."""
+
+    def __init__(self, launcher: Launcher, overrides: list[str], seeds: list[list[str]], metric: str) -> None:
+        self.launcher, self.overrides, self.seeds, self.metric = launcher, overrides, seeds, metric
+        self.known: dict[str, Values | None] = {}  # by setting
+        self.launched = self.failed = 0
+
+    def values(self, settings: Sequence["Setting"]) -> list["Values | None"]:
+        """What came of each; those that are not known yet are launched together."""
+        new = {json.dumps(s): s for s in settings if json.dumps(s) not in self.known}
+        jobs = [[*self.overrides, *seed, *_overrides(s)] for s in new.values() for seed in self.seeds]
+        if jobs:
+            returns = self.launcher.launch(jobs, initial_job_idx=self.launched)
+            self.launched += len(jobs)
+            for k, key in enumerate(new):
+                self.known[key] = self._values(returns[k * len(self.seeds) : (k + 1) * len(self.seeds)])
+        return [self.known[json.dumps(s)] for s in settings]
+
+    def _values(self, returns: Sequence[JobReturn]) -> "Values | None":
+        from fairrun.sweep.search import measured
+
+        failed = sum(r.status != JobStatus.COMPLETED for r in returns)
+        self.failed += failed
+        folders = [Path(r.hydra_cfg.hydra.runtime.output_dir) for r in returns if r.hydra_cfg is not None]
+        return None if failed else measured(folders, self.metric)
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else {} if node is None else node
+
+
+def _current(node: Any, method: str) -> Any:
+    """Ranges by dotted key, with today's names of keys."""
+    from fairrun.sweep.search import leaves
+
+    if not isinstance(node, dict):
+        return node
+    return {renamed(key, lambda: [method]): value for key, value in leaves(node).items()}
+
+
+def _overrides(values: Mapping[str, Any]) -> list[str]:
+    """As on the command line; a float to its last digit."""
+    return [
+        f"{key}={QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else json.dumps(value)}"
+        for key, value in values.items()
+    ]
+
+
+def _line(setting: "Setting", values: "Values", metric: str) -> str:
+    chosen = [f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in setting.items()]
+    return f"validation accuracy {values[0]:.4f}, {metric} {values[1]:.4f} with {', '.join(chosen)}"

@@ -17,7 +17,8 @@ from fairrun.train import CONF
 from fairrun.training.metrics import METRICS
 from tests.helpers.synthetic import built, config
 
-CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/*.yaml"))
+# dataset/_table.yaml and the like are parts of other files
+CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/[!_]*.yaml"))
 CLASSES = [choice for choice in CHOICES if choice[0] not in ("metric", "experiment", "sweep")]
 SWEEPS = [name for group, name in CHOICES if group == "sweep"]
 EXPERIMENTS = sorted(

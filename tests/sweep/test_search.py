@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fairrun.config.check import InputError
 from fairrun.sweep.search import SAMPLERS, Search, Told, divide
 from fairrun.train import sweep_name
-from hydra_plugins.fairrun_search_sweeper import _overrides
+from hydra_plugins.fairrun_sweepers import _overrides
 from tests.helpers.command import INLINE, ROOT, records, run, run_warm, start_warm
 
 CONFIG = {"method._target_": "x", "method.lam": 1.0, "method.loss": "mmd", "batch_size": 64, "epochs": 10}
