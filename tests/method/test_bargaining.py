@@ -164,7 +164,8 @@ def test_a_short_step_lowers_every_smooth_loss(G, seed, share):
 def test_the_solution_is_that_of_a_root_finder(G):
     """Powell's hybrid method on a_i (M a)_i = 1, in the logarithms of the weights of unit gradients."""
     C = gram_of(torch.nn.functional.normalize(G, dim=-1))[0].numpy()
-    found = root(lambda log_b: np.exp(log_b) * (C @ np.exp(log_b)) - 1, np.zeros(len(C)), tol=1e-12)
+    with np.errstate(over="ignore", invalid="ignore"):  # where it gets lost: no success
+        found = root(lambda log_b: np.exp(log_b) * (C @ np.exp(log_b)) - 1, np.zeros(len(C)), tol=1e-12)
     assume(found.success)
     norms = G[0].norm(dim=-1).numpy()
     np.testing.assert_allclose(solved(G)[0].numpy() * norms, np.exp(found.x), rtol=1e-6)
@@ -268,11 +269,11 @@ INFEASIBLE = {
 
 
 @pytest.mark.parametrize("case", INFEASIBLE)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_without_a_common_gain_there_is_no_solution_and_no_weight(case, dtype):
-    alpha, status = nash_bargaining(gram_of(INFEASIBLE[case]).to(dtype))
-    assert not status.solved.any()
-    assert (alpha == 0).all()
+def test_without_a_common_gain_there_is_no_solution_and_no_weight(case):
+    for dtype in (torch.float64, torch.float32):
+        alpha, status = nash_bargaining(gram_of(INFEASIBLE[case]).to(dtype))
+        assert not status.solved.any()
+        assert (alpha == 0).all()
 
 
 @pytest.mark.parametrize("K", [2, 3, 4, 8])
@@ -318,31 +319,6 @@ def test_gradients_of_wild_norms_bargain_as_unit_ones():
     torch.testing.assert_close(scaled * scale.squeeze(-1), alpha, rtol=1e-10, atol=0)
 
 
-# Nash bargaining against a convex program
-
-
-def test_the_weights_are_those_of_a_convex_program():
-    cp = pytest.importorskip("cvxpy")
-    for K, P in [(2, 6), (3, 3), (4, 8), (4, 3), (8, 16)]:
-        for G in gradients(K, P, num_runs=5, seed=K):
-            alpha, status = nash_bargaining(gram_of(G))
-            if status.solved:
-                a = cp.Variable(K)
-                objective = cp.sum_squares(G.T.numpy() @ a) / 2 - cp.sum(cp.log(a))
-                cp.Problem(cp.Minimize(objective)).solve()
-                np.testing.assert_allclose(alpha, a.value, rtol=1e-3)
-
-
-def test_the_direction_of_cagrad_is_that_of_a_convex_program():
-    cp = pytest.importorskip("cvxpy")
-    for G in gradients(4, 6, num_runs=5).numpy():
-        d, mean = cp.Variable(6), G.mean(0)
-        near = cp.norm(d - mean) <= 0.4 * np.linalg.norm(mean)
-        best = cp.Problem(cp.Maximize(cp.min(G @ d)), [near]).solve()
-        mine = cagrad(torch.from_numpy(G @ G.T), 0.4).numpy() @ G
-        assert (G @ mine).min() == pytest.approx(best, abs=1e-5)
-
-
 # Shapes, types, players that are left out
 
 
@@ -369,14 +345,14 @@ def test_the_status_has_one_value_a_run():
 
 
 @every_rule
-@pytest.mark.parametrize("absent", [[0], [3], [0, 2], [1, 2, 3]])
-def test_a_player_without_a_gradient_is_left_out(rule, absent):
-    G = gradients(4, 10, num_runs=3)
-    G[:, absent] = 0
-    present = [k for k in range(4) if k not in absent]
-    weights = rule(gram_of(G))
-    assert (weights[:, absent] == 0).all()
-    torch.testing.assert_close(weights[:, present], rule(gram_of(G[:, present])), rtol=1e-5, atol=1e-6)
+def test_a_player_without_a_gradient_is_left_out(rule):
+    for absent in ([0], [3], [0, 2], [1, 2, 3]):
+        G = gradients(4, 10, num_runs=3)
+        G[:, absent] = 0
+        present = [k for k in range(4) if k not in absent]
+        weights = rule(gram_of(G))
+        assert (weights[:, absent] == 0).all()
+        torch.testing.assert_close(weights[:, present], rule(gram_of(G[:, present])), rtol=1e-5, atol=1e-6)
 
 
 def test_bargaining_of_the_others_is_solved():
@@ -400,15 +376,15 @@ def test_bargaining_without_players_is_not_solved():
 
 
 @every_rule
-@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
-@pytest.mark.parametrize("place", [(0, 0), (2, 1)])
-def test_a_run_that_is_not_finite_has_no_weights_and_leaves_the_others_alone(rule, bad, place):
-    gram = gram_of(gradients(3, 8, num_runs=3))
+def test_a_run_that_is_not_finite_has_no_weights_and_leaves_the_others_alone(rule):
+    gram = gram_of(gradients(3, 8, num_runs=8))
     expected = rule(gram)
-    gram[1, place[0], place[1]] = bad
+    bad = [(place, value) for place in ((0, 0), (2, 1)) for value in (torch.nan, torch.inf, -torch.inf)]
+    for run, ((i, j), value) in enumerate(bad, 1):
+        gram[run, i, j] = value
     weights = rule(gram)
-    assert (weights[1] == 0).all()
-    assert torch.equal(weights[[0, 2]], expected[[0, 2]])
+    assert (weights[1:7] == 0).all()
+    assert torch.equal(weights[[0, 7]], expected[[0, 7]])
 
 
 def test_bargaining_over_what_is_not_finite_is_not_solved():
@@ -443,8 +419,9 @@ def mixed(K):
 
 
 @every_rule
-@pytest.mark.parametrize("K", [2, 3, 4, 9, 11, 31, 32])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    ("K", "dtype"), [(2, torch.float64), (3, torch.float32), (11, torch.float64), (32, torch.float32)]
+)
 def test_a_run_has_bitwise_the_same_weights_in_any_stack(rule, K, dtype):
     gram = mixed(K).to(dtype)
     weights = rule(gram)
@@ -485,8 +462,7 @@ def test_uniform_weights_are_equal():
     assert uniform(gram_of(gradients(4, 5))).tolist() == [[0.25] * 4]
 
 
-@pytest.mark.parametrize("cosine", [0.9, 0.3, -0.3, -0.99])
-@pytest.mark.parametrize("norm", [1.0, 2.0, 1e6])
+@pytest.mark.parametrize(("cosine", "norm"), [(0.9, 1.0), (0.9, 2.0), (0.3, 1e6), (-0.3, 2.0), (-0.99, 1.0)])
 def test_the_least_norm_of_two_by_hand(cosine, norm):
     """w_1 = (g_2 - g_1) . g_2 / |g_1 - g_2|^2, clipped to [0, 1]; norms 1 and ``norm``."""
     weights = mgda(gram_of(opening(cosine) * torch.tensor([1.0, norm]).double().view(1, 2, 1)))
@@ -494,8 +470,10 @@ def test_the_least_norm_of_two_by_hand(cosine, norm):
     np.testing.assert_allclose(weights[0], [first, 1 - first], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("K", "P"), [(1, 3), (2, 2), (4, 3), (4, 20), (10, 4), (32, 40), (32, 10)])
-@pytest.mark.parametrize("spread", [0.0, 3.0])
+@pytest.mark.parametrize(
+    ("K", "P", "spread"),
+    [(1, 3, 0.0), (2, 2, 3.0), (4, 3, 0.0), (4, 20, 3.0), (10, 4, 0.0), (32, 40, 3.0), (32, 10, 0.0)],
+)
 def test_the_least_norm_is_that_of_non_negative_least_squares(K, P, spread):
     """min |G' v|^2 + (sum v - 1)^2 over v >= 0 is a multiple of w.  Accuracy in units of the smallest gradient."""
     G = gradients(K, P, num_runs=10, spread=spread)
@@ -571,8 +549,7 @@ def test_conflict_averse_descent_stays_near_the_mean_and_does_no_worse(G, c):
     assert ours >= means - 1e-6 * G.square().sum(-1).mean()
 
 
-@pytest.mark.parametrize(("K", "P"), [(2, 2), (3, 2), (4, 10), (8, 5)])
-@pytest.mark.parametrize("c", [0.1, 0.4, 0.9])
+@pytest.mark.parametrize(("K", "P", "c"), [(2, 2, 0.4), (3, 2, 0.9), (4, 10, 0.1), (8, 5, 0.4)])
 def test_conflict_averse_descent_has_no_gap_to_its_dual(K, P, c):
     """The worst gain of d is the least of g_w . g_0 + c |g_0| |g_w|: weak duality closes.  Unit: mean square norm."""
     G = gradients(K, P, num_runs=10)
