@@ -58,6 +58,23 @@ class Stage(NamedTuple):
     aligned: Tensor  # of these steps, in how many the weights lowered every player's loss
 
 
+class Game(NamedTuple):
+    """The players and what they can gain by each row of the batch."""
+
+    g: Tensor  # [R, K, B] how much weight on a row lowers a player's loss
+    exact: Tensor  # the same in float64
+    gram: Tensor  # M, [R, K, K], in float64
+    beta: Tensor  # [R, K] the goal's weights of the players
+    present: Tensor  # bool [R, K] which cells have a row
+
+
+class End(NamedTuple):
+    """How the bargaining of each run ended, bool [R]; both are False where it does not bargain."""
+
+    bargained: Tensor
+    infeasible: Tensor
+
+
 class State(NamedTuple):
     """Parameters, optimizer, stage, and the direction of the batch before where that may be taken again."""
 
@@ -97,46 +114,52 @@ class NashMeta(Method):
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the batch, weighted for the players."""
-        assert batch.val is not None
-        players = cell_weights(batch.val)  # [R, K, M]
-        present = players.any(-1)  # [R, K]
-        standstill = {name: torch.zeros_like(p) for name, p in state.theta.items()}
-        theta_val, _ = self.optimizer.step(state.theta, standstill, state.opt)  # 1
-        g, losses = model.influence(state.theta, batch, theta_val, batch.val, players, self._row_loss(batch.val))  # 2
-        g = g * batch.w.unsqueeze(1)  # [R, K, B]
-        beta = goal_weights(self.goal, (players * losses.unsqueeze(1)).sum(-1), present)  # [R, K]
-        exact = g.double()
-        gram = exact @ exact.mT  # M, [R, K, K]
+        game = self._game(model, state, batch)  # 1, 2
         stage = self._stage(state.stage, batch.epoch)
-        alpha, bargained = beta, torch.zeros_like(stage.bargains)
-        infeasible = bargained
-        if batch.epoch < self.bargain_epochs:
-            agreed, status = nash_bargaining(gram)  # 3
-            bargained, infeasible = stage.bargains & status.solved, stage.bargains & ~status.solved
-            alpha = torch.where(bargained.unsqueeze(-1), agreed.to(beta), beta)
-        alpha = scaled(alpha, alpha.abs().sum(-1, keepdim=True))
-        d = (alpha.unsqueeze(-1) * g).sum(1)  # 4, [R, B]
-        kept = state.d
-        if self.variant == "authors" and self.goal == "mean":
-            d = kept = torch.where(infeasible.unsqueeze(-1), state.d.expand_as(d), d) * batch.w
-        w = normalised(d.clamp(min=0), batch.w, self.normalise)
+        alpha, end = self._bargain(game, stage, batch.epoch)  # 3
+        d = self._direction(game, alpha, end, state.d, batch)
+        w = normalised(d.clamp(min=0), batch.w, self.normalise)  # 4
 
         def weighted_risk(theta: Theta) -> Tensor:
             return (w * model.losses(theta, batch)).sum(-1)
 
         theta, opt, loss = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 5
-        moving = present & (gram.diagonal(dim1=-2, dim2=-1) > 0)  # a player without a gradient cannot gain
-        logs = {name: _aligned(exact, v, moving) for name, v in (("aligned", d), ("aligned_rectified", w))}
-        logs |= {
-            "loss": loss,
-            "goal_aligned": _aligned(exact, (beta.unsqueeze(-1) * g).sum(1), moving),
-            "smallest_gain": _smallest_gain(exact, d, moving),
-            "infeasible": infeasible,
-            "bargained": bargained,
-        }
-        logs |= {f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))}
+        logs = {"loss": loss} | {name: value.to(loss) for name, value in _logs(game, alpha, end, d, w).items()}
         stage = stage._replace(steps=stage.steps + 1, aligned=stage.aligned + logs["aligned_rectified"])
-        return State(theta, opt, stage, kept), {name: value.to(loss) for name, value in logs.items()}
+        return State(theta, opt, stage, d if self._repeats else state.d), logs
+
+    def _game(self, model: Model, state: State, batch: Batch) -> Game:
+        """What every row of the batch does for every player."""
+        assert batch.val is not None
+        players = cell_weights(batch.val)  # [R, K, M]
+        present = players.any(-1)
+        standstill = {name: torch.zeros_like(p) for name, p in state.theta.items()}
+        theta_val, _ = self.optimizer.step(state.theta, standstill, state.opt)  # 1
+        g, losses = model.influence(state.theta, batch, theta_val, batch.val, players, self._row_loss(batch.val))  # 2
+        g = g * batch.w.unsqueeze(1)
+        beta = goal_weights(self.goal, (players * losses.unsqueeze(1)).sum(-1), present)
+        exact = g.double()
+        return Game(g, exact, exact @ exact.mT, beta, present)
+
+    def _bargain(self, game: Game, stage: Stage, epoch: int) -> tuple[Tensor, End]:
+        """alpha, [R, K], its absolute values summing to 1; and how the bargaining ended."""
+        nobody = torch.zeros_like(stage.bargains)
+        alpha, end = game.beta, End(nobody, nobody)
+        if epoch < self.bargain_epochs:
+            agreed, status = nash_bargaining(game.gram)
+            end = End(stage.bargains & status.solved, stage.bargains & ~status.solved)
+            alpha = torch.where(end.bargained.unsqueeze(-1), agreed.to(alpha), alpha)
+        return scaled(alpha, alpha.abs().sum(-1, keepdim=True)), end
+
+    def _direction(self, game: Game, alpha: Tensor, end: End, before: Tensor, batch: Batch) -> Tensor:
+        """d, [R, B]; that of the batch ``before`` where bargaining fails and their code takes it again."""
+        d = (alpha.unsqueeze(-1) * game.g).sum(1)
+        return torch.where(end.infeasible.unsqueeze(-1), before.expand_as(d), d) * batch.w if self._repeats else d
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether a failed bargaining repeats the direction of the batch before."""
+        return self.variant == "authors" and self.goal == "mean"
 
     def _row_loss(self, val: Batch) -> Any:
         """The validation loss of a row, by its cross-entropy and probability of class 1."""
@@ -179,6 +202,19 @@ def goal_weights(goal: str, l_k: Tensor, present: Tensor) -> Tensor:
 
     beta = group(l_s) if goal == "worst" else group(l_s) - group(-l_s)
     return beta.flatten(1)
+
+
+def _logs(game: Game, alpha: Tensor, end: End, d: Tensor, w: Tensor) -> dict[str, Tensor]:
+    """Whom the direction ``d`` and the row weights ``w`` [R, B] help, how bargaining ended, and alpha, each [R]."""
+    moving = game.present & (game.gram.diagonal(dim1=-2, dim2=-1) > 0)  # a player without a gradient cannot gain
+    return {
+        "aligned": _aligned(game.exact, d, moving),
+        "aligned_rectified": _aligned(game.exact, w, moving),
+        "goal_aligned": _aligned(game.exact, (game.beta.unsqueeze(-1) * game.g).sum(1), moving),
+        "smallest_gain": _smallest_gain(game.exact, d, moving),
+        **end._asdict(),
+        **{f"alpha/s={k // 2}/y={k % 2}": share for k, share in enumerate(alpha.unbind(-1))},
+    }
 
 
 def _aligned(g: Tensor, d: Tensor, players: Tensor) -> Tensor:
