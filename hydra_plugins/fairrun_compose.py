@@ -220,6 +220,9 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
                 node, _, name = entry.old.rpartition(".")
                 (OmegaConf.select(config, node) if node else config).pop(name)
                 for key, leaf in _leaves(value, entry.new):
+                    if key == "method":  # a choice, which comes before values
+                        new = dict(entry.values).get(leaf, leaf)
+                        raise InputError(f"{entry.old}={leaf} is now method={new}: choose it on the command line")
                     if not overridden(overrides, key, entry.new):
                         OmegaConf.update(config, key, dict(entry.values).get(leaf, leaf), force_add=True)
         for key in GONE:

@@ -116,6 +116,7 @@ class Renamed(NamedTuple):
 _IRW = ("irw", "irwo", "irw_global", "irw_resampled")
 _TUNED = (*_IRW, "arl", "bpf", "chi2_dro", "cvar_dro", "group_dro", "jtt", "vfair")  # had keys in ``tuned``
 _FAIRBINN = ("fairbinn", "fairbinn_sgd", "fairbinn_authors")
+_SCOPE = (("batch", "irw"), ("reweighted", "irw_global"), ("resampled", "irw_resampled"))  # a field, now a choice
 _REDUCTION = (("algorithm1", "mean"), ("authors", "sum"))
 # To rename a key, add a line: the first entry that fits a key counts.  ``fairrun.config.renames`` applies the table to
 # the command line, to the ranges of a sweep and to configuration files.
@@ -139,6 +140,8 @@ RENAMED = (
     Renamed("shared_bottom", "model"),
     # Fields of methods
     Renamed("method.eta", "method.lam", ("lagrangian",)),
+    Renamed("method.scope", "method", ("irw",), _SCOPE),
+    Renamed("method.scope", "method", ("irwo",), (("batch", "irwo"),)),
     Renamed("method.variant", "method.reduction", ("mtl_fair",), _REDUCTION),
     Renamed("method.decay", "method.optimizer.decay", (*_FAIRBINN, "lagrangian")),
     Renamed("method.fairness_decay", "method.fairness_optimizer.decay", _FAIRBINN),

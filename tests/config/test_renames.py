@@ -56,6 +56,9 @@ def test_what_a_file_says_of_an_old_key_is_said_of_the_new_one_unless_the_comman
         ("method.variant=algorithm1,authors", "method.reduction=mean,sum", ["mtl_fair"]),
         ("method.variant=authors", "method.variant=authors", ["mtl_fair", "mtaf"]),
         ("method.eta=1,10", "method.lam=1,10", ["lagrangian"]),
+        ("method.scope=batch,reweighted,resampled", "method=irw,irw_global,irw_resampled", ["irw"]),
+        ("method.scope=batch", "method=irwo", ["irwo"]),
+        ("method.scope=resampled", "method.scope=resampled", ["irw_global"]),
         ("method.eta=1,10", "method.eta=1,10", ["lagrangian", "fairbinn_authors"]),
         ("method.decay=0.9", "method.optimizer.decay=0.9", ["fairbinn", "lagrangian"]),
         ("method.fairness_decay=0.9", "method.fairness_optimizer.decay=0.9", ["fairbinn_sgd"]),
@@ -157,3 +160,20 @@ def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_job
         ("lagrangian", 1),
         ("lagrangian", 10),
     ]
+
+
+def test_the_scope_of_irw_is_a_choice_of_method(tmp_path, csv):
+    given = ["-m", "method=irw", "method.scope=batch,resampled", "epochs=1", *DESCRIPTION, INLINE]
+    done = run_warm(tmp_path, *given)
+    assert done.returncode == 0, done.stderr
+    assert [(r["choices"]["method"], r["config"]["method"].get("scope")) for r in records(tmp_path)] == [
+        ("irw", None),
+        ("irw_resampled", "resampled"),
+    ]
+
+
+def test_the_scope_of_irw_in_a_file_is_refused_by_its_new_name():
+    composed = config("method=irw")
+    OmegaConf.update(composed, "method.scope", "reweighted", force_add=True)
+    with pytest.raises(InputError, match=r"method\.scope=reweighted is now method=irw_global"):
+        settle(composed, "irw", [])
