@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,37 @@ def test_imports_point_one_way():
 
 def test_every_package_has_a_floor():
     assert {package(path) for path in MODULES} - {"__init__"} == FLOOR.keys()
+
+
+def test_a_folder_holds_few_modules():
+    """At most 3 at the top and 9 in a folder, but for the catalogues, which grow by a file an entry."""
+    modules = [path for path in MODULES if not path.name.startswith("__")]
+    numbers = Counter(str(path.parent.relative_to(PACKAGE)) for path in modules)
+    limits = {".": 3, "methods": len(modules), "datasets": len(modules)}
+    assert not {folder: number for folder, number in numbers.items() if number > limits.get(folder, 9)}
+
+
+def test_nothing_asks_what_a_method_has():
+    """``fairrun.method.Method`` declares every hook, with a default."""
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node)}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr")
+        if ast.unparse(node.args[0]) in ("method", "bound")
+    ]
+    assert not wrong
+
+
+def test_no_configuration_looks_for_a_key_that_another_file_may_have():
+    """Hydra composes presets; the resolver oc.select would hide a misspelt key."""
+    assert not [path for path in (ROOT / "conf").rglob("*.yaml") if "oc.select" in path.read_text()]
+
+
+def test_tests_lie_in_the_folders_that_the_package_has():
+    """Beside them: the command line, the contract of methods, benchmarks, golden losses, snapshots, shared code."""
+    tests = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert tests - {"cli", "contract", "bench", "golden", "snapshots", "helpers"} <= FLOOR.keys()
 
 
 def test_no_test_imports_another():
