@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fairrun.config.check import require
 from fairrun.data.corrupt import Outliers
+from fairrun.data.target import Target
 
 
 class Table(NamedTuple):
@@ -52,6 +53,11 @@ class Data(NamedTuple):
     def num_classes(self) -> int:
         """C, 2 or more."""
         return max(2, len(self.classes))
+
+    @property
+    def target(self) -> Target:
+        """What a network is to predict."""
+        return Target(tuple(self.tasks), self.num_classes)
 
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data elsewhere."""

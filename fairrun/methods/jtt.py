@@ -80,5 +80,5 @@ class JTT(Method):
 def _errors(model: Model, theta: Theta, batch: Batch) -> Tensor:
     """1 for a row that is decided wrongly, at 0.5 or for the likeliest class, else 0, [R, B]."""
     p = model.scores(theta, batch)
-    decision = p.argmax(-1) if p.dim() > batch.y.dim() else p > 0.5
+    decision = p.argmax(-1) if batch.num_classes > 2 else p > 0.5
     return (decision != batch.y).to(batch.w)

@@ -11,13 +11,13 @@ from torch import Generator, Tensor
 from fairrun.config.check import one_of, require
 from fairrun.method.api import Theta
 from fairrun.method.steps import uniform
-from fairrun.models.network import classified, dropout_mask, layer_names, outputs
+from fairrun.models.network import Network, classified, dropout_mask, layer_names, outputs
 
 FAIRNESS_TYPES = ("conv", "residual", "linear")
 
 
 @dataclass(frozen=True)
-class CNN:
+class CNN(Network):
     """Blocks of a 3x3 convolution, group normalisation, ReLU and 2x2 mean pooling; the mean over what is left of the
     image; a linear classifier.
 
@@ -127,9 +127,6 @@ class CNN:
         for mask in masks:
             h = h * mask
         return h
-
-    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> None:
-        """Not known: it is more than linear layers."""
 
     def _run(self, theta: Theta, x: Tensor) -> Tensor:
         """One run's layers: [B, channels, size, size] -> [B, channels]."""

@@ -5,32 +5,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fairrun.data.target import ONE_LABEL, Target
 from fairrun.method.api import Batch, RowGradients, RowLoss, Theta
 from fairrun.method.steps import backward, tracked
-from fairrun.models.network import Network, _losses, _scores, _slope, classified, columns
-from fairrun.models.row_gradients import Layer, LinearGradients, LinearPullback, Pullback, _products
+from fairrun.models.network import Network, classified
+from fairrun.models.row_gradients import Layer, LinearGradients, LinearPullback, Pullback, products
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with the cross-entropy of its classes, two by one logit or C > 2: what methods see as ``model``.  With
-    several tasks [R, B] is [R, B, T].
-    """
+    """A network and what it predicts: what methods see as ``model``.  With several tasks [R, B] is [R, B, T]."""
 
     network: Network
+    target: Target = ONE_LABEL
 
     def losses(self, theta: Theta, batch: Batch) -> Tensor:
         """Every row's cross-entropy, in nats, [R, B]."""
-        return _losses(self.network.logits(theta, batch.x, batch.masks), batch.y)
+        return self.target.link.losses(self.network.logits(theta, batch.x, batch.masks), batch.y)
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
         """Every row's probability of class 1, [R, B]; of C > 2 classes of each, [R, B, C]."""
-        return _scores(self.network.logits(theta, batch.x, batch.masks), batch.y)
+        return self.target.link.scores(self.network.logits(theta, batch.x, batch.masks))
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
         """Both, from one pass through the network."""
         logits = self.network.logits(theta, batch.x, batch.masks)
-        return _losses(logits, batch.y), _scores(logits, batch.y)
+        return self.target.link.losses(logits, batch.y), self.target.link.scores(logits)
 
     def representation(self, theta: Theta, batch: Batch) -> Tensor:
         """What the layer ``classifier`` sees of every row, [R, B, H]."""
@@ -39,15 +39,16 @@ class Classifier:
     @torch.no_grad()
     def row_gradients(self, theta: Theta, batch: Batch, layers: str) -> RowGradients:
         """The gradients of the rows' losses at ``layers``, all or the last one, from one pass through the network."""
+        link = self.target.link
         if layers == "last":
             h = self.network.hidden(theta, batch.x, batch.masks)
             logits = classified(theta, h)
-            pullback: Pullback = LinearPullback(lambda slope: {"classifier": Layer(h, columns(slope, h))})
+            pullback: Pullback = LinearPullback(lambda slope: {"classifier": Layer(h, link.columns(slope))})
         elif (found := self.network.tangents(theta, batch.x, batch.masks)) is not None:
             logits, pullback = found
         else:
             return AnyGradients(self.losses(theta, batch), self, theta, batch)
-        return LinearGradients(_losses(logits, batch.y), _slope(logits, batch.y), pullback)
+        return LinearGradients(link.losses(logits, batch.y), link.slope(logits, batch.y), pullback, link)
 
     def influence(
         self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
@@ -60,12 +61,12 @@ class Classifier:
         theirs = self.network.tangents(theta_val, val.x, val.masks)
         if ours is None or theirs is None:
             return self._influence_by_jvp(theta, batch, theta_val, val, weights, loss)
-        (logits, pullback), (logits_val, pullback_val) = ours, theirs
+        (logits, pullback), (logits_val, pullback_val), link = ours, theirs, self.target.link
         logits_val = logits_val.detach().requires_grad_()
-        losses = loss(_losses(logits_val, val.y), torch.sigmoid(logits_val))
+        losses = loss(link.losses(logits_val, val.y), link.scores(logits_val))
         (slope,) = torch.autograd.grad(losses.sum(), logits_val)
-        parts, parts_val = pullback.layers(_slope(logits, batch.y)), pullback_val.layers(slope)
-        kernel = sum(_products(parts_val[name], part) for name, part in parts.items())
+        parts, parts_val = pullback.layers(link.slope(logits, batch.y)), pullback_val.layers(slope)
+        kernel = sum(products(parts_val[name], part) for name, part in parts.items())
         return weights @ kernel, losses.detach()
 
     def _influence_by_jvp(

@@ -9,12 +9,12 @@ from torch import Generator, Tensor
 from fairrun.config.check import require
 from fairrun.method.api import Theta
 from fairrun.method.steps import uniform
-from fairrun.models.network import classified, columns, dropout_mask, layer_names, outputs
+from fairrun.models.network import Network, classified, dropout_mask, layer_names, outputs
 from fairrun.models.row_gradients import Layer, LinearPullback
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(Network):
     """ReLU layers and a linear classifier, for R runs at once.
 
     Parameter groups, by the first part of the name: ``base`` and ``fairness`` (the hidden layers), ``classifier``.
@@ -94,7 +94,7 @@ class MLP:
         """By the ``inputs`` of the linear layers, first to last."""
 
         def layers(slope: Tensor) -> dict[str, Layer]:
-            e = columns(slope, inputs[-1])
+            e = slope.unsqueeze(-1) if self.num_classes == 2 else slope
             found = {"classifier": Layer(inputs[-1], e)}
             for k, name in reversed(list(enumerate(self._hidden()))):
                 above = theta[f"{next(reversed(found))}.weight"]

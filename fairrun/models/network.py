@@ -1,53 +1,54 @@
 """What a network is, and what networks share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.method.api import Theta
 from fairrun.models.row_gradients import Pullback
 
 
-class Network(Protocol):
-    """What a module of ``fairrun.models`` provides.
+class Network(ABC):
+    """A network for R runs at once: pure functions of a parameter dict with a leading run axis.  Subclasses are frozen
+    dataclasses; their fields are the keys of ``conf/model``.
 
-    It may have ``least_stack``, a class attribute: how many runs are worth a stack, though the cache holds fewer; 2 by
-    default.
+    A subclass that learns more than two classes has a field ``num_classes``, and a logit for each class (``outputs``).
+    Likewise it is told ``num_features``, ``num_tasks`` and ``categories``, where it has a field of that name.
     """
 
+    least_stack: ClassVar[int] = 2  # how many runs are worth a stack, though the cache holds fewer
+
     @property
+    @abstractmethod
     def widest(self) -> int:
         """Units of the widest hidden layer."""
-        ...
 
+    @abstractmethod
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Parameters [R, ...] in float64, each run's drawn from its own generator."""
-        ...
 
-    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
-        """Drop-out masks for a batch, each [R, B, ...] and drawn from each run's own generator; () where there is no
-        drop-out.
-        """
-        ...
-
+    @abstractmethod
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B], of several tasks [R, B, T], of C > 2 classes [R, B, C].  Without masks nothing is
         dropped.
         """
-        ...
 
+    @abstractmethod
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The input of the layer ``classifier``, [R, B, D] -> [R, B, H]; ``x`` where there is no hidden layer."""
-        ...
+
+    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
+        """Dropout masks for a batch, each [R, B, ...] and drawn from each run's own generator; () without dropout."""
+        return ()
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """The logits, and the pullback to all parameters.  None for a network that is more than linear layers:
-        forward-mode derivatives are taken instead.
+        forward-mode derivatives of ``logits`` are taken instead.
         """
-        ...
+        return None
 
 
 def layer_names(depth: int, fairness_layers: int, fairness_position: int | None) -> list[str]:
@@ -61,11 +62,6 @@ def layer_names(depth: int, fairness_layers: int, fairness_position: int | None)
         *(f"fairness.{k}" for k in range(fairness_layers)),
         *(f"base.{k}" for k in after),
     ]
-
-
-def columns(slope: Tensor, h: Tensor) -> Tensor:
-    """The slopes at the logits, as those at the output of the layer of input ``h``, [R, B, 1 or C]."""
-    return slope if slope.dim() == h.dim() else slope.unsqueeze(-1)
 
 
 def outputs(num_classes: int) -> int:
@@ -86,19 +82,3 @@ def classified(theta: Theta, x: Tensor) -> Tensor:
         return torch.baddbmm(bias, x, weight)
     # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
     return (x * weight.mT).sum(-1) + bias.squeeze(-1)
-
-
-def _losses(logits: Tensor, y: Tensor) -> Tensor:
-    if logits.dim() > y.dim():
-        return logits.logsumexp(-1) - logits.gather(-1, y.long().unsqueeze(-1)).squeeze(-1)
-    return F.binary_cross_entropy_with_logits(logits, y, reduction="none")
-
-
-def _scores(logits: Tensor, y: Tensor) -> Tensor:
-    return logits.softmax(-1) if logits.dim() > y.dim() else torch.sigmoid(logits)
-
-
-def _slope(logits: Tensor, y: Tensor) -> Tensor:
-    """The derivative of a row's loss by its logits, p - y."""
-    p = _scores(logits, y)
-    return p - F.one_hot(y.long(), p.shape[-1]).to(p) if p.dim() > y.dim() else p - y

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from fairrun.data.target import Link
 from fairrun.method.api import Theta
 
 
@@ -51,10 +52,11 @@ class LinearGradients:
     losses: Tensor
     slope: Tensor  # of the losses at the logits
     pullback: Pullback
+    link: Link
 
     def combined(self, w: Tensor) -> Theta:
         """By an ordinary backward pass."""
-        return self.pullback.gradient(w * self.slope if w.dim() == self.slope.dim() else w.unsqueeze(-1) * self.slope)
+        return self.pullback.gradient(self.link.weighted(w, self.slope))
 
     def along(self, direction: Theta) -> Tensor:
         """The sum over layers of <e_i, a_i direction>, as the layer itself would work on a_i."""
@@ -69,13 +71,13 @@ class LinearGradients:
 
     def gram(self) -> Tensor:
         """The sum over layers of (1 + <a_i, a_j>) <e_i, e_j>."""
-        first, *others = (_products(layer, layer) for layer in self.pullback.layers(self.slope).values())
-        for products in others:
-            first += products
+        first, *others = (products(layer, layer) for layer in self.pullback.layers(self.slope).values())
+        for other in others:
+            first += other
         return first
 
 
-def _products(ours: Layer, theirs: Layer) -> Tensor:
+def products(ours: Layer, theirs: Layer) -> Tensor:
     """A linear layer's part of <grad l_i, grad l_j>, weights and bias, [R, B, M] for B rows of ours and M of theirs."""
     inputs = torch.baddbmm(ours.a.new_ones(()), ours.a, theirs.a.mT)
     slopes = ours.e * theirs.e.mT if ours.e.shape[-1] == 1 else ours.e @ theirs.e.mT

@@ -13,12 +13,11 @@ from torch import Generator, Tensor
 from fairrun.config.check import require
 from fairrun.method.api import Theta
 from fairrun.method.steps import uniform
-from fairrun.models.network import classified
-from fairrun.models.row_gradients import Pullback
+from fairrun.models.network import Network, classified
 
 
 @dataclass(frozen=True)
-class SharedBottom:
+class SharedBottom(Network):
     """Shared ReLU layers, then ReLU layers and a linear unit for each task, for R runs at once.
 
     Parameter groups, by the first part of the name: ``shared``, the embeddings among them, and ``head.t`` of task t,
@@ -64,10 +63,6 @@ class SharedBottom:
             theta |= _layer(f"head.{t}.classifier", [self.shared[-1], *self.head][-1], 1, generators)
         return theta
 
-    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
-        """None: there is no drop-out."""
-        return ()
-
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B, T]."""
         shared = self.hidden(theta, x)
@@ -83,10 +78,6 @@ class SharedBottom:
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """What the heads see, [R, B, D] -> [R, B, H]."""
         return self._bottom(theta, x, "")
-
-    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
-        """None: it has several logits."""
-        return None
 
     def _bottom(self, theta: Theta, x: Tensor, prefix: str) -> Tensor:
         first = theta[f"{prefix}shared.0.weight"]

@@ -55,4 +55,4 @@ def _fitting(config: dict[str, Any], built: Callable[[dict[str, Any]], Network])
     if config["device"] != "cpu":
         return most
     model = built(config)
-    return max(getattr(model, "least_stack", 2), min(most, CACHE_BYTES // (4 * config["batch_size"] * model.widest)))
+    return max(model.least_stack, min(most, CACHE_BYTES // (4 * config["batch_size"] * model.widest)))

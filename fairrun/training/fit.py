@@ -93,7 +93,7 @@ def fit(
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
         network = accelerate(network)
-    model = Classifier(network)
+    model = Classifier(network, data.target)
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     drawn = network.init(streams["init"])
     drawn |= method.draw(drawn, num_groups, streams["init"])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fairrun.config.check import InputError
+from fairrun.data.target import Target
 from fairrun.method.api import Batch
 from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
@@ -283,7 +284,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_rows_combine_and_multiply_as_explicit_ones(kind, layers):
     network = KINDS[kind]
-    model, theta = Classifier(network), network.init(generators(2))
+    model, theta = Classifier(network, Target(num_classes=network.num_classes)), network.init(generators(2))
     g = torch.Generator().manual_seed(7)
     x = torch.randn(2, 9, 5, generator=g, dtype=torch.float64)
     y = torch.randint(0, 3 if "classes" in kind else 2, (2, 9), generator=g).double()
@@ -308,5 +309,6 @@ def test_losses_of_several_classes_are_the_softmax_cross_entropy():
     logits = network.logits(theta, x)
     batch = Batch(x, y.double(), None, torch.ones(2, 6))
     expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view(2, 6)
-    torch.testing.assert_close(Classifier(network).losses(theta, batch), expected)
-    torch.testing.assert_close(Classifier(network).scores(theta, batch), logits.softmax(-1))
+    model = Classifier(network, Target(num_classes=4))
+    torch.testing.assert_close(model.losses(theta, batch), expected)
+    torch.testing.assert_close(model.scores(theta, batch), logits.softmax(-1))

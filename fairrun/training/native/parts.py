@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from fairrun.config.check import one_of, require
 from fairrun.method.api import Theta
 from fairrun.models.mlp import MLP
+from fairrun.models.network import Network
 from fairrun.models.row_gradients import Layer, Pullback
 from fairrun.training.native.library import library
 from fairrun.training.optim import SGD, Adam, AdamState, SGDState
@@ -61,8 +62,8 @@ def gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
 
 
 @dataclass(frozen=True)
-class NativeMLP:
-    """``MLP`` by the kernels; inputs that need a gradient, and second derivatives, by torch."""
+class NativeMLP(Network):
+    """``MLP`` without dropout by the kernels; inputs that need a gradient, and second derivatives, by torch."""
 
     mlp: MLP
     kernels: ctypes.CDLL
@@ -75,10 +76,6 @@ class NativeMLP:
     def init(self, generators: Sequence[Generator]) -> Theta:
         """As ``MLP.init``."""
         return self.mlp.init(generators)
-
-    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
-        """None: ``accelerate`` leaves drop-out to torch."""
-        return ()
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
