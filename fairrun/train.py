@@ -229,7 +229,7 @@ def run(cfg: DictConfig) -> float:
     known = sweep.known([job])
     added, known = complete([job], known, sweep, whole) if whole else ([], known)
     outcomes = dict(sweep.run([job, *added], known))
-    for folder in (reference.folder for reference in added if outcomes[reference.folder].status != "finished"):
+    for folder in (single.folder for single in added if outcomes[single.folder].status != "finished"):
         log.error("%s %s: %s", folder, outcomes[folder].status, outcomes[folder].failure)
     outcome = outcomes[job.folder]
     if outcome.record is None:

@@ -1,8 +1,8 @@
-"""Single-task runs beside a sweep's runs of several tasks: the denominators of their ARFG and ARE.
+"""Single-task runs beside a sweep's runs of several tasks: ARFG and ARE divide by their gaps and errors.
 
-The reference of a run is the run of ``stl`` with the same configuration outside the node ``method``, the same seed and
-data, and the same optimizer and kind of loss: all methods and all values of their other fields share it.  One that is
-added is a run as any other, with its record in the folder ``stl/CODE`` of the sweep, where the same command finds it.
+The single-task run of a run is the run of ``stl`` with the same seed, data, optimizer, reduction of the loss and
+configuration outside the node ``method``.  So all methods, and all values of their other fields, share it.  One that is
+added is a run as any other: its record is in the folder ``stl/CODE`` of the sweep, where the same command finds it.
 """
 
 import logging
@@ -26,43 +26,42 @@ NAME = "stl"  # of the method, and of the folder
 def complete(
     jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep, folder: Path, earlier: Collection[Path] = ()
 ) -> tuple[list[Job], dict[Path, Outcome]]:
-    """The references to be run with ``jobs`` of the sweep in ``folder``; and what is known, now of them too.
+    """The single-task jobs that ``jobs`` of the sweep in ``folder`` lack; and the known outcomes, theirs among them.
 
-    None where one of the jobs, or a record below ``folder``, is a run of ``stl`` that will do, whatever its optimizer;
-    or where it is of an ``earlier`` folder: that of a reference that this command has had.  With
-    ``results.train_missing=false`` those that would have to be trained are left out, and the jobs that want them are
-    refused.
+    A job lacks none where another job, or a record below ``folder``, is a run of ``stl`` with the same configuration
+    outside the method, whatever its optimizer; or where an ``earlier`` launch of this command added it: its folder.
+    With ``results.train_missing=false`` none is trained: jobs that lack theirs are refused.
     """
     place = Path(os.path.abspath(folder), NAME)
     wanted = {place / code: lacking for code, lacking in _wanted(jobs, known, sweep).items()}
-    references = {path: _reference(first, path) for path, (first, *_) in wanted.items() if path not in earlier}
-    outcomes = dict(known) | sweep.known(list(references.values()))
-    missing = [path for path in references if path not in outcomes]
+    added = {path: _single_task(first, path) for path, (first, *_) in wanted.items() if path not in earlier}
+    outcomes = dict(known) | sweep.known(list(added.values()))
+    missing = [path for path in added if path not in outcomes]
     elsewhere = _recorded(place, {job.folder for job in jobs}) if missing else set()
-    trained = 0
+    count = 0
     for path in missing:
         first = wanted[path][0]
         if _outside(first.config, sweep.facts(first.config)["data_sha256"]) in elsewhere:
-            del references[path]
+            del added[path]
         elif any(job.config["results"]["train_missing"] for job in wanted[path]):
-            trained += 1
+            count += 1
         else:
-            del references[path]
+            del added[path]
             outcomes |= {job.folder: _refused(job) for job in wanted[path] if job.folder not in known}
-    if trained:
-        log.info("%d runs of %s added: the denominators of ARFG and ARE", trained, NAME)
-    return list(references.values()), outcomes
+    if count:
+        log.info("%d single-task runs added (method=%s): ARFG and ARE divide by them", count, NAME)
+    return list(added.values()), outcomes
 
 
 def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) -> dict[str, list[Job]]:
-    """Of the references that are not among ``jobs`` themselves, the jobs that want each.  Refused jobs do not count."""
+    """The jobs that want each single-task run, by its code, if no job is that run.  Refused jobs do not count."""
     sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
     own: set[str] = set()
     wanted: dict[str, list[Job]] = {}
     outside: dict[str, str] = {}
     for job in sound:
         data = sweep.facts(job.config)
-        if data["tasks"] and "optimizer" in job.config["method"]:  # a reference takes it over
+        if data["tasks"] and "optimizer" in job.config["method"]:  # the single-task run has the same
             alike = _outside(job.config, data["data_sha256"])
             code = digest([alike, _method(job)])[:16]
             outside[code] = alike
@@ -73,25 +72,26 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
 
 
 def _outside(config: dict[str, Any], data_sha256: str) -> str:
-    """Equal for a run and its references: of what makes a run, all but the method."""
+    """Equal for a run and its single-task run: digest of what makes a run, but for the method."""
     kept = {key: value for key, value in identity(dotted(config)).items() if key.split(".")[0] != "method"}
     return digest([kept, fairrun.__version__, data_sha256])
 
 
 def _method(job: Job) -> dict[str, Any]:
-    """The node of ``stl`` with the optimizer and the kind of loss of a job."""
+    """The node of ``stl`` with the optimizer and the reduction of a job."""
     node = job.config["method"]
     reduction = node.get("reduction", "sum" if node.get("variant") == "authors" else "mean")
     return {"_target_": f"{STL.__module__}.{STL.__name__}", "optimizer": node["optimizer"], "reduction": reduction}
 
 
-def _reference(job: Job, folder: Path) -> Job:
+def _single_task(job: Job, folder: Path) -> Job:
     return Job(job.config | {"method": _method(job)}, job.choices | {"method": NAME}, folder)
 
 
 def _recorded(place: Path, here: Collection[Path]) -> set[str]:
-    """What is outside the method in the finished runs of ``stl`` beside ``place`` that are not in the folders ``here``;
-    those in it have a folder for each optimizer.
+    """``_outside`` of the sweep's finished runs of ``stl``, but for those in ``place`` and in the folders ``here``.
+
+    In ``place`` each optimizer has a folder of its own.
     """
     found = set()
     for path in place.parent.rglob(RECORD):

@@ -216,7 +216,7 @@ def _train_rows(data: dict[str, Any]) -> list[int]:
 
 
 def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data: dict[str, Any]) -> None:
-    """That method, model and data are all of one label, or all of several."""
+    """Check that method, model and data agree: one label, or several tasks."""
     tasks, name = data["tasks"], type(method).__name__
     heads = any(part.startswith("head.") for part in layers)
     if "tasks" not in method.needs:
@@ -232,8 +232,12 @@ def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data
         )
         return
     dataset = config["dataset"]
-    chosen = {key: dataset[key] for key in ("tasks", "task") if key in dataset}
-    require(tasks, "dataset.tasks", chosen, f"labels by name, and dataset.task null: {name} learns several together")
+    chosen = ", ".join(f"dataset.{key}={dataset[key]}" for key in ("tasks", "task") if key in dataset)
+    if not tasks:
+        raise InputError(
+            f"{name} needs several tasks, got {chosen or 'one label'}: use experiment=mtaf/adult, or set dataset.tasks, "
+            "dataset.task=null and model=shared_bottom"
+        )
     require(
         heads,
         "model",

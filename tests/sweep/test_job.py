@@ -205,7 +205,7 @@ NOT_OF_CLASSES = {
         [WORST, "report.columns=[log_loss,roc_auc]"],
         "report.columns must be metrics among accuracy, .* for 'income' with 3 classes, got 'roc_auc'",
     ),
-    "tasks": (["method=mtl", "model=shared_bottom", WORST], "FairMTL learns several together"),
+    "tasks": (["method=mtl", "model=shared_bottom", WORST], "FairMTL needs several tasks"),
 }
 
 
@@ -261,17 +261,17 @@ NOT_TOGETHER = {
     "several tasks of one label": (
         ["method=mtl", *HEADS],
         facts(),
-        "dataset.tasks must be labels by name, .*: FairMTL learns several together, got {.tasks.: {}",
+        r"needs several tasks, got dataset\.tasks={}.*: use experiment=mtaf/adult, or set dataset\.tasks",
     ),
     "several tasks of a chosen one": (
         ["method=mtaf", *HEADS, TASKS, "dataset.task=a"],
         facts(),
-        "dataset.tasks must be labels by name, and dataset.task null: MTAF learns several together, .* 'task': 'a'}",
+        r"MTAF needs several tasks, got .*dataset\.task=a: use .* dataset\.task=null",
     ),
     "several tasks of images": (
         ["method=mtl", *HEADS, "dataset=coloured_digits"],
         facts(),
-        "dataset.tasks must be labels by name, and dataset.task null: FairMTL learns several together, got {}",
+        "needs several tasks, got one label: use experiment=mtaf/adult",
     ),
     "several tasks and one output": (
         ["method=stl"],

@@ -48,7 +48,7 @@ def without_method(job):
     return {key: value for key, value in identity(dotted(job.config)).items() if not key.startswith("method.")}
 
 
-def test_all_methods_and_their_settings_share_one_reference_a_seed(tmp_path, jobs):
+def test_all_methods_and_their_settings_share_one_single_task_run_a_seed(tmp_path, jobs):
     commands = [["method=mtl"], ["method=mtaf"], ["method=mtaf", "method.lam=2"], ["method=mtl", "seed=1"]]
     given = jobs(*commands)
     added, known = completed(tmp_path, given)
@@ -69,15 +69,15 @@ def test_all_methods_and_their_settings_share_one_reference_a_seed(tmp_path, job
         (["method=mtaf", "method.variant=authors"], "sum"),
     ],
 )
-def test_a_reference_has_the_optimizer_and_the_reduction_of_its_run(tmp_path, jobs, overrides, reduction):
+def test_a_single_task_run_has_the_optimizer_and_the_reduction_of_its_run(tmp_path, jobs, overrides, reduction):
     given = jobs([*overrides, "optimizer@method.optimizer=sgd", "method.optimizer.lr=0.3"])
-    ((reference,), _) = completed(tmp_path, given)
-    node = reference.config["method"]
+    ((single,), _) = completed(tmp_path, given)
+    node = single.config["method"]
     assert node.pop("optimizer") == given[0].config["method"]["optimizer"]
     assert node == {"_target_": "fairrun.methods.stl.STL", "reduction": reduction}
 
 
-def test_a_run_of_stl_in_the_sweep_is_the_reference_whatever_its_optimizer(tmp_path, jobs):
+def test_a_run_of_stl_in_the_sweep_is_the_single_task_run_whatever_its_optimizer(tmp_path, jobs):
     added, _ = completed(tmp_path, jobs(["method=mtl"], ["method=stl", "method.optimizer.lr=0.3"]))
     assert added == []
 
@@ -86,9 +86,9 @@ def test_a_run_of_stl_in_the_sweep_is_the_reference_whatever_its_optimizer(tmp_p
 def test_a_run_of_stl_of_another_seed_setting_or_table_is_not(tmp_path, jobs, csv, other):
     csv[::-1].to_csv(tmp_path / "other.csv", index=False)
     given = jobs(["method=mtl"], ["method=stl", other.format(tmp_path)])
-    (reference,), _ = completed(tmp_path, given)
-    assert without_method(reference) == without_method(given[0])
-    assert reference.config["dataset"]["path"] == f"{tmp_path}/table.csv"
+    (single,), _ = completed(tmp_path, given)
+    assert without_method(single) == without_method(given[0])
+    assert single.config["dataset"]["path"] == f"{tmp_path}/table.csv"
 
 
 def test_a_run_that_is_refused_gets_none(tmp_path, jobs):
@@ -106,7 +106,7 @@ def test_a_finished_run_of_stl_anywhere_in_the_folder_is_taken(tmp_path, jobs):
     assert len(completed(tmp_path, jobs(["method=mtl"]))[0]) == 1
 
 
-def test_another_optimizer_has_a_reference_of_its_own(tmp_path, jobs):
+def test_another_optimizer_has_a_single_task_run_of_its_own(tmp_path, jobs):
     """As in a grid or a search over learning rates, in whatever order."""
     (first,), _ = completed(tmp_path, jobs(["method=mtl"]))
     train(tmp_path, [first])
@@ -153,10 +153,10 @@ def test_leave_is_given_by_true_or_false(jobs):
         check(one.config)
 
 
-def test_a_sweep_trains_its_references_once_side_by_side_and_its_report_has_them(tmp_path, csv):
+def test_a_sweep_trains_its_single_task_runs_once_side_by_side_and_its_report_has_them(tmp_path, csv):
     first = run_warm(tmp_path, *SWEEP, "hydra.sweep.dir=sweep")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "2 runs of stl added: the denominators of ARFG and ARE" in first.stdout
+    assert "2 single-task runs added (method=stl): ARFG and ARE divide by them" in first.stdout
     assert "6 runs, 0 of them done before" in first.stdout
     added = records(tmp_path / "sweep" / "stl")
     assert [record["seed"] for record in sorted(added, key=lambda record: record["seed"])] == [0, 1]
@@ -169,7 +169,7 @@ def test_a_sweep_trains_its_references_once_side_by_side_and_its_report_has_them
     assert "6 runs finished, 0 failed; 0 trained now" in again.stdout
 
 
-def test_under_hydras_own_launcher_the_references_are_the_same(tmp_path, csv):
+def test_under_hydras_own_launcher_the_single_task_runs_are_the_same(tmp_path, csv):
     for launcher in ("basic", "stacked"):
         own = [f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}", "seed=0"]
         given = [part for part in SWEEP[:-1] if part != INLINE or launcher == "stacked"]
