@@ -235,8 +235,8 @@ def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data
     chosen = ", ".join(f"dataset.{key}={dataset[key]}" for key in ("tasks", "task") if key in dataset)
     if not tasks:
         raise InputError(
-            f"{name} needs several tasks, got {chosen or 'one label'}: use experiment=mtaf/adult, or set dataset.tasks, "
-            "dataset.task=null and model=shared_bottom"
+            f"{name} needs several tasks, got {chosen or 'one label'}: use experiment=mtaf/adult, or set "
+            "dataset.tasks, dataset.task=null and model=shared_bottom"
         )
     require(
         heads,
