@@ -1,5 +1,6 @@
 """Options and fixtures that all tests share."""
 
+import functools
 import os
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.helpers import snapshots
 from tests.helpers.command import DESCRIPTION
 from tests.helpers.synthetic import table
 
@@ -16,6 +18,7 @@ torch.set_num_threads(1)  # as runs are trained: only then does a product round 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="rewrite tests/golden with the losses of today's code")
+    parser.addoption("--snapshots", action="store_true", help="rewrite tests/snapshots with the texts of today's code")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,8 +34,14 @@ def real_cache(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
+def snapshot(request):
+    """``snapshot(name, text)`` fails where ``text`` is not that of tests/snapshots/NAME."""
+    return functools.partial(snapshots.compare, rewrite=request.config.getoption("--snapshots"))
+
+
+@pytest.fixture
 def csv(tmp_path):
-    """A user's own table in table.csv; ``cli.DESCRIPTION`` describes it."""
+    """A user's own table in table.csv; ``command.DESCRIPTION`` describes it."""
     rows = table(400, seed=0)
     frame = pd.DataFrame(rows.x.numpy(), columns=[f"x{k}" for k in range(6)])
     frame["kind"] = np.where(frame["x5"] > 0, "a", "b")

@@ -41,8 +41,7 @@ def estimates(draw, p, epsilon, count=2000):
     return np.array([shares(respond(draw(rng), len(p), epsilon, rng), len(p), epsilon) for _ in range(count)])
 
 
-@pytest.mark.parametrize("num_groups", [2, 3, 4, 17])
-@pytest.mark.parametrize("epsilon", [0.01, LN3, 5.0])
+@pytest.mark.parametrize(("num_groups", "epsilon"), [(2, 0.01), (3, 5.0), (4, LN3), (17, 5.0)])
 def test_two_groups_make_a_report_with_probabilities_whose_ratio_is_at_most_e_to_epsilon(num_groups, epsilon):
     """The ratio is reached; the row of a group is a distribution over reports."""
     tau, beta = probabilities(num_groups, epsilon)

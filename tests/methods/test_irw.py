@@ -124,7 +124,7 @@ def test_a_step_is_along_the_weighted_gradients_of_the_rows(layers, normalise):
     torch.testing.assert_close(logs["weighted_rows"], (w > 0).double().sum(-1) / 29)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_small_step_lowers_the_loss_of_those_who_were_worst_off(seed):
     """By <G, sum_i w_i g_i> = sum [s]_+^2 / sum [s]_+ > 0, with the gradients of all layers."""
     theta, batch = case(seed)
@@ -247,18 +247,18 @@ def test_the_share_of_weight_of_the_class_that_has_most_is_logged():
     torch.testing.assert_close(logs["largest_class_weight"], torch.maximum(of_one, 1 - of_one))
 
 
-@pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("min_samples", [1, 3, 5])
-def test_noise_is_what_scikit_learn_calls_noise(seed, min_samples):
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(0, 3, (4, 2))[rng.integers(0, 4, 60)]
-    points = np.concatenate([centres + rng.normal(0, 0.4, (60, 2)), rng.normal(0, 5, (10, 2))])
-    points[3:6] = points[0]
-    eps = rng.uniform(0.1, 1.5)
-    labels = DBSCAN(eps=eps, min_samples=min_samples).fit(points).labels_
-    squares = torch.cdist(torch.tensor(points)[None], torch.tensor(points)[None]).square()
-    noise = dbscan_noise(squares, torch.tensor([[eps**2]]).double(), min_samples)[0]
-    assert (noise.numpy() == (labels == -1)).all()
+def test_noise_is_what_scikit_learn_calls_noise(min_samples):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        centres = rng.normal(0, 3, (4, 2))[rng.integers(0, 4, 60)]
+        points = np.concatenate([centres + rng.normal(0, 0.4, (60, 2)), rng.normal(0, 5, (10, 2))])
+        points[3:6] = points[0]
+        eps = rng.uniform(0.1, 1.5)
+        labels = DBSCAN(eps=eps, min_samples=min_samples).fit(points).labels_
+        squares = torch.cdist(torch.tensor(points)[None], torch.tensor(points)[None]).square()
+        noise = dbscan_noise(squares, torch.tensor([[eps**2]]).double(), min_samples)[0]
+        assert (noise.numpy() == (labels == -1)).all(), seed
 
 
 @every_layer
