@@ -200,7 +200,7 @@ class Method(ABC):
         """What a user should know of these data, by the facts of them that records hold."""
         return []
 
-    def informed(self, group_rows: Sequence[int], seed: int) -> Self:
+    def with_group_sizes(self, group_rows: Sequence[int], seed: int) -> Self:
         """The method that is trained where each group has so many training rows, by default this one.
 
         Raises ``InputError``.

@@ -21,7 +21,7 @@ Not private:
   attribute of all their combinations, epsilon.  One person asked anew for every seed costs epsilon a seed.
 - Whatever else reads the true groups, such as metrics by group.
 - The draw itself: who knows the seed can undo it.  ``respond`` plays people who answer by chance that is theirs alone.
-- Runs of several seeds: ``WorstOff.informed`` plays new answers for each, to show how far they move alpha.
+- Runs of several seeds: ``WorstOff.with_group_sizes`` plays new answers for each, to show how far they move alpha.
 """
 
 import dataclasses
@@ -144,7 +144,7 @@ class WorstOff(Method):
         """The least number of rows of which a share ``alpha`` is one row, and why; 1 while alpha is not known."""
         return (whole_rows(1 / self.alpha), f"alpha={self.alpha:.6g}") if self.alpha_from == "given" else (1, "")
 
-    def informed(self, group_rows: Sequence[int], seed: int) -> Self:
+    def with_group_sizes(self, group_rows: Sequence[int], seed: int) -> Self:
         """The method with the alpha that reports say, or itself where ``alpha_from`` is given.
 
         ``group_rows`` [K]: how many training rows each group has.  Each makes a report, by chance that depends on

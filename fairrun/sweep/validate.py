@@ -170,7 +170,7 @@ def _check_tracker(node: str) -> None:
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
     model = network_of(config, data)
-    method = _informed(config, data)
+    method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
     layers = list(model.init([torch.Generator()]))
     _check_tasks(config, method, layers, data)
@@ -201,11 +201,11 @@ def _check_batch_size(batch_size: int, method: Method) -> None:
     require(batch_size >= least, "batch_size", batch_size, f">= {least} with method.{because}")
 
 
-def _informed(config: dict[str, Any], data: dict[str, Any]) -> Method:
+def _trained(config: dict[str, Any], data: dict[str, Any]) -> Method:
     """The method that is trained."""
     method: Method = build(config["method"], "method")
     try:
-        return method.informed(_train_rows(data), config["seed"])
+        return method.with_group_sizes(_train_rows(data), config["seed"])
     except InputError as error:
         raise InputError(f"method.{error}") from None
 

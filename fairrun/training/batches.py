@@ -14,7 +14,7 @@ from fairrun.training.native.parts import gather
 ROWS_MULTIPLE = 32  # two vectors of 16 float32: elementwise functions round the rest of a row differently
 
 
-class _Batches:
+class Batches:
     """The training rows in each run's own order, as padded batches."""
 
     def __init__(
@@ -89,7 +89,7 @@ def _gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
     torch.index_select(table, 0, rows, out=out)
 
 
-def _whole(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+def whole_table(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
     """A table as one batch; every run sees the same rows."""
     i = torch.arange(len(table.y), device=table.y.device)
     w = table.y.new_ones(len(table.y))
@@ -97,15 +97,15 @@ def _whole(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Ba
     return Batch(x, y, i, w, s, num_groups=num_groups, num_classes=num_classes)
 
 
-def _padded(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
-    """As ``_whole``, with rows of weight 0 behind those of the table."""
+def padded_table(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+    """A table as one batch, followed by rows of weight 0."""
     more = -len(table.y) % ROWS_MULTIPLE
     padded = Table(F.pad(table.x, (0, 0, 0, more)), F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
-    batch = _whole(padded, num_runs, num_groups, num_classes)
+    batch = whole_table(padded, num_runs, num_groups, num_classes)
     return batch._replace(w=(batch.i < len(table.y)).to(table.y))
 
 
-def _all_rows(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
-    """As ``_padded``, but for the features, which are too many to be copied: those of the rows of the table alone."""
+def all_rows(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
+    """As ``padded_table``, but the features are those of the table alone: they are too many to be copied."""
     features = table.x.expand(num_runs, *table.x.shape)
-    return _padded(table._replace(x=table.x[:, :0]), num_runs, num_groups, num_classes)._replace(x=features)
+    return padded_table(table._replace(x=table.x[:, :0]), num_runs, num_groups, num_classes)._replace(x=features)

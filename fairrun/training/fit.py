@@ -20,12 +20,13 @@ from fairrun.data.table import Data, Table
 from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.functional import Classifier
 from fairrun.models.network import Network
-from fairrun.training.batches import ROWS_MULTIPLE, _all_rows, _Batches, _padded, _whole
+from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_table, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
 from fairrun.training.metrics import evaluate, evaluate_tasks, outcome
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
+from fairrun.training.removals import Removals
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
@@ -87,8 +88,8 @@ def fit(
     """
     data = data.to(device, dtype)
     num_runs, num_groups, num_classes = len(seeds), len(data.groups), data.num_classes
-    answering = data.train.s.bincount(minlength=num_groups).tolist()
-    methods = [method.informed(answering, seed) for method, seed in zip(methods, seeds, strict=True)]
+    group_sizes = data.train.s.bincount(minlength=num_groups).tolist()
+    methods = [method.with_group_sizes(group_sizes, seed) for method, seed in zip(methods, seeds, strict=True)]
     method = bind(methods, dtype, device)
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
@@ -100,19 +101,19 @@ def fit(
     theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
     train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
-    val = None if held_out is None else _padded(held_out, num_runs, num_groups, num_classes)
-    whole = _whole(train, num_runs, num_groups, num_classes)
+    val = None if held_out is None else padded_table(held_out, num_runs, num_groups, num_classes)
+    whole = whole_table(train, num_runs, num_groups, num_classes)
 
     def seen(rows: Batch) -> Batch:
         """All training rows as the method may see them."""
         return rows._replace(sensitive=rows.s if sees_s else None, generators=tuple(streams["method"]))
 
     state = method.init(model, theta, seen(whole)._replace(val=val))
-    batches = _Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
+    batches = Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
     rows = None
     if method.reads_all_rows:
-        rows = seen(_all_rows(train, num_runs, num_groups, num_classes))
-    known = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
+        rows = seen(all_rows(train, num_runs, num_groups, num_classes))
+    outliers = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
     done = Progress(0, state, [], np.full(num_runs, -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
@@ -123,20 +124,20 @@ def fit(
         if rows is not None:
             state, weights = now.start_epoch(model, state, rows._replace(epoch=epoch))
         logs: list[dict[str, Tensor]] = []
-        removals: list[Tensor] = []
+        removals = Removals(outliers)
         for batch in batches.epoch(epoch, weights):
             state, log = now.update(model, state, batch)
             if not logs:
                 _check_logs(method, log)
             if (removed := log.pop("removed", None)) is not None:
-                removals.append(_removal(removed, batch, known))
+                removals.add(removed, batch)
             logs.append(log)
         steps = {name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]}
         bad = ~np.isfinite(steps["loss"])  # [steps, R]
         newly_bad = bad.any(0) & (first_bad_step < 0)
         first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
-        record |= {f"train/{name}": rate for name, rate in _removal_rates(removals, known is not None).items()}
+        record |= {f"train/{name}": rate for name, rate in removals.rates().items()}
         for split in ("val", "test"):
             for name, value in _evaluate(network, state.theta, data, split, rates).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
@@ -164,32 +165,6 @@ def _check_logs(method: Method, log: dict[str, Tensor]) -> None:
     if "loss" not in log:
         found = ", ".join(log) or "nothing"
         raise ValueError(f"{type(method).__name__}.update must log loss, one value a run, got {found}")
-
-
-def _removal(removed: Tensor, batch: Batch, known: Tensor | None) -> Tensor:
-    """Of a batch the real rows, those removed, and, where outliers are ``known`` [N], the outliers and those of them
-    removed: [2 or 4, R].
-    """
-    removed = removed * batch.w
-    counts = [batch.w, removed]
-    if known is not None:
-        outlier = known[batch.i] * batch.w
-        counts += [outlier, outlier * removed]
-    return torch.stack(counts).sum(-1)
-
-
-def _removal_rates(removals: list[Tensor], known: bool) -> dict[str, np.ndarray]:
-    """Over an epoch: the share of rows removed; of these the share that are outliers, NaN where none was removed; and
-    the share of the outliers that were removed.
-    """
-    if not removals:
-        return {}
-    rows, removed, *found = torch.stack(removals).double().sum(0)
-    rates = {"removed": removed / rows}
-    if known:
-        outliers, hits = found
-        rates |= {"removal_precision": hits / removed, "removal_recall": hits / outliers}
-    return {name: rate.cpu().numpy() for name, rate in rates.items()}
 
 
 def _generator(seed: int, stream: int) -> Generator:

@@ -253,25 +253,25 @@ def alphas(methods, seeds, rows):
 
 def test_a_method_that_is_given_its_alpha_keeps_it():
     given, erm = replace(ASKING, alpha_from="given"), method("erm")
-    assert given.informed(ROWS, 0) is given
-    assert erm.informed(ROWS, 0) is erm
+    assert given.with_group_sizes(ROWS, 0) is given
+    assert erm.with_group_sizes(ROWS, 0) is erm
 
 
 def test_a_method_that_asks_gets_the_alpha_of_reports_and_is_otherwise_the_same():
-    asked = ASKING.informed(ROWS, 0)
+    asked = ASKING.with_group_sizes(ROWS, 0)
     assert asked.alpha != 0.5 and replace(asked, alpha=0.5, alpha_from="randomized_response") == ASKING
-    assert asked.informed(ROWS, 1) is asked
-    assert replace(ASKING, epsilon=1000.0).informed(ROWS, 0).alpha == pytest.approx(0.095)
+    assert asked.with_group_sizes(ROWS, 1) is asked
+    assert replace(ASKING, epsilon=1000.0).with_group_sizes(ROWS, 0).alpha == pytest.approx(0.095)
 
 
 def test_the_alpha_of_reports_is_that_of_the_seed():
-    first, again, other = (ASKING.informed(ROWS, seed).alpha for seed in (3, 3, 4))
+    first, again, other = (ASKING.with_group_sizes(ROWS, seed).alpha for seed in (3, 3, 4))
     assert first == again != other
 
 
 def test_the_alphas_of_many_seeds_scatter_about_the_smallest_share_as_the_standard_error_says():
     """The least of estimates errs downwards, so groups of 800 rows and 200, which do not swap; 4 standard errors."""
-    found = np.array([ASKING.informed([800, 200], seed).alpha for seed in range(400)])
+    found = np.array([ASKING.with_group_sizes([800, 200], seed).alpha for seed in range(400)])
     error = standard_errors(np.array([0.8, 0.2]), 1000, LN3)[0][1]
     assert found.mean() == pytest.approx(0.2, abs=4 * error / 20)
     assert found.std() == pytest.approx(error, rel=0.15)
@@ -279,7 +279,7 @@ def test_the_alphas_of_many_seeds_scatter_about_the_smallest_share_as_the_standa
 
 def test_the_conservative_alpha_is_the_estimate_minus_the_radius():
     rows = [40 * n for n in ROWS]
-    point, bound = (replace(ASKING, delta=delta).informed(rows, 7).alpha for delta in (None, 0.05))
+    point, bound = (replace(ASKING, delta=delta).with_group_sizes(rows, 7).alpha for delta in (None, 0.05))
     assert bound == pytest.approx(point - radius(sum(rows), 4, LN3, 0.05))
 
 
@@ -287,7 +287,7 @@ def test_runs_are_trained_with_the_alpha_of_their_own_seed_alone_and_side_by_sid
     """The estimate is of the training rows; of 150 rows it is often below 0, hence the larger epsilon."""
     rows = data()
     asking = replace(ASKING, epsilon=3.0)
-    expected = [asking.informed(rows.train.s.bincount().tolist(), seed).alpha for seed in (0, 1, 2)]
+    expected = [asking.with_group_sizes(rows.train.s.bincount().tolist(), seed).alpha for seed in (0, 1, 2)]
     together = alphas([asking] * 3, [0, 1, 2], rows)
     alone = [alphas([asking], [seed], rows)[0] for seed in (0, 1, 2)]
     assert together == alone == pytest.approx(expected, rel=1e-6)
@@ -304,7 +304,7 @@ def test_irw_logs_the_alpha_of_its_seed():
     irw = method("irw", "method.alpha_from=randomized_response", "method.epsilon=4")
     rows = data()
     (run,) = fit(MLP(6, 2, 4, 1, 0, None, 0.0), [irw], [5], rows, epochs=2, batch_size=64)
-    expected = irw.informed(rows.train.s.bincount().tolist(), 5).alpha
+    expected = irw.with_group_sizes(rows.train.s.bincount().tolist(), 5).alpha
     assert expected != irw.alpha
     assert run.history["train/alpha"].tolist() == pytest.approx([expected] * 2, rel=1e-6)
 

@@ -11,7 +11,7 @@ from fairrun.methods.penalty import Penalty
 from fairrun.methods.stl import STL
 from fairrun.models.mlp import MLP
 from fairrun.models.shared_bottom import SharedBottom
-from fairrun.training.batches import _Batches
+from fairrun.training.batches import Batches
 from fairrun.training.fit import _generator, fit
 from fairrun.training.optim import SGD, Adam
 from tests.helpers.synthetic import data, data_of_tasks
@@ -25,7 +25,7 @@ def batches(batch_size, num_runs=2, network=NETWORK):
         name: [_generator(seed, k) for seed in range(num_runs)]
         for k, name in enumerate(("shuffle", "dropout", "method"))
     }
-    return _Batches(data().train, None, network, streams, batch_size, 3, 2, sees_s=True, native=False)
+    return Batches(data().train, None, network, streams, batch_size, 3, 2, sees_s=True, native=False)
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 31, 32, 150, 1000])
