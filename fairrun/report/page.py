@@ -1,7 +1,7 @@
 """A sweep as one HTML file that needs nothing else: chart, tables, configuration, facts about the data, failures."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,101 +11,56 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from fairrun.analysis.bargaining import Alignment
-from fairrun.analysis.tasks import Multitask
-from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.analysis.tradeoff import Tradeoff, value
 from fairrun.config.keys import IGNORED, is_key, role
-from fairrun.report.sections.bargaining import alignment_table, caption
-from fairrun.report.sections.tasks import captioned as captioned_tasks
-from fairrun.report.sections.tradeoff_chart import chart
+from fairrun.report.section import Chapter
 from fairrun.report.style import UNKNOWN
-from fairrun.report.tables import captioned, collapse_note, seed_summary_note
 from fairrun.results.records import by_class, read
 
 TEMPLATE = Path(__file__).with_name("template.html")
-TITLES = {"settings": "Settings", "methods": "Methods", "comparisons": "Methods compared"}
-TITLES |= {"pairs": "Compared, seed by seed", "quoted": "Quoted, not run here"}
-TITLES |= {"tasks": "Settings, match-rate threshold", "tasks-half": "Settings, threshold 0.5"}
-TITLES |= {"tasks-methods": "Methods, ARE and ARFG"}
 Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
 
 
 def render(
-    folder: Path,
-    frame: pd.DataFrame,
-    trades: list[Tradeoff],
-    bargained: Mapping[str, tuple[Alignment, bytes]],
-    several: Mapping[str, tuple[Multitask, bytes]],
-    curved: Mapping[str, bytes],
+    folder: Path, frame: pd.DataFrame, chapters: Sequence[Chapter], pngs: Mapping[tuple[str, str], bytes]
 ) -> str:
-    """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed; ``bargained`` has the
-    data sets on which methods bargained, ``several`` those with several tasks, ``curved`` those whose histories are
-    drawn, with a PNG each.
+    """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed; ``pngs`` has the
+    pictures, by data set and name.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     runs = frame[frame["status"] == "finished"]
+    trades = [chapter.trade for chapter in chapters]
     return template.render(
         name=folder.resolve().name,
         metric=trades[0].metric.replace("_", " "),
         direction=trades[0].direction,
         num_finished=len(runs),
         failures=_failures(folder, frame),
-        sections=[_section(trade) | _pictured(trade.dataset, bargained, several, curved) for trade in trades],
+        chapters=[_chapter(chapter, pngs) for chapter in chapters],
         configuration=_configuration(runs),
         versions=_pairs(_versions(trades)),
         plotly=Markup(get_plotlyjs()),
     )
 
 
-def _section(trade: Tradeoff) -> dict[str, Any]:
-    return {
-        "dataset": trade.dataset,
-        "chart": chart(trade),
-        "notes": _notes(trade),
-        "tables": [_cells(table, caption) | {"title": TITLES[kind]} for kind, table, caption in captioned(trade)],
-        "facts": _facts(trade),
-    }
-
-
-def _notes(trade: Tradeoff) -> list[str]:
-    """What has to be known of the chart beside its caption."""
-    notes = [seed_summary_note(trade), collapse_note(trade)]
-    if trade.other is not None:
-        notes.append(
-            f"Left: {words(trade.metric)}; right: {words(trade.other.metric)}, each with a front of its own that "
-            "validation rows choose; the stars and ends of fronts in the tables are those of the left one."
-        )
-    if trade.anchored:
-        notes.append("Dashed: accuracy of always deciding for the majority. Dotted: the labels' own difference.")
-    if any(len(panel.quoted) for panel in trade.panels):
-        notes.append("Grey and hollow: points quoted from publications, not run here.")
-    return [note for note in notes if note]
-
-
-def _pictured(
-    dataset: str,
-    bargained: Mapping[str, tuple[Alignment, bytes]],
-    several: Mapping[str, tuple[Multitask, bytes]],
-    curved: Mapping[str, bytes],
-) -> dict[str, Any]:
-    """What has a picture of its own: histories, how bargaining went, and several tasks; None where there is nothing to
-    tell.
-    """
-    found: dict[str, Any] = {"bargaining": None, "tasks": None, "curves": None}
-    if dataset in curved:
-        found["curves"] = _inline(curved[dataset])
-    if dataset in bargained:
-        alignment, png = bargained[dataset]
-        cells = _cells(alignment_table(alignment), caption(alignment))
-        found["bargaining"] = {"picture": _inline(png), "table": cells}
-    if dataset in several:
-        multitask, png = several[dataset]
-        tables = [_cells(table, text) | {"title": TITLES[kind]} for kind, table, text in captioned_tasks(multitask)]
-        found["tasks"] = {"picture": _inline(png), "tables": tables}
-    return found
+def _chapter(chapter: Chapter, pngs: Mapping[tuple[str, str], bytes]) -> dict[str, Any]:
+    dataset = chapter.trade.dataset
+    sections = [
+        {
+            "title": section.title,
+            "chart": section.chart,
+            "notes": section.notes,
+            "pictures": [] if section.chart else [_inline(pngs[dataset, name]) for name in section.pictures],
+            "alt": section.alt,
+            "tables": [_cells(table.rows, table.caption) | {"title": table.title} for table in section.tables],
+        }
+        for section in chapter.sections
+    ]
+    (chart,) = (section.chart for section in chapter.sections if section.chart)
+    return {"dataset": dataset, "sections": sections, "chart": chart, "facts": _facts(chapter.trade)}
 
 
 def _inline(png: bytes) -> str:

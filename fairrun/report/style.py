@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-Captioned = tuple[str, pd.DataFrame, str]  # kind, rows, caption
+from fairrun.analysis.tradeoff import Tradeoff
+
 UNKNOWN = "-"
 
 
@@ -120,3 +121,28 @@ def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[
         low, high = min(low, *beside), max(high, *beside)
         room = max(high - low, 0.01)
     return (low - room / 20, high + room / 20)
+
+
+def metric_title(trade: Tradeoff, separator: str) -> str:
+    """What the axis of the metric shows; ``separator``: between the metric and the rest."""
+    seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "
+    return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
+
+
+def accuracy_title(trade: Tradeoff) -> str:
+    """What the axis of accuracy shows."""
+    return f"{'' if trade.seed_summary == 'mean' else 'mean '}accuracy on test rows (higher is better)"
+
+
+def accuracy_limits(trade: Tradeoff) -> tuple[float, float]:
+    """The limits that all panels share."""
+    lows, highs = zip(*(limits(panel, "test/accuracy") for panel in trade.panels), strict=True)
+    return (min(lows), max(highs))
+
+
+def limits(trade: Tradeoff, column: str) -> tuple[float, float]:
+    """The limits of an axis: ``span`` with the anchor and the quoted points beside."""
+    beside = trade.quoted.get(column, pd.Series(dtype=float)).tolist()
+    if trade.anchored:
+        beside.append(trade.anchors.majority if column == "test/accuracy" else trade.anchors.max_dp)
+    return span(trade.runs[column], trade.settings, column, beside)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from fairrun.report import cli as report
 from fairrun.report.options import ReportOptions
+from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
 
@@ -71,7 +72,7 @@ def written(folder, rows, metric=None, **given):
     """The files that a report writes, by name."""
     frame = pd.DataFrame(rows)
     options = complete(frame, ReportOptions(metric=metric, **given))
-    paths = report.write(folder, frame, tradeoffs(frame, options), options)
+    paths = report.write(folder, frame, chapters(tradeoffs(frame, options), options))
     assert all(path.stat().st_size > 0 for path in paths)
     return {path.name: path for path in paths}
 

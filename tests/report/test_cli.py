@@ -14,11 +14,10 @@ from omegaconf import OmegaConf
 from fairrun.analysis.tradeoff import greater_is_better
 from fairrun.config.check import InputError
 from fairrun.report import cli as report
-from fairrun.report import tables
 from fairrun.report.options import ReportOptions
-from fairrun.report.sections import histories
-from fairrun.report.sections.tradeoff import draw, limits
-from fairrun.report.style import look
+from fairrun.report.sections import compare, histories, methods, settings
+from fairrun.report.sections.tradeoff import draw
+from fairrun.report.style import estimate, limits, look
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
 from fairrun.train import CONF
@@ -135,17 +134,19 @@ def test_the_markdown_has_a_table_of_settings_methods_and_comparisons(tmp_path):
 
 
 def test_the_captions_state_rows_seeds_interval_selection_and_reference(tmp_path):
-    settings, methods, comparisons, _, _ = tables.captions(trade(tmp_path, sweep(tmp_path)))
+    found = trade(tmp_path, sweep(tmp_path))
+    of_settings, of_methods = settings.caption(found), methods.caption(found)
+    of_comparisons = methods.build(found, ReportOptions()).tables[1].caption
     for words in ("adult: test rows", "mean over 3 seeds", "95% interval: Student's t", "chosen on validation rows"):
-        assert words in settings
-    assert "reference point accuracy 0.6000 (the majority's) and demographic parity difference 1." in methods
-    assert "labels' demographic parity difference 0.4000" in methods
-    assert "paired by seed" in comparisons
+        assert words in of_settings
+    assert "reference point accuracy 0.6000 (the majority's) and demographic parity difference 1." in of_methods
+    assert "labels' demographic parity difference 0.4000" in of_methods
+    assert "paired by seed" in of_comparisons
 
 
 def test_the_areas_of_methods_are_told(tmp_path):
     """ERM with seed k is at (.85 + k / 500, .3 + k / 300): hypervolume from (.6, 1), and AOPAC over .4 x .4."""
-    table = tables.methods_table(trade(tmp_path, sweep(tmp_path)))
+    table = methods.methods_table(trade(tmp_path, sweep(tmp_path)))
     accuracy, gap = 0.25 + np.arange(3) / 500, 0.3 + np.arange(3) / 300
     assert table["hypervolume"][0].startswith(f"{np.mean(accuracy * (1 - gap)):.4f} [")
     assert table["AOPAC"][0].startswith(f"{np.mean(accuracy * (0.4 - gap)) / 0.16:.4f} [")
@@ -203,7 +204,7 @@ def test_the_latex_compiles_with_booktabs_alone(tmp_path):
 )
 def test_a_mean_is_shown_with_what_is_known(numbers, text):
     row = pd.Series(dict(zip(("x", "x.low", "x.high"), numbers, strict=True)))
-    assert tables.estimate(row, "x") == text
+    assert estimate(row, "x") == text
 
 
 # More columns, and methods compared seed by seed
@@ -233,7 +234,7 @@ def test_more_columns_are_in_every_table_of_settings(tmp_path):
 def test_the_caption_says_which_end_of_each_column_is_good(tmp_path):
     values = {f"{split}/selection_rate": 0.5 for split in ("val", "test")}
     found = trade(tmp_path, sweep(tmp_path, **values), columns=["roc_auc", "selection_rate"])
-    for caption in (tables.captions(found)[k] for k in (0, 3)):
+    for caption in (settings.caption(found), compare.caption(found)):
         assert "Accuracy: higher is better; demographic parity difference: lower is better; " in caption
         assert "roc auc: higher is better; selection rate: neither end is better." in caption
 
@@ -565,9 +566,8 @@ def test_undefined_values_of_the_metric_have_a_report(tmp_path, share):
 def test_records_that_do_not_count_labels_have_a_report_without_areas(tmp_path):
     frame = pd.DataFrame(sweep(tmp_path)).drop(columns=["base_rates.val", "base_rates.test"])
     trades = tradeoffs(frame, complete(frame))
-    report.write(tmp_path, frame, trades, complete(frame))
-    assert "Areas are unknown" in tables.captions(trades[0])[1]
-    assert set(tables.methods_table(trades[0])["AOPAC"]) == {"-"}
+    assert "Areas are unknown" in methods.caption(trades[0])
+    assert set(methods.methods_table(trades[0])["AOPAC"]) == {"-"}
 
 
 def corrupt(folder):
@@ -697,6 +697,6 @@ def test_a_report_that_cannot_be_written_says_so(tmp_path):
 
 
 def test_a_report_starts_without_torch():
-    code = "import sys, fairrun.report; print('torch' in sys.modules)"
+    code = "import sys, fairrun.report.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,0 +1,28 @@
+"""The sections of a report.  To add one, write a module with a function ``build`` and add it to ``SECTIONS``."""
+
+from collections.abc import Callable, Sequence
+
+from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Chapter, Section
+from fairrun.report.sections import bargaining, compare, histories, methods, published, settings, tasks, tradeoff
+
+# In the order of the page.  None: the data set has nothing to tell in the section.
+SECTIONS: list[Callable[[Tradeoff, ReportOptions], Section | None]] = [
+    tradeoff.build,
+    settings.build,
+    methods.build,
+    compare.build,
+    published.build,
+    histories.build,
+    bargaining.build,
+    tasks.build,
+]
+
+
+def chapters(trades: Sequence[Tradeoff], options: ReportOptions) -> list[Chapter]:
+    """A chapter for each data set."""
+    return [
+        Chapter(trade, [section for build in SECTIONS if (section := build(trade, options)) is not None])
+        for trade in trades
+    ]

@@ -7,8 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fairrun.analysis.bargaining import ALPHA, Alignment, curve, second_stage
+from fairrun.analysis.bargaining import ALPHA, Alignment, alignment, curve, second_stage
 from fairrun.analysis.interval import RULE, interval
+from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section, Table
 from fairrun.report.style import STYLES, UNKNOWN, Style, estimate, line, look, over_epochs
 
 WIDE = 3  # panels in a row
@@ -19,6 +22,16 @@ PANELS: tuple[tuple[str, dict[str, Style]], ...] = (  # title, and the columns w
     ("(c) steps without an agreement", {"infeasible": "-"}),
 )
 STAGE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 2))}  # of the line where stage 2 starts
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
+    """The picture ``bargaining`` and a table; None where no method bargained."""
+    found = alignment(trade)
+    if found is None:
+        return None
+    alt = f"Gains and alignment of the players and their shares of the weights, over epochs, on {trade.dataset}"
+    table = Table("bargaining", alignment_table(found), caption(found), in_files=False)
+    return Section(title="Bargaining", pictures={"bargaining": draw(found)}, alt=alt, tables=[table])
 
 
 def draw(found: Alignment) -> Figure:

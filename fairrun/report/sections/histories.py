@@ -11,12 +11,23 @@ from matplotlib.lines import Line2D
 
 from fairrun.analysis.bargaining import curve
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section
 from fairrun.report.style import COLOURS, STYLES, Style, line, look, over_epochs
 from fairrun.results.records import HISTORY
 
 log = logging.getLogger(__name__)
 WIDE = 3  # panels in a row
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
+    """The picture ``curves``; None where no column is asked for, or no history has one of them."""
+    steps = steps_of(trade, options.histories) if options.histories else None
+    if steps is None:
+        return None
+    alt = f"Columns of the histories over epochs on {trade.dataset}"
+    return Section(title="Over epochs", pictures={"curves": draw(trade, steps)}, alt=alt)
 
 
 def steps_of(trade: Tradeoff, columns: Sequence[str]) -> pd.DataFrame | None:

@@ -5,16 +5,18 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.table import Table as Text
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.published import RELATIVE
-from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures
-from fairrun.analysis.tradeoff import value, words
+from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures, multitask
+from fairrun.analysis.tradeoff import Tradeoff, value, words
 from fairrun.config.check import MATCH_RATE
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section, Table
 from fairrun.report.style import (
     QUOTED,
     UNKNOWN,
-    Captioned,
     draw_legend,
     draw_method,
     dress,
@@ -23,9 +25,29 @@ from fairrun.report.style import (
     quoted_look,
     span,
 )
+from fairrun.report.terminal import LEADING_ZERO, as_text
 
 WIDE = 3  # panels in a row
+FIGURES_AT_ONCE = 4  # in a table on the terminal
 ONE: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 1}
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
+    """The picture and tables of ``tasks``, ``tasks.csv`` (configurations) and ``tasks_methods.csv``; None where no run
+    has several tasks.
+    """
+    found = multitask(trade)
+    if found is None:
+        return None
+    settings = found.settings.drop(columns="dataset", errors="ignore")
+    return Section(
+        title="Tasks",
+        pictures={"tasks": draw(found)},
+        alt=f"Error against gap of each task, and ARE against ARFG, on {trade.dataset}",
+        tables=captioned(found),
+        terminal=_terminal(found),
+        csv={"tasks.csv": settings, "tasks_methods.csv": found.methods},
+    )
 
 
 def draw(found: Multitask) -> Figure:
@@ -150,8 +172,8 @@ def methods_table(found: Multitask) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def captioned(found: Multitask) -> list[Captioned]:
-    """The kind, rows and caption of each table."""
+def captioned(found: Multitask) -> list[Table]:
+    """At the match-rate threshold, at 0.5, and of methods."""
     over = f"test rows, mean over {found.seeds} [95% interval: {RULE}]"
     text = (
         f"{found.dataset}, decisions at the match-rate threshold (as many rows decided 1 as have label 1 in training)"
@@ -170,9 +192,9 @@ def captioned(found: Multitask) -> list[Captioned]:
         f"validation rows and valued on test rows. Picked: {rule(found)}; its figures are of test rows. {FIGURES}."
     )
     return [
-        ("tasks", settings_table(found), text),
-        ("tasks-half", settings_table(found, ""), half),
-        ("tasks-methods", methods_table(found), methods),
+        Table("tasks", settings_table(found), text, "Settings, match-rate threshold"),
+        Table("tasks-half", settings_table(found, ""), half, "Settings, threshold 0.5"),
+        Table("tasks-methods", methods_table(found), methods, "Methods, ARE and ARFG"),
     ]
 
 
@@ -181,3 +203,34 @@ def rule(found: Multitask) -> str:
     origin = f"that of {VANILLA} + {SLACK:g}" if found.vanilla else f"1 + {SLACK:g}: no run of {VANILLA} has one"
     text = f"the setting with the least ARFG among those whose ARE is at most {found.bound:.4f} ({origin})"
     return f"{text}, means over seeds on validation rows"
+
+
+def _terminal(found: Multitask) -> list[Text]:
+    """The tables in parts."""
+    over = "test rows, mean over seeds [95% interval]"
+    titles = f"at the match-rate threshold: {over}", f"at 0.5: {over}", f"match-rate threshold: {over}"
+    quoted = "; quoted: published, not run here; sources: table.md" * bool(len(found.quoted))
+    point = f"({HYPERVOLUME_POINT[0]:g}, {HYPERVOLUME_POINT[1]:g})"
+    corner = f"hypervolume: of the front of ARE and ARFG, reference {point}"
+    notes = f"* front of ARE and ARFG: chosen on validation rows{quoted}", "", f"{corner}\npicked: {rule(found)}"
+    return [
+        as_text(part, f"{found.dataset}, tasks {title}", note)
+        for table, title, note in zip(captioned(found), titles, notes, strict=True)
+        for part in _figures_in_parts(table.rows)
+    ]
+
+
+def _figures_in_parts(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The columns up to the seeds with some of the others at a time, and ``front`` with the last; what is quoted only
+    where it has a figure.
+    """
+    keys = list(table.loc[:, :"seeds"])
+    figures = [name for name in table if name not in (*keys, "front")]
+    short = table.assign(**{name: table[name].str.replace(LEADING_ZERO, ".", regex=True) for name in figures})
+    parts = []
+    for k in range(0, len(figures), FIGURES_AT_ONCE):
+        own = figures[k : k + FIGURES_AT_ONCE]
+        last = ["front"] if "front" in table and k + FIGURES_AT_ONCE >= len(figures) else []
+        nothing = table["method"].str.startswith(QUOTED) & (table[own] == UNKNOWN).all(axis=1)
+        parts.append(short.loc[~nothing, [*keys, *own, *last]])
+    return parts

@@ -2,16 +2,50 @@
 
 from typing import Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
 from fairrun.analysis.relative import tasks
-from fairrun.analysis.tradeoff import Tradeoff
-from fairrun.report.style import QUOTED, draw_legend, draw_method, dress, look, quoted_look, span
+from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section
+from fairrun.report.sections.settings import collapse_note, seed_summary_note
+from fairrun.report.sections.tradeoff_chart import chart
+from fairrun.report.style import (
+    QUOTED,
+    accuracy_limits,
+    accuracy_title,
+    draw_legend,
+    draw_method,
+    dress,
+    limits,
+    look,
+    metric_title,
+    quoted_look,
+)
 
 MAJORITY, MAX_DP = "always the majority", "the labels' difference"
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section:
+    """The picture ``front``, on the page the chart."""
+    return Section(pictures={"front": draw(trade)}, chart=chart(trade), notes=_notes(trade))
+
+
+def _notes(trade: Tradeoff) -> list[str]:
+    """What has to be known of the chart beside its caption."""
+    notes = [seed_summary_note(trade), collapse_note(trade)]
+    if trade.other is not None:
+        notes.append(
+            f"Left: {words(trade.metric)}; right: {words(trade.other.metric)}, each with a front of its own that "
+            "validation rows choose; the stars and ends of fronts in the tables are those of the left one."
+        )
+    if trade.anchored:
+        notes.append("Dashed: accuracy of always deciding for the majority. Dotted: the labels' own difference.")
+    if any(len(panel.quoted) for panel in trade.panels):
+        notes.append("Grey and hollow: points quoted from publications, not run here.")
+    return [note for note in notes if note]
 
 
 def draw(trade: Tradeoff) -> Figure:
@@ -86,28 +120,3 @@ def _draw_quoted(axes: Axes, trade: Tradeoff, x: str, y: str) -> None:
         hollow: dict[str, Any] = {"marker": look.marker, "markersize": 4, "markerfacecolor": "white"}
         label = f"{QUOTED}{method}"
         axes.plot(points[x], points[y], color=look.colour, linewidth=0.7, zorder=2, label=label, **hollow)
-
-
-def metric_title(trade: Tradeoff, separator: str) -> str:
-    """What the axis of the metric shows; ``separator``: between the metric and the rest."""
-    seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "
-    return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
-
-
-def accuracy_title(trade: Tradeoff) -> str:
-    """What the axis of accuracy shows."""
-    return f"{'' if trade.seed_summary == 'mean' else 'mean '}accuracy on test rows (higher is better)"
-
-
-def accuracy_limits(trade: Tradeoff) -> tuple[float, float]:
-    """The limits that all panels share."""
-    lows, highs = zip(*(limits(panel, "test/accuracy") for panel in trade.panels), strict=True)
-    return (min(lows), max(highs))
-
-
-def limits(trade: Tradeoff, column: str) -> tuple[float, float]:
-    """The limits of an axis: ``span`` with the anchor and the quoted points beside."""
-    beside = trade.quoted.get(column, pd.Series(dtype=float)).tolist()
-    if trade.anchored:
-        beside.append(trade.anchors.majority if column == "test/accuracy" else trade.anchors.max_dp)
-    return span(trade.runs[column], trade.settings, column, beside)

@@ -7,8 +7,17 @@ import pandas as pd
 
 from fairrun.analysis.front import attainment
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
-from fairrun.report.sections.tradeoff import accuracy_limits, accuracy_title, limits, metric_title
-from fairrun.report.style import QUOTED, Look, estimate, look, quoted_look
+from fairrun.report.style import (
+    QUOTED,
+    Look,
+    accuracy_limits,
+    accuracy_title,
+    estimate,
+    limits,
+    look,
+    metric_title,
+    quoted_look,
+)
 
 Trace = dict[str, Any]
 LAST = 2000  # in the legend; plotly's own rank is 1000

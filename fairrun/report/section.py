@@ -1,0 +1,44 @@
+"""What a section of a report is made of.  ``fairrun.report.sections`` lists them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.table import Table as Text
+
+from fairrun.analysis.tradeoff import Tradeoff
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: on the page, and in table.md and table.tex."""
+
+    kind: str  # its label in LaTeX is tab:DATASET-kind
+    rows: pd.DataFrame  # all text
+    caption: str
+    title: str = ""  # on the page
+    in_files: bool = True  # whether table.md and table.tex have it too
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a report says of one subject on one data set, wherever it says it."""
+
+    title: str = ""  # heading on the page; without one the titles of the tables are the headings
+    pictures: Mapping[str, Figure] = field(default_factory=dict)  # by the name of their files without its ending
+    alt: str = ""  # of the pictures, for readers who do not see them
+    chart: Mapping[str, Any] | None = None  # of plotly.js, on the page in place of the pictures
+    notes: Sequence[str] = ()  # captions of the chart
+    tables: Sequence[Table] = ()
+    terminal: Sequence[Text] = ()
+    csv: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # full precision, by the name of the file
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The sections of a report on one data set."""
+
+    trade: Tradeoff
+    sections: Sequence[Section]

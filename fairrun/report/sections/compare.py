@@ -1,0 +1,48 @@
+"""Configurations of two methods compared seed by seed, as ``report.compare`` asks for."""
+
+import pandas as pd
+from rich.table import Table as Text
+
+from fairrun.analysis.compare import SIDES
+from fairrun.analysis.interval import RULE
+from fairrun.analysis.tradeoff import Tradeoff, describe, words
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section, Table
+from fairrun.report.sections.settings import directions
+from fairrun.report.style import estimate
+from fairrun.report.terminal import in_parts
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section:
+    """``pairs.csv``, and a table where there are pairs."""
+    table, csv = pairs_table(trade), {"pairs.csv": trade.pairs}
+    if table.empty:
+        return Section(csv=csv)
+    title = "Compared, seed by seed"
+    return Section(tables=[Table("pairs", table, caption(trade), title)], terminal=_terminal(trade, table), csv=csv)
+
+
+def pairs_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a pair of configurations, all text: first minus second in each metric."""
+    keys = [column for column in trade.by if column != "method"]
+    rows = []
+    for _, row in trade.pairs.iterrows():
+        cells = {}
+        for side in SIDES:
+            setting = describe(pd.Series({key: row[f"{side}.{key}"] for key in keys}), keys)
+            cells[side] = f"{row[side]} {setting}".strip()
+        cells["seeds"] = str(row["seeds"])
+        rows.append(cells | {words(name): estimate(row, f"test/{name}") for name in trade.directions})
+    return pd.DataFrame(rows)
+
+
+def caption(trade: Tradeoff) -> str:
+    """What the rows of the table are."""
+    text = f"{trade.dataset}: compared, seed by seed: first minus second on test rows, mean over shared seeds "
+    text += f"[95% interval: {RULE}]. {directions(trade)} Settings agree in every key in which both "
+    return text + "methods have a value in common."
+
+
+def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Text]:
+    title = f"{trade.dataset}: compared, seed by seed: first minus second on test rows [95% interval]"
+    return in_parts(trade, table, title, directions(trade))

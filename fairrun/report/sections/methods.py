@@ -1,0 +1,88 @@
+"""The tables of methods: the areas under their Pareto fronts, and these compared seed by seed."""
+
+import re
+
+import pandas as pd
+from rich.table import Table as Text
+
+from fairrun.analysis.interval import RULE
+from fairrun.analysis.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, words
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section, Table
+from fairrun.report.style import UNKNOWN, estimate
+from fairrun.report.terminal import LEADING_ZERO, as_text
+
+AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
+AREA_WORDS |= {"aopac_ideal": "AOPAC / ideal", "soft_aopac_ideal": "soft AOPAC / ideal"}
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section:
+    """Both tables, ``methods.csv`` and ``comparisons.csv``."""
+    tables = [Table("methods", methods_table(trade), caption(trade), "Methods")]
+    compared = comparisons_table(trade)
+    if len(compared):
+        over = f"mean over {trade.seeds} [95% interval: {RULE}]"
+        text = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
+        tables.append(Table("comparisons", compared, text, "Methods compared"))
+    csv = {"methods.csv": trade.methods, "comparisons.csv": trade.comparisons}
+    return Section(tables=tables, terminal=_terminal(trade), csv=csv)
+
+
+def methods_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a method, all text: areas, and the two ends of its front; with a test oracle a row more for each."""
+    rows = []
+    for prefix, split in (("", "validation"), (ORACLE, "test (oracle)"))[: 1 + trade.test_oracle]:
+        for _, row in trade.methods.iterrows():
+            cells = {"method": row["method"], "chosen on": split, "seeds": str(row["seeds"])}
+            cells |= {AREA_WORDS[name]: estimate(row, prefix + name, digits=4) for name in trade.areas}
+            if not prefix:
+                cells["settings on front"] = f"{row['chosen']} of {row['settings']}"
+                cells |= {"most accurate": row["most_accurate"] or UNKNOWN, "fairest": row["fairest"] or UNKNOWN}
+            rows.append(cells)
+    return pd.DataFrame(rows).fillna("")
+
+
+def caption(trade: Tradeoff) -> str:
+    """What the rows of the table of methods are."""
+    anchors, worst = trade.anchors, trade.hypervolume_point[1]
+    text = f"{trade.dataset}: area under each method's front, mean over {trade.seeds} [95% interval: {RULE}]; "
+    text += "higher is better. Every seed's front is chosen on its own validation rows and valued on test rows. "
+    if anchors.majority == anchors.majority:
+        text += (
+            f"Hypervolume: accuracy and {words(trade.metric)}, reference point accuracy {anchors.majority:.4f} (the "
+            f"majority's) and {words(trade.metric)} {worst:g}."
+        )
+        if "aopac" in trade.areas:
+            text += (
+                f" AOPAC: area over the parity-accuracy curve between the majority's accuracy and "
+                f"the labels' demographic parity difference {anchors.max_dp:.4f}, on hard decisions "
+                f"({words(AOPAC['aopac'])}) and on soft ones ({words(AOPAC['soft_aopac'])}); / ideal: its share of the "
+                f"area {trade.ideal:.4f} of the best front that the labels allow."
+            )
+    else:
+        text += "Areas are unknown: the records do not give one rate of positive labels for each group."
+    if trade.test_oracle:
+        text += " Test oracle: chosen on test rows, for comparison only."
+    return text
+
+
+def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a pair of methods and an area, all text; no rows with one method."""
+    rows = []
+    for _, row in trade.comparisons[trade.comparisons["area"].isin(trade.areas)].iterrows():
+        cells = {"area": AREA_WORDS[row["area"]], "first": row["first"], "second": row["second"]}
+        cells["first minus second"] = estimate(row, "difference", digits=4)
+        rows.append(cells | {"first better": f"{row['first_better']} of {row['seeds']} seeds"})
+    return pd.DataFrame(rows)
+
+
+def _terminal(trade: Tradeoff) -> list[Text]:
+    """The areas; no table where none is known."""
+    if trade.methods[list(AREAS)].isna().all(axis=None):
+        return []
+    title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
+    point = ", ".join(f"{number:.4g}" for number in trade.hypervolume_point)
+    table = methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])
+    text = f"hypervolume: reference (accuracy, metric) = ({point})"
+    text += "; / ideal: share of the best front's AOPAC" * ("aopac" in trade.areas)
+    return [as_text(table.map(lambda cell: re.sub(LEADING_ZERO, ".", cell)), title, text)]

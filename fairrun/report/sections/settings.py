@@ -1,0 +1,88 @@
+"""The table of configurations, and what has to be said of their seeds and runs."""
+
+import pandas as pd
+from rich.table import Table as Text
+
+from fairrun.analysis.interval import RULE
+from fairrun.analysis.relative import tasks
+from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section, Table
+from fairrun.report.style import estimate
+from fairrun.report.terminal import in_parts
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section:
+    """The table, and ``table.csv``."""
+    return Section(
+        tables=[Table("settings", settings_table(trade), caption(trade), "Settings")],
+        terminal=_terminal(trade),
+        csv={"table.csv": trade.settings.drop(columns="dataset", errors="ignore")},
+    )
+
+
+def settings_table(trade: Tradeoff) -> pd.DataFrame:
+    """A row a configuration, all text: a star marks the Pareto front of all methods; the number of collapsed runs."""
+    rows = []
+    collapses = (trade.settings["collapsed"] > 0).any()
+    for _, row in trade.settings.iterrows():
+        cells = {c.removeprefix("method."): value(row[c]) for c in trade.by} | {"seeds": str(row["seeds"])}
+        for name in trade.directions:
+            cells[trade.heading if name == trade.metric else words(name)] = estimate(row, f"test/{name}")
+        cells |= {name: estimate(row, column) for column, name in trade.removal.items()}
+        if collapses:
+            cells["collapsed"] = value(row["collapsed"])
+        cells["front"] = "*" if row["front"] else ""
+        if trade.test_oracle:
+            cells["test oracle"] = "*" if row["test_oracle"] else ""
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def caption(trade: Tradeoff) -> str:
+    """What the rows of the table are."""
+    text = f"{trade.dataset}: test rows, mean over {trade.seeds} [95% interval: {RULE}]. {directions(trade)} "
+    if tasks(trade.runs):
+        text += "Of several tasks: means over tasks, decisions at 0.5. "
+    if trade.removal:
+        text += "Removed: training rows left out as outliers, at the epoch that counts; precision: how many of "
+        text += "them had been made outliers; recall: how many of those that had been. "
+    text += "* front of all settings, chosen on validation rows."
+    if trade.test_oracle:
+        text += " Test oracle: * front chosen on test rows, for comparison only."
+    for note in filter(None, (seed_summary_note(trade), collapse_note(trade))):
+        text += f" {note}"
+    return text
+
+
+def _terminal(trade: Tradeoff) -> list[Text]:
+    text = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
+    title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
+    if trade.seed_summary != "mean":
+        title += f", but the {trade.heading}"
+    if note := collapse_note(trade):
+        text += f"\n{note}"
+    return in_parts(trade, settings_table(trade), title, text)
+
+
+def collapse_note(trade: Tradeoff) -> str:
+    """How many runs collapsed; empty if none did."""
+    number = int(trade.settings["collapsed"].sum())
+    if not number:
+        return ""
+    text = f"{number} of {len(trade.runs)} runs collapsed to a constant prediction: at the epoch that counts, their "
+    return f"{text}decisions on the validation rows are all alike."
+
+
+def seed_summary_note(trade: Tradeoff) -> str:
+    """Which value of the metric a configuration has where it is not the mean over seeds; else empty."""
+    if trade.seed_summary == "mean":
+        return ""
+    text = f"{trade.heading[0].upper()}{trade.heading[1:]}: that of the worst of a setting's seeds, on validation rows "
+    return f"{text}as on test rows, without an interval; all else: means."
+
+
+def directions(trade: Tradeoff) -> str:
+    """Which end of each metric is good: "Accuracy: higher is better; log loss: lower is better."."""
+    text = "; ".join(f"{words(name)}: {good}" for name, good in trade.directions.items())
+    return f"{text[0].upper()}{text[1:]}."
