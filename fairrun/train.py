@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 import fairrun
 from fairrun.config.check import MATCH_RATE, InputError, unknown
 from fairrun.config.keys import CONF, dotted, role
+from fairrun.config.metrics import default
 from fairrun.config.renames import current
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
 
 # Cached, as Hydra's time is: jobs that other launchers compose anew are told the name that the whole sweep has.
 OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("metric", default, replace=True)  # what is known of the metric: conf/train.yaml
 OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)  # for presets: ${sum:2,${a.key}}
 
 

@@ -112,7 +112,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
     if complete:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     try:
-        show(folder, load(folder), check_report(asked))
+        show(folder, load(folder), check_report(asked, config.metric.name))
         build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
         log.warning("%s", error)

@@ -13,14 +13,12 @@ from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, fin
 from fairrun.analysis.ideal import ideal_area
 from fairrun.analysis.interval import interval
 from fairrun.config.check import RELATIVE
+from fairrun.config.metrics import of_name
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # of the ideal front's area, the share that AOPAC is
 AREAS = ("hypervolume", *AOPAC, *IDEAL)
-# Endings of metrics; of all others greater values are better
-LOWER_IS_BETTER = ("_difference", "_error", "_loss", "_deviation", "_variance")
 NOTHING = pd.DataFrame(columns=[*published.COLUMNS])
-NO_GOOD_END = ("selection_rate",)
 ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
 
 
@@ -77,7 +75,9 @@ class Tradeoff:
     @property
     def directions(self) -> dict[str, str]:
         """The metrics that are shown, and which end of each is good."""
-        return {"accuracy": "higher is better", self.metric: self.direction} | {n: direction(n) for n in self.columns}
+        return {"accuracy": "higher is better", self.metric: self.direction} | {
+            n: direction(n, self.runs) for n in self.columns
+        }
 
     def runs_of(self, setting: pd.Series) -> pd.DataFrame:
         """The runs of a row of ``settings``."""
@@ -242,17 +242,25 @@ def compare(areas: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def direction(name: str) -> str:
-    """Which end of a metric is good, by its name."""
-    if name in NO_GOOD_END:
+def direction(name: str, runs: pd.DataFrame) -> str:
+    """Which end of a metric of the ``runs`` is good, in words."""
+    greater = greater_is_better(name, runs)
+    if greater is None:
         return "neither end is better"
-    return "higher is better" if greater_is_better(name) else "lower is better"
+    return "higher is better" if greater else "lower is better"
 
 
-def greater_is_better(name: str) -> bool:
-    """Whether greater values of a metric are better, by its name; "metric/task" is of one task."""
-    metric = name.partition("/")[0]
-    return RELATIVE.get(metric, not metric.endswith(LOWER_IS_BETTER))
+def greater_is_better(name: str, runs: pd.DataFrame) -> bool | None:
+    """Whether greater values of a metric are better; None: neither end is.  "metric/task" is of one task.
+
+    The configuration of ``runs`` that were made with the metric says it; then the table of metrics.  A metric that
+    neither knows, of a user's own, counts as one of which lower values are better.
+    """
+    own = dict(zip(runs["metric.name"], runs["metric.greater_is_better"], strict=True))
+    if name in own:
+        return bool(own[name])
+    metric = of_name(name)
+    return metric.greater_is_better if metric else RELATIVE.get(name.partition("/")[0], False)
 
 
 def describe(row: pd.Series, by: list[str]) -> str:

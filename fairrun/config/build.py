@@ -1,11 +1,10 @@
 """Objects from configuration nodes: a node with a ``_target_`` names a class, its other keys are the class's fields."""
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from fairrun.config.check import InputError, check_fields
+from fairrun.config.check import InputError, check_fields, imported
 
 
 def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
@@ -34,8 +33,5 @@ def _value(value: Any, key: str) -> Any:
 
 def class_of(target: str, key: str) -> type:
     """The class that the ``_target_`` of node ``key`` names.  Raises ``InputError``."""
-    module, _, name = str(target).rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{key}._target_ must be a class that can be imported, got {target!r}: {error}") from None
+    found: type = imported(target, key)
+    return found

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import functools
+import importlib
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,25 @@ def unknown(key: str, known: Collection[str]) -> str:
     return f"{key} is no key: there are {beside}" if beside else f"{key} is no key"
 
 
+def imported(target: str, key: str) -> Any:
+    """The class or function that the ``_target_`` of node ``key`` names.  Raises ``InputError``."""
+    module, _, name = str(target).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{key}._target_ must be a class or function that can be imported, got {target!r}: {error}"
+        ) from None
+
+
+def is_path(value: object) -> bool:
+    """Whether ``value`` is the path of something that can be imported and called."""
+    try:
+        return callable(imported(str(value), ""))
+    except InputError:
+        return False
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """True for a finite int or float that is not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
@@ -87,15 +107,17 @@ class OneOf:
     """The choices of a field that are known at run time only: ``Annotated[str, OneOf(LOSSES)]``; else a ``Literal``."""
 
     choices: Collection[object]
+    or_path: bool = False  # whether the path of a function of the user's own, "package.module.name", is allowed too
 
     def accepts(self, value: object) -> bool:
-        """Whether ``value`` is one of them."""
-        return value in list(self.choices)
+        """Whether ``value`` is one of them, or the path of a function that can be imported."""
+        return value in list(self.choices) or (self.or_path and is_path(value))
 
     @property
     def allowed(self) -> str:
         """For messages."""
-        return f"one of {', '.join(map(str, self.choices))}"
+        path = ", or the path of a function that can be imported" if self.or_path else ""
+        return f"one of {', '.join(map(str, self.choices))}{path}"
 
 
 Rule = In | OneOf

@@ -4,7 +4,7 @@ from fairrun.config.check import In, InputError, OneOf, require
 from fairrun.method.api import Batch, Method, Model, Optimizer, PerRun, PerTask, RowGradients, State, Theta
 from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.method.dbscan import dbscan_noise
-from fairrun.method.losses import LOSSES, FairnessLoss, negatives, positives, task
+from fairrun.method.losses import LOSSES, FairnessLoss, loss_named, negatives, positives, task
 from fairrun.method.multitask import (
     Combine,
     Reduction,
@@ -82,6 +82,7 @@ __all__ = [
     "group_mean",
     "kth_smallest",
     "label_cells",
+    "loss_named",
     "mean",
     "mgda",
     "move",

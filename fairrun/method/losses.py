@@ -5,6 +5,7 @@ loss on some of the rows is the loss on a batch that weighs only them.  A group 
 out; with fewer than two groups present the loss and its gradient are 0, but for ``mmd_authors``.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from fairrun.config.check import OneOf
+from fairrun.config.check import OneOf, imported
 from fairrun.method.api import Batch
 from fairrun.method.rows import group_mask, group_mean
 
@@ -185,7 +186,15 @@ LOSSES: dict[str, Loss] = {
         mmd_authors,
     )
 }
-FairnessLoss = Annotated[str, OneOf(tuple(LOSSES))]  # the name of one of them, as a method's field
+# A method's field: the name of one of them, or the path of a function of the user's own, "package.module.name"
+FairnessLoss = Annotated[str, OneOf(tuple(LOSSES), or_path=True)]
+
+
+@functools.cache
+def loss_named(name: str) -> Loss:
+    """The loss of a ``FairnessLoss``."""
+    own: Loss = LOSSES[name] if name in LOSSES else imported(name, "fairness_loss")
+    return own
 
 
 def step_gap(p: Tensor, batch: Batch, threshold: Tensor, temperature: float = 0.1) -> Tensor:

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 from fairrun.method import (
-    LOSSES,
     Batch,
     FairnessLoss,
     In,
@@ -34,6 +33,7 @@ from fairrun.method import (
     PerRun,
     Theta,
     descend,
+    loss_named,
     mean,
     split,
 )
@@ -85,7 +85,7 @@ class FairBiNN(Method):
             return mean(model.losses({**theta_a, **theta_f}, batch_a), batch_a.w)  # [R]
 
         def weighted_unfairness(theta_f: Theta) -> tuple[Tensor, Tensor]:
-            unfairness = LOSSES[self.fairness_loss](model.scores({**theta_a, **theta_f}, batch_f), batch_f)  # [R]
+            unfairness = loss_named(self.fairness_loss)(model.scores({**theta_a, **theta_f}, batch_f), batch_f)  # [R]
             return self.eta[:, 0] * unfairness, unfairness
 
         if self.order == "accuracy_first":

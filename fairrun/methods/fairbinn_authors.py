@@ -23,7 +23,6 @@ from typing import Annotated, Any, NamedTuple
 from torch import Tensor
 
 from fairrun.method import (
-    LOSSES,
     Batch,
     FairnessLoss,
     In,
@@ -33,6 +32,7 @@ from fairrun.method import (
     PerRun,
     Theta,
     gradient,
+    loss_named,
     mean,
     move,
     split,
@@ -66,7 +66,7 @@ class FairBiNNAuthors(Method):
         theta_f, theta_a = split(state.theta, "fairness")
 
         def weighted_unfairness(theta: Theta) -> tuple[Tensor, Tensor]:
-            unfairness = LOSSES[self.fairness_loss](model.scores(theta, batch), batch)  # [R]
+            unfairness = loss_named(self.fairness_loss)(model.scores(theta, batch), batch)  # [R]
             return self.eta[:, 0] * unfairness, unfairness
 
         grads, (_, unfairness) = gradient(weighted_unfairness, state.theta)  # 1

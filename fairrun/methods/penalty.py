@@ -20,7 +20,6 @@ from typing import Annotated, Literal
 from torch import Tensor
 
 from fairrun.method import (
-    LOSSES,
     Batch,
     FairnessLoss,
     In,
@@ -30,6 +29,7 @@ from fairrun.method import (
     State,
     Theta,
     descend,
+    loss_named,
     mean,
 )
 
@@ -48,7 +48,7 @@ class Penalty(Method):
 
         def penalised_risk(theta: Theta) -> tuple[Tensor, Tensor, Tensor]:
             losses, p = model.losses_and_scores(theta, batch)  # [R, B]
-            loss, unfairness = mean(losses, batch.w), LOSSES[self.fairness_loss](p, batch)  # [R]
+            loss, unfairness = mean(losses, batch.w), loss_named(self.fairness_loss)(p, batch)  # [R]
             return loss + self.lam[:, 0] * unfairness, loss, unfairness
 
         theta, opt, (objective, loss, unfairness) = descend(  # 1

@@ -32,7 +32,6 @@ import torch
 from torch import Tensor
 
 from fairrun.method import (
-    LOSSES,
     Batch,
     FairnessLoss,
     In,
@@ -42,6 +41,7 @@ from fairrun.method import (
     Theta,
     descend,
     flatten,
+    loss_named,
     mean,
     split,
     unflatten,
@@ -83,7 +83,7 @@ class Stackelberg(Method):
 
         def risks(theta_a: Theta, f: Tensor) -> tuple[Tensor, Tensor]:
             losses, p = model.losses_and_scores({**theta_a, **unflatten(f, theta_f)}, batch)  # [R, B]
-            return mean(losses, batch.w), LOSSES[self.fairness_loss](p, batch)  # L and F, [R]
+            return mean(losses, batch.w), loss_named(self.fairness_loss)(p, batch)  # L and F, [R]
 
         def slope(theta_a: Theta, f: Tensor, *, differentiable: bool) -> Tensor:
             """grad_f phi, [R, P_f]."""

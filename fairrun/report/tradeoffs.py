@@ -13,7 +13,6 @@ from fairrun.report.options import ReportOptions
 
 log = logging.getLogger(__name__)
 NOTHING = ReportOptions()
-NOT_FAIRNESS = ("accuracy", "match_rate_accuracy", "selection_rate")  # the other axis; and without a good end
 
 
 def complete(frame: pd.DataFrame, given: ReportOptions = NOTHING) -> ReportOptions:
@@ -84,13 +83,19 @@ def _finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _metric(runs: pd.DataFrame, name: str | None) -> tuple[str, bool]:
     """The metric to show and whether greater values are better.  Raises ``InputError``."""
-    own = dict(zip(runs["metric.name"], runs["metric.greater_is_better"], strict=True))
+    own = list(dict.fromkeys(runs["metric.name"]))
     if name is None and len(own) > 1:
         raise InputError(f"the runs must share one metric, got {', '.join(own)}; name one with --metric")
-    name = next(iter(own)) if name is None else name
-    known = [m for m in _metrics(runs) if f"val/{m}" in runs and m.partition("/")[0] not in NOT_FAIRNESS]
+    name = own[0] if name is None else name
+    known = [m for m in _metrics(runs) if f"val/{m}" in runs and _is_fairness(m, runs)]
     one_of("metric", name, known)
-    return name, bool(own.get(name, greater_is_better(name)))
+    return name, bool(greater_is_better(name, runs))
+
+
+def _is_fairness(name: str, runs: pd.DataFrame) -> bool:
+    """Whether a metric can be traded against accuracy: it is not accuracy itself, and one of its ends is good."""
+    is_accuracy = name.partition("/")[0].removeprefix(MATCH_RATE) == "accuracy"
+    return not is_accuracy and greater_is_better(name, runs) is not None
 
 
 def _metrics(runs: pd.DataFrame) -> list[str]:

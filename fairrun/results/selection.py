@@ -10,15 +10,14 @@ from fairrun.config.check import InputError
 RULES = ("last", "best")
 
 
-class Metric(NamedTuple):
-    """The fairness metric that a sweep trades against accuracy (config group ``metric``)."""
+class Traded(NamedTuple):
+    """The fairness metric that a sweep trades against accuracy."""
 
-    name: str  # a column of fairrun.training.metrics
+    name: str  # a column
     greater_is_better: bool
-    surrogate: str  # a differentiable stand-in, of fairrun.method.losses; or none
 
 
-def score(history: pd.DataFrame, metric: Metric, bound: float | None) -> np.ndarray:
+def score(history: pd.DataFrame, metric: Traded, bound: float | None) -> np.ndarray:
     """The validation score of every epoch, higher is better -> [epochs].
 
     Validation accuracy, where the metric keeps ``bound`` (at most ``bound``, or at least for a metric whose greater
@@ -33,7 +32,7 @@ def score(history: pd.DataFrame, metric: Metric, bound: float | None) -> np.ndar
     return np.where(excess <= 0, accuracy, -excess)
 
 
-def select(history: pd.DataFrame, rule: str, metric: Metric, bound: float | None) -> tuple[int, float]:
+def select(history: pd.DataFrame, rule: str, metric: Traded, bound: float | None) -> tuple[int, float]:
     """The position of the epoch that counts, and its validation score.
 
     ``rule`` last: the last epoch; best: the epoch with the highest score, the first of equals.  Raises ``InputError``

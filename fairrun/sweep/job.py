@@ -15,7 +15,7 @@ from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
 from fairrun.data.table import Data, Table
 from fairrun.results.records import method_name, versions
-from fairrun.results.selection import Metric, select
+from fairrun.results.selection import Traded, select
 from fairrun.training.fit import Run
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def _exclusive(data: Data) -> dict[str, int]:
 
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:
     """What a trained run leaves.  ``data``: its facts; ``stack``: what is known of how it was trained."""
-    metric = Metric(**job.config["metric"])
+    metric = Traded(job.config["metric"]["name"], job.config["metric"]["greater_is_better"])
     history = trained.history
     if trained.postprocessed:
         history = history.copy()

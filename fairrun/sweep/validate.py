@@ -12,24 +12,22 @@ import torch
 import yaml
 
 from fairrun.config.build import build, class_of
-from fairrun.config.check import MATCH_RATE, RELATIVE, InputError, is_integer, is_number, one_of, require, unknown
+from fairrun.config.check import RELATIVE, InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ROLES, dotted
+from fairrun.config.metrics import METRICS, OF_TASKS, computed, of_classes, of_node
 from fairrun.method.api import Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
 from fairrun.results.records import by_class
-from fairrun.results.selection import RULES, Metric
+from fairrun.results.selection import RULES
 from fairrun.training.fit import Schedule
-from fairrun.training.metrics import LABELS_OF_EVERY_GROUP, MATCHED, METRICS, of_classes
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import CONSTRAINTS
 
 log = logging.getLogger(__name__)
 
-NAMES = [metric.__name__ for metric in METRICS]
-OF_TASKS = [f"{MATCH_RATE}{metric.__name__}" for metric in MATCHED]  # metrics that only runs of several tasks have
-COLUMNS = [*NAMES, *OF_TASKS, *RELATIVE]  # that a report can show
+COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # that a report can show of every run
 
 
 def check(config: dict[str, Any], *, here: bool = True) -> None:
@@ -50,9 +48,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
         require(last, "selection", config["selection"], f"last with postprocess={constraint}")
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
-    metric = ", ".join(Metric._fields)
-    require(set(config["metric"]) == set(Metric._fields), "metric", ", ".join(config["metric"]), f"the keys {metric}")
-    one_of("metric.name", config["metric"]["name"], [*NAMES, *OF_TASKS])
+    of_node(config["metric"])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
     cores = os.cpu_count() or 1
@@ -68,7 +64,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
     train_missing = config["results"]["train_missing"]
     require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
-    check_report(config["report"])
+    check_report(config["report"], config["metric"]["name"])
     schedule(config)
     method: Method = build(config["method"], "method")
     _check_batch_size(config["batch_size"], method)
@@ -82,7 +78,8 @@ def check_keys(config: dict[str, Any]) -> None:
     """Refuse keys that nothing reads: those that neither conf/train.yaml nor the class of their node has."""
     _check_plain(config, _plain_keys(), "")
     for name, node in config.items():
-        _check_node(node, name)
+        if name != "metric":  # its _target_ is a function; its keys are those of conf/train.yaml
+            _check_node(node, name)
 
 
 @functools.cache
@@ -157,9 +154,9 @@ def _say(remark: str) -> None:
     log.warning(remark)
 
 
-def check_report(node: Any) -> ReportOptions:
+def check_report(node: Any, metric: str) -> ReportOptions:
     """The options that the node ``report`` gives a report.  Raises ``InputError``."""
-    return ReportOptions.from_config(node, COLUMNS)
+    return ReportOptions.from_config(node, list(dict.fromkeys([*COLUMNS, metric])))
 
 
 @functools.cache
@@ -176,7 +173,7 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     _check_tasks(config, method, layers, data)
     if data["classes"]:
         _check_classes(config, method, len(data["classes"]))
-    _check_metric(config["metric"]["name"], data)
+    _check_metric(config["metric"], data)
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
@@ -227,9 +224,8 @@ def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data
             config["model"]["_target_"],
             f"a network with one output (mlp, linear): {name} learns one label",
         )
-        require(
-            config["metric"]["name"] in NAMES, "metric.name", config["metric"]["name"], f"one of {', '.join(NAMES)}"
-        )
+        metric = config["metric"]["name"]
+        require(metric not in OF_TASKS, "metric.name", metric, f"one of {', '.join(METRICS)}")
         return
     dataset = config["dataset"]
     chosen = ", ".join(f"dataset.{key}={dataset[key]}" for key in ("tasks", "task") if key in dataset)
@@ -260,11 +256,11 @@ def _check_classes(config: dict[str, Any], method: Method, num_classes: int) -> 
     target = config["model"]["_target_"]
     fields = [field.name for field in dataclasses.fields(class_of(target, "model"))]
     require("num_classes" in fields, "model", target, f"a network of several classes (mlp, linear, cnn) for {given}")
-    names = [metric.__name__ for metric in of_classes(METRICS, num_classes)]
+    names = [metric.name for metric in of_classes(computed(config["metric"]), num_classes)]
     name, constraint = config["metric"]["name"], config["postprocess"]
     require(name in names, "metric.name", name, f"one of {', '.join(names)} for {given}")
     require(constraint is None, "postprocess", constraint, f"null for {given}")
-    for column in check_report(config["report"]).columns or ():
+    for column in check_report(config["report"], name).columns or ():
         require(column in names, "report.columns", column, f"metrics among {', '.join(names)} for {given}")
 
 
@@ -275,8 +271,10 @@ def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:
         raise InputError(f"model.fairness_layers must be >= 1: {method} has a player that moves them only, got {key}")
 
 
-def _check_metric(name: str, data: dict[str, Any]) -> None:
-    for label in LABELS_OF_EVERY_GROUP.get(name.removeprefix(MATCH_RATE), ()):
+def _check_metric(node: dict[str, Any], data: dict[str, Any]) -> None:
+    """Check that every group has the rows that its metric is a rate of."""
+    name = node["name"]
+    for label in of_node(node).labels_needed:
         for key, cells in data["base_rates"].items():
             task, _, split = key.rpartition("/")
             for group, (rows, positive) in zip(data["groups"], cells, strict=True):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from fairrun.config.build import build
+from fairrun.config.metrics import computed
 from fairrun.data.table import Data, Table
 from fairrun.sweep.job import load
 from fairrun.sweep.progress import publish
@@ -61,6 +62,7 @@ def train(task: Task) -> Trained | Failure:
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
         publish(task.work, task.name, 0, math.nan)
+        metrics = computed(config["metric"])
         model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
         runs = fit(
             model,
@@ -73,13 +75,14 @@ def train(task: Task) -> Trained | Failure:
             device=config["device"],
             engine=engine,
             schedule=schedule(config),
+            metrics=metrics,
             progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
         rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
         for run, own in zip(runs, task.configs, strict=True):
             if own["postprocess"] is not None and run.failure is None:
-                run.postprocessed = postprocess(own["postprocess"], model, run.theta, rows)
+                run.postprocessed = postprocess(own["postprocess"], model, run.theta, rows, metrics)
         trained = [dataclasses.replace(run, theta={}) for run in runs]
         return Trained(trained, engine, round(time.perf_counter() - started, 3))
     except Exception as error:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from fairrun.config.metrics import METRICS, Metric
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.functional import Classifier
@@ -77,6 +78,7 @@ def fit(
     device: str = "cpu",
     engine: str = "torch",
     schedule: Schedule | None = None,
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
     progress: Listener | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Run]:
@@ -139,7 +141,7 @@ def fit(
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         record |= {f"train/{name}": rate for name, rate in removals.rates().items()}
         for split in ("val", "test"):
-            for name, value in _evaluate(network, state.theta, data, split, rates).items():
+            for name, value in _evaluate(network, state.theta, data, split, rates, metrics).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
         lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
@@ -173,13 +175,15 @@ def _generator(seed: int, stream: int) -> Generator:
 
 
 @torch.no_grad()
-def _evaluate(network: Network, theta: Theta, data: Data, split: str, rates: list[float]) -> dict[str, Tensor]:
+def _evaluate(
+    network: Network, theta: Theta, data: Data, split: str, rates: list[float], metrics: Sequence[Metric]
+) -> dict[str, Tensor]:
     """Every metric on a split, [R]; ``rates``: of several tasks the share of label 1 in training."""
     table, num_groups = getattr(data, split), len(data.groups)
     logits = _logits(network, theta, table)
     if data.tasks:
-        return evaluate_tasks(logits, table, num_groups, data.tasks, rates)
-    return evaluate(outcome(logits, table, num_groups))
+        return evaluate_tasks(logits, table, num_groups, data.tasks, rates, metrics)
+    return evaluate(outcome(logits, table, num_groups), metrics)
 
 
 @torch.no_grad()

@@ -1,13 +1,14 @@
 """Accuracy and fairness of R runs on one split, named as in fairlearn.
 
-Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  A decision is 1 where the
-probability is above 0.5; of several tasks some metrics are also given at the threshold of ``matched``.  Of C > 2
-classes the decision is the most probable one, and of the metrics there are those that are not of ``TWO_CLASSES``.
+Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  What else is known of it stands
+in the table ``fairrun.config.metrics``.  A decision is 1 where the probability is above 0.5; with several tasks some
+metrics are also computed at the threshold of ``matched``.  With C > 2 classes the decision is the most probable class,
+and metrics for two classes only are left out.
 Differences are largest minus smallest over the groups that have a row to count, so they are symmetric in the groups;
 with one such group they are 0, with none NaN.  A rate over no rows is NaN.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairrun.config.check import MATCH_RATE
+from fairrun.config.metrics import GROUP_METRICS, MATCHED, METRICS, Metric, of_classes
 from fairrun.data.table import Table
 
 NUM_BINS = 15  # of the calibration error, of equal width
@@ -31,9 +33,6 @@ class Outcome(NamedTuple):
     s: Tensor  # [N]
     rows: Tensor  # [S, C] float64, number of rows of each group and label
     correct: Tensor  # [R, S, C] float64, how many of them are decided right
-
-
-Metric = Callable[[Outcome], Tensor]
 
 
 def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
@@ -245,74 +244,22 @@ def group_expected_calibration_error(o: Outcome) -> Tensor:
     return _calibration_error(o, o.s, len(o.rows))
 
 
-METRICS: tuple[Metric, ...] = (
-    accuracy,
-    balanced_accuracy,
-    roc_auc,
-    log_loss,
-    loss_variance,
-    worst_tenth_loss,
-    worst_group_log_loss,
-    selection_rate,
-    expected_calibration_error,
-    demographic_parity_difference,
-    soft_demographic_parity_difference,
-    equal_opportunity_difference,
-    false_positive_rate_difference,
-    equalized_odds_difference,
-    average_equalized_odds_difference,
-    accuracy_difference,
-    total_accuracy_deviation,
-    worst_group_accuracy,
-    balanced_accuracy_difference,
-    worst_group_balanced_accuracy,
-)
-TWO_CLASSES = (  # metrics of two classes only
-    roc_auc,
-    selection_rate,
-    expected_calibration_error,
-    demographic_parity_difference,
-    soft_demographic_parity_difference,
-    equal_opportunity_difference,
-    false_positive_rate_difference,
-    equalized_odds_difference,
-    average_equalized_odds_difference,
-    group_selection_rate,
-    group_true_positive_rate,
-    group_false_positive_rate,
-    group_expected_calibration_error,
-)
-MATCHED = (accuracy, false_positive_rate_difference, equal_opportunity_difference)  # of several tasks, besides 0.5
-LABELS_OF_EVERY_GROUP = {  # metric -> the labels that every group must have a row of; without, the group does not count
-    "equal_opportunity_difference": (1,),
-    "false_positive_rate_difference": (0,),
-    "equalized_odds_difference": (0, 1),
-    "average_equalized_odds_difference": (0, 1),
-}
-GROUP_METRICS: tuple[Metric, ...] = (
-    group_accuracy,
-    group_log_loss,
-    group_balanced_accuracy,
-    group_selection_rate,
-    group_true_positive_rate,
-    group_false_positive_rate,
-    group_expected_calibration_error,
-)
-
-
-def evaluate(o: Outcome) -> dict[str, Tensor]:
+def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) -> dict[str, Tensor]:
     """Every metric by name, [R], every group metric by "name/s=g"; NaN for a run with a logit that is not finite."""
     num_classes = o.rows.shape[-1]
-    values = {metric.__name__: metric(o) for metric in of_classes(METRICS, num_classes)}
+    values = {metric.name: _computed(metric, o) for metric in of_classes(metrics, num_classes)}
     for metric in of_classes(GROUP_METRICS, num_classes):
-        for g, value in enumerate(metric(o).unbind(-1)):
-            values[f"{metric.__name__.removeprefix('group_')}/s={g}"] = value
+        for g, value in enumerate(metric.fn(o).unbind(-1)):
+            values[f"{metric.name.removeprefix('group_')}/s={g}"] = value
     return _known(o, values)
 
 
-def of_classes(metrics: Sequence[Metric], num_classes: int) -> list[Metric]:
-    """Those of ``metrics`` that a label of so many classes has."""
-    return [metric for metric in metrics if num_classes == 2 or metric not in TWO_CLASSES]
+def _computed(metric: Metric, o: Outcome) -> Tensor:
+    """A metric of each run, [R].  Raises ``ValueError`` where a function gives something else."""
+    value: Tensor = metric.fn(o)
+    if value.shape != (len(o.p),):
+        raise ValueError(f"metric {metric.name} must be one value a run, [{len(o.p)}], got {list(value.shape)}")
+    return value
 
 
 def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -334,18 +281,24 @@ def matched(o: Outcome, rate: float) -> Outcome:
 
 
 def evaluate_tasks(
-    logits: Tensor, table: Table, num_groups: int, tasks: Sequence[str], rates: Sequence[float]
+    logits: Tensor,
+    table: Table,
+    num_groups: int,
+    tasks: Sequence[str],
+    rates: Sequence[float],
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
 ) -> dict[str, Tensor]:
     """Every metric of every task as "name/task" and "name/task/s=g", and its mean over tasks as "name" and "name/s=g".
 
-    ``logits`` [R, M, T] as of ``outcome``; ``rates``: of the tasks the share of label 1 in training, at which
-    ``MATCHED`` are evaluated besides, as "match_rate_name".
+    ``logits`` [R, M, T] as of ``outcome``.  ``rates``: the share of label 1 among the training rows of each task.
+    Metrics with ``at_match_rate`` are also computed at that threshold, as "match_rate_name".
     """
     found = {}
     for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
         o = outcome(logits[..., t].contiguous(), table.task(t), num_groups)
         at_rate = matched(o, rate)
-        found[task] = evaluate(o) | _known(o, {f"{MATCH_RATE}{metric.__name__}": metric(at_rate) for metric in MATCHED})
+        matched_values = {f"{MATCH_RATE}{metric.name}": metric.fn(at_rate) for metric in MATCHED}
+        found[task] = evaluate(o, metrics) | _known(o, matched_values)
     names = next(iter(found.values()))
     means = {name: torch.stack([values[name] for values in found.values()]).mean(0) for name in names}
     return means | {of_task(name, task): value for task, values in found.items() for name, value in values.items()}

@@ -13,12 +13,14 @@ hard one.  ROC AUC ranks rows by the probability of the decision 1, which takes 
 error are about probabilities of the label, of which decisions say nothing: NaN.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fairrun.config.metrics import GROUP_METRICS, METRICS, Metric
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
@@ -26,10 +28,15 @@ from fairrun.training.fit import predict
 from fairrun.training.metrics import decided, evaluate
 
 CONSTRAINTS = ("demographic_parity", "equalized_odds")
-UNDEFINED = ("log_loss", "loss_variance", "worst_tenth_loss", "worst_group_log_loss", "expected_calibration_error")
 
 
-def postprocess(constraint: str, network: Network, theta: Theta, data: Data) -> dict[str, float]:
+def postprocess(
+    constraint: str,
+    network: Network,
+    theta: Theta,
+    data: Data,
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
+) -> dict[str, float]:
     """Every metric of the post-processed decisions of one run on ``val/`` and ``test/`` rows.
 
     ``theta`` are its parameters, without a run axis; ``data`` has their dtype.  Every group must have validation rows
@@ -38,13 +45,15 @@ def postprocess(constraint: str, network: Network, theta: Theta, data: Data) -> 
     theta = {name: p.unsqueeze(0) for name, p in theta.items()}
     logits = {split: predict(network, theta, getattr(data, split))[0] for split in ("val", "test")}
     rules = fit_rules(constraint, logits["val"], data.val)
-    metrics = {}
+    found = {}
+    no_meaning = {m.name.removeprefix("group_") for m in (*metrics, *GROUP_METRICS) if m.of_probabilities}
     for split in ("val", "test"):
         table = getattr(data, split)
-        values = evaluate(decided(probabilities(rules, logits[split], table.s)[None], table, len(data.groups)))
-        for name, value in values.items():
-            metrics[f"{split}/{name}"] = float("nan") if name.startswith(UNDEFINED) else float(value)
-    return metrics
+        decisions = decided(probabilities(rules, logits[split], table.s)[None], table, len(data.groups))
+        for name, value in evaluate(decisions, metrics).items():
+            known = name.partition("/")[0] not in no_meaning
+            found[f"{split}/{name}"] = float(value) if known else float("nan")
+    return found
 
 
 def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:

@@ -104,6 +104,73 @@ def test_a_method_and_its_config_may_live_outside(tmp_path, csv):
     assert records(tmp_path)[0]["choices"]["method"] == "mine"
 
 
+OWN_METRIC = """
+import torch
+from fairrun.method import group_mean
+
+def worst_rate(o):  # the least selection rate of a group
+    return ((o.rows[:, 0] - o.correct[..., 0] + o.correct[..., 1]) / o.rows.sum(-1)).amin(-1)
+
+def low_scores(p, batch):
+    return 1 - group_mean(p, batch.s, batch.num_groups, batch.w).amin(-1)
+"""
+
+
+@pytest.fixture
+def own_metric(tmp_path, csv):
+    """A metric and a loss of a user's own -> what the command line says."""
+    (tmp_path / "mine.py").write_text(OWN_METRIC)
+    (tmp_path / "conf" / "metric").mkdir(parents=True)
+    yaml = "_target_: mine.worst_rate\ngreater_is_better: true\nsurrogate: mine.low_scores\n"
+    (tmp_path / "conf" / "metric" / "mine.yaml").write_text(yaml)
+    return [*DESCRIPTION, f"hydra.searchpath=[file://{tmp_path}/conf]", "metric=mine"]
+
+
+def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
+    given = [
+        "method=penalty",
+        "method.lam=0,100",
+        "selection=best",
+        "fairness_bound=0.1",
+        "report.columns=[worst_rate]",
+    ]
+    done = run_warm(tmp_path, "-m", *own_metric, *given, "epochs=4", "hydra.sweep.dir=sweep", INLINE)
+    assert done.returncode == 0, done.stderr
+    free, penalised = records(tmp_path)
+    assert penalised["config"]["method"]["fairness_loss"] == "mine.low_scores"
+    for found in (free, penalised):
+        groups = [found["metrics"][f"test/selection_rate/s={g}"] for g in range(len(found["groups"]))]
+        assert found["metrics"]["test/worst_rate"] == min(groups)
+    assert penalised["metrics"]["val/worst_rate"] > free["metrics"]["val/worst_rate"]
+    history = pd.read_parquet(tmp_path / "sweep" / "1" / "history.parquet").set_index("epoch")
+    kept = history[history["val/worst_rate"] >= 0.1]
+    assert penalised["score"] == kept["val/accuracy"].max()
+    report = run_warm(tmp_path, "sweep", module="fairrun.report")
+    assert report.returncode == 0, report.stderr
+    assert "Accuracy against worst rate (higher is better)" in (tmp_path / "sweep" / "report.html").read_text()
+    other = run_warm(
+        tmp_path, "sweep", "--metric", "accuracy_difference", "--columns", "worst_rate", module="fairrun.report"
+    )
+    assert other.returncode == 0, other.stderr
+
+
+@pytest.mark.parametrize(
+    ("yaml", "said"),
+    [
+        ("_target_: mine.worst_rate\n", "metric.greater_is_better must be given for mine.worst_rate: true or false"),
+        ("_target_: mine.foo\ngreater_is_better: true\n", "metric._target_ must be a class or function that can be"),
+        ("_target_: mine.low_scores\ngreater_is_better: true\n", "missing 1 required positional argument: 'batch'"),
+        ("_target_: mine.accuracy\ngreater_is_better: true\n", "another name: accuracy is taken, got 'mine.accuracy'"),
+    ],
+)
+def test_a_metric_of_ones_own_that_cannot_be_used_is_refused(tmp_path, own_metric, yaml, said):
+    (tmp_path / "conf" / "metric" / "mine.yaml").write_text(yaml)
+    done = run_warm(tmp_path, *own_metric)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr or "missing" in said
+    assert said in done.stderr
+
+
 REFUSED = [
     (["method=foo"], ["method/foo", "erm", "group_dro", "penalty", "reweighing"]),
     (["dataset=foo"], ["dataset/foo", "adult", "compas"]),
@@ -156,8 +223,8 @@ REFUSED = [
     (["tracker=wandb", "tracker.project=null"], ["tracker.project must be a string, got None"]),
     (["+dataset.proxies.group=x1"], ["dataset.proxies must be a mapping to a list", "'x1'"]),
     (["+method.foo=1"], ["method.foo is no key: there are method.optimizer"]),
-    (["method._target_=fairrun.methods.erm.Foo"], ["method._target_ must be a class that can be imported"]),
-    (["+metric.foo=1"], ["metric must be the keys name, greater_is_better, surrogate, got", "foo"]),
+    (["method._target_=fairrun.methods.erm.Foo"], ["method._target_ must be a class or function that can be imported"]),
+    (["+metric.foo=1"], ["metric.foo is no key"]),
     (["engine=fast"], ["engine must be one of auto, native, torch, got 'fast'"]),
     (["engine=native", "dtype=float64"], ["engine must be auto or torch unless dtype=float32 and device=cpu"]),
     (["report.columns=[foo]"], ["report.columns must be one of accuracy", "'foo'"]),

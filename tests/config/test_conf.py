@@ -8,13 +8,13 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from fairrun.config.build import class_of
 from fairrun.config.keys import dotted
+from fairrun.config.metrics import METRICS
 from fairrun.method.losses import LOSSES
-from fairrun.results.selection import Metric
 from fairrun.sweep.search import divide
 from fairrun.sweep.validate import check
 from fairrun.train import CONF
-from fairrun.training.metrics import METRICS
 from tests.helpers.synthetic import built, config
 
 # dataset/_table.yaml and the like are parts of other files
@@ -81,10 +81,18 @@ def test_a_search_is_over_keys_and_values_that_its_method_takes(name):
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "metric"])
 def test_a_metric_names_a_column_and_a_loss_that_exist(name):
-    metric = Metric(**config(f"metric={name}").metric)
-    assert metric.name == name
-    assert metric.name in {function.__name__ for function in METRICS}
+    node = config(f"metric={name}").metric
+    metric = METRICS[name]
+    assert class_of(node["_target_"], "metric") is metric.fn
+    assert node.name == name
+    assert node.greater_is_better == metric.greater_is_better
+    assert node.surrogate == metric.surrogate
     assert metric.surrogate == "none" or metric.surrogate in LOSSES
+
+
+def test_metric_name_chooses_the_column_and_its_direction():
+    node = config("metric.name=worst_group_accuracy").metric
+    assert (node.greater_is_better, node.surrogate) == (True, "demographic_parity")
 
 
 def test_a_default_in_python_is_the_value_of_the_yaml():

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 
-from fairrun.analysis.tradeoff import greater_is_better
 from fairrun.config.check import InputError
 from fairrun.report import cli as report
 from fairrun.report.options import ReportOptions
@@ -20,7 +18,6 @@ from fairrun.report.sections.tradeoff import draw
 from fairrun.report.style import estimate, limits, look
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
-from fairrun.train import CONF
 from tests.helpers.reports import HARD, SOFT, WRITTEN, sweep, trade, without_plotly, write_run, written
 
 # Files
@@ -680,13 +677,6 @@ def test_a_metric_of_the_runs_own_keeps_its_direction(tmp_path):
     own = {"name": "parity_difference_upside_down", "greater_is_better": True, "surrogate": "none"}
     scores = {f"{split}/{own['name']}": 0.5 for split in ("val", "test")}
     assert trade(tmp_path, [write_run(tmp_path, metric=own, **scores)]).greater_is_better
-
-
-@pytest.mark.parametrize("path", sorted((CONF / "metric").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_name_of_a_metric_says_its_direction(path):
-    """So that a report can show a metric that the runs were not made with."""
-    metric = OmegaConf.load(path)
-    assert metric.greater_is_better == greater_is_better(metric.name)
 
 
 def test_a_report_that_cannot_be_written_says_so(tmp_path):

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
-from fairrun.results.selection import Metric, score, select
+from fairrun.results.selection import Traded, score, select
 
-GAP = Metric("gap", greater_is_better=False, surrogate="none")
-WORST = Metric("worst", greater_is_better=True, surrogate="none")
+GAP = Traded("gap", greater_is_better=False)
+WORST = Traded("worst", greater_is_better=True)
 NAN = float("nan")
 
 
@@ -97,7 +97,7 @@ def test_a_run_of_nan_has_the_lowest_score():
 @pytest.mark.parametrize("rule", ["last", "best"])
 def test_an_unknown_metric_is_refused_with_the_choices(rule):
     with pytest.raises(InputError, match=r"^metric.name must be one of accuracy, gap, worst, got 'unfairness'$"):
-        select(history([0.5]), rule, Metric("unfairness", greater_is_better=False, surrogate="none"), None)
+        select(history([0.5]), rule, Traded("unfairness", greater_is_better=False), None)
 
 
 @pytest.mark.parametrize("rule", ["last", "best"])

@@ -8,13 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
+from fairrun.config.metrics import GROUP_METRICS, METRICS
 from fairrun.data.table import Table
 from fairrun.training.batches import ROWS_MULTIPLE
 from fairrun.training.metrics import (
-    GROUP_METRICS,
-    MATCHED,
-    METRICS,
-    TWO_CLASSES,
     accuracy,
     evaluate,
     evaluate_tasks,
@@ -458,8 +455,8 @@ def test_metrics_are_the_same_without_padding():
 @pytest.mark.parametrize("num_groups", [2, 5])
 def test_evaluation_names_every_metric_and_every_metric_of_a_group(num_groups):
     logits, y, s = random_case(num_groups, 0)
-    assert {metric.__name__ for metric in METRICS} == NAMES
-    assert {metric.__name__ for metric in GROUP_METRICS} == {f"group_{name}" for name in GROUP_NAMES}
+    assert set(METRICS) == NAMES
+    assert {metric.name for metric in GROUP_METRICS} == {f"group_{name}" for name in GROUP_NAMES}
     by_group = {f"{name}/s={g}" for name in GROUP_NAMES for g in range(num_groups)}
     assert set(evaluated(logits, y, s, num_groups)) == NAMES | by_group
 
@@ -477,6 +474,7 @@ def test_every_value_is_one_float64_a_run(dtype):
 P = [0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.55, 0.6, 0.8, 0.9]
 LABELS = [0, 0, 1, 0, 0, 1, 0, 1, 1, 1]
 GENDER = [1, 0, 0, 1, 0, 1, 0, 1, 0, 1]
+MATCHED = ("accuracy", "false_positive_rate_difference", "equal_opportunity_difference")
 MATCHED_BY_HAND = [
     (0.5, 0.35, 0.7, 2 / 3, 0.5),
     (0.3, 0.55, 0.7, 1 / 3, 1 / 6),
@@ -494,7 +492,7 @@ def scored(p, y, s):
 def test_decisions_at_the_match_rate_threshold(rate, threshold, accuracy, fpr_gap, tpr_gap):
     o = matched(outcome(*scored(P, LABELS, GENDER), 2), rate)
     assert selection_rate(o) == sum(p >= threshold for p in P) / len(P)
-    values = [float(metric(o)) for metric in MATCHED]
+    values = [float(METRICS[name].fn(o)) for name in MATCHED]
     assert values == pytest.approx([accuracy, fpr_gap, tpr_gap])
 
 
@@ -533,7 +531,7 @@ def test_the_total_deviation_of_accuracy_is_the_sum_over_groups_of_fairlearn(num
 # Of several classes
 
 
-OF_CLASSES = NAMES - {metric.__name__ for metric in TWO_CLASSES}
+OF_CLASSES = {name for name in NAMES if not METRICS[name].two_classes_only}
 GROUP_OF_CLASSES = {"accuracy", "log_loss", "balanced_accuracy"}
 CLASS_CASES = [(3, 4, 0), (10, 2, 1)]  # numbers of classes and groups, seed
 

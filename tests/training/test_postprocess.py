@@ -9,10 +9,11 @@ from fairlearn.postprocessing import ThresholdOptimizer
 from sklearn.base import BaseEstimator
 
 from fairrun.analysis.front import settings
+from fairrun.config.metrics import GROUP_METRICS, METRICS
 from fairrun.data.table import Table
 from fairrun.results import records as results
 from fairrun.training.metrics import decided, evaluate, outcome
-from fairrun.training.postprocess import UNDEFINED, fit_rules, probabilities
+from fairrun.training.postprocess import fit_rules, probabilities
 from tests.helpers.jobs import job, jobs_of, planned, train
 
 GROUPS = pytest.mark.parametrize("num_groups", [2, 3, 5])
@@ -88,7 +89,10 @@ def test_decisions_without_chance_have_the_metrics_of_thresholded_scores():
     scores, table = scored(3)
     p = (scores > 0).double()
     expected = evaluate(outcome(scores[None], table, 3))
-    soft = ("roc_auc", "soft_demographic_parity_difference", *UNDEFINED)
+    of_probabilities = [
+        m.name.removeprefix("group_") for m in (*METRICS.values(), *GROUP_METRICS) if m.of_probabilities
+    ]
+    soft = ("roc_auc", "soft_demographic_parity_difference", *of_probabilities)
     for name, value in evaluate(decided(p[None], table, 3)).items():
         if not name.startswith(soft):
             assert value.item() == pytest.approx(expected[name].item()), name

@@ -1,0 +1,117 @@
+"""What is known of each metric: one table, without torch, so that composing and reports read it at once.
+
+The functions are in ``fairrun.training.metrics``.  A metric of a user's own has none of this but what its YAML says.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairrun.config.check import MATCH_RATE, InputError, imported, one_of, require
+
+FUNCTIONS = "fairrun.training.metrics"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, computed on the validation and test rows of every run."""
+
+    name: str  # of the function: an Outcome of R runs -> [R]; of the column
+    greater_is_better: bool | None  # None: neither end is better, and no report trades it against accuracy
+    surrogate: str = "none"  # the fairness loss that methods train with in its place: a name of LOSSES, or a path
+    two_classes_only: bool = False
+    labels_needed: tuple[int, ...] = ()  # a group without rows of these labels does not count
+    at_match_rate: bool = False  # with several tasks also computed at the match-rate threshold
+    of_probabilities: bool = False  # NaN for decisions by thresholds, which have no probability of the label
+    module: str = FUNCTIONS  # where the function is
+
+    @functools.cached_property
+    def fn(self) -> Callable[[Any], Any]:
+        """The function; its module is imported at the first use."""
+        found: Callable[[Any], Any] = getattr(importlib.import_module(self.module), self.name)
+        return found
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", True, at_match_rate=True),
+        Metric("balanced_accuracy", True),
+        Metric("roc_auc", True, two_classes_only=True),
+        Metric("log_loss", False, of_probabilities=True),
+        Metric("loss_variance", False, of_probabilities=True),
+        Metric("worst_tenth_loss", False, of_probabilities=True),
+        Metric("worst_group_log_loss", False, of_probabilities=True),
+        Metric("selection_rate", None, two_classes_only=True),
+        Metric("expected_calibration_error", False, two_classes_only=True, of_probabilities=True),
+        Metric("demographic_parity_difference", False, "demographic_parity", two_classes_only=True),
+        Metric("soft_demographic_parity_difference", False, "demographic_parity", two_classes_only=True),
+        Metric("equal_opportunity_difference", False, "equal_opportunity", True, (1,), at_match_rate=True),
+        Metric("false_positive_rate_difference", False, "false_positive_rate", True, (0,), at_match_rate=True),
+        Metric("equalized_odds_difference", False, "equalized_odds", True, (0, 1)),
+        Metric("average_equalized_odds_difference", False, "average_equalized_odds", True, (0, 1)),
+        Metric("accuracy_difference", False),
+        Metric("total_accuracy_deviation", False),
+        Metric("worst_group_accuracy", True),
+        Metric("balanced_accuracy_difference", False),
+        Metric("worst_group_balanced_accuracy", True),
+    )
+}
+GROUP_METRICS = (  # one value per run and group, [R, S]: columns accuracy/s=0, accuracy/s=1, ...
+    Metric("group_accuracy", True),
+    Metric("group_log_loss", False, of_probabilities=True),
+    Metric("group_balanced_accuracy", True),
+    Metric("group_selection_rate", None, two_classes_only=True),
+    Metric("group_true_positive_rate", None, two_classes_only=True),
+    Metric("group_false_positive_rate", None, two_classes_only=True),
+    Metric("group_expected_calibration_error", False, two_classes_only=True, of_probabilities=True),
+)
+MATCHED = tuple(metric for metric in METRICS.values() if metric.at_match_rate)
+OF_TASKS = tuple(f"{MATCH_RATE}{metric.name}" for metric in MATCHED)  # columns of runs with several tasks only
+
+
+def of_name(column: str) -> Metric | None:
+    """The metric of a column, "match_rate_accuracy" or "accuracy/income"; None for one of a user's own."""
+    return METRICS.get(column.partition("/")[0].removeprefix(MATCH_RATE))
+
+
+def of_node(node: Mapping[str, Any]) -> Metric:
+    """The metric of the resolved config node ``metric``.  Raises ``InputError`` unless there is such a metric."""
+    target = str(node.get("_target_") or "")
+    module, _, name = target.rpartition(".")
+    own = module != FUNCTIONS and node["name"] == name
+    require(not own or name not in METRICS, "metric._target_", target, f"a function of another name: {name} is taken")
+    if not own:
+        one_of("metric.name", node["name"], [*METRICS, *OF_TASKS])
+        return METRICS[node["name"].removeprefix(MATCH_RATE)]
+    imported(target, "metric")
+    return Metric(name, node["greater_is_better"], node["surrogate"], module=module)
+
+
+def computed(node: Mapping[str, Any]) -> list[Metric]:
+    """The metrics of a run: those of the table, and that of the config node ``metric``."""
+    return list(dict.fromkeys([*METRICS.values(), of_node(node)]))
+
+
+def of_classes(metrics: Collection[Metric], num_classes: int) -> list[Metric]:
+    """The metrics that a label of so many classes has."""
+    return [metric for metric in metrics if num_classes == 2 or not metric.two_classes_only]
+
+
+def default(key: str, *, _parent_: Any) -> Any:
+    """The resolver ``${metric:KEY}`` of conf/train.yaml: what the table says where the metric's YAML says nothing.
+
+    The name and the surrogate are those of ``_target_``.  The direction is that of the column ``name``.
+    """
+    module, _, name = str(_parent_.get("_target_") or "").rpartition(".")
+    of_target = METRICS.get(name) if module == FUNCTIONS else None
+    if key == "name":
+        return name
+    if key == "surrogate":
+        return of_target.surrogate if of_target else "none"
+    metric = of_name(_parent_.name) or of_target
+    if metric is None:
+        raise InputError(f"metric.greater_is_better must be given for {module}.{name}: true or false")
+    return metric.greater_is_better
