@@ -228,7 +228,7 @@ def run(cfg: DictConfig) -> float:
     job = Job(config, choices, Path(hydra_config.runtime.output_dir))
     whole = Path(hydra_config.runtime.cwd, hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
     sweep = Sweep(job.folder, whole.name if whole else None)
-    known = sweep.known([job])
+    known = sweep.finished_or_refused([job])
     added, known = complete([job], known, sweep, whole) if whole else ([], known)
     outcomes = dict(sweep.run([job, *added], known))
     for folder in (single.folder for single in added if outcomes[single.folder].status != "finished"):

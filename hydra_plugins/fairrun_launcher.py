@@ -89,7 +89,7 @@ class StackedLauncher(Launcher):
             check_keys(keys)
         jobs = [_job(path, c) for path, c in composed.items()]
         sweep = Sweep(folder, folder.name, executor, stack_size)
-        added, known = complete(jobs, sweep.known(jobs), sweep, folder.absolute(), self.folders)
+        added, known = complete(jobs, sweep.finished_or_refused(jobs), sweep, folder.absolute(), self.folders)
         jobs += added
         self.folders |= {job.folder for job in added}
         with contextlib.suppress(BrokenExecutor):  # a worker that died already is missed when it has work

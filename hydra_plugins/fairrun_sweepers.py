@@ -191,14 +191,14 @@ class SearchSweeper(Sweeper):
         return search, _overrides(fixed)
 
     def _run(self, search: "Search", runs: "Runs", folder: Path) -> None:
-        from fairrun.sweep.search import Told
+        from fairrun.sweep.search import History
 
-        told = Told(folder, resume=self.job.resume)
+        history = History(folder, resume=self.job.resume)
         for first in range(0, self.trials, self.batch):
             settings = search.ask(min(self.batch, self.trials - first))
-            told.check(first, settings)
+            history.check(first, settings)
             log.info("trials %d to %d of %d", first + 1, first + len(settings), self.trials)
-            search.tell(told.add(first, settings, runs.values(settings)))
+            search.tell(history.add(first, settings, runs.values(settings)))
 
 
 class Runs:

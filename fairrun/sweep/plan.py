@@ -18,9 +18,10 @@ MOST_RUNS = {"cpu": 32, "cuda": 512}  # in a stack: more gain nothing on a CPU; 
 def plan(
     jobs: Sequence[Job], stack_size: int | None, workers: int, built: Callable[[dict[str, Any]], Network]
 ) -> list[list[Job]]:
-    """The stacks, largest first.  ``stack_size`` None: what the cache holds, and work for every worker.
+    """Divide ``jobs`` into stacks, the largest first.
 
-    ``built``: the network of a configuration, told of its data, on which its activations may depend.
+    ``stack_size`` None: as many runs as the cache holds, and at least a stack for each worker.  ``built`` gives the
+    network of a configuration for the shapes of its data, on which the size of activations may depend.
     """
     groups: dict[str, list[Job]] = {}
     for job in jobs:

@@ -1,6 +1,6 @@
-"""A sweep's jobs as stacks: what trains side by side, what is done already, and the writing of what comes out.
+"""Trains a sweep's jobs in stacks, leaves out those that are finished, and writes the records.
 
-A stack is jobs that differ only in seed, in post-processing and in the ``PerRun`` and ``PerTask`` fields of the method
+The jobs of a stack differ only in seed, in post-processing, and in the ``PerRun`` and ``PerTask`` fields of the method
 and its optimizers.  No Hydra here.
 """
 
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
 
 class Sweep:
-    """Jobs on their way through an executor; ``folder`` holds what is shared with workers meanwhile."""
+    """Trains jobs by an executor; ``folder`` holds what workers share meanwhile."""
 
     def __init__(
         self, folder: Path, name: str | None = None, executor: Executor | None = None, stack_size: int | None = None
@@ -51,12 +51,12 @@ class Sweep:
         self._data: dict[str, dict[str, Any] | InputError] = {}  # facts of each data set, or what is wrong with it
         self._trackers: dict[str, Any] = {}
 
-    def known(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
-        """By folder, the outcome of jobs that cannot be trained and of those that need not be: they are finished.
+    def finished_or_refused(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
+        """By folder, the outcomes of jobs that are finished already and of jobs that cannot be trained.
 
         Raises ``InputError`` where a folder holds another run's results.
         """
-        found = ((job, self._known(job)) for job in jobs)
+        found = ((job, self._finished_or_refused(job)) for job in jobs)
         return {job.folder: outcome for job, outcome in found if outcome is not None}
 
     def run(self, jobs: Sequence[Job], known: Mapping[Path, Outcome]) -> Iterator[tuple[Path, Outcome]]:
@@ -81,8 +81,8 @@ class Sweep:
         for path in self.work.glob(pattern):
             path.unlink(missing_ok=True)
 
-    def _known(self, job: Job) -> Outcome | None:
-        """The outcome of a job that cannot be trained, or need not be."""
+    def _finished_or_refused(self, job: Job) -> Outcome | None:
+        """The outcome of a job that is finished or cannot be trained; None of one to train."""
         try:
             check(job.config, here=isinstance(self.executor, Inline | Loky))
             data = self.facts(job.config)

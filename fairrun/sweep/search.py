@@ -1,7 +1,7 @@
-"""Settings that trade validation accuracy against fairness, by Optuna's ask and tell; no other module imports optuna.
+"""Search of configurations that trade validation accuracy against fairness, by Optuna, which no other module imports.
 
-The same space, sampler, seed, batches and results give the same settings.  So a search that was interrupted is done
-over by its command, which finds what is trained already.
+The same space, sampler, seed, batches and results give the same trials.  So the command of an interrupted search asks
+for the same trials again and finds those that are trained.
 """
 
 import json
@@ -28,7 +28,7 @@ TOLD = "trials.json"
 
 
 class Search:
-    """Asks for settings, a batch at a time, and is told what came of them."""
+    """Proposes settings, a batch at a time, from the values of earlier ones."""
 
     def __init__(self, space: Space, sampler: str, *, seed: int, batch: int, greater_is_better: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -45,13 +45,13 @@ class Search:
         return [trial.params for trial in self.waiting]
 
     def tell(self, values: Sequence[Values | None]) -> None:
-        """What came of the settings that were asked for last; None: nothing that could be measured."""
+        """Take the values of the settings that ``ask`` gave last; None: they could not be measured."""
         for trial, value in zip(self.waiting, values, strict=True):
             state = optuna.trial.TrialState.FAIL if value is None else optuna.trial.TrialState.COMPLETE
             self.study.tell(trial, value, state=state)
 
     def front(self) -> list[tuple[Setting, Values]]:
-        """The settings that no other is better than in both, with their values; the most accurate first."""
+        """The Pareto front: settings with their values, the most accurate first."""
         best = {json.dumps(t.params): (t.params, (t.values[0], t.values[1])) for t in self.study.best_trials}
         return sorted(best.values(), key=lambda found: found[1], reverse=True)
 
@@ -127,11 +127,11 @@ def measured(folders: Sequence[Path], metric: str) -> Values | None:
     return None if None in accuracy + fairness else (fmean(accuracy), fmean(fairness))
 
 
-class Told:
-    """What the search was told of each trial, kept in the sweep's folder.
+class History:
+    """The values of each trial, kept in the sweep's folder.
 
-    A run that failed may finish when it is tried again.  The search then goes on from what it was told before, or it
-    would ask for other settings than those that are trained.
+    A run that failed may finish when it is tried again.  The search still goes on from the values kept here: from
+    others it would ask for other settings than those that are trained.
     """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
@@ -141,18 +141,18 @@ class Told:
             try:
                 self.trials = json.loads(self.path.read_bytes())
             except ValueError:
-                raise InputError(f"{self.path} is damaged: delete it, and trained runs are told anew") from None
+                raise InputError(f"{self.path} is damaged: delete it, and trained runs give it anew") from None
 
     def check(self, first: int, settings: Sequence[Setting]) -> None:
         """Raise ``InputError`` if the trials from number ``first`` on had other settings."""
-        for told, setting in zip(self.trials[first:], settings, strict=False):
-            if told["setting"] != setting:
+        for trial, setting in zip(self.trials[first:], settings, strict=False):
+            if trial["setting"] != setting:
                 makes = "ranges, sampler, seed, batch and optuna's version make a search"
                 advice = "take another hydra.sweep.dir, or resume=false to replace it"
                 raise InputError(f"{self.path} must be of this search, got another's ({makes}); {advice}")
 
     def add(self, first: int, settings: Sequence[Setting], values: Sequence[Values | None]) -> list[Values | None]:
-        """Keep ``values`` where nothing was told before -> what the search is to be told."""
+        """Keep ``values`` of trials that have none -> the values of all ``settings``, those kept earlier first."""
         new = [{"setting": s, "values": v} for s, v in zip(settings, values, strict=True)]
         self.trials += new[max(0, len(self.trials) - first) :]
         replace(self.path, json.dumps(self.trials, indent=1).encode())

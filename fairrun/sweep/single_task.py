@@ -35,7 +35,7 @@ def complete(
     place = Path(os.path.abspath(folder), NAME)
     wanted = {place / code: lacking for code, lacking in _wanted(jobs, known, sweep).items()}
     added = {path: _single_task(first, path) for path, (first, *_) in wanted.items() if path not in earlier}
-    outcomes = dict(known) | sweep.known(list(added.values()))
+    outcomes = dict(known) | sweep.finished_or_refused(list(added.values()))
     missing = [path for path in added if path not in outcomes]
     elsewhere = _recorded(place, {job.folder for job in jobs}) if missing else set()
     count = 0

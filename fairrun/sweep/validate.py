@@ -1,4 +1,4 @@
-"""What can be said against a run before it is trained: without its data, and with them."""
+"""Checks of a run before it is trained: of its configuration alone, and with the facts of its data."""
 
 import dataclasses
 import functools
@@ -69,7 +69,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     method: Method = build(config["method"], "method")
     _check_batch_size(config["batch_size"], method)
     for remark in method.remarks(config["epochs"]):
-        _say(remark)
+        _warn_once(remark)
     network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
 
@@ -149,8 +149,8 @@ def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
 
 
 @functools.cache
-def _say(remark: str) -> None:
-    """Once, however many runs it is true of."""
+def _warn_once(remark: str) -> None:
+    """Log a warning once per process."""
     log.warning(remark)
 
 
@@ -188,7 +188,7 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)
     for remark in method.remarks_on(data, config["batch_size"]):
-        _say(remark)
+        _warn_once(remark)
     if "val" in method.needs:
         _check_balanced(config, data)
 
@@ -291,7 +291,9 @@ def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> Non
     shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:
-        _say(f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}")
+        _warn_once(
+            f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}"
+        )
 
 
 def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -301,7 +303,9 @@ def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
     for group, cell in zip(data["groups"], cells, strict=True):
         for label, number in enumerate(by_class(cell)):
             if wanted != "?" and number < wanted:
-                _say(f"dataset.split.balanced={wanted}: {group!r} with label {label} has {number}, half of its rows")
+                _warn_once(
+                    f"dataset.split.balanced={wanted}: {group!r} with label {label} has {number}, half of its rows"
+                )
 
 
 def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]]) -> None:

@@ -30,4 +30,4 @@ def planned(jobs, stack_size, workers):
 
 def train(folder, jobs, **options):
     sweep = Sweep(folder, "sweep", **options)
-    return dict(sweep.run(jobs, sweep.known(jobs)))
+    return dict(sweep.run(jobs, sweep.finished_or_refused(jobs)))

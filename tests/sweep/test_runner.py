@@ -116,7 +116,7 @@ def test_the_size_follows_the_activations_of_a_network_for_images():
 
 def test_a_model_that_does_not_fit_the_data_is_refused_before_training(tmp_path):
     jobs = [job(tmp_path / "a", "model=cnn", "dataset=coloured_digits", "model.channels=1")]
-    (outcome,) = Sweep(tmp_path).known(jobs).values()
+    (outcome,) = Sweep(tmp_path).finished_or_refused(jobs).values()
     assert outcome.status == "refused"
     assert outcome.failure.startswith("model.channels must be such that the data's 192 features are channels x size")
 

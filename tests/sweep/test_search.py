@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
-from fairrun.sweep.search import SAMPLERS, Search, Told, divide
+from fairrun.sweep.search import SAMPLERS, History, Search, divide
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_sweepers import _overrides
 from tests.helpers.command import INLINE, ROOT, records, run, run_warm, start_warm
@@ -162,14 +162,14 @@ def test_a_value_is_the_same_behind_an_override(value):
 
 def test_a_search_is_told_again_what_it_was_told_first(tmp_path):
     settings = [{"a": 0.1}, {"a": 0.2}, {"a": 0.3}]
-    assert Told(tmp_path, resume=True).add(0, settings[:2], [None, (0.8, 0.1)]) == [None, (0.8, 0.1)]
-    again = Told(tmp_path, resume=True)
+    assert History(tmp_path, resume=True).add(0, settings[:2], [None, (0.8, 0.1)]) == [None, (0.8, 0.1)]
+    again = History(tmp_path, resume=True)
     again.check(0, settings)
     assert again.add(0, settings, [(0.7, 0.1), (0.8, 0.1), (0.9, 0.1)]) == [None, [0.8, 0.1], (0.9, 0.1)]
-    assert len(Told(tmp_path, resume=True).trials) == 3
+    assert len(History(tmp_path, resume=True).trials) == 3
     with pytest.raises(InputError, match="must be of this search"):
         again.check(1, [{"a": 0.7}])
-    assert Told(tmp_path, resume=False).add(0, settings[:1], [(0.5, 0.5)]) == [(0.5, 0.5)]
+    assert History(tmp_path, resume=False).add(0, settings[:1], [(0.5, 0.5)]) == [(0.5, 0.5)]
 
 
 def test_the_folder_is_of_the_search_but_for_the_number_of_trials():

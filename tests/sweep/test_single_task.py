@@ -36,12 +36,12 @@ def jobs(tmp_path, csv):
 
 def completed(folder, jobs, earlier=()):
     sweep = Sweep(folder)
-    return complete(jobs, sweep.known(jobs), sweep, folder, earlier)
+    return complete(jobs, sweep.finished_or_refused(jobs), sweep, folder, earlier)
 
 
 def train(folder, jobs):
     sweep = Sweep(folder)
-    return dict(sweep.run(jobs, sweep.known(jobs)))
+    return dict(sweep.run(jobs, sweep.finished_or_refused(jobs)))
 
 
 def without_method(job):
