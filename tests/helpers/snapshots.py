@@ -14,4 +14,4 @@ def compare(name, text, rewrite=False):
         path.write_text(text)
     before = path.read_text() if path.exists() else ""
     difference = unified_diff(before.splitlines(), text.splitlines(), f"snapshots/{name}", "now", lineterm="")
-    assert before == text, "\n".join(["read this, then run pytest --snapshots:", *difference])
+    assert before == text, "\n".join(["read this; if it is right, run pytest --snapshots:", *difference])
