@@ -66,7 +66,9 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
     check_report(config["report"], config["metric"]["name"])
     schedule(config)
-    method: Method = build(config["method"], "method")
+    method = build(config["method"], "method")
+    derived = isinstance(method, Method)
+    require(derived, "method._target_", config["method"]["_target_"], "a class that derives from fairrun.method.Method")
     _check_batch_size(config["batch_size"], method)
     for remark in method.remarks(config["epochs"]):
         _warn_once(remark)

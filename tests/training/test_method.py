@@ -4,14 +4,17 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from fairrun.config.check import InputError
 from fairrun.method import Method, State
 from fairrun.models.mlp import MLP
+from fairrun.sweep.validate import check
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.fit import fit
 from fairrun.training.optim import SGD
 from tests.helpers.langevin import Langevin
-from tests.helpers.synthetic import data
+from tests.helpers.synthetic import config, data
 
 NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
 NOISY = Langevin(SGD(lr=0.1), noise=0.1)
@@ -111,3 +114,10 @@ def test_a_method_without_a_step_cannot_be_made():
 
     with pytest.raises(TypeError, match="update"):
         Empty(SGD(0.1))
+
+
+def test_a_class_that_does_not_derive_from_method_is_refused_by_name():
+    cfg = OmegaConf.to_container(config(), resolve=True)
+    cfg["method"] = {"_target_": "fairrun.training.optim.SGD", "lr": 0.1}
+    with pytest.raises(InputError, match=r"method\._target_ must be a class that derives from fairrun\.method\.Method"):
+        check(cfg)
