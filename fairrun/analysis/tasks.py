@@ -1,6 +1,7 @@
-"""A sweep of several tasks: error against gap of each task, ARE against ARFG, and the setting that a rule picks.
+"""Runs of several tasks: error against gap of each task, ARE against ARFG, and the configuration that a rule picks.
 
-The gap is the false positive rate difference.  What is chosen is chosen on validation rows at the match-rate threshold.
+The gap is the false positive rate difference.  Fronts and the configuration are chosen on validation rows, at the
+match-rate threshold.
 """
 
 from collections.abc import Mapping
@@ -18,21 +19,21 @@ from fairrun.config.check import MATCH_RATE
 ERROR = "error"  # 1 - accuracy, of a task as error/TASK
 ARE, ARFG = f"{MATCH_RATE}are", f"{MATCH_RATE}arfg"
 GAINS = {"KG": "kg", "DG": "dg"}
-HYPERVOLUME_POINT = (1.2, 1.0)  # ARE and ARFG, of the hypervolume
-VANILLA, SLACK = "mtl", 0.01  # the method whose ARE, and so much more, the picked setting may have
+HYPERVOLUME_POINT = (1.2, 1.0)  # reference point of the hypervolume: ARE and ARFG
+VANILLA, SLACK = "mtl", 0.01  # the picked configuration has at most the ARE of this method plus the slack
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Error against gap of one task, or ARE against ARFG: the lower the better both."""
+    """Error against gap of one task, or ARE against ARFG.  Lower is better in both."""
 
     title: str
     labels: tuple[str, str]  # of error and gap
     error: str  # column of runs and settings, as test/<error>
     gap: str
     settings: pd.DataFrame  # with method_front: on the front of its method in this plane
-    quoted: pd.DataFrame  # method, number, error, gap
-    relative: bool  # whether it is that of ARE and ARFG, where 1 is as single-task runs
+    published: pd.DataFrame  # method, number, error, gap
+    relative: bool  # whether it is that of ARE and ARFG, where single-task runs have 1
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,18 @@ class Multitask:
     seeds: str  # in words
     tasks: list[str]
     runs: pd.DataFrame
-    by: list[str]  # the columns that tell settings apart
-    settings: pd.DataFrame  # a row a setting: means over seeds with intervals; fronts of ARE and ARFG
-    methods: pd.DataFrame  # a row a method: hypervolume, and the figures of the setting that the rule picks
-    bound: float  # of ARE on validation rows, for a setting to be picked
-    vanilla: bool  # whether it is that of runs of VANILLA
+    by: list[str]  # the columns that tell configurations apart
+    settings: pd.DataFrame  # a row a configuration: means over seeds with intervals; fronts of ARE and ARFG
+    methods: pd.DataFrame  # a row a method: hypervolume, and the figures of its picked configuration
+    bound: float  # greatest ARE on validation rows of a configuration that may be picked
+    vanilla: bool  # whether the bound comes from runs of VANILLA
     planes: list[Plane]
-    quoted: pd.DataFrame  # published.of_tasks
+    published: pd.DataFrame  # published.of_tasks
     numbers: Mapping[str, int]  # of each method, among all methods of the data set
 
 
 def multitask(trade: Tradeoff) -> Multitask | None:
-    """Of the runs that have several tasks; None without such runs."""
+    """The analysis of the runs that have several tasks; None without such runs."""
     names = tasks(trade.runs)
     if not names:
         return None
@@ -74,15 +75,15 @@ def multitask(trade: Tradeoff) -> Multitask | None:
         methods=_methods(runs, table, by, bound),
         bound=bound,
         vanilla=vanilla,
-        planes=_planes(table, names, trade.quoted_tasks),
-        quoted=trade.quoted_tasks,
+        planes=_planes(table, names, trade.published_tasks),
+        published=trade.published_tasks,
         numbers={method: k for k, method in enumerate(methods) if (table["method"] == method).any()},
     )
 
 
 def _settings(runs: pd.DataFrame, names: list[str], by: list[str]) -> pd.DataFrame:
-    """A row a setting: ``summarise`` of all figures, with the fronts of ARE and ARFG; on validation rows the means of
-    what fronts are chosen by.
+    """A row a configuration: ``summarise`` of all figures, with the fronts of ARE and ARFG, and the means on validation
+    rows that choose the fronts.
     """
     columns = [name for prefix in ("", MATCH_RATE) for name in _figures(prefix, names).values()]
     table = summarise(_turned(runs, ARE), ARFG, columns=[*columns, *GAINS.values()])
@@ -101,7 +102,7 @@ def _errors(runs: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def _figures(prefix: str, names: list[str]) -> dict[str, str]:
-    """What a table says of a setting at one threshold: headings, and columns of settings as test/..."""
+    """The figures at one threshold: their headings in tables, and their columns without "test/"."""
     found = {}
     for task in names:
         found[f"{words(task)}: error"] = f"{prefix}{ERROR}/{task}"
@@ -110,12 +111,12 @@ def _figures(prefix: str, names: list[str]) -> dict[str, str]:
 
 
 def _turned(runs: pd.DataFrame, error: str) -> pd.DataFrame:
-    """Runs or settings with ``error``, its sign turned, in the place of accuracy: what fronts and areas are made of."""
+    """Runs or configurations with minus ``error`` in the place of accuracy, for fronts and areas."""
     return runs.assign(**{f"{split}/{ACCURACY}": -runs[f"{split}/{error}"] for split in SPLITS})
 
 
 def _planes(table: pd.DataFrame, names: list[str], points: pd.DataFrame) -> list[Plane]:
-    """One of each task, and one of ARE and ARFG where anything is known of these."""
+    """A plane for each task, and one for ARE and ARFG where any configuration has both."""
     found = []
     for number, task in enumerate(names, 1):
         error, gap = f"{MATCH_RATE}{ERROR}/{task}", f"{MATCH_RATE}{GAP}/{task}"
@@ -131,8 +132,9 @@ def _planes(table: pd.DataFrame, names: list[str], points: pd.DataFrame) -> list
 
 
 def _bound(table: pd.DataFrame) -> tuple[float, bool]:
-    """The greatest ARE on validation rows that a picked setting may have: that of ``VANILLA``, of several settings of
-    it the least, or else 1, and ``SLACK`` more; and whether it is the former.
+    """The greatest ARE on validation rows that a picked configuration may have, and whether runs of ``VANILLA`` set it.
+
+    It is the least ARE of a configuration of ``VANILLA``, or 1 without one, plus ``SLACK``.
     """
     least = float(table.loc[table["method"].str.partition(",")[0] == VANILLA, f"val/{ARE}"].min())
     known = least == least
@@ -140,8 +142,8 @@ def _bound(table: pd.DataFrame) -> tuple[float, bool]:
 
 
 def picked(table: pd.DataFrame, bound: float) -> pd.DataFrame:
-    """Of the settings the one with the least ARFG among those whose ARE is at most ``bound``, both on validation rows:
-    one row, or none if no setting is allowed.
+    """The configuration with the least ARFG among those whose ARE is at most ``bound``, both on validation rows: one
+    row, or none if no ARE is.
     """
     allowed = table[table[f"val/{ARE}"] <= bound].dropna(subset=f"val/{ARFG}")
     return allowed.sort_values([f"val/{ARFG}", f"val/{ARE}"], kind="stable").head(1)

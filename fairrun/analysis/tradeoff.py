@@ -1,4 +1,4 @@
-"""Everything that a report says about one data set: its settings, its methods, and methods against each other."""
+"""The trade-off of one data set: its configurations, its methods, and methods against each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from fairrun.config.check import RELATIVE
 from fairrun.config.metrics import of_name
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
-IDEAL = {f"{name}_ideal": name for name in AOPAC}  # of the ideal front's area, the share that AOPAC is
+IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the ideal front's area
 AREAS = ("hypervolume", *AOPAC, *IDEAL)
 NOTHING = pd.DataFrame(columns=[*published.COLUMNS])
 ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
@@ -30,39 +30,39 @@ class Tradeoff:
     metric: str
     greater_is_better: bool
     columns: list[str]  # more metrics to be shown
-    test_oracle: bool  # whether fronts chosen on test rows are wanted too
-    seed_summary: str  # mean; worst: the metric of a setting is that of its worst seed
-    runs: pd.DataFrame  # finished, each setting and seed once
-    by: list[str]  # the columns that tell settings apart
-    settings: pd.DataFrame  # a row a setting: summarise
+    test_oracle: bool  # whether there are also fronts chosen on test rows
+    seed_summary: str  # a configuration's value of the metric: mean over its seeds, or that of the worst
+    runs: pd.DataFrame  # finished, each configuration and seed once
+    by: list[str]  # the columns that tell configurations apart
+    settings: pd.DataFrame  # a row a configuration: summarise
     methods: pd.DataFrame  # a row a method: by_method
     comparisons: pd.DataFrame  # a row a pair of methods and an area: compare
-    pairs: pd.DataFrame  # a row a pair of settings: paired
+    pairs: pd.DataFrame  # a row a pair of configurations: paired
     anchors: Anchors
     ideal: float  # the AOPAC of the ideal front
-    quoted: pd.DataFrame  # points of this data set and metric that others published
-    quoted_tasks: pd.DataFrame  # figures of this data set's tasks that others published: published.of_tasks
-    other: "Tradeoff | None"  # of a demographic parity difference, hard or soft, the same runs in the other one
+    published: pd.DataFrame  # points of this data set and metric that others published
+    published_tasks: pd.DataFrame  # figures of this data set's tasks that others published: published.of_tasks
+    other: "Tradeoff | None"  # the same runs by the other demographic parity difference, hard or soft
 
     @property
     def panels(self) -> "list[Tradeoff]":
-        """What is drawn side by side."""
+        """The trade-offs that are drawn side by side."""
         return [self] if self.other is None else [self, self.other]
 
     @property
     def anchored(self) -> bool:
-        """Whether the labels' anchors are of the metric, a demographic parity difference, and known."""
+        """Whether the anchors are known, and the metric is a demographic parity difference, which they bound."""
         return self.metric in AOPAC.values() and self.anchors.majority == self.anchors.majority
 
     @property
     def areas(self) -> list[str]:
-        """Of ``AREAS`` those that say something: AOPAC is of two classes, and where the metric is a difference."""
+        """The areas to show: AOPAC only of two classes, and where lower values of the metric are better."""
         several = self.anchors.majority == self.anchors.majority and self.anchors.max_dp != self.anchors.max_dp
         return ["hypervolume"] if several or self.greater_is_better else list(AREAS)
 
     @property
     def heading(self) -> str:
-        """The metric in words, with what is taken of a setting's seeds unless that is the mean."""
+        """The metric in words; "largest ..." where the worst seed of a configuration counts."""
         if self.seed_summary == "mean":
             return words(self.metric)
         return f"{'smallest' if self.greater_is_better else 'largest'} {words(self.metric)}"
@@ -88,22 +88,23 @@ class Tradeoff:
 
     @property
     def removal(self) -> dict[str, str]:
-        """Columns of what methods left out as outliers at the epoch that counts, and their names."""
+        """Columns about the training rows that methods removed as outliers, at the selected epoch, and their names."""
         found = [column for column in REMOVAL if column in self.settings and self.settings[column].notna().any()]
         return {column: words(column.removeprefix("train/")) for column in found}
 
     @property
     def seeds(self) -> str:
-        """How many each setting has: "5 seeds", or "3 to 5 seeds" where they differ."""
+        """The number of seeds of each configuration: "5 seeds", or "3 to 5 seeds" where it differs."""
         low, high = self.settings["seeds"].min(), self.settings["seeds"].max()
         return f"{high} seed{'s' * bool(high > 1)}" if low == high else f"{low} to {high} seeds"
 
     @property
     def hypervolume_point(self) -> tuple[float, float]:
-        """The reference point of the hypervolume: majority accuracy, and the worst value of the metric.
+        """The reference point of the hypervolume: accuracy of the majority, and the worst value of the metric.
 
-        1 for a difference, 0 for a metric whose greater values are better: it depends on the test labels alone, so it
-        is the same for every method, seed and sweep, and no setting falls outside for being unfair.
+        The worst value is 1 for a difference, and 0 for a metric whose greater values are better.  The point depends on
+        the test labels alone: it is the same for every method, seed and sweep, and no configuration is too unfair for
+        it.
         """
         return (self.anchors.majority, 0.0 if self.greater_is_better else 1.0)
 
@@ -146,8 +147,8 @@ def tradeoff(
         pairs=paired(runs, by, ["accuracy", metric, *more], compared),
         anchors=anchors(runs),
         ideal=ideal_area(runs),
-        quoted=published.of(points, dataset, metric),
-        quoted_tasks=published.of_tasks(points, dataset),
+        published=published.of(points, dataset, metric),
+        published_tasks=published.of_tasks(points, dataset),
         other=None,
     )
     other = _other(runs, metric)
@@ -155,15 +156,17 @@ def tradeoff(
 
 
 def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
-    """What is drawn of ``trade`` in another difference; its tables of methods and pairs stay those of ``trade``."""
+    """The trade-off by another metric, to draw beside ``trade``.  Methods and pairs stay those of ``trade``."""
     options: dict[str, Any] = {"greater_is_better": False, "columns": []}
     kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "seed_summary": trade.seed_summary}
     table = summarise(trade.runs, metric, **options, **kept)
-    return replace(trade, metric=metric, settings=table, quoted=published.of(points, trade.dataset, metric), **options)
+    return replace(
+        trade, metric=metric, settings=table, published=published.of(points, trade.dataset, metric), **options
+    )
 
 
 def _other(runs: pd.DataFrame, metric: str) -> str | None:
-    """Of a demographic parity difference, hard or soft, the other one, if the runs have it."""
+    """The soft demographic parity difference for the hard one, and the other way round, if the runs have it."""
     both = list(AOPAC.values())
     if metric not in both:
         return None
@@ -174,7 +177,7 @@ def _other(runs: pd.DataFrame, metric: str) -> str | None:
 def areas(
     runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False, test_oracle: bool = False
 ) -> pd.DataFrame:
-    """A row a method and seed: the areas of the front that this seed's own validation values choose.
+    """A row a method and seed: the areas of the Pareto front that this seed's validation values choose.
 
     Columns ``method``, ``seed``, ``hypervolume`` (in accuracy and ``metric``), ``aopac`` and ``soft_aopac`` (the front
     chosen in accuracy and the hard or soft demographic parity difference), ``aopac_ideal`` and ``soft_aopac_ideal``
@@ -198,13 +201,15 @@ def areas(
 
 
 def share(area: float, ideal: float) -> float:
-    """Of the ideal front's area; NaN where that is 0."""
+    """``area`` as a share of the ideal front's; NaN where that is 0."""
     return area / ideal if ideal > 0 else float("nan")
 
 
 def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """A row a method: how many settings, how many of them on the method's validation front, how many seeds; the
-    settings with the best validation means (``most_accurate``, ``fairest``); areas as means over seeds with interval.
+    """A row a method: its areas, as means over seeds with intervals, and its configurations.
+
+    Columns: ``settings``, the number of configurations; ``chosen``, how many of them are on the method's validation
+    front; ``seeds``; ``most_accurate`` and ``fairest``, the two ends of that front; the areas.
     """
     rows = []
     for method, own in table.groupby("method", sort=False):
@@ -264,18 +269,18 @@ def greater_is_better(name: str, runs: pd.DataFrame) -> bool | None:
 
 
 def describe(row: pd.Series, by: list[str]) -> str:
-    """A setting in words, without its method: "lam 0.5, epochs 10"; empty where nothing but the method varies."""
+    """A configuration in words, without its method: "lam 0.5, epochs 10"; empty where only the method varies."""
     known = [(c, value(row[c])) for c in by if c != "method"]
     return ", ".join(f"{c.removeprefix('method.')} {text}" for c, text in known if text)
 
 
 def value(cell: object) -> str:
-    """A setting's value as text; empty for a key that the method does not have."""
+    """A value of a configuration as text; empty for a key that the method does not have."""
     if isinstance(cell, float):
         return "" if cell != cell else f"{cell:.6g}"
     return "" if cell is None else str(cell)
 
 
 def words(name: str) -> str:
-    """A column's name to be read: "demographic parity difference"."""
+    """The name of a column in words: "demographic parity difference"."""
     return name.replace("_", " ")

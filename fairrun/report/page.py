@@ -101,7 +101,7 @@ def _configuration(runs: pd.DataFrame) -> list[Cells]:
 
 
 def _constants(runs: pd.DataFrame, prefix: str) -> dict[str, str]:
-    """The configuration below ``prefix`` that has one value in all runs."""
+    """The keys below ``prefix`` that have one value in all runs, and these values as text."""
     keys = [c for c in runs if c.startswith(prefix) and is_key(c) and c != "dataset" and role(c) != IGNORED]
     return {key: value(runs[key].iloc[0]) or "null" for key in keys if runs[key].astype(str).nunique(dropna=False) == 1}
 

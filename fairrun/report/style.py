@@ -30,8 +30,8 @@ MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamon
 # matplotlib's and plotly's names; five of them and seven colours: 35 methods look different
 Style = Literal["-", "--", ":", "-."]
 STYLES: tuple[Style, ...] = ("-", "--", ":", "-.")  # of lines
-GREYS = ("#8c8c8c", "#5a5a5a")  # of what is quoted
-QUOTED = "quoted: "
+GREYS = ("#8c8c8c", "#5a5a5a")  # of published points
+PUBLISHED = "published: "
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,23 @@ def dress(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def quoted_look(k: int) -> Look:
-    """The look of quoted method number ``k``: grey and hollow."""
+def published_look(k: int) -> Look:
+    """The look of published method number ``k``: grey and hollow."""
     marker, symbol = MARKERS[k % len(MARKERS)]
     return Look(GREYS[k // len(MARKERS) % len(GREYS)], marker, f"{symbol}-open")
 
 
 def draw_legend(figure: Figure, row: Sequence[Axes]) -> None:
-    """One for all panels, what is quoted last."""
+    """One legend for all panels, published points last."""
     handles = {label: handle for axes in row for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    names = sorted(handles, key=lambda label: label.startswith(QUOTED))
+    names = sorted(handles, key=lambda label: label.startswith(PUBLISHED))
     columns = 3 if len(row) == 1 else 5
     shown = [handles[name] for name in names]
     figure.legend(shown, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
 def draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, label: str) -> None:
-    """A method's settings, sorted by ``x``, with intervals; those on its front filled and joined."""
+    """A method's configurations, sorted by ``x``, with intervals; those on its front filled and joined."""
     for on_front, own in rows.groupby("method_front"):
         errors = [np.abs([own[c] - own[f"{c}.low"], own[f"{c}.high"] - own[c]]) for c in (x, y)]
         axes.errorbar(
@@ -107,8 +107,10 @@ def draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, labe
 
 
 def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[float]) -> tuple[float, float]:
-    """From the least to the greatest single run, end of an interval, or value ``beside``, and a little more; an
-    interval counts as far as the runs' range goes beyond the runs: those of two seeds may be wider than the scale.
+    """The limits of an axis: all single runs, ends of intervals and values ``beside``, and a little room.
+
+    Intervals of two seeds may be wider than the scale: an interval widens the range of the runs by half of it at most,
+    to each side.
     """
     runs = runs.dropna()
     if runs.empty:
@@ -124,13 +126,13 @@ def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[
 
 
 def metric_title(trade: Tradeoff, separator: str) -> str:
-    """What the axis of the metric shows; ``separator``: between the metric and the rest."""
+    """The title of the axis of the metric; ``separator``: between the metric and the rest."""
     seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "
     return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
 
 
 def accuracy_title(trade: Tradeoff) -> str:
-    """What the axis of accuracy shows."""
+    """The title of the axis of accuracy."""
     return f"{'' if trade.seed_summary == 'mean' else 'mean '}accuracy on test rows (higher is better)"
 
 
@@ -141,8 +143,8 @@ def accuracy_limits(trade: Tradeoff) -> tuple[float, float]:
 
 
 def limits(trade: Tradeoff, column: str) -> tuple[float, float]:
-    """The limits of an axis: ``span`` with the anchor and the quoted points beside."""
-    beside = trade.quoted.get(column, pd.Series(dtype=float)).tolist()
+    """The limits of an axis: ``span`` with the anchor and the published points beside."""
+    beside = trade.published.get(column, pd.Series(dtype=float)).tolist()
     if trade.anchored:
         beside.append(trade.anchors.majority if column == "test/accuracy" else trade.anchors.max_dp)
     return span(trade.runs[column], trade.settings, column, beside)

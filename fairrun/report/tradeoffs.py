@@ -144,7 +144,7 @@ def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:
     """Name the data sets of which no published point is of the kind that the points are of."""
     text = "report.published has no point of the %s on %s"
     for trade in trades:
-        if "kind" in points and not any(len(panel.quoted) for panel in trade.panels):
+        if "kind" in points and not any(len(panel.published) for panel in trade.panels):
             log.warning(text, words(trade.metric), trade.dataset)
-        if "task" in points and tasks(trade.runs) and trade.quoted_tasks.empty:
+        if "task" in points and tasks(trade.runs) and trade.published_tasks.empty:
             log.warning(text, "tasks", trade.dataset)

@@ -31,8 +31,8 @@ AREAS |= {"Adversarial Forgetting": 0.066, "Attention": 0.184}
 
 @pytest.mark.parametrize("method", AREAS)
 def test_the_points_on_adult_have_the_areas_that_are_known_of_them(method):
-    """Over the majority's .7543 and up to the labels' .1964.  For Distraction and Attention the quoted points, of four
-    digits, give .3535 and .1818: .0015 and .0022 less.
+    """Over the majority's .7543 and up to the labels' .1964.  For Distraction and Attention the published
+    points, of four digits, give .3535 and .1818: .0015 and .0022 less.
     """
     points = pd.concat([of(read("fairbinn"), "adult", metric).set_axis(range(5), axis=1) for metric in (HARD, SOFT)])
     own = points[points[0] == method][[3, 4]].to_numpy(dtype=float)

@@ -182,14 +182,14 @@ def test_the_tables_have_a_row_a_setting_and_a_method(tmp_path):
     assert methods_table(found)["method"].tolist() == ["mtaf", "mtl", "mtl_fair", "stl"]
 
 
-def test_quoted_rows_follow_labelled_so(tmp_path):
+def test_published_rows_follow_labelled_so(tmp_path):
     found = told(tmp_path, sweep(tmp_path), published=("mtaf",))
     table = settings_table(found).set_index("method")
-    row = table.loc["quoted: MTA-F (Tables 3, 4)"]
+    row = table.loc["published: MTA-F (Tables 3, 4)"]
     figures = ["income: error", "income: gap", "capital gain: error", "capital gain: gap", "ARE", "ARFG", "KG", "lam"]
     assert row[figures].tolist() == ["0.1891", "0.0083", "0.1319", "0.0016", "1.0820", "0.0437", "-", ""]
-    assert table.loc["quoted: MTL (Table 1)", "ARE"] == "-"
-    assert not settings_table(found, "")["method"].str.startswith("quoted").any()
+    assert table.loc["published: MTL (Table 1)", "ARE"] == "-"
+    assert not settings_table(found, "")["method"].str.startswith("published").any()
     assert "Table 4's vanilla row on Adult contradicts Table 1's MTL row" in captioned(found)[0].caption
 
 
@@ -249,10 +249,10 @@ def test_a_report_on_tasks_has_their_pictures_and_tables(reported):
     pictures = {f"front_{dataset}.{kind}" for dataset in ("adult", "compas") for kind in ("png", "pdf")}
     assert set(files) == (WRITTEN - {"front.png", "front.pdf"}) | pictures | more
     for name in ("report.html", "table.md", "table.tex"):
-        assert "quoted: MTA-F (Tables 3, 4)" in files[name].read_text()
+        assert "published: MTA-F (Tables 3, 4)" in files[name].read_text()
     settings = pd.read_csv(files["tasks.csv"])
     assert settings["dataset"].eq("adult").all() and len(settings) == 8
-    assert not settings["method"].str.startswith("quoted").any()
+    assert not settings["method"].str.startswith("published").any()
     assert {"hypervolume", "picked", f"test/{ARFG}"} <= set(pd.read_csv(files["tasks_methods.csv"]))
 
 
@@ -268,7 +268,12 @@ def test_the_page_has_a_section_on_tasks(reported):
 
 def test_the_command_prints_the_tables_of_tasks(reported):
     _, shown = reported
-    said = ("adult, tasks at the match-rate threshold", "adult, tasks at 0.5", "quoted: MTA-F", "picked: the setting")
+    said = (
+        "adult, tasks at the match-rate threshold",
+        "adult, tasks at 0.5",
+        "published: MTA-F",
+        "picked: the setting",
+    )
     assert all(text in shown for text in said)
     assert "compas, tasks" not in shown
 
@@ -307,8 +312,8 @@ def test_the_picture_has_a_panel_a_task_and_one_of_are_against_arfg(tmp_path):
     chosen = found.settings[(found.settings["method"] == "mtaf") & found.settings["method_front"]]
     expected = chosen.sort_values(f"test/{ARFG}")[[f"test/{ARFG}", f"test/{ARE}"]]
     np.testing.assert_array_equal(front, expected)
-    assert drawn(figure.axes[0])["quoted: MTA-F (Tables 3, 4)"].tolist() == [[0.0083, 0.1891]]
-    assert drawn(figure.axes[2])["quoted: MTA-F (Tables 3, 4)"].tolist() == [[0.0437, 1.082]]
+    assert drawn(figure.axes[0])["published: MTA-F (Tables 3, 4)"].tolist() == [[0.0083, 0.1891]]
+    assert drawn(figure.axes[2])["published: MTA-F (Tables 3, 4)"].tolist() == [[0.0437, 1.082]]
     assert "lower left is better" in figure.get_suptitle()
     figure.draw_without_rendering()
 

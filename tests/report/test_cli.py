@@ -434,38 +434,38 @@ def test_without_counts_of_labels_and_for_other_metrics_there_are_no_anchors(tmp
     assert len(panels_of(trade(tmp_path, rows, "worst_group_accuracy"))) == 1
 
 
-def test_quoted_points_are_drawn_in_the_panel_of_their_kind_and_labelled(tmp_path):
+def test_published_points_are_drawn_in_the_panel_of_their_kind_and_labelled(tmp_path):
     left, right = panels_of(trade(tmp_path, sweep(tmp_path), published=("fairbinn",)))
-    assert drawn(left)["quoted: FCRL"][0].tolist() == [0.0251, 0.7895]
-    assert len(drawn(left)["quoted: FCRL"]) == 9
-    assert len(drawn(right)["quoted: Distraction"]) == 11
-    assert "quoted: Distraction" not in drawn(left)
-    assert not {"quoted: FCRL", "quoted: MIFR"} & set(drawn(right))
+    assert drawn(left)["published: FCRL"][0].tolist() == [0.0251, 0.7895]
+    assert len(drawn(left)["published: FCRL"]) == 9
+    assert len(drawn(right)["published: Distraction"]) == 11
+    assert "published: Distraction" not in drawn(left)
+    assert not {"published: FCRL", "published: MIFR"} & set(drawn(right))
 
 
-def test_the_areas_of_quoted_points_are_in_a_table_that_says_so(tmp_path):
+def test_the_areas_of_published_points_are_in_a_table_that_says_so(tmp_path):
     files = written(tmp_path, sweep(tmp_path), published=("fairbinn",))
     table = pd.read_csv(files["quoted.csv"])
     assert table["kind"].value_counts().to_dict() == {"hard": 7, "soft": 1}
-    assert "quoted" not in "".join(files[name].read_text() for name in ("methods.csv", "comparisons.csv"))
+    assert "published" not in "".join(files[name].read_text() for name in ("methods.csv", "comparisons.csv"))
     for name in ("table.md", "table.tex", "report.html"):
         text = files[name].read_text()
-        assert "points quoted from publications, not run here" in text
-        assert "quoted: Adversarial Forgetting" in text
+        assert "points that others published, not run here" in text
+        assert "published: Adversarial Forgetting" in text
         assert "chosen on test rows" in text
 
 
 def test_the_record_asks_for_a_reference_and_one_that_is_gone_is_left_out(tmp_path, caplog):
     rows = [row | {"report.published": None} for row in sweep(tmp_path)]
     rows[1]["report.published"], rows[4]["report.published"] = "fairbinn", "gone.csv"
-    assert len(trade(tmp_path, rows).quoted) == 32
+    assert len(trade(tmp_path, rows).published) == 32
     assert "got 'gone.csv'; the report goes without it" in caplog.text
-    assert trade(tmp_path, rows, published=()).quoted.empty
+    assert trade(tmp_path, rows, published=()).published.empty
 
 
 def test_a_reference_without_a_point_of_the_data_set_says_so(tmp_path, caplog):
     found = trade(tmp_path, sweep(tmp_path, dataset="compas"), published=("fairbinn",))
-    assert found.quoted.empty
+    assert found.published.empty
     assert "report.published has no point of the demographic parity difference on compas" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""The picture of bargaining: alignment of the players and their shares of the weights, over epochs."""
+"""Section on bargaining: alignment of the players and their shares of the weights, over epochs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Configurations of two methods compared seed by seed, as ``report.compare`` asks for."""
+"""Section on pairs: configurations of two methods compared seed by seed, as ``report.compare`` asks for."""
 
 import pandas as pd
 from rich.table import Table as Text

@@ -1,4 +1,4 @@
-"""The picture of histories: columns over epochs, a line a method."""
+"""Section on histories: their columns over epochs, a line a configuration."""
 
 import logging
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def steps_of(trade: Tradeoff, columns: Sequence[str]) -> pd.DataFrame | None:
 
 
 def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
-    """A panel a column: means over seeds, with intervals as bands; a colour a method, a line style a setting of it."""
+    """A panel a column: means over seeds with intervals as bands; a colour a method, a line style a configuration."""
     columns = [column for column in steps if column not in ("epoch", "setting")]
     height = -(-len(columns) // WIDE)
     figure = Figure(figsize=(11, 0.8 + 3 * height), layout="constrained")
@@ -73,7 +73,7 @@ def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
 
 
 def _looks(trade: Tradeoff) -> list[tuple[str, str, Style]]:
-    """Name, colour and line style of each setting."""
+    """Name, colour and line style of each configuration."""
     methods = list(dict.fromkeys(trade.settings["method"]))
     keys = [key for key in trade.by if key != "method"]
     seen: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The tables of methods: the areas under their Pareto fronts, and these compared seed by seed."""
+"""Section on methods: the areas under their Pareto fronts, and the areas of two methods compared seed by seed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The areas of the points that others published, as ``report.published`` asks for."""
+"""Section on published points: their areas, as ``report.published`` asks for."""
 
 import pandas as pd
 from rich.table import Table as Text
@@ -8,7 +8,7 @@ from fairrun.analysis.published import KINDS
 from fairrun.analysis.tradeoff import Tradeoff, share
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
-from fairrun.report.style import QUOTED, estimate
+from fairrun.report.style import PUBLISHED, estimate
 from fairrun.report.terminal import as_text
 
 TERMINAL_CAPTION = "published points; areas with the anchors of these runs' test rows; sources and caveats: table.md"
@@ -21,7 +21,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
         return None
     table = _table(areas)
     return Section(
-        tables=[Table("quoted", table, _caption(trade, areas), "Quoted, not run here")],
+        tables=[Table("published", table, _caption(trade, areas), "Published, not run here")],
         terminal=_terminal(trade, table),
         csv={"quoted.csv": areas},
     )
@@ -36,7 +36,7 @@ def published_areas(trade: Tradeoff) -> pd.DataFrame:
     rows = []
     for panel in trade.panels:
         kind = next((kind for kind, metric in KINDS.items() if metric == panel.metric), "")
-        for (_, method), own in panel.quoted.groupby(["number", "method"]):
+        for (_, method), own in panel.published.groupby(["number", "method"]):
             area = aopac(chosen(own, panel.metric, split="test"), panel.anchors)
             row = {"method": method, "kind": kind, "points": len(own), "aopac": area}
             source = "; ".join(own["source"].unique())
@@ -48,14 +48,14 @@ def _table(areas: pd.DataFrame) -> pd.DataFrame:
     """A row a published method, all text."""
     names = {"aopac": "AOPAC", "aopac_ideal": "AOPAC / ideal"}
     return pd.DataFrame(
-        {"method": f"{QUOTED}{row['method']}", "difference": row["kind"], "points": str(row["points"])}
+        {"method": f"{PUBLISHED}{row['method']}", "difference": row["kind"], "points": str(row["points"])}
         | {name: estimate(row, column, digits=4) for column, name in names.items()}
         for _, row in areas.iterrows()
     )
 
 
 def _caption(trade: Tradeoff, areas: pd.DataFrame) -> str:
-    text = f"{trade.dataset}: points quoted from publications, not run here, and AOPAC of those that no other of the "
+    text = f"{trade.dataset}: points that others published, not run here, and AOPAC of those that no other of the "
     text += "method dominates, with the anchors of these runs' test rows. "
     return text + "; ".join(areas["source"].unique()) + "."
 
@@ -64,4 +64,4 @@ def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Text]:
     """No table where the anchors are not known."""
     if trade.anchors.majority != trade.anchors.majority:
         return []
-    return [as_text(table, f"{trade.dataset}: quoted from publications, not run here", TERMINAL_CAPTION)]
+    return [as_text(table, f"{trade.dataset}: published by others, not run here", TERMINAL_CAPTION)]

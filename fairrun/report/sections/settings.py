@@ -1,4 +1,4 @@
-"""The table of configurations, and what has to be said of their seeds and runs."""
+"""Section on configurations: their table, and notes on their seeds and runs."""
 
 import pandas as pd
 from rich.table import Table as Text

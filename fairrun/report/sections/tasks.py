@@ -1,4 +1,4 @@
-"""The picture of several tasks: error against gap of each, and ARE against ARFG, on test rows."""
+"""Section on several tasks: error against gap of each, and ARE against ARFG, on test rows."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from fairrun.config.check import MATCH_RATE
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import (
-    QUOTED,
+    PUBLISHED,
     UNKNOWN,
     draw_legend,
     draw_method,
     dress,
     estimate,
     look,
-    quoted_look,
+    published_look,
     span,
 )
 from fairrun.report.terminal import LEADING_ZERO, as_text
@@ -53,8 +53,9 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
 def draw(found: Multitask) -> Figure:
     """A panel a task, and one of ARE against ARFG with lines at 1; lower left is better.
 
-    A method has its colour: single runs faint, settings as points with intervals, those on its validation front in the
-    panel filled and joined.  What is quoted is grey and hollow.  Settings that are far off are counted, not drawn.
+    A method has its colour.  Single runs are faint; configurations are points with intervals, and those on the method's
+    validation front in the panel are filled and joined.  Published points are grey and hollow.  Configurations that are
+    far off are counted, not drawn.
     """
     wide = min(WIDE, len(found.planes))
     height = -(-len(found.planes) // wide)
@@ -75,16 +76,16 @@ def _title(found: Multitask) -> str:
         "threshold; lower left is better\nfilled and joined: each method's front in the panel, chosen on validation "
     )
     text += "rows; open: other settings; faint: single runs"
-    return text + "; grey: quoted, not run here" * bool(len(found.quoted))
+    return text + "; grey: published, not run here" * bool(len(found.published))
 
 
 def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
     x, y = f"test/{plane.gap}", f"test/{plane.error}"
-    for (k, method), own in plane.quoted.groupby(["number", "method"]):
-        grey = quoted_look(k)
+    for (k, method), own in plane.published.groupby(["number", "method"]):
+        grey = published_look(k)
         hollow: dict[str, Any] = {"marker": grey.marker, "markersize": 5, "markerfacecolor": "white"}
         axes.plot(
-            own["gap"], own["error"], color=grey.colour, linestyle="", zorder=2, label=f"{QUOTED}{method}", **hollow
+            own["gap"], own["error"], color=grey.colour, linestyle="", zorder=2, label=f"{PUBLISHED}{method}", **hollow
         )
     for method, k in found.numbers.items():
         runs = found.runs[found.runs["method"] == method]
@@ -94,8 +95,8 @@ def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
     if plane.relative:
         axes.axvline(1, **ONE)
         axes.axhline(1, **ONE)
-    axes.set_xlim(_limits(found, plane, x, plane.quoted["gap"].tolist()))
-    axes.set_ylim(_limits(found, plane, y, plane.quoted["error"].tolist()))
+    axes.set_xlim(_limits(found, plane, x, plane.published["gap"].tolist()))
+    axes.set_ylim(_limits(found, plane, y, plane.published["error"].tolist()))
     _count_those_beyond(axes, plane.settings[x], plane.settings[y])
     axes.set_title(plane.title, fontsize=10, loc="left")
     axes.set_xlabel(plane.labels[1])
@@ -104,7 +105,7 @@ def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
 
 
 def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) -> tuple[float, float]:
-    """``span`` of what is near: twice as far as the median, quoted points, and fronts within thrice of these."""
+    """``span`` up to twice the median, the published points, and fronts within three times of these."""
     settings = plane.settings
     beside = [*beside, 1.0] if plane.relative else beside
     middle = max([settings[column].median(), *beside])
@@ -117,7 +118,7 @@ def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) ->
 
 
 def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
-    """Say how many settings are not in the picture."""
+    """Say how many configurations are not in the picture."""
     beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
     if beyond:
         text = f"not shown: {beyond} setting{'s' * (beyond > 1)} far off or undefined"
@@ -129,8 +130,8 @@ FIGURES += " runs, mean over tasks. All: lower is better"
 
 
 def settings_table(found: Multitask, prefix: str = MATCH_RATE) -> pd.DataFrame:
-    """A row a setting, all text, at the match-rate threshold, with KG and DG, a star for the front of ARE and ARFG, and
-    what is quoted; or with ``prefix`` "" at the threshold 0.5.
+    """A row a configuration, all text: at the match-rate threshold, with KG and DG, a star for the front of ARE and
+    ARFG, and published rows; or with ``prefix`` "" at the threshold 0.5.
     """
     figures = _figures(prefix, found.tasks) | (GAINS if prefix else {})
     rows = []
@@ -139,15 +140,15 @@ def settings_table(found: Multitask, prefix: str = MATCH_RATE) -> pd.DataFrame:
         cells |= {name: estimate(row, f"test/{column}", digits=4) for name, column in figures.items()}
         rows.append(cells | ({"front": "*" if row["front"] else ""} if prefix else {}))
     empty = dict.fromkeys(rows[0], "") | dict.fromkeys(figures, UNKNOWN)
-    return pd.DataFrame(rows + [empty | cells for cells in (_quoted_cells(found) if prefix else [])])
+    return pd.DataFrame(rows + [empty | cells for cells in (_published_cells(found) if prefix else [])])
 
 
-def _quoted_cells(found: Multitask) -> list[dict[str, str]]:
-    """A row of text of each quoted method."""
+def _published_cells(found: Multitask) -> list[dict[str, str]]:
+    """A row of text of each published method."""
     headings = {str(k): f"{words(task)}: " for k, task in enumerate(found.tasks, 1)}
     rows = []
-    for _, own in found.quoted.groupby("number"):
-        cells = {"method": f"{QUOTED}{own['method'].iloc[0]}"}
+    for _, own in found.published.groupby("number"):
+        cells = {"method": f"{PUBLISHED}{own['method'].iloc[0]}"}
         for _, point in own.iterrows():
             error, gap = (f"{point[name]:.4f}" for name in ("error", "gap"))
             if point["task"] == RELATIVE:
@@ -181,9 +182,9 @@ def captioned(found: Multitask) -> list[Table]:
     text += f": {over}. {FIGURES}. KG (higher is better), DG (lower is better): accuracy and gap minus those of "
     text += "single-task runs, mean over tasks; intervals take these as exact. "
     text += "* front of ARE and ARFG of all settings, chosen on validation rows."
-    if len(found.quoted):
-        sources = "; ".join(found.quoted["source"].unique())
-        text += f" Quoted from publications, not run here: {sources}."
+    if len(found.published):
+        sources = "; ".join(found.published["source"].unique())
+        text += f" Published by others, not run here: {sources}."
     half = f"{found.dataset}, decisions at 0.5: {over}. {FIGURES}."
     point = f"({HYPERVOLUME_POINT[0]:g}, {HYPERVOLUME_POINT[1]:g})"
     methods = f"{found.dataset}: {over}, match-rate threshold. Hypervolume of ARE and ARFG, reference point "
@@ -199,7 +200,7 @@ def captioned(found: Multitask) -> list[Table]:
 
 
 def rule(found: Multitask) -> str:
-    """How a setting is picked, in words."""
+    """The rule that picks a configuration, in words."""
     origin = f"that of {VANILLA} + {SLACK:g}" if found.vanilla else f"1 + {SLACK:g}: no run of {VANILLA} has one"
     text = f"the setting with the least ARFG among those whose ARE is at most {found.bound:.4f} ({origin})"
     return f"{text}, means over seeds on validation rows"
@@ -209,10 +210,10 @@ def _terminal(found: Multitask) -> list[Text]:
     """The tables in parts."""
     over = "test rows, mean over seeds [95% interval]"
     titles = f"at the match-rate threshold: {over}", f"at 0.5: {over}", f"match-rate threshold: {over}"
-    quoted = "; quoted: published, not run here; sources: table.md" * bool(len(found.quoted))
+    published = "; published: by others, not run here; sources: table.md" * bool(len(found.published))
     point = f"({HYPERVOLUME_POINT[0]:g}, {HYPERVOLUME_POINT[1]:g})"
     corner = f"hypervolume: of the front of ARE and ARFG, reference {point}"
-    notes = f"* front of ARE and ARFG: chosen on validation rows{quoted}", "", f"{corner}\npicked: {rule(found)}"
+    notes = f"* front of ARE and ARFG: chosen on validation rows{published}", "", f"{corner}\npicked: {rule(found)}"
     return [
         as_text(part, f"{found.dataset}, tasks {title}", note)
         for table, title, note in zip(captioned(found), titles, notes, strict=True)
@@ -221,8 +222,8 @@ def _terminal(found: Multitask) -> list[Text]:
 
 
 def _figures_in_parts(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """The columns up to the seeds with some of the others at a time, and ``front`` with the last; what is quoted only
-    where it has a figure.
+    """Tables with the columns up to the seeds and some of the others each, ``front`` in the last.  A published row is
+    in a table where it has a figure.
     """
     keys = list(table.loc[:, :"seeds"])
     figures = [name for name in table if name not in (*keys, "front")]
@@ -231,6 +232,6 @@ def _figures_in_parts(table: pd.DataFrame) -> list[pd.DataFrame]:
     for k in range(0, len(figures), FIGURES_AT_ONCE):
         own = figures[k : k + FIGURES_AT_ONCE]
         last = ["front"] if "front" in table and k + FIGURES_AT_ONCE >= len(figures) else []
-        nothing = table["method"].str.startswith(QUOTED) & (table[own] == UNKNOWN).all(axis=1)
+        nothing = table["method"].str.startswith(PUBLISHED) & (table[own] == UNKNOWN).all(axis=1)
         parts.append(short.loc[~nothing, [*keys, *own, *last]])
     return parts

@@ -1,4 +1,4 @@
-"""The picture of a trade-off: accuracy against the metric on test rows."""
+"""Section on the trade-off: accuracy against the metric on test rows, as a picture and as a chart."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from fairrun.report.section import Section
 from fairrun.report.sections.settings import collapse_note, seed_summary_note
 from fairrun.report.sections.tradeoff_chart import chart
 from fairrun.report.style import (
-    QUOTED,
+    PUBLISHED,
     accuracy_limits,
     accuracy_title,
     draw_legend,
@@ -22,7 +22,7 @@ from fairrun.report.style import (
     limits,
     look,
     metric_title,
-    quoted_look,
+    published_look,
 )
 
 MAJORITY, MAX_DP = "always the majority", "the labels' difference"
@@ -34,7 +34,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 
 
 def _notes(trade: Tradeoff) -> list[str]:
-    """What has to be known of the chart beside its caption."""
+    """Captions of the chart."""
     notes = [seed_summary_note(trade), collapse_note(trade)]
     if trade.other is not None:
         notes.append(
@@ -43,17 +43,18 @@ def _notes(trade: Tradeoff) -> list[str]:
         )
     if trade.anchored:
         notes.append("Dashed: accuracy of always deciding for the majority. Dotted: the labels' own difference.")
-    if any(len(panel.quoted) for panel in trade.panels):
-        notes.append("Grey and hollow: points quoted from publications, not run here.")
+    if any(len(panel.published) for panel in trade.panels):
+        notes.append("Grey and hollow: points that others published, not run here.")
     return [note for note in notes if note]
 
 
 def draw(trade: Tradeoff) -> Figure:
-    """A method has a colour: its single runs faint, its settings as points with intervals, those on its validation
-    front filled and joined, with the interval of accuracy as a band.  A ring marks the front of all methods.
+    """Accuracy against the metric.  A method has a colour: its single runs are faint, its configurations are points
+    with intervals, and those on its validation front are filled and joined, with the interval of accuracy as a band.
+    A ring marks the Pareto front of all methods.
 
-    A demographic parity difference, hard or soft, has the other one beside it, where the runs have both; the labels'
-    anchors as lines, where they are known; and what others published in grey.
+    A demographic parity difference, hard or soft, has the other one beside it, where the runs have both.  Lines show
+    the labels' anchors, where they are known, and grey points what others published.
     """
     panels = trade.panels
     figure = Figure(figsize=(7.5 if len(panels) == 1 else 12, 5), layout="constrained")
@@ -79,8 +80,8 @@ def _draw_title(axes: Axes, trade: Tradeoff) -> None:
     legend += "faint: single runs; open: settings that are not on their method's validation front"
     if len(trade.panels) > 1:
         legend += "; a front for each panel"
-    if any(len(panel.quoted) for panel in trade.panels):
-        legend += "; grey: quoted from publications, not run here"
+    if any(len(panel.published) for panel in trade.panels):
+        legend += "; grey: published by others, not run here"
     note = axes.text(0, 1.015, legend, transform=axes.transAxes, fontsize=8, color="0.4")
     note.set_in_layout(len(trade.panels) == 1)  # else what is wider than a panel would part the two
 
@@ -88,7 +89,7 @@ def _draw_title(axes: Axes, trade: Tradeoff) -> None:
 def _draw_panel(axes: Axes, trade: Tradeoff) -> None:
     x, y = f"test/{trade.metric}", "test/accuracy"
     _draw_anchors(axes, trade)
-    _draw_quoted(axes, trade, x, y)
+    _draw_published(axes, trade, x, y)
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
         runs = trade.runs[trade.runs["method"] == method]
         axes.scatter(runs[x], runs[y], s=9, alpha=0.22, color=look(k).colour, marker=look(k).marker, linewidths=0)
@@ -114,9 +115,9 @@ def _draw_anchors(axes: Axes, trade: Tradeoff) -> None:
     axes.text(trade.anchors.max_dp, 0.4, f" {MAX_DP}", transform=up, rotation=90, ha="left", va="center", **text)
 
 
-def _draw_quoted(axes: Axes, trade: Tradeoff, x: str, y: str) -> None:
-    for (k, method), own in trade.quoted.groupby(["number", "method"]):
-        look, points = quoted_look(k), own.sort_values([x, y])
+def _draw_published(axes: Axes, trade: Tradeoff, x: str, y: str) -> None:
+    for (k, method), own in trade.published.groupby(["number", "method"]):
+        look, points = published_look(k), own.sort_values([x, y])
         hollow: dict[str, Any] = {"marker": look.marker, "markersize": 4, "markerfacecolor": "white"}
-        label = f"{QUOTED}{method}"
+        label = f"{PUBLISHED}{method}"
         axes.plot(points[x], points[y], color=look.colour, linewidth=0.7, zorder=2, label=label, **hollow)

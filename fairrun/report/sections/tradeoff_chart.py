@@ -1,4 +1,4 @@
-"""The interactive picture of a trade-off, as plotly.js takes it: traces and layout, plain JSON."""
+"""The interactive chart of a trade-off for plotly.js: traces and layout, plain JSON."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pandas as pd
 from fairrun.analysis.front import attainment
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
 from fairrun.report.style import (
-    QUOTED,
+    PUBLISHED,
     Look,
     accuracy_limits,
     accuracy_title,
@@ -16,7 +16,7 @@ from fairrun.report.style import (
     limits,
     look,
     metric_title,
-    quoted_look,
+    published_look,
 )
 
 Trace = dict[str, Any]
@@ -40,7 +40,7 @@ def chart(trade: Tradeoff) -> dict[str, Any]:
 
 def _panel(trade: Tradeoff, bottom: float, *, named: bool) -> list[Trace]:
     """The traces of one panel; ``named``: they are in the legend."""
-    data: list[Trace] = _quoted(trade)
+    data: list[Trace] = _published(trade)
     targets: list[Trace] = []
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
         runs = trade.runs[trade.runs["method"] == method]
@@ -106,21 +106,21 @@ def _points(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> list[Trace]:
 
 
 def _targets(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> Trace:
-    """What the pointer finds at a setting: unseen points, small and last, for plotly.js prefers small points, then late
-    ones; a setting so comes before the single runs around it.
+    """Invisible points that carry the text of configurations: small and last, for plotly.js prefers small points, then
+    late ones, and so finds a configuration before the single runs around it.
     """
     marker = {"size": 6, "opacity": 0, "color": look.colour}
     texts = [_hover(row, trade) for _, row in rows.iterrows()]
     return _xy(trade, rows) | {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text"}
 
 
-def _quoted(trade: Tradeoff) -> list[Trace]:
-    """What others published, grey and hollow."""
+def _published(trade: Tradeoff) -> list[Trace]:
+    """The published points, grey and hollow."""
     traces = []
-    for (k, method), rows in trade.quoted.groupby(["number", "method"]):
-        own, look = rows.sort_values([f"test/{trade.metric}", "test/accuracy"]), quoted_look(k)
+    for (k, method), rows in trade.published.groupby(["number", "method"]):
+        own, look = rows.sort_values([f"test/{trade.metric}", "test/accuracy"]), published_look(k)
         texts = [
-            f"{QUOTED}{_harmless(str(method))}, not run here<br>accuracy {row['test/accuracy']:.4f}, "
+            f"{PUBLISHED}{_harmless(str(method))}, not run here<br>accuracy {row['test/accuracy']:.4f}, "
             f"{words(trade.metric)} {row[f'test/{trade.metric}']:.4f}"
             for _, row in own.iterrows()
         ]
@@ -130,7 +130,7 @@ def _quoted(trade: Tradeoff) -> list[Trace]:
             "text": texts,
             "hoverinfo": "text",
         }
-        name = f"{QUOTED}{_harmless(str(method))}"
+        name = f"{PUBLISHED}{_harmless(str(method))}"
         traces.append(_xy(trade, own) | trace | {"name": name, "legendgroup": name, "legendrank": LAST})
     return traces
 
