@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fairrun.config.check import InputError, one_of, require
 from fairrun.data.corrupt import Outliers
-from fairrun.data.labels import Task, tasks
+from fairrun.data.labels import Label, parse_labels
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
 from fairrun.data.table import Data, Table
@@ -63,7 +63,7 @@ class Dataset:
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
         one_of("scale", self.scale, SCALES)
-        named = tasks(self.tasks)
+        named = parse_labels(self.tasks)
         allowed = f"null or one of {', '.join(named)}" if named else "null without dataset.tasks"
         require(self.task is None or self.task in named, "task", self.task, allowed)
         one = "a value with dataset.tasks, which are of two classes each"
@@ -74,7 +74,7 @@ class Dataset:
         frame = self.rows.frame(self.path)
         numeric, categorical = self._features(frame)
         labels = self._labels()
-        columns = [task.column for task in labels.values()]
+        columns = [label.column for label in labels.values()]
         refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive])
         divided = divide(self._merged(frame), labels, self.sensitive, self.split)
         divided = divided if self.task is None else divided.only(self.task)
@@ -92,9 +92,9 @@ class Dataset:
         sizes = [len(set(train[column]) - set(self.drop_categories.get(column, []))) for column in categorical]
         return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
 
-    def _labels(self) -> dict[str, Task]:
-        """What is to be predicted, by name; the one label is ""."""
-        return tasks(self.tasks) or {"": Task(self.label, self.positive)}
+    def _labels(self) -> dict[str, Label]:
+        """The labels to predict, by the name of their task; one label has the name ""."""
+        return parse_labels(self.tasks) or {"": Label(self.label, self.positive)}
 
     def _merged(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With the values of sensitive columns that are to be one group in the place of theirs."""
@@ -106,8 +106,8 @@ class Dataset:
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         refuse_unknown_columns(frame, "label", [self.label])
-        for task in tasks(self.tasks).values():
-            refuse_unknown_columns(frame, task.key.removeprefix("dataset."), [task.column])
+        for label in parse_labels(self.tasks).values():
+            refuse_unknown_columns(frame, label.key.removeprefix("dataset."), [label.column])
         for key, columns in (
             ("sensitive", self.sensitive),
             ("numeric", self.numeric),
@@ -127,7 +127,7 @@ class Dataset:
                 raise InputError(f"dataset.drop_categories.{key} must hold values of that column, got {value!r}")
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
-        labels = {task.column: f" (task {name})" if name else "" for name, task in self._labels().items()}
+        labels = {label.column: f" (task {name})" if name else "" for name, label in self._labels().items()}
         for column in labels.keys() & set(self.sensitive if self.tasks else []):
             raise InputError(f"dataset.sensitive must hold no label, got {column!r}{labels[column]}")
         taken = {self.label, *labels, "split"}
@@ -189,12 +189,12 @@ class Divided(NamedTuple):
         )
 
 
-def divide(frame: pd.DataFrame, labels: Mapping[str, Task], sensitive: list[str], split: Split) -> Divided:
+def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str], split: Split) -> Divided:
     """Labels, groups and splits of ``frame``, whose columns of these roles are there and have no missing value.
 
     ``labels`` by name: several tasks, or the one label under the name "".
     """
-    columns = {name: task.labels(frame) for name, task in labels.items()}
+    columns = {name: label.labels(frame) for name, label in labels.items()}
     tasks = [name for name in columns if name]
     y = np.stack(list(columns.values()), axis=-1) if tasks else columns[""]
     classes = [] if tasks else labels[""].classes(frame)

@@ -18,7 +18,7 @@ from torch import Tensor
 from fairrun.config.check import InputError, require
 from fairrun.data.corrupt import Outliers
 from fairrun.data.dataset import divide, refuse_missing_values, refuse_unknown_columns
-from fairrun.data.labels import Task
+from fairrun.data.labels import Label
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
 from fairrun.data.table import Data
@@ -59,7 +59,7 @@ class ImageDataset:
         refuse_unknown_columns(frame, "label", [self.label])
         refuse_unknown_columns(frame, "sensitive", self.sensitive)
         refuse_missing_values(frame, [self.label, *self.sensitive])
-        divided = divide(frame, {"": Task(self.label, self.positive)}, self.sensitive, self.split)
+        divided = divide(frame, {"": Label(self.label, self.positive)}, self.sensitive, self.split)
         pixels = self.rows.pixels(frame, self.path)
         digest = hashlib.sha256(write_frame(frame))
         digest.update(np.ascontiguousarray(pixels).data)

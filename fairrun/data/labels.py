@@ -1,4 +1,4 @@
-"""What is to be predicted: a label made of a column, of two classes or of several."""
+"""The label to predict: a column's values made into two classes or several."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,15 @@ import pandas as pd
 
 from fairrun.config.check import InputError, is_number, require
 
-LEAST = 3  # rows of each of several classes: one for each split
+LEAST = 3  # rows of each class where there are more than two: one for each split
 
 
 @dataclass(frozen=True)
-class Task:
-    """A label: class 1 are the rows with ``positive`` in the column, or with a number above ``above``; with neither
-    every value is a class, numbers by size and other values by name.
+class Label:
+    """A column to predict.
+
+    With ``positive``, class 1 is that value.  With ``above``, class 1 is every larger number.  With neither, every
+    value is a class; classes are numbered by size if they are numbers, else by name.
     """
 
     column: str
@@ -25,8 +27,9 @@ class Task:
     positive_key: str = "dataset.positive"
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
-        """The class of every row [N]: 0.0 or 1.0, of several classes 0.0 to C - 1.  Raises ``InputError`` where the
-        column does not make two classes, or several.
+        """The class of every row, [N]: 0.0 or 1.0, or 0.0 to C - 1 with C > 2 classes.
+
+        Raises ``InputError`` if the column does not have the values that the label needs.
         """
         if self.above is not None:
             return self._above(frame[self.column])
@@ -44,7 +47,7 @@ class Task:
         return (frame[self.column] == self.positive).to_numpy(dtype=np.float64)
 
     def classes(self, frame: pd.DataFrame) -> list[str]:
-        """The names of several classes, by number; none of two."""
+        """The names of C > 2 classes, by number; empty with two."""
         if self.positive is not None or self.above is not None:
             return []
         return [str(value) for value in _sorted(frame[self.column])]
@@ -75,8 +78,8 @@ def _as_text(values: pd.Index) -> pd.Index:
     return values.astype(str)
 
 
-def tasks(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Task]:
-    """The tasks of the config node ``dataset.tasks``, by name.  Raises ``InputError``."""
+def parse_labels(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Label]:
+    """The labels of the config node ``dataset.tasks``, by the name of their task.  Raises ``InputError``."""
     found = {}
     for name, node in nodes.items():
         key = f"tasks.{name}"
@@ -87,5 +90,5 @@ def tasks(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Task]:
         require(isinstance(node["column"], str), f"{key}.column", node["column"], "a column")
         rule = "above" if "above" in node else "positive"
         require(rule == "positive" or is_number(node["above"]), f"{key}.above", node.get("above"), "a number")
-        found[name] = Task(**node, key=f"dataset.{key}.column", positive_key=f"dataset.{key}.{rule}")
+        found[name] = Label(**node, key=f"dataset.{key}.column", positive_key=f"dataset.{key}.{rule}")
     return found

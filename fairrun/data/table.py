@@ -59,6 +59,10 @@ class Data(NamedTuple):
         """What a network is to predict."""
         return Target(tuple(self.tasks), self.num_classes)
 
+    def labels(self, table: Table) -> dict[str, Table]:
+        """``table`` with each label alone, by the name of its task; one label has the name ""."""
+        return {task: table.task(t) for t, task in enumerate(self.tasks)} or {"": table}
+
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data elsewhere."""
         tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}

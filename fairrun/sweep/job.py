@@ -70,12 +70,12 @@ def facts(data: Data) -> dict[str, Any]:
     splits = {split: getattr(data, split) for split in ("train", "val", "test")}
     rows = {split: len(table.y) for split, table in splits.items()}
     splits["balanced"] = data.train.rows(data.balanced)  # counted in train
-    of_tasks = dict(splits)
-    if data.tasks:
-        of_tasks = {
-            f"{task}/{split}": table.task(t) for t, task in enumerate(data.tasks) for split, table in splits.items()
-        }
-    cells = {key: _counted(table, len(data.groups), data.num_classes) for key, table in of_tasks.items()}
+    labels = {split: data.labels(table) for split, table in splits.items()}
+    cells = {
+        f"{task}/{split}" if task else split: _counted(labels[split][task], len(data.groups), data.num_classes)
+        for task in labels["train"]
+        for split in splits
+    }
     return {
         "groups": data.groups,
         "tasks": list(data.tasks),

@@ -24,7 +24,7 @@ from fairrun.models.network import Network
 from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_table, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
-from fairrun.training.metrics import evaluate, evaluate_tasks, outcome
+from fairrun.training.metrics import Evaluation, evaluation
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
 from fairrun.training.removals import Removals
@@ -120,7 +120,7 @@ def fit(
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
     first_epoch, state, records, first_bad_step = done
-    rates = data.train.y.double().mean(0).tolist() if data.tasks else []
+    evaluate = evaluation(data, metrics)
     for epoch in range(first_epoch, epochs):
         now, weights = _paced(method, schedule, epoch, native), None
         if rows is not None:
@@ -141,7 +141,7 @@ def fit(
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         record |= {f"train/{name}": rate for name, rate in removals.rates().items()}
         for split in ("val", "test"):
-            for name, value in _evaluate(network, state.theta, data, split, rates, metrics).items():
+            for name, value in _evaluated(network, state.theta, getattr(data, split), evaluate).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
         lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
@@ -175,15 +175,9 @@ def _generator(seed: int, stream: int) -> Generator:
 
 
 @torch.no_grad()
-def _evaluate(
-    network: Network, theta: Theta, data: Data, split: str, rates: list[float], metrics: Sequence[Metric]
-) -> dict[str, Tensor]:
-    """Every metric on a split, [R]; ``rates``: of several tasks the share of label 1 in training."""
-    table, num_groups = getattr(data, split), len(data.groups)
-    logits = _logits(network, theta, table)
-    if data.tasks:
-        return evaluate_tasks(logits, table, num_groups, data.tasks, rates, metrics)
-    return evaluate(outcome(logits, table, num_groups), metrics)
+def _evaluated(network: Network, theta: Theta, table: Table, evaluate: Evaluation) -> dict[str, Tensor]:
+    """Every metric on a split, [R]."""
+    return evaluate(_logits(network, theta, table), table)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ Differences are largest minus smallest over the groups that have a row to count,
 with one such group they are 0, with none NaN.  A rate over no rows is NaN.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fairrun.config.check import MATCH_RATE
 from fairrun.config.metrics import GROUP_METRICS, MATCHED, METRICS, Metric, of_classes
-from fairrun.data.table import Table
+from fairrun.data.table import Data, Table
 
 NUM_BINS = 15  # of the calibration error, of equal width
 
@@ -36,11 +36,11 @@ class Outcome(NamedTuple):
 
 
 def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """``logits`` [R, M], of C > 2 classes [R, M, C], with M >= N; rows past N are padding (elementwise functions round
-    by position, which padding fixes).
+    """The outcome of a label of two classes.
+
+    ``logits`` [R, M] with M >= N; rows past N are padding.  Padding fixes the position of a row in its tensor, and with
+    it how elementwise functions round.
     """
-    if logits.dim() > 2:
-        return _outcome_of_classes(logits, table, num_groups)
     num_rows = len(table.y)
     p = torch.sigmoid(logits.double())[:, :num_rows]
     logits, y = logits[:, :num_rows], table.y.double()
@@ -48,8 +48,11 @@ def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
     return Outcome(logits, p, losses, y, table.s, *_counted((logits > 0) == (y == 1), y, table.s, num_groups, 2))
 
 
-def _outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The first of equally probable classes is decided for."""
+def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
+    """The outcome of a label of C classes, with ``logits`` [R, M, C]; M as of ``outcome``.
+
+    The decision is the most probable class, and the first of equally probable ones.
+    """
     num_rows, num_classes = len(table.y), logits.shape[-1]
     log_p = torch.log_softmax(logits.double(), dim=-1)[:, :num_rows]
     logits, y = logits[:, :num_rows], table.y.long()
@@ -242,6 +245,19 @@ def group_false_positive_rate(o: Outcome) -> Tensor:
 def group_expected_calibration_error(o: Outcome) -> Tensor:
     """The expected calibration error of each group's rows, [R, S]."""
     return _calibration_error(o, o.s, len(o.rows))
+
+
+Evaluation = Callable[[Tensor, Table], dict[str, Tensor]]  # logits and rows of a split -> every metric by name, [R]
+
+
+def evaluation(data: Data, metrics: Sequence[Metric]) -> Evaluation:
+    """How the runs on ``data`` are evaluated: one label with its classes, or several tasks and their means."""
+    num_groups = len(data.groups)
+    if not data.tasks:
+        made = outcome if data.num_classes == 2 else outcome_of_classes
+        return lambda logits, table: evaluate(made(logits, table, num_groups), metrics)
+    rates = data.train.y.double().mean(0).tolist()
+    return lambda logits, table: evaluate_tasks(logits, table, num_groups, data.tasks, rates, metrics)
 
 
 def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) -> dict[str, Tensor]:

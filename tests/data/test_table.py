@@ -8,7 +8,7 @@ import torch
 from fairrun.config.check import InputError
 from fairrun.data.corrupt import Outliers
 from fairrun.data.dataset import Dataset
-from fairrun.data.labels import tasks
+from fairrun.data.labels import parse_labels
 from fairrun.data.split import Split
 from fairrun.datasets.csv import Csv
 
@@ -812,7 +812,7 @@ def test_a_task_is_a_value_of_a_column_or_what_is_above_a_number():
     """40 is not above 40."""
     frame = pd.DataFrame({"age": [30.0, 40.0, 40.5, 41.0], "club": ["yes", "no", "no", "yes"]})
     nodes = {"old": OLD, "member": {"column": "club", "positive": "yes"}, "alone": {"column": "club", "positive": "no"}}
-    labels = {name: task.labels(frame).tolist() for name, task in tasks(nodes).items()}
+    labels = {name: label.labels(frame).tolist() for name, label in parse_labels(nodes).items()}
     assert labels == {"old": [0, 0, 1, 1], "member": [1, 0, 0, 1], "alone": [0, 1, 1, 0]}
 
 

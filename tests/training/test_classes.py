@@ -39,7 +39,7 @@ def test_a_method_learns_several_classes_or_refuses_them(name):
         assert run.history["train/loss"].iloc[-1] < run.history["train/loss"].iloc[0]
         assert run.history["test/accuracy"].iloc[-1] > 0.65
         return
-    with pytest.raises(InputError, match=f"{type(method(name)).__name__} learns (two classes|several together)"):
+    with pytest.raises(InputError, match=f"{type(method(name)).__name__} (learns two classes|needs several tasks)"):
         check_data(cfg, facts(data_of_classes()))
 
 

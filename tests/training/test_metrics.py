@@ -17,6 +17,7 @@ from fairrun.training.metrics import (
     evaluate_tasks,
     matched,
     outcome,
+    outcome_of_classes,
     selection_rate,
 )
 
@@ -56,10 +57,11 @@ CASES = [(2, 0), (5, 1)]  # number of groups, seed
 
 
 def evaluated(logits, y, s, num_groups):
-    """Every metric of ``logits`` [R, M], as arrays [R]."""
+    """Every metric of ``logits`` [R, M] or [R, M, C], as arrays [R]."""
     y, s = torch.tensor(y, dtype=torch.float64), torch.tensor(s, dtype=torch.int64)
     table = Table(torch.zeros(len(y), 1), y, s)
-    return {name: v.numpy() for name, v in evaluate(outcome(torch.as_tensor(logits), table, num_groups)).items()}
+    made = outcome if logits.ndim == 2 else outcome_of_classes
+    return {name: v.numpy() for name, v in evaluate(made(torch.as_tensor(logits), table, num_groups)).items()}
 
 
 def of_one_run(logits, y, s, num_groups):
@@ -604,7 +606,9 @@ def test_the_log_loss_of_groups_and_of_the_worst_is_that_of_scikit_learn(num_gro
 def test_two_classes_with_a_logit_each_are_two_with_one(num_groups, seed):
     logits, y, s = random_case(num_groups, seed)
     both = np.stack([np.zeros_like(logits), logits], axis=-1)  # of equal ones the first is decided for: 0, as by one
-    one, two = (outcome(torch.tensor(z), Table(None, *map(torch.tensor, (y, s))), num_groups) for z in (logits, both))
+    table = Table(None, *map(torch.tensor, (y, s)))
+    one = outcome(torch.tensor(logits), table, num_groups)
+    two = outcome_of_classes(torch.tensor(both), table, num_groups)
     for name in ("rows", "correct", "losses"):
         torch.testing.assert_close(getattr(two, name), getattr(one, name), rtol=1e-12, atol=1e-12)
 
