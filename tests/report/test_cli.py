@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from fairrun.config.check import InputError
 from fairrun.report import cli as report
 from fairrun.report.options import ReportOptions
-from fairrun.report.sections import compare, histories, methods, settings
+from fairrun.report.sections import histories, methods
 from fairrun.report.sections.tradeoff import draw
 from fairrun.report.style import estimate, limits, look
 from fairrun.report.tradeoffs import complete, tradeoffs
@@ -130,17 +130,6 @@ def test_the_markdown_has_a_table_of_settings_methods_and_comparisons(tmp_path):
         assert len({row.count("|") for row in block.splitlines()}) == 1
 
 
-def test_the_captions_state_rows_seeds_interval_selection_and_reference(tmp_path):
-    found = trade(tmp_path, sweep(tmp_path))
-    of_settings, of_methods = settings.caption(found), methods.caption(found)
-    of_comparisons = methods.build(found, ReportOptions()).tables[1].caption
-    for words in ("adult: test rows", "mean over 3 seeds", "95% interval: Student's t", "chosen on validation rows"):
-        assert words in of_settings
-    assert "reference point accuracy 0.6000 (the majority's) and demographic parity difference 1." in of_methods
-    assert "labels' demographic parity difference 0.4000" in of_methods
-    assert "paired by seed" in of_comparisons
-
-
 def test_the_areas_of_methods_are_told(tmp_path):
     """ERM with seed k is at (.85 + k / 500, .3 + k / 300): hypervolume from (.6, 1), and AOPAC over .4 x .4."""
     table = methods.methods_table(trade(tmp_path, sweep(tmp_path)))
@@ -226,14 +215,6 @@ def test_more_columns_are_in_every_table_of_settings(tmp_path):
     assert "| 0.700 [0.700, 0.700] | 0.250 [0.250, 0.250] | \\* |" in files["table.md"].read_text()
     assert "balanced accuracy & log loss & front" in files["table.tex"].read_text()
     assert "<button>balanced accuracy</button>" in files["report.html"].read_text()
-
-
-def test_the_caption_says_which_end_of_each_column_is_good(tmp_path):
-    values = {f"{split}/selection_rate": 0.5 for split in ("val", "test")}
-    found = trade(tmp_path, sweep(tmp_path, **values), columns=["roc_auc", "selection_rate"])
-    for caption in (settings.caption(found), compare.caption(found)):
-        assert "Accuracy: higher is better; demographic parity difference: lower is better; " in caption
-        assert "roc auc: higher is better; selection rate: neither end is better." in caption
 
 
 def test_areas_of_parity_are_not_shown_beside_a_metric_that_is_no_difference(tmp_path):

@@ -12,7 +12,7 @@ COLLAPSED = {f"{split}/selection_rate": 0.0 for split in ("val", "test")}
 ASKED = {
     "tables": {"columns": ["roc_auc", "selection_rate"], "compare": (("penalty", "erm"),), "test_oracle": True},
     "tables_of_the_worst_seeds": {"seed_summary": "worst"},
-    "tables_with_quoted_points": {"published": ("fairbinn",)},
+    "tables_with_published_points": {"published": ("fairbinn",)},
 }
 
 
