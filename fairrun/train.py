@@ -28,9 +28,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.config.check import MATCH_RATE, InputError, unknown
+from fairrun.config.check import InputError, unknown
 from fairrun.config.keys import CONF, dotted, role
-from fairrun.config.metrics import default
+from fairrun.config.metrics import MATCH_RATE, default
 from fairrun.config.renames import current
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.analysis.front import settings
-from fairrun.config.check import MATCH_RATE
+from fairrun.config.metrics import MATCH_RATE
 
 log = logging.getLogger(__name__)
 SINGLE = "stl"  # the method

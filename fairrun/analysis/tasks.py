@@ -14,7 +14,7 @@ from fairrun.analysis.interval import interval
 from fairrun.analysis.published import RELATIVE
 from fairrun.analysis.relative import ACCURACY, GAP, SPLITS, tasks
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
-from fairrun.config.check import MATCH_RATE
+from fairrun.config.metrics import MATCH_RATE
 
 ERROR = "error"  # 1 - accuracy, of a task as error/TASK
 ARE, ARFG = f"{MATCH_RATE}are", f"{MATCH_RATE}arfg"

@@ -12,8 +12,7 @@ from fairrun.analysis.compare import Pair, paired
 from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 from fairrun.analysis.ideal import ideal_area
 from fairrun.analysis.interval import interval
-from fairrun.config.check import RELATIVE
-from fairrun.config.metrics import of_name
+from fairrun.config.metrics import RELATIVE, of_name
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the ideal front's area

@@ -11,12 +11,6 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
-MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
-
-# What a report adds to runs of several tasks (fairrun.analysis.relative), and whether greater values are better
-RELATIVE = {f"{prefix}{name}": False for prefix in ("", MATCH_RATE) for name in ("arfg", "are")}
-RELATIVE |= {"kg": True, "dg": False}
-
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message says what and what is allowed."""

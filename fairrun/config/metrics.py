@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairrun.config.check import MATCH_RATE, InputError, imported, one_of, require
+from fairrun.config.check import InputError, imported, one_of, require
 
 FUNCTIONS = "fairrun.training.metrics"
+MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ GROUP_METRICS = (  # one value per run and group, [R, S]: columns accuracy/s=0, 
 )
 MATCHED = tuple(metric for metric in METRICS.values() if metric.at_match_rate)
 OF_TASKS = tuple(f"{MATCH_RATE}{metric.name}" for metric in MATCHED)  # columns of runs with several tasks only
+# What a report adds to runs with several tasks (fairrun.analysis.relative), and whether greater values are better
+RELATIVE = {f"{prefix}{name}": False for prefix in ("", MATCH_RATE) for name in ("arfg", "are")}
+RELATIVE |= {"kg": True, "dg": False}
 
 
 def of_name(column: str) -> Metric | None:

@@ -18,7 +18,7 @@ class Table(NamedTuple):
     """The rows of one split.  N rows, D features, T tasks."""
 
     x: Tensor  # [N, D] features
-    y: Tensor  # [N] labels, 0.0 or 1.0, of several classes 0.0 to C - 1; of several tasks [N, T]
+    y: Tensor  # [N] labels: 0.0 or 1.0; with C > 2 classes 0.0 to C - 1; with several tasks [N, T]
     s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
 
     def to(self, device: str, dtype: torch.dtype) -> "Table":
@@ -26,7 +26,7 @@ class Table(NamedTuple):
         return Table(self.x.to(device, dtype), self.y.to(device, dtype), self.s.to(device))
 
     def rows(self, i: Tensor) -> "Table":
-        """The rows ``i`` alone; as bool [N], or as numbers."""
+        """The rows ``i`` only; ``i`` is bool [N], or row numbers."""
         return Table(self.x[i], self.y[i], self.s[i])
 
     def task(self, t: int) -> "Table":
@@ -44,10 +44,10 @@ class Data(NamedTuple):
     groups: list[str]  # S names: the values of the sensitive attribute, "sex=Female" or "sex=Female, race=Black"
     sha256: str  # of the frame that the tables were made from
     balanced: Tensor  # [M] rows of train: equally many of each cell of group and label, for methods that validate
-    tasks: Sequence[str] = ()  # T names; none where there is one label
-    categories: Sequence[int] = ()  # how many of the last features are each column's of categories
-    outliers: Tensor | None = None  # bool [N], which training rows were made outliers; None where none were
-    classes: Sequence[str] = ()  # C names, by number, of more than two classes; none of two
+    tasks: Sequence[str] = ()  # T names; empty with one label
+    categories: Sequence[int] = ()  # the number of features of each categorical column; these features come last
+    outliers: Tensor | None = None  # bool [N], the training rows that were made outliers; None without outliers
+    classes: Sequence[str] = ()  # C names, by number, with C > 2 classes; empty with two
 
     @property
     def num_classes(self) -> int:
@@ -70,7 +70,7 @@ class Data(NamedTuple):
         return self._replace(**tables, balanced=self.balanced.to(device), outliers=outliers)
 
     def with_outliers(self, outliers: Outliers) -> "Data":
-        """The same data, with outliers among the training rows; ``InputError`` where they cannot be put there."""
+        """The same data with outliers among the training rows.  Raises ``InputError`` if they cannot be put there."""
         if outliers.kind is None:
             return self
         require(not self.tasks, "dataset.outliers.kind", outliers.kind, "null with several tasks")
@@ -78,6 +78,6 @@ class Data(NamedTuple):
         return self._replace(train=self.train._replace(x=x, y=y), outliers=rows)
 
     def held_out(self) -> tuple[Table, Table]:
-        """The training rows apart: those that a method trains on, and the balanced ones that it validates on."""
+        """Split the training rows: those that a method trains on, and the balanced rows that it validates on."""
         trained = torch.ones_like(self.train.s, dtype=torch.bool).index_fill(0, self.balanced, False)
         return self.train.rows(trained), self.train.rows(self.balanced)

@@ -12,11 +12,11 @@ from fairrun.models.row_gradients import Pullback
 
 
 class Network(ABC):
-    """A network for R runs at once: pure functions of a parameter dict with a leading run axis.  Subclasses are frozen
-    dataclasses; their fields are the keys of ``conf/model``.
+    """A network for R runs at once: pure functions of a parameter dict with a leading run axis.
 
-    A subclass that learns more than two classes has a field ``num_classes``, and a logit for each class (``outputs``).
-    Likewise it is told ``num_features``, ``num_tasks`` and ``categories``, where it has a field of that name.
+    Subclasses are frozen dataclasses, and their fields are the keys of ``conf/model``.  The data set fills the fields
+    ``num_features``, ``num_tasks``, ``categories`` and ``num_classes`` of a subclass that has them.  Only a subclass
+    with ``num_classes``, and with a logit for each class (``outputs``), learns more than two classes.
     """
 
     least_stack: ClassVar[int] = 2  # how many runs are worth a stack, though the cache holds fewer
@@ -32,9 +32,7 @@ class Network(ABC):
 
     @abstractmethod
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B], of several tasks [R, B, T], of C > 2 classes [R, B, C].  Without masks nothing is
-        dropped.
-        """
+        """[R, B, D] -> [R, B]; with several tasks [R, B, T]; with C > 2 classes [R, B, C].  No masks: no dropout."""
 
     @abstractmethod
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:

@@ -8,7 +8,8 @@ import pandas as pd
 from fairrun.analysis import published
 from fairrun.analysis.relative import relative, tasks, tasks_of_runs
 from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
-from fairrun.config.check import MATCH_RATE, RELATIVE, InputError, one_of
+from fairrun.config.check import InputError, one_of
+from fairrun.config.metrics import MATCH_RATE, RELATIVE
 from fairrun.report.options import ReportOptions
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import torch
 import yaml
 
 from fairrun.config.build import build, class_of
-from fairrun.config.check import RELATIVE, InputError, is_integer, is_number, one_of, require, unknown
+from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ROLES, dotted
-from fairrun.config.metrics import METRICS, OF_TASKS, computed, of_classes, of_node
+from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, computed, of_classes, of_node
 from fairrun.method.api import Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network

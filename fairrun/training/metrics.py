@@ -1,11 +1,14 @@
 """Accuracy and fairness of R runs on one split, named as in fairlearn.
 
-Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  What else is known of it stands
-in the table ``fairrun.config.metrics``.  A decision is 1 where the probability is above 0.5; with several tasks some
-metrics are also computed at the threshold of ``matched``.  With C > 2 classes the decision is the most probable class,
-and metrics for two classes only are left out.
-Differences are largest minus smallest over the groups that have a row to count, so they are symmetric in the groups;
-with one such group they are 0, with none NaN.  A rate over no rows is NaN.
+Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  Its direction and its other
+properties stand in the table ``fairrun.config.metrics``.
+
+With two classes, the decision is 1 where the probability is above 0.5; with several tasks some metrics are also
+computed at the threshold of ``matched``.  With C > 2 classes, the decision is the most probable class, and metrics for
+two classes only are left out.
+
+A difference is the largest value minus the smallest over the groups that have a row to count, so the order of groups
+does not matter.  It is 0 with one such group and NaN with none.  A rate over no rows is NaN.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,23 +19,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairrun.config.check import MATCH_RATE
-from fairrun.config.metrics import GROUP_METRICS, MATCHED, METRICS, Metric, of_classes
+from fairrun.config.metrics import GROUP_METRICS, MATCH_RATE, MATCHED, METRICS, Metric, of_classes
 from fairrun.data.table import Data, Table
 
 NUM_BINS = 15  # of the calibration error, of equal width
 
 
 class Outcome(NamedTuple):
-    """What R runs say about the N rows of a split, and the counts that rates are made of, exact in any order."""
+    """The predictions of R runs for the N rows of a split, and the counts behind every rate.
 
-    logits: Tensor  # [R, N]; of C > 2 classes [R, N, C]
-    p: Tensor  # [R, N] float64, probability of class 1; of C > 2 classes of each, [R, N, C]
+    Counts are whole numbers, so their sums are exact in any order.  S groups, C classes.
+    """
+
+    logits: Tensor  # [R, N]; with C > 2 classes [R, N, C]
+    p: Tensor  # [R, N] float64, probability of class 1; with C > 2 classes of each class, [R, N, C]
     losses: Tensor  # [R, N] float64, cross-entropy in nats
     y: Tensor  # [N] float64
     s: Tensor  # [N]
     rows: Tensor  # [S, C] float64, number of rows of each group and label
-    correct: Tensor  # [R, S, C] float64, how many of them are decided right
+    correct: Tensor  # [R, S, C] float64, how many of these rows are decided correctly
 
 
 def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
@@ -62,8 +67,9 @@ def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome
 
 
 def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
-    """Decisions that are 1 with probability ``p`` [R, N] float64, each row's apart: counts are expected values, and a
-    row's score is its ``p``.  There is no loss: NaN.
+    """The outcome of random decisions: each row's is 1 with its probability ``p`` [R, N] float64.
+
+    Counts are expected values, the score of a row is its ``p``, and losses are NaN.
     """
     y = table.y.double()
     counted = _counted(torch.where(y == 1, p, 1 - p), y, table.s, num_groups, 2)
@@ -71,8 +77,9 @@ def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
 
 
 def _counted(correct: Tensor, y: Tensor, s: Tensor, num_groups: int, num_classes: int) -> tuple[Tensor, Tensor]:
-    """How many rows there are of each group and label, and how many are decided right, by ``correct`` [R, N], bool or
-    probabilities.
+    """Count the rows of each group and label, [S, C], and those that are decided correctly, [R, S, C].
+
+    ``correct`` [R, N] is bool or probabilities.
     """
     correct = correct if correct.is_floating_point() else correct.float()  # sums of 0 and 1 are exact up to 2^24
     shape = (num_groups, num_classes)
@@ -86,11 +93,10 @@ def accuracy(o: Outcome) -> Tensor:
 
 
 def balanced_accuracy(o: Outcome) -> Tensor:
-    """Mean over classes of the share of their rows that is decided right, in [0, 1], higher is better; NaN where a
-    class has no row.
+    """Mean over classes of P(y_pred = c | y = c), in [0, 1], higher is better; NaN where a class has no row.
 
-    What some papers call AUC, computed from hard labels, is this of two classes, the mean of the true positive and the
-    true negative rate: a curve with one corner.
+    With two classes it is the mean of the true positive and the true negative rate.  Some papers call that AUC: it is
+    the area under the curve of hard labels, which has one corner.
     """
     return (o.correct.sum(1) / o.rows.sum(0)).mean(-1)
 
@@ -120,16 +126,18 @@ def log_loss(o: Outcome) -> Tensor:
 
 
 def loss_variance(o: Outcome) -> Tensor:
-    """Variance over rows of the cross-entropy (unbiased), >= 0, 0 where every row has the same loss; lower is
-    held to be better by methods that know no groups.  NaN over one row.
+    """Unbiased variance of the rows' cross-entropy, >= 0, 0 where all rows have the same loss; NaN over one row.
+
+    Methods without group labels aim at a low variance.
     """
     deviations = o.losses - o.losses.mean(-1, keepdim=True)
     return deviations.square().sum(-1) / (o.losses.shape[-1] - 1)
 
 
 def worst_tenth_loss(o: Outcome) -> Tensor:
-    """Mean of the ceil(N / 10) largest cross-entropies in nats, >= 0, lower is better: no group of that size or
-    a larger one, whichever it is, has a higher log loss.  The empirical CVaR at 0.1.
+    """Mean of the ceil(N / 10) largest cross-entropies in nats, >= 0, lower is better.  The empirical CVaR at 0.1.
+
+    No group of that size or larger, known or not, has a higher log loss.
     """
     largest = o.losses.topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that ties and the order of rows change nothing
     return largest.values.mean(-1)
@@ -285,10 +293,11 @@ def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def matched(o: Outcome, rate: float) -> Outcome:
-    """The same scores, decided 1 from the threshold on at which a share of ``rate`` [0, 1] of the rows is, and a row.
+    """The same scores, with the decision 1 from a threshold on that a share ``rate`` in [0, 1] of the rows reaches.
 
-    As MTA-F's code (Wang et al., KDD 2021), which takes the share of label 1 among the training rows: the threshold is
-    the score with int((1 - rate) N) - 1 others below it, or the least.  It comes from the very rows that are decided.
+    The threshold is the score with int((1 - rate) N) - 1 others below it, or else the lowest; one row more than the
+    share may reach it.  It is taken from the rows that are decided.  As in MTA-F's code (Wang et al., KDD 2021), where
+    ``rate`` is the share of label 1 among the training rows.
     """
     below = max(0, int((1 - rate) * len(o.y)) - 1)
     threshold = o.p.kthvalue(below + 1, dim=-1, keepdim=True).values

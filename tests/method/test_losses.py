@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairrun.config.check import InputError
 from fairrun.method.api import Batch
 from fairrun.method.losses import (
     LOSSES,
@@ -15,6 +16,7 @@ from fairrun.method.losses import (
     demographic_parity,
     equal_opportunity,
     exclusive_negatives,
+    loss_named,
     mmd,
     mmd_authors,
     negatives,
@@ -23,7 +25,8 @@ from fairrun.method.losses import (
     step_gap,
     task,
 )
-from fairrun.method.rows import group_mask
+from fairrun.method.rows import group_mask, mean
+from tests.helpers.synthetic import method
 
 RANGES = dict.fromkeys(LOSSES, 1.0) | {"mmd": 2.0, "mmd_authors": 2.0}
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))
@@ -560,3 +563,17 @@ def test_a_set_of_any_size_with_one_group_has_a_finite_gradient_in_float32(name)
         p = torch.linspace(0.1, 0.9, 224).unsqueeze(0).requires_grad_()
         value = LOSSES[name](p, batch)
         assert torch.isfinite(torch.autograd.grad(value.sum(), p)[0]).all(), size
+
+
+def test_a_loss_of_ones_own_is_named_by_its_path():
+    assert loss_named("fairrun.method.rows.mean") is mean
+    assert loss_named("mmd") is LOSSES["mmd"]
+
+
+@pytest.mark.parametrize("name", ["none", "foo.bar", "fairrun.method.losses.foo", "fairrun.method.losses.KERNEL_WIDTH"])
+def test_a_loss_that_cannot_be_called_is_refused(name):
+    with pytest.raises(
+        InputError,
+        match=rf"fairness_loss must be one of .*, or the path of a function that can be imported, got '{name}'$",
+    ):
+        method("penalty", f"method.fairness_loss={name}")

@@ -11,7 +11,7 @@ from fairrun.analysis.interval import RULE
 from fairrun.analysis.published import RELATIVE
 from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures, multitask
 from fairrun.analysis.tradeoff import Tradeoff, value, words
-from fairrun.config.check import MATCH_RATE
+from fairrun.config.metrics import MATCH_RATE
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import (
