@@ -1,4 +1,4 @@
-"""How bargaining went: whether a step lowered every player's loss, epoch by epoch, and what each player weighed.
+"""How bargaining went, epoch by epoch: how often a step lowered every player's loss, and each player's weight.
 
 A player is a cell of group and label; a direction d is aligned if every player gains by it: every g_i . d > 0.  Methods
 that bargain log means over the steps of an epoch, in ``COLUMNS`` and a column a player below ``ALPHA``.
@@ -27,7 +27,7 @@ COLUMNS = {  # of a history, as train/...
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the histories of one data set's runs say; ``alignment`` makes it."""
+    """The histories of bargaining on one data set; ``alignment`` makes it."""
 
     dataset: str
     steps: pd.DataFrame  # a row a method, seed and epoch: COLUMNS (NaN: the method has none), players' shares, stage
@@ -51,7 +51,7 @@ class Alignment:
 
 
 def alignment(trade: Tradeoff) -> Alignment | None:
-    """From the histories of the runs; of a method with several settings the first in the table of settings.
+    """The histories of the runs; of a method with several configurations the first in the table of these.
 
     None if no run's history has the column ``train/aligned``; methods and runs without it are left out.
     """

@@ -1,4 +1,4 @@
-"""Settings of one method against those of another, seed by seed."""
+"""Configurations of one method compared with those of another, seed by seed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,15 +12,16 @@ SIDES = ("first", "second")
 
 
 def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequence[Pair]) -> pd.DataFrame:
-    """A row a pair of settings: the metrics of the first minus those of the second, on test rows, over shared seeds.
+    """A row a pair of configurations: the metrics of the first minus those of the second.
 
-    ``by``: the columns that tell settings apart, among them the method.  Columns: ``first`` and ``second``, the
-    methods; their other settings as ``first.<column>`` and ``second.<column>``; ``seeds``; of each metric the mean of
-    the differences, ``test/<metric>``, with ``.low`` and ``.high`` (95% interval).
+    Differences are of test rows, over the seeds that both have.  ``by``: the columns that tell configurations apart,
+    among them the method.  Columns: ``first`` and ``second``, the methods; their other keys as ``first.<column>`` and
+    ``second.<column>``; ``seeds``; the mean difference of each metric, ``test/<metric>``, with ``.low`` and ``.high``
+    (95% interval).
 
-    Two settings are a pair if they agree in every column in which the methods have a value in common.  Where several
-    settings of each would agree, for each method has a key of its own that varies, nothing says which belong together:
-    no pair.  Methods without a run, and settings without a seed in common, are left out.
+    Two configurations are a pair if they agree in every column in which the methods have a value in common.  Where
+    several of both methods agree, because each method has a key of its own that varies, none of them is a pair.
+    Methods without a run are left out, and so are configurations without a seed in common.
     """
     keys = [column for column in by if column != "method"]
     rows = []

@@ -1,4 +1,4 @@
-"""Sweeps as accuracy-fairness trade-offs: settings chosen on validation rows, reported on test rows, over seeds."""
+"""Pareto fronts of accuracy and fairness: configurations are chosen on validation rows and reported on test rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,14 +16,14 @@ REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  
 
 
 class Anchors(NamedTuple):
-    """What the labels of the test rows alone say; NaN where the records do not tell."""
+    """Bounds that the labels of the test rows set; NaN where the records do not count these labels."""
 
     majority: float  # accuracy of always deciding for the most frequent label
     max_dp: float  # demographic parity difference of the labels, that of a perfect classifier; NaN of several classes
 
 
 def settings(frame: pd.DataFrame) -> list[str]:
-    """The columns that tell the settings of a sweep apart: method, and the config keys that vary.
+    """The columns that tell the configurations of a sweep apart: method, and the keys that vary.
 
     A key of the method counts where it varies among the runs of one method: another method may not have it.  So does a
     key that has a switch (``dataset.outliers.rate``), among the runs that have it.  A key that is the seed in every run
@@ -43,7 +43,7 @@ def _varies(column: pd.Series) -> bool:
 
 
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
-    """The runs that finished, each setting and seed once; lists among the settings become strings.
+    """The runs that finished, each configuration and seed once; lists in configurations become strings.
 
     Raises ``InputError`` if there is none.
     """
@@ -64,15 +64,20 @@ def summarise(
     columns: Sequence[str] = (),
     seed_summary: str = "mean",
 ) -> pd.DataFrame:
-    """A row a setting: means over seeds with 95% intervals, and whether it is on the front.
+    """A row a configuration: means over seeds with 95% intervals, and whether it is on the Pareto front.
 
-    Columns: the settings; ``seeds``; ``over_seeds``; ``collapsed``, how many of its runs did (NaN: nobody knows);
-    ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, those of ``columns`` on test rows, and for
-    the test ones ``.low`` and ``.high`` (NaN with one seed); likewise those of ``REMOVAL`` that runs have; then true
-    or false: ``front``, on the front of the
-    validation values; ``method_front``, the same among the settings of its method; and if asked for ``test_oracle``, on
-    the front of the test values, to compare with papers that select on test.  Failed runs are left out, and runs that
-    repeat a setting and seed.  Raises ``InputError`` if there is no other.
+    Columns of a configuration: its keys; ``seeds``; ``over_seeds``, which is ``seed_summary``; ``collapsed``, how many
+    of its runs predict one class (NaN where the records do not tell).
+
+    Columns of metrics: ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, and ``columns`` and
+    ``REMOVAL``, as far as runs have these.  Those of test and training rows have intervals, ``.low`` and ``.high`` (NaN
+    with one seed).
+
+    Columns that are true or false: ``front``, on the Pareto front of validation values; ``method_front``, on that of
+    its method's configurations; with ``test_oracle`` also ``test_oracle``, on the front of test values, to compare with
+    papers that select on test rows.
+
+    Failed runs and runs that repeat a configuration and seed are left out.  Raises ``InputError`` if none is left.
 
     With ``seed_summary`` "worst" the metric, on validation and on test rows, is that of the worst seed, without an
     interval, as in papers that give mean accuracy and the largest difference.  All else stays a mean.
@@ -110,7 +115,7 @@ def summarise(
 
 
 def collapsed(runs: pd.DataFrame) -> pd.Series:
-    """Which runs, at the epoch that counts, decide alike on all validation rows: a constant prediction."""
+    """Which runs predict one class for all validation rows, at the selected epoch."""
     return runs[COLLAPSE].isin([0, 1])
 
 
@@ -119,7 +124,7 @@ def _sortable(column: pd.Series) -> pd.Series:
 
 
 def on_front(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
-    """Which ``rows`` are on the front of accuracy and ``metric``, by the columns of ``split`` -> bool [rows].
+    """Which ``rows`` are on the Pareto front of accuracy and ``metric``, by the columns of ``split`` -> bool [rows].
 
     No other row is at least as good in both and better in one.  Equal rows are on it together; a row with an undefined
     value is not on it and takes nobody off it.
@@ -148,7 +153,7 @@ def counts(runs: pd.DataFrame) -> list[list[int]]:
 
 
 def anchors(runs: pd.DataFrame) -> Anchors:
-    """From the test labels' ``counts``; NaN without them.
+    """The anchors, from the ``counts`` of the test labels; NaN without these.
 
     majority = max_c P(y = c); max_dp = largest minus smallest P(y = 1 | s).
     """

@@ -68,7 +68,7 @@ def _refuse(values: pd.Series, right: pd.Series, key: str, allowed: str) -> None
 
 
 def of(points: pd.DataFrame, dataset: str, metric: str) -> pd.DataFrame:
-    """The points on ``dataset`` in ``metric``, a demographic parity difference; of another metric there are none.
+    """The points on ``dataset`` by ``metric``, which is a demographic parity difference; else there are none.
 
     Columns ``method``, ``number`` (of the method on the data set, by which it is drawn), ``source``, ``test/accuracy``
     and ``test/<metric>``, as a table of settings has them.
@@ -88,7 +88,7 @@ def of_tasks(points: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def _on(points: pd.DataFrame, dataset: str, columns: tuple[str, ...], kind: str) -> pd.DataFrame:
-    """The points that have the column ``kind`` and are on ``dataset``, or of a file that names none."""
+    """The points with a value in column ``kind`` that are on ``dataset``, or in a file that names no data set."""
     known = points.reindex(columns=list({"dataset": 0} | dict.fromkeys(columns))).dropna(subset=kind)
     known = known[known["dataset"].isna() | (known["dataset"] == dataset)]
     return known.assign(number=pd.factorize(known["method"])[0])

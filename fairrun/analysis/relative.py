@@ -6,10 +6,12 @@ IJCNN 2024).
     KG   = (1/T) sum_t (acc_t - acc_S^t)
     DG   = (1/T) sum_t (gap_t - gap_S^t)
 
-Below 1 (KG: above 0, DG: below 0) is better than single-task training without a fairness term.  S are the finished runs
-of method ``stl`` that belong to a run: of the same data set and tasks, equal in every setting that varies and is not of
-a method, with the seeds that the run's own setting has too.  What stands for S is the mean over these seeds, on the
-same split; of several settings of ``stl`` the one with the highest mean validation accuracy.
+Below 1 (KG: above 0, DG: below 0) is better than single-task training without a fairness term.
+
+S is the mean over seeds, on the same split, of the single-task runs that belong to a run.  These are finished runs of
+method ``stl`` on the same data set and tasks, equal to the run in every key that varies and is not of a method, with
+seeds that the run's own configuration has too.  Of several configurations of ``stl``, S is the one with the highest
+mean validation accuracy.
 """
 
 import logging
@@ -77,7 +79,7 @@ def _parts(names: Sequence[str]) -> Iterator[tuple[str, str, list[str], list[str
 
 
 def _single(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """For each run what stands for S: a row a run, the columns of ``_parts``; NaN without single-task runs."""
+    """The values of S for each run: a row a run, the columns of ``_parts``; NaN without single-task runs."""
     columns = [name for *_, accuracy, gap in _parts(names) for name in (*accuracy, *gap)]
     single = pd.DataFrame(np.nan, index=runs.index, columns=columns)
     by = settings(runs)
@@ -115,7 +117,7 @@ def _measured(runs: pd.DataFrame, single: pd.DataFrame, names: Sequence[str]) ->
 
 
 def _warn_of_missing(dataset: str, runs: pd.DataFrame) -> None:
-    """Say which runs have no single-task runs, and what to add."""
+    """Warn of runs that have no single-task runs, and say which runs to add."""
     if runs.empty:
         return
     methods = [str(method) for method in runs["method"].unique()]
@@ -131,7 +133,7 @@ def _warn_of_missing(dataset: str, runs: pd.DataFrame) -> None:
 
 
 def _warn_of_small(dataset: str, single: pd.DataFrame, names: Sequence[str]) -> None:
-    """Say where a denominator is near zero: a warning a task for its gaps, and one for its errors."""
+    """Warn of denominators near zero: one warning for the gaps of a task, and one for its errors."""
     for t, task in enumerate(names):
         gaps, errors = {}, []
         for split, prefix, accuracy, gap in _parts(names):

@@ -94,12 +94,12 @@ def by_class(cell: Sequence[int]) -> list[int]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Orders job 2 before job 10."""
+    """A sort key that puts job 2 before job 10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in path.parts]
 
 
 def versions() -> dict[str, str | None]:
-    """What ran: fairrun and, in a checkout, its commit ("-dirty" with uncommitted changes); torch; Python."""
+    """Versions of fairrun, torch and Python, and in a checkout the commit ("-dirty" with uncommitted changes)."""
     return {
         "fairrun": fairrun.__version__,
         "commit": _commit(),
@@ -128,7 +128,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN: a number that is not finite becomes null."""
+    """The value without numbers that JSON lacks: one that is not finite becomes null."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
