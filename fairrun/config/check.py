@@ -35,12 +35,16 @@ def nearest(value: object, choices: Collection[object]) -> str:
 
 
 def unknown(key: str, known: Collection[str]) -> str:
-    """The message that refuses a dotted key, with the nearest of the ``known`` ones, or with those beside it."""
+    """The message that refuses a dotted key, or a choice as method=erm.
+
+    It has the nearest of the ``known`` ones, or else those beside it.
+    """
+    what = f"{key} is no {'choice' if '=' in key else 'key'}"
     if near := difflib.get_close_matches(key, known, n=1, cutoff=0.75):
-        return f"{key} is no key: did you mean {near[0]}?"
+        return f"{what}: did you mean {near[0]}?"
     node = key.rpartition(".")[0]
     beside = ", ".join(name for name in known if name.rpartition(".")[0] == node)
-    return f"{key} is no key: there are {beside}" if beside else f"{key} is no key"
+    return f"{what}: there are {beside}" if beside else what
 
 
 def imported(target: str, key: str) -> Any:

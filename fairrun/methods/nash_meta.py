@@ -22,7 +22,7 @@ step is along the gradient, whatever the optimizer.
 Differs from the authors' code: g_k comes from inner products, not from a copy of the network that is differentiated
 through.  The bargaining problem is solved exactly; theirs stops at a tolerance, and fails on batches that have a
 solution.  Where bargaining fails under the goal mean, theirs takes the direction of the batch before; so does
-``variant: authors``.  The weights are found with the drop-out masks of the step.  Theirs sums the weighted losses with
+``variant: authors``.  The weights are found with the dropout masks of the step.  Theirs sums the weighted losses with
 |w| = 1; here |w| = 1/sqrt(B), as of equal weights: their lr and weight decay are our lr / sqrt(B) and weight decay
 sqrt(B).  ``normalise: sum`` is that of Ren et al.; a few rows may then have all the weight, and a step be large.
 """

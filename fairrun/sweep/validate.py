@@ -5,7 +5,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, get_type_hints
 
 import torch
@@ -77,11 +77,16 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
 
 
 def check_keys(config: dict[str, Any]) -> None:
-    """Refuse keys that nothing reads: those that neither conf/train.yaml nor the class of their node has."""
-    _check_plain(config, _plain_keys(), "")
+    """Refuse keys that nothing reads: those that neither conf/train.yaml nor the class of their node has.
+
+    One message names them all.
+    """
+    wrong = list(_unknown_plain(config, _plain_keys(), ""))
     for name, node in config.items():
         if name != "metric":  # its _target_ is a function; its keys are those of conf/train.yaml
-            _check_node(node, name)
+            wrong += _unknown_fields(node, name)
+    if wrong:
+        raise InputError("\n".join(wrong))
 
 
 @functools.cache
@@ -92,23 +97,24 @@ def _plain_keys() -> dict[str, Any]:
     return groups | {key: node for key, node in own.items() if key not in ("defaults", "hydra")}
 
 
-def _check_plain(node: dict[str, Any], known: dict[str, Any], prefix: str) -> None:
+def _unknown_plain(node: dict[str, Any], known: dict[str, Any], prefix: str) -> Iterator[str]:
+    """A message for every key that conf/train.yaml does not have."""
     for name, value in node.items():
         if name not in known:
-            raise InputError(unknown(f"{prefix}{name}", [f"{prefix}{other}" for other in known]))
-        if isinstance(value, dict) and known[name]:  # an empty mapping has keys of the user's
-            _check_plain(value, known[name], f"{prefix}{name}.")
+            yield unknown(f"{prefix}{name}", [f"{prefix}{other}" for other in known])
+        elif isinstance(value, dict) and known[name]:  # an empty mapping has keys of the user's
+            yield from _unknown_plain(value, known[name], f"{prefix}{name}.")
 
 
-def _check_node(node: Any, key: str) -> None:
+def _unknown_fields(node: Any, key: str) -> Iterator[str]:
+    """A message for every key that the class of its node does not have."""
     if isinstance(node, dict):
         if "_target_" in node:
             fields = [f"{key}.{field.name}" for field in dataclasses.fields(class_of(node["_target_"], key))]
-            for name in node.keys() - {"_target_"}:
-                if f"{key}.{name}" not in fields:
-                    raise InputError(unknown(f"{key}.{name}", fields))
+            keys = [f"{key}.{name}" for name in node if name != "_target_"]
+            yield from (unknown(name, fields) for name in keys if name not in fields)
         for name, value in node.items():
-            _check_node(value, f"{key}.{name}")
+            yield from _unknown_fields(value, f"{key}.{name}")
 
 
 def schedule(config: dict[str, Any]) -> Schedule | None:

@@ -213,27 +213,36 @@ def test_a_key_that_no_method_of_a_sweep_has_is_refused_with_the_nearest(tmp_pat
     assert not list(tmp_path.rglob("record.json"))
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("bach_size: 3", "bach_size is no key: did you mean batch_size?"),
-        ("epoch: 3", "epoch is no key: did you mean epochs?"),
-        ("results: {train_mising: false}", "results.train_mising is no key: did you mean results.train_missing?"),
-        ("schedule: {evry: 3}", "schedule.evry is no key: did you mean schedule.every?"),
-        ("method: {optimizer: {lrr: 1}}", "method.optimizer.lrr is no key: did you mean method.optimizer.lr?"),
-        ("dataset: {split: {tset: 1}}", "dataset.split.tset is no key: did you mean dataset.split.test?"),
-        ("model: {widht: 1}", "model.widht is no key: did you mean model.width?"),
-    ],
-)
-@pytest.mark.parametrize("mode", [[], ["-m", "seed=0,1", INLINE]])
-def test_an_experiment_with_an_unknown_key_is_refused_once_with_the_nearest_key(tmp_path, csv, text, said, mode):
+MISTYPED = """# @package _global_
+bach_size: 3
+epoch: 3
+results: {train_mising: false}
+schedule: {evry: 3}
+method: {optimizer: {lrr: 1}}
+dataset: {split: {tset: 1}}
+model: {widht: 1}
+"""
+MEANT = {
+    "bach_size": "batch_size",
+    "epoch": "epochs",
+    "results.train_mising": "results.train_missing",
+    "schedule.evry": "schedule.every",
+    "method.optimizer.lrr": "method.optimizer.lr",
+    "dataset.split.tset": "dataset.split.test",
+    "model.widht": "model.width",
+}
+
+
+@pytest.mark.parametrize("mode", [[], ["-m", "seed=0,1", INLINE]], ids=["run", "sweep"])
+def test_every_unknown_key_of_an_experiment_is_refused_once_with_the_nearest_key(tmp_path, csv, mode):
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
-    (tmp_path / "mine" / "experiment" / "typo.yaml").write_text(f"# @package _global_\n{text}\n")
+    (tmp_path / "mine" / "experiment" / "typo.yaml").write_text(MISTYPED)
     searchpath = f"hydra.searchpath=[file://{tmp_path}/mine]"
     done = run_warm(tmp_path, *mode, *DESCRIPTION, searchpath, "experiment=typo")
     output = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" not in output
-    assert output.count(said) == 1
+    for key, meant in MEANT.items():
+        assert output.count(f"{key} is no key: did you mean {meant}?") == 1
     assert not list(tmp_path.rglob("record.json"))
 
 

@@ -14,7 +14,7 @@ from fairrun.sweep.validate import check, check_data
 from fairrun.train import CONF
 from tests.helpers.synthetic import METHODS, built, config
 
-# Of Zeng et al.'s code: lr, drop-out, batch, epochs, first epoch of stage 2, validation rows a cell, test fraction
+# Of Zeng et al.'s code: lr, dropout, batch, epochs, first epoch of stage 2, validation rows a cell, test fraction
 NASH = {
     "adult_sex": (1e-3, 0.2, 512, 50, 15, 3, 0.03),
     "adult_race": (5e-4, 0.4, 512, 50, 15, 3, 0.03),

@@ -187,7 +187,7 @@ def with_square(losses, p):
 NETWORKS = pytest.mark.parametrize(
     "changes",
     [{}, {"depth": 0, "fairness_layers": 0}, {"width": [8, 4, 6]}, {"dropout": 0.4}, {"depth": 1}],
-    ids=["three layers", "linear", "widths", "drop-out", "one layer"],
+    ids=["three layers", "linear", "widths", "dropout", "one layer"],
 )
 
 
