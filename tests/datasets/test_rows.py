@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import sklearn.datasets
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
@@ -28,15 +27,15 @@ from fairrun.datasets.law_school import LawSchool
 from fairrun.datasets.student import StudentPortuguese
 from fairrun.datasets.titanic import Titanic
 from fairrun.sweep.job import load
-from tests.helpers.synthetic import config
+from tests.helpers.synthetic import built, config
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 NEED_A_PATH = {"csv", "image_folder", "celeba", "celeba_attributes", "lsac"}
-PRESETS = sorted({file.stem for file in CONF.glob("*.yaml")} - NEED_A_PATH)
+PRESETS = sorted({file.stem for file in CONF.glob("[!_]*.yaml")} - NEED_A_PATH)
 
 
-def preset(name):
-    return instantiate(OmegaConf.load(CONF / f"{name}.yaml"), _convert_="all")
+def preset(name, *overrides):
+    return built(config(f"dataset={name}", *overrides), "dataset")
 
 
 def rate(values, digits):
@@ -228,8 +227,7 @@ def test_german_has_the_published_rates(by, expected):
     ("sensitive", "hidden"), [("sex", ("sex", "personal_status")), ("age_group", ("age", "age_group"))]
 )
 def test_german_hides_every_column_that_states_the_sensitive_attribute(sensitive, hidden):
-    config = OmegaConf.merge(OmegaConf.load(CONF / "german.yaml"), {"sensitive": [sensitive]})
-    features = instantiate(config, _convert_="all").load().features
+    features = preset("german", f"dataset.sensitive=[{sensitive}]").load().features
     assert features and not [name for name in features if name.startswith(hidden)]
 
 

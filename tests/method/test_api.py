@@ -183,7 +183,7 @@ def test_the_bound_methods_stay_as_they_were():
     methods = [example(lr=0.1, lam=1.0), example(lr=0.2, lam=2.0)]
     bind(methods, torch.float64)
     assert methods == [example(lr=0.1, lam=1.0), example(lr=0.2, lam=2.0)]
-    assert [type(v) for v in dataclasses.astuple(methods[0].optimizer)] == [float, float, float]
+    assert not any(isinstance(value, torch.Tensor) for value in dataclasses.astuple(methods[0].optimizer))
 
 
 def test_a_bound_optimizer_moves_each_run_by_its_own_rate():
