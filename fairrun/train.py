@@ -124,9 +124,9 @@ def main() -> None:
 def mistakes(arguments: Sequence[str]) -> list[str]:
     """What is no key and no choice on a command line, with the nearest ones that there are."""
     parsed = [override for override in map(_parsed, arguments) if override and not override.is_sweep_override()]
-    groups = [override for override in parsed if override.key_or_group in SWEPT or override.package is not None]
+    groups = [o for o in parsed if (CONF / str(o.key_or_group)).is_dir() or o.package is not None]
     chosen = [str(override.input_line) for override in groups]
-    searchpath = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
+    searchpath = _searchpath(arguments)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config: Any = OmegaConf.to_container(compose("train", [*searchpath, *chosen]))
@@ -147,6 +147,16 @@ def _choices(line: str) -> list[str]:
     return [f"{key}={path.relative_to(folder).with_suffix('')}" for path in sorted(folder.rglob("*.yaml"))]
 
 
+def _searchpath(arguments: Sequence[str]) -> list[str]:
+    """Where else a command line looks for configuration files, as one override or none."""
+    path = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
+    for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            path = path or [f"hydra.searchpath=[file://{Path(value or after).absolute()}]"]
+    return path
+
+
 def _parsed(argument: str) -> Override | None:
     """An override; None for what is none, or none that Hydra understands."""
     try:
@@ -160,7 +170,7 @@ def chosen(group: str, arguments: Sequence[str]) -> list[str]:
     if named := _values(group, arguments):
         return named
     composed: list[str] = []
-    searchpath = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
+    searchpath = _searchpath(arguments)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         for experiment in [[f"experiment={name}"] for name in _values("experiment", arguments)] or [[]]:
             config: Any = compose("train", [*searchpath, *experiment], return_hydra_config=True)

@@ -20,7 +20,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from fairrun.config.check import InputError, unknown
-from fairrun.config.keys import GONE, dotted
+from fairrun.config.keys import GONE, RENAMED, dotted, is_below
 from fairrun.config.renames import current, entries, overridden, warn
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,12 @@ class Composer:
         Raises ``InputError`` for a key that none of the jobs has.
         """
         before = self.left_out.keys() | set()
-        renamed = (current(list(overrides), functools.partial(self._methods, overrides)) for overrides in job_overrides)
-        fitted = [self._fitted(overrides) for overrides in renamed]
+        fitted = []
+        for overrides in job_overrides:
+            renamed = current(list(overrides), functools.partial(self._methods, overrides))
+            changed = (old for old, new in zip(overrides, renamed, strict=True) if old != new)
+            self.kept |= {old.partition("=")[0].lstrip("+") for old in changed}  # another method may lack it
+            fitted.append(self._fitted(renamed))
         for key in self.left_out.keys() - self.kept:
             raise InputError(unknown(key, sorted(self.known)))
         for key in sorted(self.left_out.keys() - before):
@@ -210,8 +214,14 @@ def _names(config: DictConfig) -> set[str]:
 def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
     """Move the values of old keys, which files have set in the composed ``config``, to their new names.
 
-    What ``overrides``, those of the command line, say of the new key comes first.
+    What ``overrides``, those of the command line, say of the new key comes first.  Raises ``InputError`` for a key
+    below an old top-level one that never was.
     """
+    old = [entry.old for entry in RENAMED]
+    for node in GONE:
+        for key, _ in _leaves(config.get(node), node) if node in config else ():
+            if not any(is_below(key, name) for name in old):
+                raise InputError(unknown(key, old))
     with open_dict(config):
         for entry in entries(method):
             value = OmegaConf.select(config, entry.old, default=_NONE)

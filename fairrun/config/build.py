@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fairrun.config.check import InputError, check_fields, imported
+from fairrun.config.check import InputError, check_fields, imported, require
 
 
 def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
@@ -23,6 +23,8 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
         return cls(**given)
     except InputError as error:
         raise InputError(f"{key}.{error}") from None
+    except TypeError as error:  # an abstract class
+        raise InputError(f"{key}._target_ must be a class that can be made, got {node['_target_']}: {error}") from None
 
 
 def _value(value: Any, key: str) -> Any:
@@ -34,4 +36,6 @@ def _value(value: Any, key: str) -> Any:
 def class_of(target: str, key: str) -> type:
     """The class that the ``_target_`` of node ``key`` names.  Raises ``InputError``."""
     found: type = imported(target, key)
+    allowed = "a dataclass, whose fields are the keys of the node"
+    require(isinstance(found, type) and dataclasses.is_dataclass(found), f"{key}._target_", target, allowed)
     return found

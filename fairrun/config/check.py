@@ -52,9 +52,10 @@ def imported(target: str, key: str) -> Any:
     module, _, name = str(target).rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module of the user's own raises what it likes
+        what = f"{type(error).__name__}: {error}"
         raise InputError(
-            f"{key}._target_ must be a class or function that can be imported, got {target!r}: {error}"
+            f"{key}._target_ must be a class or function that can be imported, got {target!r}: {what}"
         ) from None
 
 
@@ -97,7 +98,7 @@ class In:
         return f"in {self.interval}" if high != "inf" else f"{'>' if self.interval[0] == '(' else '>='} {low}"
 
     def _ends(self) -> list[str]:
-        return self.interval[1:-1].split(", ")
+        return [end.strip() for end in self.interval[1:-1].split(",")]
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ RENAMED = (
     Renamed("mtaf_variant", "method.reduction", ("mtl_fair",), _REDUCTION),
     Renamed("task_reduction", "method.reduction", ("stl", "mtl", "greedy_fmt", "fbgrad")),
     Renamed("fairbinn_loss", "method.fairness_loss", ("fairbinn_authors", "lagrangian")),
-    Renamed("shared_bottom", "model"),
+    *(Renamed(f"shared_bottom.{key}", f"model.{key}") for key in ("shared", "head", "embedding_dim")),
     # Fields of methods
     Renamed("method.eta", "method.lam", ("lagrangian",)),
     Renamed("method.scope", "method", ("irw",), _SCOPE),

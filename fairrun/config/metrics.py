@@ -85,7 +85,8 @@ def of_node(node: Mapping[str, Any]) -> Metric:
     """The metric of the resolved config node ``metric``.  Raises ``InputError`` unless there is such a metric."""
     target = str(node.get("_target_") or "")
     module, _, name = target.rpartition(".")
-    own = module != FUNCTIONS and node["name"] == name
+    own = module not in ("", FUNCTIONS)
+    require(not own or node["name"] == name, "metric.name", node["name"], f"{name}, the name of metric._target_")
     require(not own or name not in METRICS, "metric._target_", target, f"a function of another name: {name} is taken")
     if not own:
         one_of("metric.name", node["name"], [*METRICS, *OF_TASKS])

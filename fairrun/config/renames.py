@@ -48,8 +48,13 @@ def _entry(key: str, methods: Callable[[], Collection[str]]) -> Renamed | None:
 
 
 def current(arguments: Sequence[str], methods: Callable[[], Collection[str]]) -> list[str]:
-    """The command line with today's names of keys.  Raises ``InputError``."""
-    return [_current(argument, methods) for argument in arguments]
+    """The command line with today's names of keys.  Raises ``InputError``, also for a key under both of its names."""
+    now = [_current(argument, methods) for argument in arguments]
+    keys = [argument.partition("=")[0].lstrip("+~") for argument in now]
+    for old, new, key in zip(arguments, now, keys, strict=True):
+        if old != new and key != "method" and keys.count(key) > 1:  # a method may be chosen again by its ``scope``
+            raise InputError(f"{old.partition('=')[0].lstrip('+~')} is now {key}, which is given too: give one of them")
+    return now
 
 
 def _current(argument: str, methods: Callable[[], Collection[str]]) -> str:
@@ -65,7 +70,8 @@ def _current(argument: str, methods: Callable[[], Collection[str]]) -> str:
     for old, new in entry.values:
         value = re.sub(rf"\b{old}\b", new, value)
     sign = match["sign"]
-    if not any(key.startswith(f"{free}.") for free in FREE):
+    ranges = (match["node"] or "").startswith("hydra.sweeper")
+    if not ranges and not any(key.startswith(f"{free}.") for free in FREE):
         sign = sign.replace("+", "")  # the key is there now, and Hydra adds none that is
     return f"{sign}{match['node'] or ''}{key}{value}"
 

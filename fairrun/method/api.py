@@ -138,6 +138,9 @@ class State(NamedTuple):
     opt: Any
 
 
+NEEDS = frozenset({"s", "val", "tasks", "fairness", "classifier"})  # what a method may need: ``Method.needs``
+
+
 @dataclasses.dataclass(frozen=True)
 class Method(ABC):
     """A frozen dataclass of hyper-parameters with pure functions of a state and a batch.

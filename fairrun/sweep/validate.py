@@ -15,7 +15,7 @@ from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ROLES, dotted
 from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, computed, of_classes, of_node
-from fairrun.method.api import Method, PerTask
+from fairrun.method.api import NEEDS, Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
@@ -69,6 +69,9 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     method = build(config["method"], "method")
     derived = isinstance(method, Method)
     require(derived, "method._target_", config["method"]["_target_"], "a class that derives from fairrun.method.Method")
+    allowed = f"a frozenset of names among {', '.join(sorted(NEEDS))}"
+    sound = isinstance(method.needs, frozenset) and method.needs <= NEEDS
+    require(sound, f"the needs of {type(method).__name__}", method.needs, allowed)
     _check_batch_size(config["batch_size"], method)
     for remark in method.remarks(config["epochs"]):
         _warn_once(remark)

@@ -130,7 +130,7 @@ def fit(
         for batch in batches.epoch(epoch, weights):
             state, log = now.update(model, state, batch)
             if not logs:
-                _check_logs(method, log)
+                _check_logs(method, log, num_runs)
             if (removed := log.pop("removed", None)) is not None:
                 removals.add(removed, batch)
             logs.append(log)
@@ -162,11 +162,15 @@ def _paced(method: Method, schedule: Schedule | None, epoch: int, native: bool) 
     return accelerate(now) if native else now
 
 
-def _check_logs(method: Method, log: dict[str, Tensor]) -> None:
-    """Raise ``ValueError`` for the logs of a step without a loss."""
+def _check_logs(method: Method, log: dict[str, Tensor], num_runs: int) -> None:
+    """Raise ``ValueError`` for the logs of a step without a loss, or with something else than a value of each run."""
+    name = type(method).__name__
     if "loss" not in log:
-        found = ", ".join(log) or "nothing"
-        raise ValueError(f"{type(method).__name__}.update must log loss, one value a run, got {found}")
+        raise ValueError(f"{name}.update must log loss, one value a run, got {', '.join(log) or 'nothing'}")
+    for key, value in log.items():
+        shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if key != "removed" and shape != [num_runs]:
+            raise ValueError(f"{name}.update must log {key} as one value a run, a tensor [{num_runs}], got {shape}")
 
 
 def _generator(seed: int, stream: int) -> Generator:

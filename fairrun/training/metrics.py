@@ -281,8 +281,9 @@ def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) ->
 def _computed(metric: Metric, o: Outcome) -> Tensor:
     """A metric of each run, [R].  Raises ``ValueError`` where a function gives something else."""
     value: Tensor = metric.fn(o)
-    if value.shape != (len(o.p),):
-        raise ValueError(f"metric {metric.name} must be one value a run, [{len(o.p)}], got {list(value.shape)}")
+    shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    if shape != [len(o.p)]:
+        raise ValueError(f"metric {metric.name} must be one value a run, a tensor [{len(o.p)}], got {shape}")
     return value
 
 

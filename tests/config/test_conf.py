@@ -8,9 +8,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from fairrun.config.build import class_of
+from fairrun.config.check import InputError, imported
 from fairrun.config.keys import dotted
-from fairrun.config.metrics import METRICS
+from fairrun.config.metrics import METRICS, of_node
 from fairrun.method.losses import LOSSES
 from fairrun.sweep.search import divide
 from fairrun.sweep.validate import check
@@ -83,7 +83,7 @@ def test_a_search_is_over_keys_and_values_that_its_method_takes(name):
 def test_a_metric_names_a_column_and_a_loss_that_exist(name):
     node = config(f"metric={name}").metric
     metric = METRICS[name]
-    assert class_of(node["_target_"], "metric") is metric.fn
+    assert imported(node["_target_"], "metric") is metric.fn
     assert node.name == name
     assert node.greater_is_better == metric.greater_is_better
     assert node.surrogate == metric.surrogate
@@ -105,3 +105,9 @@ def test_a_default_in_python_is_the_value_of_the_yaml():
         for field in dataclasses.fields(get_class(node["_target_"])):
             hidden = field.default is not dataclasses.MISSING
             assert not hidden or (group == "optimizer" and node[field.name] == field.default), (group, name, field.name)
+
+
+def test_a_metric_of_ones_own_is_never_taken_for_another():
+    node = {"_target_": "mine.rate", "name": "accuracy", "greater_is_better": True, "surrogate": "none"}
+    with pytest.raises(InputError, match=r"^metric\.name must be rate, the name of metric\._target_, got 'accuracy'"):
+        of_node(node)

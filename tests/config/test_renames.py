@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from fairrun.config.check import InputError
 from fairrun.config.keys import RENAMED, dotted, is_below
 from fairrun.config.renames import current
+from fairrun.sweep.validate import check_keys
 from fairrun.train import chosen, sweep_name
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records, run_warm
@@ -24,7 +25,7 @@ from tests.helpers.synthetic import METHODS, config
             "hydra.sweeper.params={seed: '1,2', dataset.omitted: '{},{sex: [a]}'}",
             "hydra.sweeper.params={seed: '1,2', dataset.drop_categories: '{},{sex: [a]}'}",
         ),
-        ("+hydra.sweeper.nuisance.dataset.omitted=[1]", "hydra.sweeper.nuisance.dataset.drop_categories=[1]"),
+        ("+hydra.sweeper.nuisance.dataset.omitted=[1]", "+hydra.sweeper.nuisance.dataset.drop_categories=[1]"),
         ("dataset.omitted2=1", "dataset.omitted2=1"),
         ("--config-dir=dataset.omitted", "--config-dir=dataset.omitted"),
         ("-m", "-m"),
@@ -177,3 +178,19 @@ def test_the_scope_of_irw_in_a_file_is_refused_by_its_new_name():
     OmegaConf.update(composed, "method.scope", "reweighted", force_add=True)
     with pytest.raises(InputError, match=r"method\.scope=reweighted is now method=irw_global"):
         settle(composed, "irw", [])
+
+
+def test_a_key_under_both_of_its_names_is_refused():
+    with pytest.raises(InputError, match=r"^method\.eta is now method\.lam, which is given too: give one of them$"):
+        current(["method.eta=1,2", "method.lam=3"], lambda: ["lagrangian"])
+
+
+@pytest.mark.parametrize(
+    ("node", "values"), [("tuned", {"iwr": {"alpha": 0.1}}), ("shared_bottom", {"width": 7}), ("dro_varaint", None)]
+)
+def test_a_file_with_a_key_that_never_was_is_refused(node, values):
+    composed = config("method=irw")
+    OmegaConf.update(composed, node, values, force_add=True)
+    with pytest.raises(InputError, match=rf"{node}(\.\w+)* is no key"):
+        settle(composed, "irw", ["method=irw"])
+        check_keys(OmegaConf.to_container(composed, resolve=True))

@@ -121,3 +121,49 @@ def test_a_class_that_does_not_derive_from_method_is_refused_by_name():
     cfg["method"] = {"_target_": "fairrun.training.optim.SGD", "lr": 0.1}
     with pytest.raises(InputError, match=r"method\._target_ must be a class that derives from fairrun\.method\.Method"):
         check(cfg)
+
+
+class Greedy(Langevin):
+    """Needs what there is not."""
+
+    needs = frozenset({"S"})
+
+
+class Listing(Langevin):
+    """Names what it needs in a tuple."""
+
+    needs = ("s",)
+
+
+def plain():
+    """A function is no method."""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Greedy", r"the needs of Greedy must be a frozenset of names among classifier, .*, got frozenset\(\{'S'\}\)"),
+        ("Listing", r"the needs of Listing must be a frozenset of names"),
+        ("plain", r"method\._target_ must be a dataclass, whose fields are the keys of the node"),
+        ("Absent", r"method\._target_ must be a class or function that can be imported"),
+    ],
+)
+def test_a_class_that_is_no_sound_method_is_refused_by_name(name, said):
+    cfg = OmegaConf.to_container(config(), resolve=True)
+    own = {"noise": 0.1} if name in ("Greedy", "Listing") else {}
+    cfg["method"] = {"_target_": f"{__name__}.{name}", "optimizer": cfg["method"]["optimizer"]} | own
+    with pytest.raises(InputError, match=said):
+        check(cfg)
+
+
+@pytest.mark.parametrize(("value", "said"), [(lambda loss: loss.sum(), r"\[\]"), (lambda loss: 0.5, "float")])
+def test_logs_that_are_no_value_of_each_run_are_refused(value, said):
+    class Summing(Langevin):
+        def update(self, model, state, batch):
+            state, logs = super().update(model, state, batch)
+            return state, {"loss": value(logs["loss"])}
+
+    with pytest.raises(
+        ValueError, match=rf"^Summing.update must log loss as one value a run, a tensor \[2\], got {said}$"
+    ):
+        train([Summing(SGD(0.1), 0.1)] * 2, [0, 1])
