@@ -126,7 +126,7 @@ def _warn_of_missing(dataset: str, runs: pd.DataFrame) -> None:
     command = " ".join(f"{key}={','.join(map(str, found))}" for key, found in asked.items())
     seeds = ",".join(map(str, sorted(runs["seed"].unique())))
     log.warning(
-        "%s: %s: no finished single-task runs of the same settings and seeds, so ARFG, ARE, KG and DG are unknown; "
+        "%s: %s: no finished single-task runs of that configuration and seeds, so ARFG, ARE, KG and DG are unknown; "
         "train them too: %s seed=%s",
         *(dataset, ", ".join(methods), command, seeds),
     )

@@ -90,7 +90,7 @@ def test_without_single_task_runs_a_warning_says_what_to_add(caplog):
     frame = measured(*rows)
     assert frame[[f"{split}/{name}" for split in SPLITS for name in ("arfg", "are", "kg", "dg")]].isna().all(axis=None)
     assert len(caplog.messages) == 1
-    assert "adult: mtl, mtaf: no finished single-task runs of the same settings and seeds" in caplog.text
+    assert "adult: mtl, mtaf: no finished single-task runs of that configuration and seeds" in caplog.text
     assert "train them too: method=stl,mtl,mtaf model.width=8,9 seed=0,1" in caplog.text
 
 

@@ -266,7 +266,7 @@ def test_the_page_has_a_section_on_tasks(reported):
     assert text.count("<h3>Tasks</h3>") == 1
     (shown,) = re.findall(r'<img class="picture" src="data:image/png;base64,([^"]*)"', text)
     assert b64decode(shown) == files["tasks_adult.png"].read_bytes()
-    for title in ("Settings, match-rate threshold", "Settings, threshold 0.5", "Methods, ARE and ARFG"):
+    for title in ("Configurations, match-rate threshold", "Configurations, threshold 0.5", "Methods, ARE and ARFG"):
         assert f"<h4>{title}</h4>" in text
 
 
@@ -276,7 +276,7 @@ def test_the_command_prints_the_tables_of_tasks(reported):
         "adult, tasks at the match-rate threshold",
         "adult, tasks at 0.5",
         "published: MTA-F",
-        "picked: the setting",
+        "picked: the configuration",
     )
     assert all(text in shown for text in said)
     assert "compas, tasks" not in shown
@@ -337,7 +337,7 @@ def test_a_setting_that_is_far_off_does_not_squash_the_panel(tmp_path):
     rows += [task_run(tmp_path, "mtaf", STL[0], (np.nan, 0.1), seed, 10.0) for seed in range(3)]
     axes = draw(told(tmp_path, rows)).axes[2]
     assert axes.get_xlim()[1] < 3
-    assert [text.get_text() for text in axes.texts] == ["not shown: 2 settings far off or undefined"]
+    assert [text.get_text() for text in axes.texts] == ["not shown: 2 configurations far off or undefined"]
 
 
 @pytest.mark.parametrize("tasks", [("a",), ("a", "b", "c", "d")])

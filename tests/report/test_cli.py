@@ -469,7 +469,10 @@ def test_the_worst_seed_is_labelled_wherever_it_is_shown(tmp_path, capsys):
     assert "mean over seeds [95% interval], but the largest demographic parity difference" in shown
     assert "| erm |  | 3 | 0.852 [0.847, 0.857] | 0.307 |" in (tmp_path / "table.md").read_text()
     for name in ("table.md", "table.tex", "report.html"):
-        assert "Largest demographic parity difference: that of the worst of a setting" in (tmp_path / name).read_text()
+        assert (
+            "Largest demographic parity difference: that of the worst seed of a configuration"
+            in (tmp_path / name).read_text()
+        )
     assert pd.read_csv(tmp_path / "table.csv")["over_seeds"].unique().tolist() == ["worst"]
     frame = results.load(tmp_path)
     left, right = panels_of(tradeoffs(frame, complete(frame, ReportOptions(seed_summary="worst")))[0])

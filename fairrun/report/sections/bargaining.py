@@ -150,5 +150,5 @@ def caption(found: Alignment) -> str:
     text += "rectified: with the row weights that were used, max(d, 0); goal alone: the direction that the goal alone "
     text += "would take, all epochs; infeasible: share of stage 1's steps without an agreement. An epoch is of stage 1 "
     text += "where more than half of its steps were bargained, or were to be."
-    first = " Of a method with several settings the first is shown."
+    first = " Of a method with several configurations the first is shown."
     return text + first * any(found.settings.values())

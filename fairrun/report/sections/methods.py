@@ -36,7 +36,7 @@ def methods_table(trade: Tradeoff) -> pd.DataFrame:
             cells = {"method": row["method"], "chosen on": split, "seeds": str(row["seeds"])}
             cells |= {AREA_WORDS[name]: estimate(row, prefix + name, digits=4) for name in trade.areas}
             if not prefix:
-                cells["settings on front"] = f"{row['chosen']} of {row['settings']}"
+                cells["configurations on front"] = f"{row['chosen']} of {row['settings']}"
                 cells |= {"most accurate": row["most_accurate"] or UNKNOWN, "fairest": row["fairest"] or UNKNOWN}
             rows.append(cells)
     return pd.DataFrame(rows).fillna("")
@@ -82,7 +82,7 @@ def _terminal(trade: Tradeoff) -> list[Text]:
         return []
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
     point = ", ".join(f"{number:.4g}" for number in trade.hypervolume_point)
-    table = methods_table(trade).drop(columns=["settings on front", "most accurate", "fairest"])
+    table = methods_table(trade).drop(columns=["configurations on front", "most accurate", "fairest"])
     text = f"hypervolume: reference (accuracy, metric) = ({point})"
     text += "; / ideal: share of the best front's AOPAC" * ("aopac" in trade.areas)
     return [as_text(table.map(lambda cell: re.sub(LEADING_ZERO, ".", cell)), title, text)]

@@ -15,7 +15,7 @@ from fairrun.report.terminal import in_parts
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
     """The table, and ``table.csv``."""
     return Section(
-        tables=[Table("settings", settings_table(trade), caption(trade), "Settings")],
+        tables=[Table("settings", settings_table(trade), caption(trade), "Configurations")],
         terminal=_terminal(trade),
         csv={"table.csv": trade.settings.drop(columns="dataset", errors="ignore")},
     )
@@ -47,7 +47,7 @@ def caption(trade: Tradeoff) -> str:
     if trade.removal:
         text += "Removed: training rows left out as outliers, at the epoch that counts; precision: how many of "
         text += "them had been made outliers; recall: how many of those that had been. "
-    text += "* front of all settings, chosen on validation rows."
+    text += "* Pareto front of all configurations, chosen on validation rows."
     if trade.test_oracle:
         text += " Test oracle: * front chosen on test rows, for comparison only."
     for note in filter(None, (seed_summary_note(trade), collapse_note(trade))):
@@ -78,7 +78,9 @@ def seed_summary_note(trade: Tradeoff) -> str:
     """Which value of the metric a configuration has where it is not the mean over seeds; else empty."""
     if trade.seed_summary == "mean":
         return ""
-    text = f"{trade.heading[0].upper()}{trade.heading[1:]}: that of the worst of a setting's seeds, on validation rows "
+    text = (
+        f"{trade.heading[0].upper()}{trade.heading[1:]}: that of the worst seed of a configuration, on validation rows "
+    )
     return f"{text}as on test rows, without an interval; all else: means."
 
 

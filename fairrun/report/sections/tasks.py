@@ -75,7 +75,7 @@ def _title(found: Multitask) -> str:
     text += (
         "threshold; lower left is better\nfilled and joined: each method's front in the panel, chosen on validation "
     )
-    text += "rows; open: other settings; faint: single runs"
+    text += "rows; open: other configurations; faint: single runs"
     return text + "; grey: published, not run here" * bool(len(found.published))
 
 
@@ -121,7 +121,7 @@ def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
     """Say how many configurations are not in the picture."""
     beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
     if beyond:
-        text = f"not shown: {beyond} setting{'s' * (beyond > 1)} far off or undefined"
+        text = f"not shown: {beyond} configuration{'s' * (beyond > 1)} far off or undefined"
         axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="0.4")
 
 
@@ -164,7 +164,7 @@ def methods_table(found: Multitask) -> pd.DataFrame:
     """A row a method, all text."""
     rows = []
     for _, row in found.methods.iterrows():
-        cells = {"method": row["method"], "settings": str(row["settings"]), "seeds": str(row["seeds"])}
+        cells = {"method": row["method"], "configurations": str(row["settings"]), "seeds": str(row["seeds"])}
         cells["hypervolume"] = estimate(row, "hypervolume", digits=4)
         cells["picked"] = row["picked"] or "none"
         figures = _figures(MATCH_RATE, found.tasks)
@@ -181,7 +181,7 @@ def captioned(found: Multitask) -> list[Table]:
     )
     text += f": {over}. {FIGURES}. KG (higher is better), DG (lower is better): accuracy and gap minus those of "
     text += "single-task runs, mean over tasks; intervals take these as exact. "
-    text += "* front of ARE and ARFG of all settings, chosen on validation rows."
+    text += "* Pareto front of ARE and ARFG of all configurations, chosen on validation rows."
     if len(found.published):
         sources = "; ".join(found.published["source"].unique())
         text += f" Published by others, not run here: {sources}."
@@ -193,8 +193,8 @@ def captioned(found: Multitask) -> list[Table]:
         f"validation rows and valued on test rows. Picked: {rule(found)}; its figures are of test rows. {FIGURES}."
     )
     return [
-        Table("tasks", settings_table(found), text, "Settings, match-rate threshold"),
-        Table("tasks-half", settings_table(found, ""), half, "Settings, threshold 0.5"),
+        Table("tasks", settings_table(found), text, "Configurations, match-rate threshold"),
+        Table("tasks-half", settings_table(found, ""), half, "Configurations, threshold 0.5"),
         Table("tasks-methods", methods_table(found), methods, "Methods, ARE and ARFG"),
     ]
 
@@ -202,7 +202,7 @@ def captioned(found: Multitask) -> list[Table]:
 def rule(found: Multitask) -> str:
     """The rule that picks a configuration, in words."""
     origin = f"that of {VANILLA} + {SLACK:g}" if found.vanilla else f"1 + {SLACK:g}: no run of {VANILLA} has one"
-    text = f"the setting with the least ARFG among those whose ARE is at most {found.bound:.4f} ({origin})"
+    text = f"the configuration with the least ARFG among those whose ARE is at most {found.bound:.4f} ({origin})"
     return f"{text}, means over seeds on validation rows"
 
 

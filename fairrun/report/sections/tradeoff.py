@@ -77,7 +77,7 @@ def _draw_title(axes: Axes, trade: Tradeoff) -> None:
         title += f", but the {trade.heading}"
     axes.set_title(title, fontsize=10, loc="left", pad=16)
     legend = "means over tasks, decisions at 0.5; " * bool(tasks(trade.runs))
-    legend += "faint: single runs; open: settings that are not on their method's validation front"
+    legend += "faint: single runs; open: configurations that are not on their method's validation front"
     if len(trade.panels) > 1:
         legend += "; a front for each panel"
     if any(len(panel.published) for panel in trade.panels):
