@@ -28,13 +28,15 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from torch import Tensor
 
 from fairrun.config.check import In, is_integer, is_number, require
-from fairrun.method.api import Method, PerRun
-from fairrun.method.rows import whole_rows
+from fairrun.method.api import Batch, Method, Model, PerRun, Theta
+from fairrun.method.rows import mean, row_weight_logs, whole_rows
+from fairrun.method.steps import descend
 
 STREAM = 1000  # of a run's seed, for its reports; those of training (fairrun.training.fit) have smaller numbers
 
@@ -143,6 +145,19 @@ class WorstOff(Method):
     def batch_with_a_worst_off_row(self) -> tuple[int, str]:
         """The least number of rows of which a share ``alpha`` is one row, and why; 1 while alpha is not known."""
         return (whole_rows(1 / self.alpha), f"alpha={self.alpha:.6g}") if self.alpha_from == "given" else (1, "")
+
+    def weighted_step(
+        self, model: Model, theta: Theta, opt: Any, batch: Batch, w: Tensor
+    ) -> tuple[Theta, Any, dict[str, Tensor]]:
+        """Theta <- theta - lr sum_i w_i grad l_i, with row weights ``w`` [R, B]; and what to log of the step."""
+
+        def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
+            losses = model.losses(theta, batch)
+            return (w * losses).sum(-1), losses
+
+        theta, opt, (_, losses) = descend(weighted_risk, theta, opt, self.optimizer)
+        logs = {"loss": mean(losses, batch.w), "alpha": self.alpha.squeeze(-1)}
+        return theta, opt, logs | row_weight_logs(w, batch)
 
     def with_group_sizes(self, group_rows: Sequence[int], seed: int) -> Self:
         """The method with the alpha that reports say, or itself where ``alpha_from`` is given.

@@ -30,12 +30,8 @@ from fairrun.method import (
     Batch,
     Model,
     State,
-    Theta,
     WorstOff,
-    descend,
-    mean,
     normalised,
-    row_weight_logs,
     worst_fraction,
 )
 
@@ -61,14 +57,8 @@ class IRW(WorstOff):
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the reweighted batch."""
         w, logs = self._weights(model, state, batch)
-
-        def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
-            losses = model.losses(theta, batch)
-            return (w * losses).sum(-1), losses
-
-        theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 4
-        logs |= {"loss": mean(losses, batch.w), "alpha": self.alpha.squeeze(-1)}
-        return State(theta, opt), logs | row_weight_logs(w, batch)
+        theta, opt, more = self.weighted_step(model, state.theta, state.opt, batch, w)  # 4
+        return State(theta, opt), logs | more
 
     def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weight of every row, [R, B], and what to log of the worst-off."""

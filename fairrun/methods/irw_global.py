@@ -31,11 +31,8 @@ from fairrun.method import (
     RowGradients,
     Theta,
     WorstOff,
-    descend,
-    mean,
     normalised,
     parts,
-    row_weight_logs,
     worst_fraction,
 )
 
@@ -96,13 +93,7 @@ class IRWGlobal(WorstOff):
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the rows of the batch, by the epoch's weights."""
         w = self._weights(state, batch)
-
-        def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
-            losses = model.losses(theta, batch)
-            return (w * losses).sum(-1), losses
-
-        theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 3
-        logs = {"loss": mean(losses, batch.w)} | row_weight_logs(w, batch) | {"alpha": self.alpha.squeeze(-1)}
+        theta, opt, logs = self.weighted_step(model, state.theta, state.opt, batch, w)  # 3
         return state._replace(theta=theta, opt=opt), logs
 
     def _weights(self, state: State, batch: Batch) -> Tensor:

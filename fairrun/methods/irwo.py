@@ -27,15 +27,11 @@ from fairrun.method import (
     Model,
     PerRun,
     State,
-    Theta,
     WorstOff,
     dbscan_noise,
-    descend,
     kth_smallest,
-    mean,
     normalised,
     require,
-    row_weight_logs,
     share_of_rows,
     worst_fraction,
 )
@@ -74,14 +70,8 @@ class IRWO(WorstOff):
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
         """One step on the reweighted rows that are no outliers."""
         w, logs = self._weights(model, state, batch)
-
-        def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
-            losses = model.losses(theta, batch)
-            return (w * losses).sum(-1), losses
-
-        theta, opt, (_, losses) = descend(weighted_risk, state.theta, state.opt, self.optimizer)  # 4
-        logs |= {"loss": mean(losses, batch.w), "alpha": self.alpha.squeeze(-1)}
-        return State(theta, opt), logs | row_weight_logs(w, batch)
+        theta, opt, more = self.weighted_step(model, state.theta, state.opt, batch, w)  # 4
+        return State(theta, opt), logs | more
 
     def _weights(self, model: Model, state: State, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weight of every row, [R, B], and what to log of the worst-off and the outliers."""
