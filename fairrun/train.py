@@ -29,8 +29,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
 from fairrun.config.check import InputError, unknown
-from fairrun.config.keys import CONF, dotted, role
-from fairrun.config.metrics import MATCH_RATE, default
+from fairrun.config.keys import CONF, GONE, dotted, role
+from fairrun.config.metrics import MATCH_RATE, METRICS, default
 from fairrun.config.renames import current
 
 if TYPE_CHECKING:
@@ -131,13 +131,21 @@ def mistakes(arguments: Sequence[str]) -> list[str]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config: Any = OmegaConf.to_container(compose("train", [*searchpath, *chosen]))
     except HydraException:
-        return [unknown(line, choices) for line in chosen if line not in (choices := _choices(line))]
+        return [_no_choice(line, choices) for line in chosen if line not in (choices := _choices(line))]
     known = dotted(config)
     there = {*known, *(key.rpartition(".")[0] for key in known)}
     keys = [
         str(o.key_or_group) for o in parsed if o not in groups and o.type in (OverrideType.CHANGE, OverrideType.DEL)
     ]
     return [unknown(key, list(known)) for key in keys if key not in there and not key.startswith("hydra")]
+
+
+def _no_choice(line: str, choices: Sequence[str]) -> str:
+    """What is wrong with a choice that no file has."""
+    group, _, name = line.partition("=")
+    if group == "metric" and name in METRICS:
+        return f"{line} is no choice: {name} has no file; metric.name={name} works"
+    return unknown(line, choices)
 
 
 def _choices(line: str) -> list[str]:
@@ -193,14 +201,15 @@ def later(arguments: list[str]) -> list[str]:
     one value.
 
     Hydra sets what is not swept before it comes to the sweep, in a configuration that still has the group's default,
-    and that may not have the key.
+    and that may not have the key.  A key with different new names for the methods of the sweep is renamed job by job.
     """
     if not {"-m", "--multirun"} & set(arguments):
         return arguments
     sweeps = {argument: _is_sweep(argument) for argument in arguments}
     swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(SWEPT)
     swept |= set(SWEPT) if "experiment" in swept else set()
-    alone = {a for a in arguments if a.partition(".")[0] in swept and sweeps[a] is False}
+    old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
+    alone = {a for a in arguments if sweeps[a] is False and (a.partition(".")[0] in swept or old.match(a))}
     return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
 
 

@@ -23,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from fairrun.config.renames import current, renamed
-from hydra_plugins.fairrun_compose import settle
+from hydra_plugins.fairrun_compose import Composer, settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class GridSweeper(BasicSweeper):
         batches = self._batches(arguments)
         if isinstance(self.launcher, StackedLauncher):
             self.launcher.fit(list(chain(*batches)))
+        else:
+            batches = self._fitted(batches)
         save_command(self.config)
         returns: list[Sequence[JobReturn]] = []
         for batch in batches:
@@ -75,6 +77,20 @@ class GridSweeper(BasicSweeper):
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
         return self.split_arguments(overrides, self.max_batch_size)
+
+    def _fitted(self, batches: list[list[list[str]]]) -> list[list[list[str]]]:
+        """Batches for a launcher that composes its jobs itself: each job once, without the keys that it lacks."""
+        from fairrun.config.check import InputError
+        from fairrun.train import Refused
+
+        assert self.hydra_context is not None and self.config is not None
+        composer = Composer(self.hydra_context.config_loader, self.config)
+        try:
+            jobs = [list(job) for job in dict.fromkeys(map(tuple, composer.fit(list(chain(*batches)))))]
+        except InputError as error:
+            raise Refused(str(error)) from None
+        size = self.max_batch_size or len(jobs)
+        return [jobs[first : first + size] for first in range(0, len(jobs), size)]
 
 
 def methods(config: DictConfig, given: Sequence[Override]) -> list[str]:

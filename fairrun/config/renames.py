@@ -20,9 +20,9 @@ _ARGUMENT = re.compile(
 def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
     """The name of a dotted key today, with one warning if it has another.
 
-    ``methods`` gives the methods that are chosen.  A field of a method that has a new name for some of them only is
-    renamed job by job.  Raises ``InputError`` where another key has a new name for some of them only, and where it is a
-    key no more.
+    ``methods`` gives the methods that are chosen.  A key with different new names for them, and a field of a method
+    that has a new name for some of them only, are renamed job by job.  Raises ``InputError`` where another key has a
+    new name for some of them only, and where it is a key no more.
     """
     entry = _entry(key, methods)
     return key if entry is None else entry.new + key.removeprefix(entry.old)
@@ -34,6 +34,8 @@ def _entry(key: str, methods: Callable[[], Collection[str]]) -> Renamed | None:
         if not entry.methods or set(methods()) <= set(entry.methods):
             warn(entry.old, entry.new)
             return entry
+    if set(methods()) <= {method for entry in fitting for method in entry.methods}:
+        return None
     gone = key.split(".")[0] in GONE
     for entry in fitting:
         others = set(methods()) - set(entry.methods)

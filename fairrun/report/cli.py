@@ -1,9 +1,11 @@
 """``python -m fairrun.report FOLDER``: print the tables of a sweep and write its report."""
 
 import argparse
+import contextlib
+import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +20,8 @@ from fairrun.report.section import Chapter
 from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import NOTHING, check, complete, tradeoffs
 from fairrun.results.records import load
+
+LISTING = ".report.json"  # the files of the report in a folder
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -76,7 +80,8 @@ def _chapters(frame: pd.DataFrame, given: ReportOptions) -> list[Chapter]:
 def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[Path]:
     """Write the pictures, tables and page of the chapters.  An earlier report stays whole until this one is.
 
-    A picture is ``NAME.png`` and ``.pdf``, with several data sets ``NAME_DATASET``.
+    A picture is ``NAME.png`` and ``.pdf``, with several data sets ``NAME_DATASET``.  Files of the earlier report that
+    this one does not have are removed.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".report") as part:
         paths, pngs = [], {}
@@ -89,7 +94,18 @@ def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[P
         paths += tables.write(Path(part), found)
         html = Path(part, "report.html")
         html.write_text(page.render(folder, frame, found, pngs), encoding="utf-8")
-        return [path.replace(folder / path.name) for path in (*paths, html)]
+        written = [path.replace(folder / path.name) for path in (*paths, html)]
+    _remove_earlier(folder, {path.name for path in written})
+    return written
+
+
+def _remove_earlier(folder: Path, names: Collection[str]) -> None:
+    """Remove what an earlier report wrote and this one, which wrote ``names``, did not."""
+    listing = folder / LISTING
+    with contextlib.suppress(FileNotFoundError, ValueError):  # the first report; a damaged list
+        for name in set(json.loads(listing.read_bytes())) - set(names):
+            (folder / Path(str(name)).name).unlink()
+    listing.write_text(json.dumps(sorted(names)), encoding="utf-8")
 
 
 def _save(figure: Figure, stem: Path) -> list[Path]:

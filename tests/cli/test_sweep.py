@@ -206,6 +206,13 @@ def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches)
     assert again.returncode == 0 and "trained now" in again.stdout and " 1 trained now" not in again.stdout
 
 
+def test_jobs_of_other_launchers_lack_the_keys_that_their_method_lacks(tmp_path, csv):
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *LACKING[:2], "epochs=1", "hydra/launcher=basic")
+    assert done.returncode == 0, done.stderr
+    found = [(r["choices"]["method"], r["config"]["method"].get("lam")) for r in records(tmp_path)]
+    assert found == [("erm", None), ("penalty", 0.5), ("penalty", 1)]
+
+
 def test_a_key_that_no_method_of_a_sweep_has_is_refused_with_the_nearest(tmp_path, csv):
     done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", "method.lamm=1,2", INLINE)
     assert done.returncode == 1

@@ -178,6 +178,7 @@ REFUSED = [
     (["metric=foo"], ["metric/foo", "equalized_odds_difference"]),
     (["method=penalty", "method.lamm=1"], ["method.lamm is no key: did you mean method.lam?"]),
     (["method=penatly"], ["method=penatly is no choice: did you mean method=penalty?"]),
+    (["metric=roc_auc"], ["metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"]),
     (["method=irw", "+tuned.irw.aplha=0.1"], ["method.aplha is no key: did you mean method.alpha?"]),
     (["epoch=3"], ["epoch is no key: did you mean epochs?"]),
     (["method=penalty", "method.lam=abc"], ["method.lam must be a number, got 'abc'"]),

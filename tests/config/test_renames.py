@@ -163,6 +163,19 @@ def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_job
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "launcher"),
+    [("method.variant=authors", ["hydra/launcher=basic"]), ("+mtaf_variant=authors", [INLINE])],
+)
+def test_a_key_with_different_new_names_is_renamed_in_each_job(tmp_path, csv, old, launcher):
+    tasks = "+dataset.tasks={a: {column: hired, positive: yes}, b: {column: x1, above: 0}}"
+    given = ["method=mtaf,mtl_fair", "model=shared_bottom", tasks, "epochs=1", old]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, *given, *launcher)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {r["choices"]["method"]: r["config"]["method"] for r in records(tmp_path)}
+    assert found["mtaf"]["variant"] == "authors" and found["mtl_fair"]["reduction"] == "sum"
+
+
 def test_the_scope_of_irw_is_a_choice_of_method(tmp_path, csv):
     given = ["-m", "method=irw", "method.scope=batch,resampled", "epochs=1", *DESCRIPTION, INLINE]
     done = run_warm(tmp_path, *given)

@@ -73,6 +73,19 @@ def test_histories_are_drawn_over_epochs_where_they_are_asked_for(tmp_path):
     assert "curves.png" not in written(tmp_path, asked, histories=())
 
 
+def test_a_report_removes_the_pictures_of_an_earlier_one_that_it_does_not_have(tmp_path):
+    rows = with_histories(sweep(tmp_path))
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    for asked, pictures in (
+        (("train/loss",), {"curves.png", "front.png", "mine.png"}),
+        ((), {"front.png", "mine.png"}),
+    ):
+        written(tmp_path, rows, histories=asked)
+        assert {path.name for path in tmp_path.glob("*.png")} == pictures
+    (tmp_path / report.LISTING).write_text("[")
+    assert set(written(tmp_path, rows)) == WRITTEN
+
+
 def test_curves_are_means_over_seeds_a_line_a_setting(tmp_path):
     found = trade(tmp_path, with_histories(sweep(tmp_path)))
     steps = histories.steps_of(found, ["train/loss"])
