@@ -37,6 +37,15 @@ class Composed(NamedTuple):
     hydra: dict[str, Any]  # the node hydra
     folder: Path
 
+    def moved(self, folder: Path) -> "Composed":
+        """The same job in another folder, whose name is its number if it is one."""
+        if folder == self.folder:
+            return self
+        runtime = self.hydra["runtime"] | {"output_dir": str(folder)}
+        number = {"id": folder.name, "num": int(folder.name)} if folder.name.isdigit() else {}
+        hydra = self.hydra | {"runtime": runtime, "job": self.hydra["job"] | number}
+        return self._replace(folder=folder, hydra=hydra)
+
     def save(self) -> None:
         """Write what Hydra's own launchers write into the job's folder before it starts."""
         overrides = self.hydra["overrides"]["task"]

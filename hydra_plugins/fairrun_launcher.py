@@ -81,14 +81,18 @@ class StackedLauncher(Launcher):
         folder = Path(self.config.hydra.sweep.dir)
         executor, stack_size = self._settings(folder)
         started = _start(executor, composed)  # workers import torch while it is imported here
+        from fairrun.sweep.place import places
         from fairrun.sweep.runner import Sweep
         from fairrun.sweep.single_task import complete
         from fairrun.sweep.validate import check_keys
 
         for keys in {frozenset(dotted(job.resolved)): job.resolved for job in composed.values()}.values():
             check_keys(keys)
-        jobs = [_job(path, c) for path, c in composed.items()]
         sweep = Sweep(folder, folder.name, executor, stack_size)
+        where = places([_job(path, c) for path, c in composed.items()], folder.absolute(), sweep)
+        planned = composed
+        composed = {where[path]: job.moved(where[path]) for path, job in planned.items()}
+        jobs = [_job(path, c) for path, c in composed.items()]
         added, known = complete(jobs, sweep.finished_or_refused(jobs), sweep, folder.absolute(), self.folders)
         jobs += added
         self.folders |= {job.folder for job in added}
@@ -104,8 +108,8 @@ class StackedLauncher(Launcher):
             outcomes[path] = outcome
             self._log(path, outcome)
         _summarise({job.folder: outcomes[job.folder] for job in jobs})
-        for path, job in composed.items():
-            self.returns[path] = _return(job.hydra["overrides"]["task"], path, outcomes[path])
+        for path, job in planned.items():
+            self.returns[path] = _return(job.hydra["overrides"]["task"], where[path], outcomes[where[path]])
 
     def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> tuple[list[Path], dict[Path, Composed]]:
         """The folder of every job, and the new jobs by folder: two that are equal without a key they lack are one.

@@ -34,7 +34,7 @@ def _entry(key: str, methods: Callable[[], Collection[str]]) -> Renamed | None:
         if not entry.methods or set(methods()) <= set(entry.methods):
             warn(entry.old, entry.new)
             return entry
-    if set(methods()) <= {method for entry in fitting for method in entry.methods}:
+    if fitting and set(methods()) <= {method for entry in fitting for method in entry.methods}:
         return None
     gone = key.split(".")[0] in GONE
     for entry in fitting:

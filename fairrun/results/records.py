@@ -6,6 +6,7 @@ A run's folder holds ``history.parquet`` (a row an epoch) and ``record.json``, w
 that a folder with a record is a finished run.
 """
 
+import functools
 import json
 import math
 import os
@@ -98,6 +99,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in path.parts]
 
 
+@functools.cache
 def versions() -> dict[str, str | None]:
     """Versions of fairrun, torch and Python, and in a checkout the commit ("-dirty" with uncommitted changes)."""
     return {

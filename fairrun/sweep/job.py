@@ -13,6 +13,7 @@ import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
+from fairrun.config.source import OWN, sources
 from fairrun.data.table import Data, Table
 from fairrun.results.records import method_name, versions
 from fairrun.results.selection import Traded, select
@@ -36,8 +37,8 @@ class Job:
         return f"{method_name(self.choices, self.config)} on {self.choices['dataset']}, seed {self.config['seed']}"
 
     def key(self, data_sha256: str) -> str:
-        """What makes two runs the same run: the configuration without paths and tracker, the version, the data."""
-        return digest([identity(dotted(self.config)), fairrun.__version__, data_sha256])
+        """What makes two runs the same run: the configuration without paths and tracker, the data, and the code."""
+        return digest([identity(dotted(self.config)), data_sha256, fairrun.__version__, sources(self.config)])
 
 
 def digest(value: Any) -> str:
@@ -152,21 +153,27 @@ def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
         "config": job.config,
         **data,
         "key": job.key(data["data_sha256"]),
-        "versions": _versions(),
+        "sources": sources(job.config),
+        "versions": versions(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
-_versions = functools.cache(versions)
+def is_same(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
+    """Whether ``record`` is of this run, by whatever code."""
+    ours, theirs = (digest(identity(dotted(config))) for config in (job.config, record["config"]))
+    return ours == theirs and record["data_sha256"] == data_sha256
 
 
-def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
-    """Whether ``record``, found in the job's folder, is of this very run and complete.
+def other_code(job: Job, record: dict[str, Any]) -> list[str]:
+    """The parts of the code that are not those that ``record``, of the same run, was made by."""
+    ours, theirs = sources(job.config), record.get("sources", {})
+    parts = [part for part in sorted(ours.keys() | theirs.keys()) if ours.get(part) != theirs.get(part)]
+    return parts or [OWN] * (record["versions"].get("fairrun") != fairrun.__version__)
 
-    Raises ``InputError`` where it is of another run, which must not be overwritten.
-    """
-    if record.get("key") == job.key(data_sha256):
-        return bool(record["status"] == "finished")
+
+def refuse_other(job: Job, record: dict[str, Any]) -> None:
+    """Raise ``InputError``: ``record``, found in the job's folder, is of another run and must not be overwritten."""
     theirs, ours = (identity(dotted(config)) for config in (record["config"], job.config))
     missing = "no such key"
     both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
@@ -174,5 +181,6 @@ def is_finished(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
     by = f"fairrun {record['versions']['fairrun']}"
     raise InputError(
         f"{job.folder} must be new or hold this run's own results, got those of another run by {by}"
-        f" ({', '.join(differ[:4]) or 'same configuration'}); take another folder, or resume=false to replace them"
+        f" ({', '.join(differ[:4]) or 'same configuration, other data'}); take another folder, or resume=false to"
+        " replace them"
     )

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +17,14 @@ import torch
 
 from fairrun.config.build import build
 from fairrun.config.check import InputError
+from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, read, write
 from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
-from fairrun.sweep.job import Job, collapse, digest, facts, failed, is_finished, load, record
+from fairrun.sweep.job import Job, collapse, digest, facts, failed, is_same, load, other_code, record, refuse_other
 from fairrun.sweep.plan import plan
 from fairrun.sweep.progress import Display, is_published
-from fairrun.sweep.validate import check, check_data, network_of
+from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of
 from fairrun.sweep.worker import Failure, Task, Trained, _store, train
 
 log = logging.getLogger(__name__)
@@ -50,13 +52,15 @@ class Sweep:
         self.stack_size = stack_size
         self._data: dict[str, dict[str, Any] | InputError] = {}  # facts of each data set, or what is wrong with it
         self._trackers: dict[str, Any] = {}
+        self._changed: Counter[str] = Counter()  # finished runs by other code, by the parts of it that changed
 
     def finished_or_refused(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
         """By folder, the outcomes of jobs that are finished already and of jobs that cannot be trained.
 
         Raises ``InputError`` where a folder holds another run's results.
         """
-        found = ((job, self._finished_or_refused(job)) for job in jobs)
+        found = [(job, self._finished_or_refused(job)) for job in jobs]
+        self._say_what_is_trained_again()
         return {job.folder: outcome for job, outcome in found if outcome is not None}
 
     def run(self, jobs: Sequence[Job], known: Mapping[Path, Outcome]) -> Iterator[tuple[Path, Outcome]]:
@@ -90,9 +94,23 @@ class Sweep:
         except InputError as error:
             return Outcome("refused", str(error))
         found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
-        if found is None or not is_finished(job, found, data["data_sha256"]):
+        if found is None:
+            return None
+        if not is_same(job, found, data["data_sha256"]):
+            refuse_other(job, found)
+        changed = other_code(job, found) if job.config["resume"] != ANY_CODE else []
+        if found["status"] != "finished" or changed:
+            self._changed.update([", ".join(changed)] if changed else [])
             return None
         return Outcome("finished", record=found)
+
+    def _say_what_is_trained_again(self) -> None:
+        for parts, number in self._changed.items():
+            runs = "1 run is" if number == 1 else f"{number} runs are"
+            log.warning(
+                "%s done by other code and trained again (changed: %s); resume=%s keeps them", runs, parts, ANY_CODE
+            )
+        self._changed.clear()
 
     def facts(self, config: dict[str, Any]) -> dict[str, Any]:
         """What a record says of a configuration's data.  Raises ``InputError``."""
@@ -130,7 +148,7 @@ class Sweep:
 
     def _task(self, name: str, stack: list[Job]) -> Task:
         config = stack[0].config
-        task = Task(name, [job.config for job in stack], None, self.work)
+        task = Task(name, [job.config for job in stack], None, self.work, own_hash())
         if not config["resume"]:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
@@ -152,7 +170,7 @@ class Sweep:
                 run = result.runs[k]
                 history = run.history
                 how = {"engine": result.engine, "side_by_side": len(stack), "wall_time_s": result.seconds}
-                entry = record(job, run, data, **how)
+                entry = record(job, run, data, **how, **result.origin)
             else:
                 entry = failed(job, result.reason, data)
             try:
@@ -164,7 +182,7 @@ class Sweep:
             if remark := collapse(entry):
                 log.warning("%s, in %s: %s", job.name, job.folder, remark)
             self._tracker(job).log(job.folder, self.name, entry, history)
-            trace = result.trace if isinstance(result, Failure) else None
+            trace = result.trace or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
 
     def _tracker(self, job: Job) -> Any:

@@ -27,6 +27,7 @@ from fairrun.training.postprocess import CONSTRAINTS
 
 log = logging.getLogger(__name__)
 
+ANY_CODE = "any_code"
 COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # that a report can show of every run
 
 
@@ -59,7 +60,8 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     gpu = config["device"] == "cpu" or not here or torch.cuda.is_available()
     require(gpu, "device", config["device"], "cpu: this machine has no GPU")
     choose(config["engine"], getattr(torch, config["dtype"]), config["device"])
-    require(isinstance(config["resume"], bool), "resume", config["resume"], "true or false")
+    resume = config["resume"]
+    require(isinstance(resume, bool) or resume == ANY_CODE, "resume", resume, f"true, false or {ANY_CODE}")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
     train_missing = config["results"]["train_missing"]

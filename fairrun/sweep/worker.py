@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import os
+import platform
 import time
 import traceback
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+import fairrun
 from fairrun.config.build import build
 from fairrun.config.metrics import computed
+from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.table import Data, Table
+from fairrun.results.records import versions
 from fairrun.sweep.job import load
 from fairrun.sweep.progress import publish
 from fairrun.sweep.validate import network, schedule
@@ -30,6 +34,7 @@ class Task(NamedTuple):
     configs: list[dict[str, Any]]
     data: Path | None  # the file with its data; None: to be loaded
     work: Path  # the folder for progress and checkpoint
+    source: str  # the hash of the code that makes results, which a worker must have too
 
     @property
     def checkpoint(self) -> Path:
@@ -43,6 +48,7 @@ class Trained(NamedTuple):
     runs: list[Run]  # without their parameters
     engine: str  # native or torch
     seconds: float
+    origin: dict[str, Any]  # of the process: versions and host
 
 
 class Failure(NamedTuple):
@@ -56,6 +62,8 @@ def train(task: Task) -> Trained | Failure:
     """Train a stack, in whatever process; never raises."""
     try:
         started = time.perf_counter()
+        if own_hash() != task.source:
+            return _of_other_code()
         config = task.configs[0]
         dtype = getattr(torch, config["dtype"])
         engine = choose(config["engine"], dtype, config["device"])
@@ -84,9 +92,15 @@ def train(task: Task) -> Trained | Failure:
             if own["postprocess"] is not None and run.failure is None:
                 run.postprocessed = postprocess(own["postprocess"], model, run.theta, rows, metrics)
         trained = [dataclasses.replace(run, theta={}) for run in runs]
-        return Trained(trained, engine, round(time.perf_counter() - started, 3))
+        origin = {"versions": versions(), "host": platform.node()}
+        return Trained(trained, engine, round(time.perf_counter() - started, 3), origin)
     except Exception as error:
         return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _of_other_code() -> Failure:
+    reason = f"the worker on {platform.node()} must have the source code of the command, got another fairrun"
+    return Failure(f"{reason} ({PACKAGE}, version {fairrun.__version__}): install the same", "")
 
 
 def _store(data: Data, dtype: torch.dtype, path: Path) -> None:

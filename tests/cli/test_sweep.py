@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import random
 import signal
@@ -137,7 +138,7 @@ REFUSED = [
     (["hydra.launcher.workers=0"], "hydra.launcher.workers must be auto or an integer >= 1, got 0"),
     (["hydra/launcher=dask"], "hydra.launcher.address must be the address of a Dask scheduler, got None"),
     (["checkpoint_minutes=0"], "checkpoint_minutes must be a number > 0, got 0"),
-    (["resume=maybe"], "resume must be true or false, got 'maybe'"),
+    (["resume=maybe"], "resume must be true, false or any_code, got 'maybe'"),
     (["hydra.launcher.stack_siz=3"], "stack_siz"),
     (["num_threads=0"], "num_threads must be an integer >= 1, got 0"),
     (["hydra.job.chdir=true"], "hydra.job.chdir must be false with hydra/launcher=stacked"),
@@ -157,15 +158,27 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrid
     assert not list(tmp_path.rglob("record.json"))
 
 
-def test_the_results_of_another_sweep_are_kept(tmp_path, csv):
-    assert run_warm(tmp_path, *SWEEP, INLINE, "epochs=1").returncode == 0
-    before = {path: path.read_bytes() for path in (tmp_path / "sweep").rglob("*") if path.is_file()}
-    done = run_warm(tmp_path, *SWEEP, INLINE)
-    assert done.returncode == 1
-    assert "must be new or hold this run's own results, got those of another run" in done.stdout + done.stderr
-    assert "(epochs=1)" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert all(path.read_bytes() == content for path, content in before.items())
+def test_a_sweep_grows_in_its_folder_and_keeps_what_is_done(tmp_path, csv):
+    """First 2 seeds, then the same in another order with a third: ERM's is number 2, which penalty's seed 0 has."""
+    given = ["-m", *DESCRIPTION, "epochs=1", "method=erm,penalty", "hydra.sweep.dir=sweep", INLINE]
+    assert run_warm(tmp_path, *given, "seed=0,1").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/*.json")}
+    done = run_warm(tmp_path, *given, "seed=1,0,2")
+    assert done.returncode == 0, done.stderr
+    assert "6 runs, 4 of them done before" in done.stdout + done.stderr
+    assert len(before) == 4 and all(path.read_bytes() == content for path, content in before.items())
+    found = {path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "sweep").glob("*/record.json")}
+    assert {name: (r["choices"]["method"], r["seed"]) for name, r in found.items()} == {
+        "0": ("erm", 0),
+        "1": ("erm", 1),
+        "2": ("penalty", 0),
+        "3": ("penalty", 1),
+        "5": ("penalty", 2),
+        "6": ("erm", 2),
+    }
+    numbers = {p.parent.parent.name: p.read_text() for p in (tmp_path / "sweep").glob("*/.hydra/hydra.yaml")}
+    assert all(f"num: {name}" in text for name, text in numbers.items())
+    assert run_warm(tmp_path, *given, "seed=1,0,2").stdout.count(" 6 of them done before") == 1
 
 
 def test_a_folder_in_use_is_refused(tmp_path, csv):

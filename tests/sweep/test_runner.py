@@ -1,6 +1,9 @@
 """Jobs to stacks, stacks to records; in this process and on small tables."""
 
+import json
 import math
+import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
 from fairrun.results import records as results
+from fairrun.sweep import worker
 from fairrun.sweep.executors import Loky
 from fairrun.sweep.job import Job, collapse, load, record
 from fairrun.sweep.plan import MOST_RUNS, plan
@@ -181,8 +185,56 @@ def test_changed_data_make_another_run(tmp_path, described):
     frame = pd.read_csv(tmp_path / "table.csv")
     frame.loc[0, "x1"] += 1
     frame.to_csv(tmp_path / "table.csv", index=False)
-    with pytest.raises(InputError, match=r"another run by fairrun .*\(same configuration\)"):
+    with pytest.raises(InputError, match=r"another run by fairrun .*\(same configuration, other data\)"):
         train(tmp_path / "new", jobs_of(tmp_path, [*described, f"dataset.path={tmp_path}/./table.csv"]))
+
+
+@pytest.fixture
+def recorded_by_other_code(tmp_path, described):
+    """Jobs that are done, the first by a method that has changed since."""
+    jobs = jobs_of(tmp_path, described, [*described, "seed=1"])
+    train(tmp_path, jobs)
+    path = jobs[0].folder / results.RECORD
+    entry = results.read(jobs[0].folder)
+    entry["sources"]["fairrun.methods.erm"] = "other"
+    path.write_text(json.dumps(entry | {"key": "other"}))
+    return jobs
+
+
+def test_runs_by_other_code_are_named_and_trained_again(tmp_path, recorded_by_other_code, caplog):
+    outcomes = train(tmp_path, recorded_by_other_code)
+    assert [outcomes[job.folder].trained for job in recorded_by_other_code] == [True, False]
+    assert "1 run is done by other code and trained again (changed: fairrun.methods.erm); resume=" in caplog.text
+    assert not any(outcome.trained for outcome in train(tmp_path, recorded_by_other_code).values())
+
+
+def test_runs_by_other_code_are_kept_where_that_is_asked_for(tmp_path, recorded_by_other_code):
+    asked = [replace(job, config=job.config | {"resume": "any_code"}) for job in recorded_by_other_code]
+    assert not any(outcome.trained for outcome in train(tmp_path, asked).values())
+
+
+def test_runs_of_a_version_that_recorded_no_code_are_trained_again(tmp_path, described, caplog):
+    (only,) = jobs_of(tmp_path, described)
+    train(tmp_path, [only])
+    entry = results.read(only.folder)
+    del entry["sources"]
+    (only.folder / results.RECORD).write_text(json.dumps(entry))
+    (outcome,) = train(tmp_path, [only]).values()
+    assert outcome.trained and "changed: fairrun, fairrun.datasets.csv, fairrun.methods.erm" in caplog.text
+
+
+def test_a_worker_with_other_source_code_trains_nothing(tmp_path, described):
+    (only,) = jobs_of(tmp_path, described)
+    result = worker.train(worker.Task("a", [only.config], None, tmp_path, "other"))
+    assert isinstance(result, worker.Failure) and "must have the source code of the command" in result.reason
+
+
+def test_a_record_says_which_process_trained(tmp_path, described):
+    (only,) = jobs_of(tmp_path, described)
+    train(tmp_path, [only])
+    entry = results.read(only.folder)
+    assert entry["host"] == platform.node()
+    assert entry["versions"]["python"] == platform.python_version()
 
 
 def test_a_corrupt_record_is_named_and_its_run_trained_again(tmp_path, described, caplog):
