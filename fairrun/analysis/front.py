@@ -10,8 +10,8 @@ import pandas as pd
 from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
 from fairrun.config.keys import is_setting, switch_of
+from fairrun.results.selection import BALANCED, SELECTED, degenerate
 
-COLLAPSE = "val/selection_rate"  # 0 or 1 where all decisions are alike
 REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
 
 
@@ -63,15 +63,18 @@ def summarise(
     test_oracle: bool = False,
     columns: Sequence[str] = (),
     seed_summary: str = "mean",
+    keep_degenerate: bool = False,
 ) -> pd.DataFrame:
     """A row a configuration: means over seeds with 95% intervals, and whether it is on the Pareto front.
 
-    Columns of a configuration: its keys; ``seeds``; ``over_seeds``, which is ``seed_summary``; ``collapsed``, how many
-    of its runs predict one class (NaN where the records do not tell).
+    Columns of a configuration: its keys; ``seeds``; ``over_seeds``, which is ``seed_summary``; ``degenerate``, how many
+    of its runs have a nearly constant prediction (``fairrun.results.selection``; NaN where the records do not tell).
 
     Columns of metrics: ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, and ``columns`` and
     ``REMOVAL``, as far as runs have these.  Those of test and training rows have intervals, ``.low`` and ``.high`` (NaN
     with one seed).
+
+    A configuration most of whose runs are degenerate is on no front, unless ``keep_degenerate``.
 
     Columns that are true or false: ``front``, on the Pareto front of validation values; ``method_front``, on that of
     its method's configurations; with ``test_oracle`` also ``test_oracle``, on the front of test values, to compare with
@@ -87,7 +90,8 @@ def summarise(
     rows = []
     for key, group in runs.groupby(by, dropna=False, sort=False):
         row = dict(zip(by, key, strict=True)) | {"seeds": len(group), "over_seeds": seed_summary}
-        row["collapsed"] = int(collapsed(group).sum()) if COLLAPSE in group else float("nan")
+        known = any(f"val/{name}" in group for name in (BALANCED, SELECTED))
+        row["degenerate"] = int(degenerate(group, counts(group, "val")).sum()) if known else float("nan")
         for split, names in (("val", ()), ("test", columns)):
             for name in ("accuracy", metric, *names):
                 column = f"{split}/{name}"
@@ -105,18 +109,21 @@ def summarise(
                 row[f"{column}.low"], row[f"{column}.high"] = interval(group[column].to_numpy(dtype=float))
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
-    table["front"] = on_front(table, metric, greater_is_better=greater_is_better)
-    table["method_front"] = False
-    for _, group in table.groupby("method"):
+    table[["front", "method_front"]] = False
+    sound = table if keep_degenerate else table[~is_degenerate(table)]
+    table.loc[sound.index, "front"] = on_front(sound, metric, greater_is_better=greater_is_better)
+    for _, group in sound.groupby("method"):
         table.loc[group.index, "method_front"] = on_front(group, metric, greater_is_better=greater_is_better)
     if test_oracle:
-        table["test_oracle"] = on_front(table, metric, greater_is_better=greater_is_better, split="test")
+        table["test_oracle"] = False
+        front = on_front(sound, metric, greater_is_better=greater_is_better, split="test")
+        table.loc[sound.index, "test_oracle"] = front
     return table
 
 
-def collapsed(runs: pd.DataFrame) -> pd.Series:
-    """Which runs predict one class for all validation rows, at the selected epoch."""
-    return runs[COLLAPSE].isin([0, 1])
+def is_degenerate(table: pd.DataFrame) -> pd.Series:
+    """Which configurations of a table of ``summarise`` have more degenerate runs than others."""
+    return table["degenerate"] > table["seeds"] / 2
 
 
 def _sortable(column: pd.Series) -> pd.Series:
@@ -142,11 +149,11 @@ def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, 
     return rows.loc[front, ["test/accuracy", f"test/{metric}"]].to_numpy(dtype=float)
 
 
-def counts(runs: pd.DataFrame) -> list[list[int]]:
-    """[rows, positive rows] of each group that has test rows, of several classes [rows, rows of class 1, 2, ...], from
-    ``base_rates.test``; empty without it or if the runs' labels differ.
+def counts(runs: pd.DataFrame, split: str = "test") -> list[list[int]]:
+    """[rows, positive rows] of each group that has rows in ``split``, of several classes [rows, rows of class 1, 2,
+    ...], from ``base_rates.<split>``; empty without it or if the runs' labels differ.
     """
-    cells = [cell for cell in runs.get("base_rates.test", []) if isinstance(cell, list)]
+    cells = [cell for cell in runs.get(f"base_rates.{split}", []) if isinstance(cell, list)]
     if not cells or any(cell != cells[0] for cell in cells):
         return []
     return [group for group in cells[0] if group[0] > 0]

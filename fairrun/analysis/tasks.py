@@ -88,7 +88,7 @@ def _settings(runs: pd.DataFrame, names: list[str], by: list[str]) -> pd.DataFra
     columns = [name for prefix in ("", MATCH_RATE) for name in _figures(prefix, names).values()]
     table = summarise(_turned(runs, ARE), ARFG, columns=[*columns, *GAINS.values()])
     unwanted = [f"{split}/{name}" for split in SPLITS for name in (ACCURACY, f"{ACCURACY}.low", f"{ACCURACY}.high")]
-    table = table.drop(columns=["over_seeds", "collapsed", f"val/{ARFG}", *unwanted], errors="ignore")
+    table = table.drop(columns=["over_seeds", "degenerate", f"val/{ARFG}", *unwanted], errors="ignore")
     chosen_by = [f"val/{name}" for name in _figures(MATCH_RATE, names).values()]
     means = runs.groupby(by, dropna=False)[chosen_by].agg(lambda values: values.mean(skipna=False))
     return table.merge(means.reset_index(), on=by)

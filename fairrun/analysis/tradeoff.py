@@ -30,6 +30,7 @@ class Tradeoff:
     greater_is_better: bool
     columns: list[str]  # more metrics to be shown
     test_oracle: bool  # whether there are also fronts chosen on test rows
+    keep_degenerate: bool  # whether nearly constant predictions may be on fronts
     seed_summary: str  # a configuration's value of the metric: mean over its seeds, or that of the worst
     runs: pd.DataFrame  # finished, each configuration and seed once
     by: list[str]  # the columns that tell configurations apart
@@ -117,6 +118,7 @@ def tradeoff(
     columns: Sequence[str] = (),
     compared: Sequence[Pair] = (),
     seed_summary: str = "mean",
+    keep_degenerate: bool = False,
     points: pd.DataFrame | None = None,
 ) -> Tradeoff:
     """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``:
@@ -129,14 +131,15 @@ def tradeoff(
     dataset = str(runs["dataset"].iloc[0])
     more = [name for name in dict.fromkeys(columns) if name not in ("accuracy", metric)]
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "test_oracle": test_oracle}
-    table = summarise(runs, metric, columns=more, seed_summary=seed_summary, **options)
+    kept: dict[str, Any] = {"seed_summary": seed_summary, "keep_degenerate": keep_degenerate}
+    table = summarise(runs, metric, columns=more, **kept, **options)
     values = areas(runs, metric, **options)
     points = NOTHING if points is None else points
     trade = Tradeoff(
         dataset=dataset,
         metric=metric,
         columns=more,
-        seed_summary=seed_summary,
+        **kept,
         **options,
         runs=runs,
         by=by,
@@ -158,6 +161,7 @@ def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
     """The trade-off by another metric, to draw beside ``trade``.  Methods and pairs stay those of ``trade``."""
     options: dict[str, Any] = {"greater_is_better": False, "columns": []}
     kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "seed_summary": trade.seed_summary}
+    kept["keep_degenerate"] = trade.keep_degenerate
     table = summarise(trade.runs, metric, **options, **kept)
     return replace(
         trade, metric=metric, settings=table, published=published.of(points, trade.dataset, metric), **options

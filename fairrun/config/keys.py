@@ -16,14 +16,17 @@ class Role(NamedTuple):
     folder: bool = True  # the folder of a sweep that is given it on its command line (``train.sweep_name``)
     setting: bool = True  # the configuration that a report takes the run for; else runs differ in it as in seeds
     switch: str = ""  # the key that, where it is null, makes this one say nothing
+    problem: bool = False  # the rows, labels or groups: runs that differ in it are on no Pareto front together
 
 
 SETTING = Role()
+PROBLEM = Role(problem=True)
 REPETITION = Role(stack=False, setting=False)
 MACHINE = Role(setting=False)
 PLACE = Role(identity=False, setting=False)
 IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
 
+_FEATURES = ("numeric", "categorical", "drop_categories", "scale", "include_sensitive", "proxies")
 _OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
 # By key; it holds for all keys below it that have no line of their own.
 # Of the method's node, fields that hold one value per run differ within a stack: their type says so (``sweep.plan``).
@@ -49,13 +52,16 @@ ROLES = {
     **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},
     "model": SETTING,
     "metric": SETTING,
-    "dataset": SETTING,
+    "dataset": PROBLEM,
+    "dataset.name": PLACE,
     "dataset.path": PLACE,
-    "dataset.task": SETTING._replace(switch="dataset.task"),
+    "dataset.task": PROBLEM._replace(switch="dataset.task"),
     "dataset.outliers": SETTING._replace(switch="dataset.outliers.kind"),
+    **{f"dataset.{key}": SETTING for key in _FEATURES},
+    "dataset.split.balanced": SETTING,
 }
 # Columns of a frame of records that are no keys, beside metrics (test/accuracy) and numbers of rows (base_rates.train)
-FACTS = ("folder", "status", "failure")
+FACTS = ("folder", "status", "failure", "data_sha256")
 
 
 def role(key: str) -> Role:
@@ -86,6 +92,11 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 def is_setting(column: str) -> bool:
     """Whether a column of a frame of records tells configurations apart where it varies."""
     return is_key(column) and role(column).setting and "_target_" not in column
+
+
+def is_problem(column: str) -> bool:
+    """Whether runs that differ in a column of a frame of records solve different problems."""
+    return is_key(column) and role(column).problem
 
 
 def is_key(column: str) -> bool:

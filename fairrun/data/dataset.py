@@ -51,6 +51,7 @@ class Dataset:
     split: Split
     outliers: Outliers  # put into training rows
     path: str | None  # a file, or a folder with the files, that the user already has
+    name: str | None  # of the data, for reports
 
     def __post_init__(self) -> None:
         require(

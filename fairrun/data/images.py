@@ -49,6 +49,7 @@ class ImageDataset:
     split: Split
     outliers: Outliers  # put into training rows; of features, whose pixels leave [0, 1]
     path: str | None  # the folder that the user has
+    name: str | None  # of the data, for reports
 
     def __post_init__(self) -> None:
         require(self.sensitive, "sensitive", self.sensitive, "a list of columns: [column]")

@@ -186,6 +186,11 @@ class ReportOptions:
         "value of the metric for a configuration: the mean over its seeds, or that of its worst seed beside mean "
         "accuracy",
     )
+    degenerate: str = _option(
+        Choice("flag", "keep"),
+        "nearly constant predictions (balanced accuracy within .01 of chance, or a selection rate below .01 or above "
+        ".99): flag them and leave them off the fronts, or keep them there",
+    )
     published: tuple[str, ...] = _option(
         Names("names or paths of CSV files"),
         "results that others published, to draw beside the runs: fairbinn, mtaf, or a CSV file",

@@ -31,6 +31,7 @@ MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamon
 Style = Literal["-", "--", ":", "-."]
 STYLES: tuple[Style, ...] = ("-", "--", ":", "-.")  # of lines
 GREYS = ("#8c8c8c", "#5a5a5a")  # of published points
+DEGENERATE = "degenerate: nearly constant"  # in legends
 PUBLISHED = "published: "
 
 

@@ -9,6 +9,7 @@ from fairrun.analysis import published
 from fairrun.analysis.relative import relative, tasks, tasks_of_runs
 from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
 from fairrun.config.check import InputError, one_of
+from fairrun.config.keys import is_problem
 from fairrun.config.metrics import MATCH_RATE, RELATIVE
 from fairrun.report.options import ReportOptions
 
@@ -65,9 +66,10 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
             columns=columns,
             compared=options.compare,
             seed_summary=options.seed_summary,
+            keep_degenerate=options.degenerate == "keep",
             points=points,
         )
-        for _, own in _by_problem(runs).groupby("dataset")
+        for _, own in by_problem(runs).groupby("dataset")
     ]
     if points is not None:
         _warn_of_no_points(trades, points)
@@ -132,13 +134,32 @@ def _points(sources: Sequence[str]) -> pd.DataFrame | None:
     return pd.concat(found, ignore_index=True) if found else None
 
 
-def _by_problem(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with their tasks in the names of data sets on which not all have the same: "adult, income and gain"."""
-    names = [" and ".join(names) for names in tasks_of_runs(runs)]
-    problems = pd.Series(names, index=runs.index)
-    several = problems.groupby(runs["dataset"]).transform("nunique") > 1
-    named = runs["dataset"] + ", " + problems.where(problems != "", "one label")
-    return runs.assign(dataset=runs["dataset"].where(~several, named))
+def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with what tells their problems apart in the names of data sets: "adult, sensitive race".
+
+    Runs with other rows, labels, groups or splits are never on one front.
+    """
+    names = pd.concat([own["dataset"] + _problems(own) for _, own in runs.groupby("dataset")])
+    return runs.assign(dataset=names)
+
+
+def _problems(runs: pd.DataFrame) -> pd.Series:
+    """What tells the problems of one data set's runs apart, ", tasks income and gain, split.seed 1"; "" for one."""
+    tasks = pd.Series([" and ".join(names) for names in tasks_of_runs(runs)], index=runs.index)
+    parts = [", " + tasks.where(tasks != "", "one label")] if tasks.nunique() > 1 else []
+    for key in filter(is_problem, runs):
+        values = runs[key].map(_text)
+        of_tasks = key.startswith("dataset.task") and parts
+        if values.nunique() > 1 and not of_tasks and not (values == runs["seed"].map(_text)).all():
+            parts.append(f", {key.removeprefix('dataset.').removesuffix('._target_')} " + values)
+    found = pd.Series("", index=runs.index).str.cat(parts) if parts else pd.Series("", index=runs.index)
+    several = runs["data_sha256"].groupby(found).transform("nunique") > 1
+    return found.where(~several, found + ", data " + runs["data_sha256"].str[:8])
+
+
+def _text(cell: object) -> str:
+    """A value of a configuration in a name; a list without its brackets."""
+    return ", ".join(map(str, cell)) if isinstance(cell, list) else value(cell) or "none"
 
 
 def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:

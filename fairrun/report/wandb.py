@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from fairrun.config.check import InputError, one_of
-from fairrun.results.records import HISTORY, RECORD, load, method_name, read, replace
+from fairrun.results.records import HISTORY, RECORD, dataset_name, load, method_name, read, replace
 
 MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
 # Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
@@ -112,16 +112,16 @@ class Wandb:
         return mark["record"] == _record_hash(folder) and mark["mode"] in (self.mode, "online")
 
     def _log_run(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
-        choices = record["choices"]
+        choices, dataset = record["choices"], dataset_name(record["choices"], record["config"])
         self._log(
             folder,
             history.to_dict("records"),
             {**record["metrics"], "status": record["status"], "epoch": record["epoch"]},
             exit_code=0 if record["status"] == "finished" else 1,
-            name=f"{method_name(choices, record['config'])} {choices['dataset']} seed={record['seed']}",
+            name=f"{method_name(choices, record['config'])} {dataset} seed={record['seed']}",
             group=sweep,
-            tags=[choices[group] for group in ("method", "dataset", "model")],
-            config=dict(record["config"]),
+            tags=[choices["method"], dataset, choices["model"]],
+            config=record["config"] | {"data_sha256": record["data_sha256"]},
         )
 
     def _log_summaries(self, folder: Path, sweep: str) -> None:
@@ -130,9 +130,10 @@ class Wandb:
 
         from fairrun.analysis.front import hypervolume
         from fairrun.analysis.tradeoff import tradeoff
+        from fairrun.report.tradeoffs import by_problem
 
         frame = load(folder)
-        finished = frame[frame["status"] == "finished"]
+        finished = by_problem(frame[frame["status"] == "finished"])
         for key, runs in finished.groupby(["dataset", "metric.name", "metric.greater_is_better"]):
             dataset, metric, greater_is_better = str(key[0]), str(key[1]), bool(key[2])
             trade = tradeoff(runs, metric, greater_is_better=greater_is_better)

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -24,6 +25,8 @@ from fairrun.config.check import InputError
 from fairrun.config.keys import active_keys, dotted
 
 RECORD, HISTORY = "record.json", "history.parquet"
+GIVEN = ("csv", "image_folder")  # data sets that are a user's file, or folder
+_SUFFIXES = re.compile(r"(\.(csv|tsv|txt|parquet|gz|zip|xz|bz2))+$", re.IGNORECASE)
 FIELDS = {  # that every record has, and of what kind
     "status": str,
     "seed": int,
@@ -59,8 +62,9 @@ def load(folder: Path | str) -> pd.DataFrame:
     """Every record below ``folder``, a tidy frame: a row a run, sorted by folder.
 
     Columns: ``folder``, ``status`` (finished, failed, or corrupt: a file that cannot be read, whose other columns are
-    empty), ``failure`` (why, or None), the chosen groups (``method``, ``dataset``, ``model``, ``metric``), the config
-    by dotted key (``method.lam``, ``seed``), ``base_rates.<split>`` (of each group rows, and rows of class 1, 2, ...)
+    empty), ``failure`` (why, or None), ``data_sha256``, ``dataset`` (the name of the data), the other chosen
+    groups (``method``, ``model``, ``metric``), the config by dotted key (``method.lam``, ``seed``),
+    ``base_rates.<split>`` (of each group rows, and rows of class 1, 2, ...)
     and the metrics of the chosen epoch by split (``test/accuracy``).  Raises ``InputError`` where there is no record.
     """
     paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
@@ -78,6 +82,8 @@ def _row(folder: Path) -> dict[str, Any]:
         return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
     fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
     fields["method"] = method_name(record["choices"], record["config"])
+    fields["dataset"] = dataset_name(record["choices"], record["config"])
+    fields["data_sha256"] = record["data_sha256"]
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
     return fields | active_keys(dotted(record["config"])) | rates | record["metrics"]
 
@@ -86,6 +92,16 @@ def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
     """The method of a run, with its post-processing: "erm + demographic_parity thresholds"."""
     constraint = config.get("postprocess")
     return choices["method"] if constraint is None else f"{choices['method']} + {constraint} thresholds"
+
+
+def dataset_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """The name of a run's data set: its ``name``; of files that a user gave, the file's; else the group's choice."""
+    node = config.get("dataset", {})
+    if node.get("name"):
+        return str(node["name"])
+    if choices["dataset"] in GIVEN and node.get("path"):
+        return _SUFFIXES.sub("", Path(node["path"]).name) or choices["dataset"]
+    return choices["dataset"]
 
 
 def by_class(cell: Sequence[int]) -> list[int]:

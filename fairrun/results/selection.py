@@ -1,5 +1,6 @@
 """Which epoch of a run counts.  Only validation rows are seen."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 from fairrun.config.check import InputError
 
 RULES = ("last", "best")
+BALANCED, SELECTED = "balanced_accuracy", "selection_rate"
+MARGIN = 0.01  # from chance, and from a selection rate of 0 or 1
 
 
 class Traded(NamedTuple):
@@ -32,15 +35,43 @@ def score(history: pd.DataFrame, metric: Traded, bound: float | None) -> np.ndar
     return np.where(excess <= 0, accuracy, -excess)
 
 
-def select(history: pd.DataFrame, rule: str, metric: Traded, bound: float | None) -> tuple[int, float]:
+def degenerate(rows: pd.DataFrame, labels: Sequence[Sequence[int]] = ()) -> np.ndarray:
+    """Which rows, of epochs or of runs, are of a constant or nearly constant prediction -> bool [rows].
+
+    On validation rows its balanced accuracy is within ``MARGIN`` of chance, or its selection rate is within ``MARGIN``
+    of 0 or 1 and that of the labels is not.  Such a prediction has no group difference, and is not fair for it.
+    ``labels``: of each group [rows, rows of class 1, 2, ...]; without them the labels' rate counts as neither 0 nor 1.
+    """
+    total = np.sum([*labels], axis=0) if len(labels) else np.array([2, 1])
+    rate = total[1] / total[0]
+    none = pd.Series(np.nan, index=rows.index)
+    balanced, selected = (rows.get(f"val/{name}", none).to_numpy(dtype=float) for name in (BALANCED, SELECTED))
+    found: np.ndarray = np.round(np.abs(balanced - 1 / len(total)), 9) <= MARGIN
+    if MARGIN <= rate <= 1 - MARGIN:
+        found |= (selected < MARGIN) | (selected > 1 - MARGIN)
+    return found
+
+
+def select(
+    history: pd.DataFrame,
+    rule: str,
+    metric: Traded,
+    bound: float | None,
+    labels: Sequence[Sequence[int]] = (),
+) -> tuple[int, float]:
     """The position of the epoch that counts, and its validation score.
 
-    ``rule`` last: the last epoch; best: the epoch with the highest score, the first of equals.  Raises ``InputError``
-    for a metric that the history does not have.
+    ``rule`` last: the last epoch; best: the epoch with the highest score, the first of equals, among those that are not
+    ``degenerate`` by the validation ``labels``, if there are any.  Raises ``InputError`` for a metric that the history
+    does not have.
     """
     if f"val/{metric.name}" not in history:
         names = ", ".join(sorted(c.removeprefix("val/") for c in history if c.startswith("val/") and "/s=" not in c))
         raise InputError(f"metric.name must be one of {names}, got {metric.name!r}")
     scores = np.nan_to_num(score(history, metric, bound), nan=-np.inf)
-    position = len(history) - 1 if rule == "last" else int(scores.argmax())
+    if rule == "last":
+        position = len(history) - 1
+    else:
+        constant = degenerate(history, labels)
+        position = int(np.where(constant & ~constant.all(), -np.inf, scores).argmax())
     return position, float(scores[position])

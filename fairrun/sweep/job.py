@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
 from fairrun.config.source import OWN, sources
 from fairrun.data.table import Data, Table
-from fairrun.results.records import method_name, versions
-from fairrun.results.selection import Traded, select
+from fairrun.results.records import dataset_name, method_name, versions
+from fairrun.results.selection import BALANCED, SELECTED, Traded, degenerate, select
 from fairrun.training.fit import Run
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class Job:
     @property
     def name(self) -> str:
         """For people: method, data set and seed."""
-        return f"{method_name(self.choices, self.config)} on {self.choices['dataset']}, seed {self.config['seed']}"
+        method, data = (name(self.choices, self.config) for name in (method_name, dataset_name))
+        return f"{method} on {data}, seed {self.config['seed']}"
 
     def key(self, data_sha256: str) -> str:
         """What makes two runs the same run: the configuration without paths and tracker, the data, and the code."""
@@ -115,7 +118,8 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
     if trained.postprocessed:
         history = history.copy()
         history.loc[history.index[-1], list(trained.postprocessed)] = list(trained.postprocessed.values())
-    epoch, score = select(history, job.config["selection"], metric, job.config["fairness_bound"])
+    labels = data.get("base_rates", {}).get("val", [])
+    epoch, score = select(history, job.config["selection"], metric, job.config["fairness_bound"], labels)
     chosen = history.iloc[epoch].to_dict()
     return {
         "status": "finished" if trained.failure is None else "failed",
@@ -129,15 +133,15 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
     }
 
 
-def collapse(record: dict[str, Any]) -> str | None:
-    """What is to be said of a finished run whose decisions on all validation rows, at the epoch that counts, are alike;
-    None of any other.
-    """
-    rate = record["metrics"].get("val/selection_rate")
-    if record["status"] != "finished" or rate not in (0, 1):
+def remark(record: dict[str, Any]) -> str | None:
+    """What is to be said of a finished run whose prediction is nearly constant at the epoch that counts, or None."""
+    metrics = record["metrics"]
+    labels = record.get("base_rates", {}).get("val", [])
+    if record["status"] != "finished" or not degenerate(pd.DataFrame([metrics]), labels).any():
         return None
-    epoch = f"epoch {record['epoch']}, the one that counts"
-    return f"collapsed to a constant prediction: val/selection_rate is {rate:g} at {epoch}"
+    names = [name for name in (f"val/{SELECTED}", f"val/{BALANCED}") if name in metrics]
+    values = ", ".join(f"{name} is {metrics[name]:.4g}" for name in names)
+    return f"degenerate, a nearly constant prediction: {values} at epoch {record['epoch']}, the one that counts"
 
 
 def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
-from fairrun.results.records import RECORD, read, write
+from fairrun.results.records import RECORD, dataset_name, read, write
 from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
-from fairrun.sweep.job import Job, collapse, digest, facts, failed, is_same, load, other_code, record, refuse_other
+from fairrun.sweep.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
 from fairrun.sweep.plan import plan
 from fairrun.sweep.progress import Display, is_published
 from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of
@@ -179,8 +179,8 @@ class Sweep:
             except OSError as error:
                 yield job.folder, Outcome("failed", f"its results could not be written: {error}")
                 continue
-            if remark := collapse(entry):
-                log.warning("%s, in %s: %s", job.name, job.folder, remark)
+            if said := remark(entry):
+                log.warning("%s, in %s: %s", job.name, job.folder, said)
             self._tracker(job).log(job.folder, self.name, entry, history)
             trace = result.trace or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
@@ -202,5 +202,5 @@ def _found(job: Job) -> dict[str, Any] | None:
 
 
 def _label(stack: list[Job]) -> str:
-    choices = stack[0].choices
-    return f"{len(stack)} runs of {choices['method']} on {choices['dataset']}"
+    first = stack[0]
+    return f"{len(stack)} runs of {first.choices['method']} on {dataset_name(first.choices, first.config)}"

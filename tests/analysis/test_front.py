@@ -124,7 +124,7 @@ def test_the_columns_are_those_of_the_description():
         "method.lam",
         "seeds",
         "over_seeds",
-        "collapsed",
+        "degenerate",
         "val/accuracy",
         "val/gap",
         "test/accuracy",
@@ -173,21 +173,37 @@ def test_one_undefined_value_makes_the_worst_undefined():
     assert np.isnan(summarise(frame(*rows), "gap", seed_summary="worst").iloc[0]["test/gap"])
 
 
-# Collapse
+# Degenerate predictions
 
 
-def test_runs_that_decide_alike_on_all_validation_rows_are_counted():
-    rates = {0: (0.0, 1.0, 0.5), 1: (1e-6, 1 - 1e-6, 0.5)}
+def test_runs_that_decide_nearly_alike_on_all_validation_rows_are_counted():
+    rates = {0: (0.0, 0.995, 0.5), 1: (0.01, 0.99, 0.5)}
     rows = [
         run(lam, k, **{"val/selection_rate": r, "test/selection_rate": 0})
         for lam in rates
         for k, r in enumerate(rates[lam])
     ]
-    assert summarise(frame(*rows), "gap")["collapsed"].tolist() == [2, 0]
+    assert summarise(frame(*rows), "gap")["degenerate"].tolist() == [2, 0]
 
 
-def test_records_without_a_selection_rate_do_not_tell_of_collapse():
-    assert summarise(frame(run(0)), "gap")["collapsed"].isna().all()
+def test_records_without_a_selection_rate_do_not_tell_of_degenerate_ones():
+    assert summarise(frame(run(0)), "gap")["degenerate"].isna().all()
+
+
+def test_a_configuration_most_of_whose_runs_are_degenerate_is_on_no_front_unless_asked():
+    """Setting 1 is the fairest and nearly constant with two seeds of three; setting 2 with one."""
+    points = {0: (0.9, 0.3), 1: (0.7, 0.0), 2: (0.8, 0.1)}
+    constant = {(1, 0), (1, 1), (2, 0)}
+    rows = [
+        run(lam, seed, point, point, **{"val/balanced_accuracy": 0.51 if (lam, seed) in constant else 0.52})
+        for lam, point in points.items()
+        for seed in range(3)
+    ]
+    table = summarise(frame(*rows), "gap", test_oracle=True)
+    assert table["degenerate"].tolist() == [0, 2, 1]
+    for front in ("front", "method_front", "test_oracle"):
+        assert table[front].tolist() == [True, False, True]
+        assert summarise(frame(*rows), "gap", test_oracle=True, keep_degenerate=True)[front].all()
 
 
 # The front

@@ -35,7 +35,7 @@ def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
     assert record["groups"] == ["group=north", "group=south", "group=west"]
     assert sum(record["rows"].values()) == 400
     assert len(pd.read_parquet(tmp_path / "out" / "history.parquet")) == 2
-    for shown in ("penalty on csv", "accuracy", "demographic_parity_difference", "group=west", "out"):
+    for shown in ("penalty on table", "accuracy", "demographic_parity_difference", "group=west", "out"):
         assert shown in done.stdout
     assert "━━━ 1" not in done.stderr  # no progress bar where there is no terminal
 

@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from fairrun.analysis.front import settings
-from fairrun.config.keys import ROLES, active_keys, dotted, is_key, role, switch_of
+from fairrun.config.keys import FREE, ROLES, active_keys, dotted, is_key, role, switch_of
 from fairrun.method.api import PerRun, PerTask
 from fairrun.sweep.job import Job
 from fairrun.sweep.plan import _shape
@@ -79,7 +79,7 @@ def test_every_top_level_key_has_a_role_and_every_role_a_key():
     assert {key.split(".")[0] for key in ROLES} == whole.keys()
     players = [OmegaConf.to_container(config(f"method={name}"), resolve=True) for name in ("fairbinn", "adversarial")]
     known = set().union(*map(dotted, (whole, *players)))
-    assert {key for key in ROLES if "." in key} <= known | {"dataset.outliers"}
+    assert {key for key in ROLES if "." in key} <= known | {"dataset.outliers", *FREE}
 
 
 @pytest.mark.parametrize("column", ["folder", "status", "failure", "test/accuracy", "train/loss", "base_rates.test"])

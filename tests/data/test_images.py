@@ -26,7 +26,7 @@ DIGITS = ColouredDigits([5, 6, 7, 8, 9], ["red", "green"], 0.9, 0.5, 0.3, 0)
 
 def dataset(rows, path, **changes):
     options = {"rows": rows, "label": "bright", "positive": "yes", "sensitive": ["tint"], "split": SPLIT}
-    options |= {"outliers": NO_OUTLIERS}
+    options |= {"outliers": NO_OUTLIERS, "name": None}
     return ImageDataset(**{**options, "path": str(path) if path else None, **changes})
 
 

@@ -64,6 +64,7 @@ def dataset(tmp_path):
             "split": SPLIT,
             "outliers": NO_OUTLIERS,
             "path": str(path),
+            "name": None,
         }
         return Dataset(**{**options, **changes})
 

@@ -51,7 +51,7 @@ def write_run(
     path = folder / f"{dataset}-{method}-{lam:g}-{seed}"
     path.mkdir(parents=True)
     results.write(path, record, pd.DataFrame({"epoch": [1]}))
-    row = {"folder": str(path), "status": status, "failure": failure} | choices
+    row = {"folder": str(path), "status": status, "failure": failure, "data_sha256": "ab" * 32} | choices
     row |= {f"base_rates.{split}": counts for split, counts in LABELS.items()}
     row |= {"seed": seed, "epochs": 10, "device": "cpu", "metric.name": metric["name"]}
     row |= {"metric.greater_is_better": metric["greater_is_better"], "dataset.sensitive": ["sex"], "dataset.path": None}

@@ -51,6 +51,29 @@ def test_several_data_sets_have_a_picture_each_and_share_tables_and_page(tmp_pat
     assert text.count('class="chart"') == 2
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "names"),
+    [
+        ("data_sha256", ["ab" * 32, "cd" * 32], ["adult, data abababab", "adult, data cdcdcdcd"]),
+        ("dataset.sensitive", [["race"], ["sex", "race"]], ["adult, sensitive race", "adult, sensitive sex, race"]),
+        ("dataset.split.seed", [1, 2], ["adult, split.seed 1", "adult, split.seed 2"]),
+        ("dataset.rows.variant", ["all", "complete"], ["adult, rows.variant all", "adult, rows.variant complete"]),
+    ],
+)
+def test_other_rows_groups_or_splits_are_other_problems_with_fronts_of_their_own(tmp_path, key, values, names):
+    rows = [row | {key: value} for value in values for row in sweep(tmp_path / str(value))]
+    found = tradeoffs(pd.DataFrame(rows), complete(pd.DataFrame(rows)))
+    assert [trade.dataset for trade in found] == names
+    assert all(len(trade.runs) == len(rows) / 2 and key not in trade.by for trade in found)
+
+
+def test_a_split_for_each_seed_and_other_features_are_the_same_problem(tmp_path):
+    rows = [row | {"dataset.split.seed": row["seed"], "dataset.scale": "all"} for row in sweep(tmp_path / "a")]
+    rows += [row | {"dataset.split.seed": row["seed"], "dataset.scale": "none"} for row in sweep(tmp_path / "b")]
+    (only,) = tradeoffs(pd.DataFrame(rows), complete(pd.DataFrame(rows)))
+    assert only.dataset == "adult" and "dataset.scale" in only.by and "dataset.split.seed" not in only.by
+
+
 def test_a_report_of_the_same_runs_is_the_same(tmp_path):
     rows = sweep(tmp_path)
     first = {name: path.read_bytes() for name, path in written(tmp_path, rows).items()}
@@ -471,7 +494,7 @@ def test_a_reference_that_cannot_be_read_is_refused(tmp_path):
         report.main([str(tmp_path), "--published", "foo"])
 
 
-# The worst seed, and collapse
+# The worst seed, and degenerate runs
 
 
 def test_the_worst_seed_is_labelled_wherever_it_is_shown(tmp_path, capsys):
@@ -502,25 +525,25 @@ def test_the_records_ask_for_the_worst_seed(tmp_path):
     assert trade(tmp_path, rows, "worst_group_accuracy").heading == "smallest worst group accuracy"
 
 
-def test_collapsed_runs_are_counted_and_told(tmp_path, capsys):
+def test_degenerate_runs_are_counted_and_told(tmp_path, capsys):
     rates = {"val/selection_rate": 0.25}
     rows = [*sweep(tmp_path, **rates), write_run(tmp_path, lam=9.0, **rates), write_run(tmp_path, lam=9.0, seed=1)]
     rows[-2]["val/selection_rate"] = 0.0
     files = written(tmp_path, rows)
-    assert pd.read_csv(files["table.csv"])["collapsed"].tolist() == [0, 0, 0, 0, 1]
-    note = "1 of 14 runs collapsed to a constant prediction"
+    assert pd.read_csv(files["table.csv"])["degenerate"].tolist() == [0, 0, 0, 0, 1]
+    note = "1 of 14 runs are degenerate, a nearly constant prediction"
     assert all(note in files[name].read_text() for name in ("table.md", "table.tex"))
     assert files["report.html"].read_text().count(note) == 2  # below the chart, and of the table
-    assert "| collapsed | front |" in files["table.md"].read_text()
+    assert "| degenerate | front |" in files["table.md"].read_text()
     report.show(tmp_path, pd.DataFrame(rows))
     assert note in capsys.readouterr().out
 
 
-def test_without_a_collapse_nothing_is_said_of_it_but_in_the_csv(tmp_path):
+def test_without_a_degenerate_run_nothing_is_said_of_it_but_in_the_csv(tmp_path):
     files = written(tmp_path, sweep(tmp_path, **{"val/selection_rate": 0.25}))
-    assert pd.read_csv(files["table.csv"])["collapsed"].tolist() == [0] * 4
+    assert pd.read_csv(files["table.csv"])["degenerate"].tolist() == [0] * 4
     for name in ("table.md", "table.tex", "report.html"):
-        assert "collapsed" not in without_plotly(files[name].read_text())
+        assert "are degenerate" not in without_plotly(files[name].read_text())
 
 
 # Odd sweeps

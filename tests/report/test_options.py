@@ -16,7 +16,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.results.records import HISTORY
 from fairrun.train import CONF
 from hydra_plugins.fairrun_sweepers import conclude
-from tests.helpers.reports import sweep
+from tests.helpers.reports import sweep, write_run
 
 FIELDS = [option.name for option in dataclasses.fields(ReportOptions)]
 EXAMPLES = {  # of every option: on the command line of a sweep, of fairrun.report, and the value
@@ -26,6 +26,7 @@ EXAMPLES = {  # of every option: on the command line of a sweep, of fairrun.repo
     "histories": ("report.histories=[train/loss]", "--histories=train/loss", ("train/loss",)),
     "compare": ("+report.compare.penalty=erm", "--compare=penalty=erm", (("penalty", "erm"),)),
     "seed_summary": ("report.seed_summary=worst", "--seed-summary=worst", "worst"),
+    "degenerate": ("report.degenerate=keep", "--degenerate=keep", "keep"),
     "published": ("report.published=fairbinn", "--published=fairbinn", ("fairbinn",)),
     "split_by": ("report.split_by=[method.lam]", "--split-by=method.lam", ("method.lam",)),
 }
@@ -51,7 +52,8 @@ def from_args(*arguments):
 def records(folder, *overrides):
     """The records of a sweep with these overrides, and histories."""
     node = OmegaConf.to_container(composed(folder, *overrides).report)
-    for row in sweep(folder, seeds=2, report=node):
+    constant = write_run(folder, lam=9.0, report=node, **{"val/selection_rate": 0.0})
+    for row in [*sweep(folder, seeds=2, report=node), constant]:
         pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5]}).to_parquet(f"{row['folder']}/{HISTORY}")
     return folder
 
@@ -133,7 +135,7 @@ def test_records_that_ask_for_different_names_get_all():
     rows = [{"report.columns": ["a"]}, {"report.columns": ["b", "a"]}, {"report.columns": None}]
     assert ReportOptions.from_records(pd.DataFrame(rows)).columns == ("a", "b")
     complete = ReportOptions.from_records(pd.DataFrame([{"seed": 0}]))
-    assert complete == ReportOptions(None, False, (), (), (), "mean", (), ())
+    assert complete == ReportOptions(None, False, (), (), (), "mean", "flag", (), ())
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,22 @@ from tests.helpers.records import record
 HISTORY = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.5, 0.75]})
 
 
+@pytest.mark.parametrize(
+    ("choice", "node", "name"),
+    [
+        ("adult", {"path": "/data/x.csv"}, "adult"),
+        ("csv", {"path": "/data/loans.v2.csv"}, "loans.v2"),
+        ("csv", {"path": "loans.CSV.gz"}, "loans"),
+        ("csv", {"path": "parts/"}, "parts"),
+        ("csv", {"path": "loans.csv", "name": "loans of 2019"}, "loans of 2019"),
+        ("image_folder", {"path": "/data/faces"}, "faces"),
+        ("loans", {"path": "table.parquet"}, "loans"),
+    ],
+)
+def test_a_users_data_are_named_by_their_file_or_as_the_user_says(choice, node, name):
+    assert results.dataset_name({"dataset": choice}, {"dataset": node}) == name
+
+
 def test_a_record_comes_back_as_a_row_with_dotted_keys(tmp_path):
     results.write(tmp_path, record(), HISTORY)
     row = results.load(tmp_path).iloc[0]

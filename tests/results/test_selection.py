@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
-from fairrun.results.selection import Traded, score, select
+from fairrun.results.selection import Traded, degenerate, score, select
 
 GAP = Traded("gap", greater_is_better=False)
 WORST = Traded("worst", greater_is_better=True)
@@ -34,6 +34,29 @@ def test_the_last_epoch_counts_with_rule_last():
 
 def test_the_most_accurate_epoch_counts_with_rule_best():
     assert select(history([0.7, 0.9, 0.8]), "best", GAP, None) == (1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ([], [True, True, False, True, False]),
+        ([[50, 20], [50, 30]], [True, True, False, True, False]),
+        ([[500, 2], [500, 3]], [True, False, False, False, False]),  # hardly any row has label 1: few are selected
+        ([[60, 20, 20], [60, 20, 20]], [False, True, False, True, False]),  # three classes: chance is a third
+    ],
+)
+def test_an_epoch_is_degenerate_at_chance_or_where_decisions_are_nearly_alike_and_labels_are_not(labels, found):
+    rows = history(
+        [0.8] * 5, balanced_accuracy=[0.49, 0.6, 0.6, 0.6, NAN], selection_rate=[0.5, 0.001, 0.01, 0.999, NAN]
+    )
+    assert degenerate(rows, labels).tolist() == found
+
+
+def test_a_degenerate_epoch_counts_only_where_all_are():
+    rates = {"balanced_accuracy": [0.5, 0.6, 0.6]}
+    assert select(history([0.9, 0.7, 0.8], **rates), "best", GAP, None) == (2, 0.8)
+    assert select(history([0.9, 0.7, 0.8], balanced_accuracy=[0.5] * 3), "best", GAP, None) == (0, 0.9)
+    assert select(history([0.7, 0.8, 0.9], balanced_accuracy=[0.6, 0.6, 0.5]), "last", GAP, None) == (2, 0.9)
 
 
 def test_the_first_of_equally_accurate_epochs_counts():

@@ -16,7 +16,7 @@ from fairrun.config.check import InputError
 from fairrun.results import records as results
 from fairrun.sweep import worker
 from fairrun.sweep.executors import Loky
-from fairrun.sweep.job import Job, collapse, load, record
+from fairrun.sweep.job import Job, load, record, remark
 from fairrun.sweep.plan import MOST_RUNS, plan
 from fairrun.sweep.runner import Sweep
 from fairrun.sweep.validate import network
@@ -320,33 +320,33 @@ def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, describe
     assert torch.get_num_threads() == 1
 
 
-def test_a_run_that_collapsed_is_named_once_with_its_value(tmp_path, described, caplog):
+def test_a_degenerate_run_is_named_once_with_its_values(tmp_path, described, caplog):
     commands = [
         [*described, "method=penalty", f"method.lam={lam}", "method.optimizer.lr=0.1"] for lam in (0, 1000, 1000000)
     ]
     jobs = jobs_of(tmp_path, *commands)
     outcomes = train(tmp_path, jobs)
     rates = {folder: outcome.record["metrics"]["val/selection_rate"] for folder, outcome in outcomes.items()}
-    collapsed = {folder: rate for folder, rate in rates.items() if rate in (0, 1)}
-    assert 0 < len(collapsed) < 3
-    found = [
-        entry.getMessage() for entry in caplog.records if "collapsed to a constant prediction" in entry.getMessage()
-    ]
-    assert len(found) == len(collapsed)
-    for said, (folder, rate) in zip(found, collapsed.items(), strict=True):
-        assert f"penalty on csv, seed 0, in {folder}: " in said
-        assert f"val/selection_rate is {rate:g} at epoch 2, the one that counts" in said
+    constant = {folder: rate for folder, rate in rates.items() if not 0.01 <= rate <= 0.99}
+    assert 0 < len(constant) < 3
+    found = [entry.getMessage() for entry in caplog.records if "a nearly constant prediction" in entry.getMessage()]
+    assert len(found) == len(constant)
+    for said, (folder, rate) in zip(found, constant.items(), strict=True):
+        assert f"penalty on table, seed 0, in {folder}: " in said
+        assert f"val/selection_rate is {rate:.4g}, val/balanced_accuracy is " in said
+        assert said.endswith("at epoch 2, the one that counts")
 
 
-@pytest.mark.parametrize(("rates", "said"), [((0.5, 0.0), False), ((1.0, 0.5), True), ((1e-9, 0.0), False)])
-def test_collapse_is_judged_at_the_epoch_that_counts_not_at_the_last(rates, said):
+@pytest.mark.parametrize(("rates", "said"), [((0.5, 0.0), False), ((1.0, 0.5), False), ((1e-9, 0.995), True)])
+def test_a_degenerate_epoch_counts_only_where_all_are(rates, said):
     """The first epoch is the more accurate."""
     history = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.8, 0.7], "val/selection_rate": rates})
     history["val/demographic_parity_difference"] = 0.1
     facts = {"data_sha256": "ab"}
     entry = record(job("a", *BASE, "selection=best"), Run(history, {}, None), facts)
-    assert (collapse(entry) is not None) == said
-    assert collapse(entry | {"status": "failed"}) is None
+    assert (remark(entry) is not None) == said
+    assert entry["epoch"] == (2 if rates == (1.0, 0.5) else 1)
+    assert remark(entry | {"status": "failed"}) is None
 
 
 def test_the_same_run_twice_is_trained_for_both_folders(tmp_path, described):

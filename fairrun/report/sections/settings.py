@@ -10,6 +10,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import estimate
 from fairrun.report.terminal import in_parts
+from fairrun.results.selection import MARGIN
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
@@ -22,16 +23,16 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 
 
 def settings_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a configuration, all text: a star marks the Pareto front of all methods; the number of collapsed runs."""
+    """A row a configuration, all text: a star marks the Pareto front of all methods; the number of degenerate runs."""
     rows = []
-    collapses = (trade.settings["collapsed"] > 0).any()
+    some_degenerate = (trade.settings["degenerate"] > 0).any()
     for _, row in trade.settings.iterrows():
         cells = {c.removeprefix("method."): value(row[c]) for c in trade.by} | {"seeds": str(row["seeds"])}
         for name in trade.directions:
             cells[trade.heading if name == trade.metric else words(name)] = estimate(row, f"test/{name}")
         cells |= {name: estimate(row, column) for column, name in trade.removal.items()}
-        if collapses:
-            cells["collapsed"] = value(row["collapsed"])
+        if some_degenerate:
+            cells["degenerate"] = value(row["degenerate"])
         cells["front"] = "*" if row["front"] else ""
         if trade.test_oracle:
             cells["test oracle"] = "*" if row["test_oracle"] else ""
@@ -50,7 +51,7 @@ def caption(trade: Tradeoff) -> str:
     text += "* Pareto front of all configurations, chosen on validation rows."
     if trade.test_oracle:
         text += " Test oracle: * front chosen on test rows, for comparison only."
-    for note in filter(None, (seed_summary_note(trade), collapse_note(trade))):
+    for note in filter(None, (seed_summary_note(trade), degenerate_note(trade))):
         text += f" {note}"
     return text
 
@@ -60,18 +61,22 @@ def _terminal(trade: Tradeoff) -> list[Text]:
     title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
     if trade.seed_summary != "mean":
         title += f", but the {trade.heading}"
-    if note := collapse_note(trade):
+    if note := degenerate_note(trade):
         text += f"\n{note}"
     return in_parts(trade, settings_table(trade), title, text)
 
 
-def collapse_note(trade: Tradeoff) -> str:
-    """How many runs collapsed; empty if none did."""
-    number = int(trade.settings["collapsed"].sum())
+def degenerate_note(trade: Tradeoff) -> str:
+    """How many runs are degenerate, and what became of their configurations; empty if none is."""
+    number = int(trade.settings["degenerate"].sum())
     if not number:
         return ""
-    text = f"{number} of {len(trade.runs)} runs collapsed to a constant prediction: at the epoch that counts, their "
-    return f"{text}decisions on the validation rows are all alike."
+    text = f"{number} of {len(trade.runs)} runs are degenerate, a nearly constant prediction: on validation rows, at "
+    text += f"the epoch that counts, their balanced accuracy is within {MARGIN} of chance, or their selection rate is "
+    text += f"below {MARGIN} or above {1 - MARGIN}."
+    if trade.keep_degenerate:
+        return text
+    return f"{text} A configuration with more of them than of others is on no front, without report.degenerate=keep."
 
 
 def seed_summary_note(trade: Tradeoff) -> str:

@@ -6,13 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
+from fairrun.analysis.front import is_degenerate
 from fairrun.analysis.relative import tasks
 from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
-from fairrun.report.sections.settings import collapse_note, seed_summary_note
+from fairrun.report.sections.settings import degenerate_note, seed_summary_note
 from fairrun.report.sections.tradeoff_chart import chart
 from fairrun.report.style import (
+    DEGENERATE,
     PUBLISHED,
     accuracy_limits,
     accuracy_title,
@@ -35,7 +37,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 
 def _notes(trade: Tradeoff) -> list[str]:
     """Captions of the chart."""
-    notes = [seed_summary_note(trade), collapse_note(trade)]
+    notes = [seed_summary_note(trade), degenerate_note(trade)]
     if trade.other is not None:
         notes.append(
             f"Left: {words(trade.metric)}; right: {words(trade.other.metric)}, each with a front of its own that "
@@ -98,6 +100,9 @@ def _draw_panel(axes: Axes, trade: Tradeoff) -> None:
     ring = MarkerStyle("o", fillstyle="none")
     name = "front of all, chosen on validation"
     axes.scatter(front[x], front[y], s=90, marker=ring, color="black", linewidths=0.9, zorder=4, label=name)
+    constant = trade.settings[is_degenerate(trade.settings)]
+    if len(constant):
+        axes.scatter(constant[x], constant[y], s=40, marker="x", color="black", zorder=5, label=DEGENERATE)
     if trade.test_oracle:
         oracle = trade.settings[trade.settings["test_oracle"]].sort_values(x)
         axes.plot(oracle[x], oracle[y], ":", color="black", linewidth=1.2, label="test oracle: chosen on test")

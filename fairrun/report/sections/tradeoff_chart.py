@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairrun.analysis.front import attainment
+from fairrun.analysis.front import attainment, is_degenerate
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
 from fairrun.report.style import (
+    DEGENERATE,
     PUBLISHED,
     Look,
     accuracy_limits,
@@ -51,6 +52,7 @@ def _panel(trade: Tradeoff, bottom: float, *, named: bool) -> list[Trace]:
         data += [common | {"meta": "attainment", "visible": False} | trace for trace in surfaces]
         targets.append(common | {"meta": "means"} | _targets(trade, rows, look(k)))
     data.append(_ring(trade))
+    data += _crosses(trade)
     if trade.test_oracle:
         data.append(_oracle(trade))
     data += targets
@@ -162,6 +164,14 @@ def _ring(trade: Tradeoff) -> Trace:
     name = "front of all, chosen on validation"
     trace = {"mode": "markers", "marker": marker, "name": name, "hoverinfo": "skip", "meta": "means"}
     return _xy(trade, front) | trace | {"legendgroup": name}
+
+
+def _crosses(trade: Tradeoff) -> list[Trace]:
+    """Crosses on the degenerate configurations, if there are any."""
+    rows = trade.settings[is_degenerate(trade.settings)]
+    trace = {"mode": "markers", "marker": {"symbol": "x-thin-open", "size": 9, "color": "black"}, "hoverinfo": "skip"}
+    trace |= {"name": DEGENERATE, "legendgroup": DEGENERATE, "meta": "means"}
+    return [_xy(trade, rows) | trace] if len(rows) else []
 
 
 def _oracle(trade: Tradeoff) -> Trace:
