@@ -1,7 +1,7 @@
 """Where tasks run: in this process, in processes of this machine, on a Ray or Dask cluster, or through SLURM.
 
-An executor maps a function over named tasks and yields ``(name, result)`` as results come.  The functions catch their
-own exceptions, so whatever an executor raises, or yields as ``Lost``, means that a worker died.
+An executor calls a function on each of several named tasks.  It yields ``(name, result)`` as each task ends.  The
+functions catch their own exceptions: if an executor raises, or yields ``Lost``, a worker died.
 """
 
 import functools
@@ -22,9 +22,10 @@ from fairrun.config.check import InputError, is_integer, one_of, require
 
 Function = Callable[[Any], Any]
 Results = Iterator[tuple[str, Any]]
-PACKAGES = {"inline": None, "loky": None, "ray": "ray", "dask": "distributed", "slurm": "submitit"}  # what each needs
-POLL_S = 0.5  # between two looks at SLURM's queue
-WATCH_S = 0.5  # between two looks of a local worker at its parent
+# The optional package that each executor needs.
+PACKAGES = {"inline": None, "loky": None, "ray": "ray", "dask": "distributed", "slurm": "submitit"}
+POLL_S = 0.5  # seconds between two checks of SLURM's queue
+WATCH_S = 0.5  # seconds between two checks by a local worker that its parent is alive
 
 
 @dataclass(frozen=True)
@@ -35,45 +36,51 @@ class Lost:
 
 
 class Executor(Protocol):
-    """See the module."""
+    """Calls a function on named tasks; see the module's docstring."""
 
     @property
     def workers(self) -> int:
-        """Tasks at a time."""
+        """How many tasks run at a time."""
         ...
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """``function`` of every task, in any order."""
+        """Call ``function`` on every task and yield ``(name, result)``, in any order."""
         ...
 
 
 @dataclass(frozen=True)
 class Inline:
-    """In this process, one after another."""
+    """Runs tasks in this process, one after another."""
 
     workers: int = 1
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """In the order of ``tasks``."""
+        """Yield results in the order of ``tasks``."""
         for name, task in tasks.items():
             yield name, function(task)
 
 
 @dataclass(frozen=True)
 class Loky:
-    """In processes of this machine."""
+    """Runs tasks in processes of this machine."""
 
     workers: int
-    num_threads: int  # of each
+    num_threads: int  # threads of each process
 
     def start(self, module: str) -> Results:
-        """Start the processes and let each import ``module``, while this one goes on; exhaust it before ``map``."""
+        """Start the processes; each imports ``module`` while this one goes on.
+
+        The caller must exhaust the iterator before it calls ``map``.
+        """
         return self.map(_import, {str(k): module for k in range(self.workers)})
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """As they end, started at once.  Raises where a worker dies; results that were not taken yet are lost with it.
+        """Start the tasks at once and yield results as tasks end.
 
-        Joblib would run a single worker's tasks in this process: so there are two, and one task at a time.
+        Raises if a worker dies.  Results that the caller has not taken by then are lost.
+
+        There are at least two processes, because joblib would run the tasks of a single one in this process.  With
+        ``workers`` 1, one task runs at a time.
         """
         watch = _watch_of(os.getpid())
         with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads, initializer=watch):
@@ -82,14 +89,17 @@ class Loky:
 
 @dataclass(frozen=True)
 class Ray:
-    """On a Ray cluster; not by joblib, whose Ray backend keeps all results until the last one."""
+    """Runs tasks on a Ray cluster.
+
+    It does not use joblib, whose Ray backend keeps all results until the last one.
+    """
 
     workers: int
     num_threads: int  # CPUs that a task asks for
-    address: str | None  # null: a cluster of its own on this machine
+    address: str | None  # of the cluster; None starts one on this machine
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """As they end; ``Lost`` for one whose worker died."""
+        """Yield results as tasks end, and ``Lost`` for a task whose worker died."""
         import ray
 
         with ray.init(address=self.address, log_to_driver=False, logging_level=logging.WARNING):
@@ -106,13 +116,13 @@ class Ray:
 
 @dataclass(frozen=True)
 class Dask:
-    """On a Dask cluster."""
+    """Runs tasks on a Dask cluster."""
 
     workers: int
-    address: str  # of its scheduler
+    address: str  # of the cluster's scheduler
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """As they end.  Raises where a worker dies several times (Dask's own setting)."""
+        """Yield results as tasks end.  Raises if a worker dies several times; Dask's own setting says how many."""
         from distributed import Client
 
         with Client(self.address), joblib.parallel_config("dask"):
@@ -121,15 +131,15 @@ class Dask:
 
 @dataclass(frozen=True)
 class Slurm:
-    """As SLURM jobs, by submitit."""
+    """Runs tasks as SLURM jobs, submitted by submitit."""
 
     workers: int
-    cluster: str  # slurm; local: processes of this machine, to try it out
-    options: Mapping[str, Any]  # of submitit: slurm_partition, timeout_min, mem_gb, ...
-    folder: Path  # for submitit's files, which every node sees
+    cluster: str  # "slurm", or "local" for processes of this machine, to try it out
+    options: Mapping[str, Any]  # submitit's: slurm_partition, timeout_min, mem_gb, ...
+    folder: Path  # for submitit's files; every node must see it
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """As they end; ``Lost`` for one that ended without a result."""
+        """Yield results as jobs end, and ``Lost`` for a job that ended without a result."""
         import submitit
 
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
@@ -141,7 +151,7 @@ class Slurm:
                 job = waiting.pop(name)
                 try:
                     result = job.result()
-                except Exception as error:  # of many kinds: the job died, was cancelled, ran out of time
+                except Exception as error:  # its type varies: the job died, was cancelled or ran out of time
                     result = Lost(_line(error))
                 yield name, result
             time.sleep(POLL_S)
@@ -157,9 +167,11 @@ def make(
     options: Mapping[str, Any],
     folder: Path,
 ) -> Executor:
-    """The executor of that name, one of ``PACKAGES``.  ``workers`` "auto": this machine's cores, shared out to threads.
+    """Make the executor that is named ``executor``, one of ``PACKAGES``.
 
-    Raises ``InputError`` for a value that cannot be used, or a package that is not installed.
+    With ``workers`` "auto", the number of workers is this machine's cores divided by ``num_threads``.
+
+    Raises ``InputError`` if a value cannot be used or a package is not installed.
     """
     one_of("hydra.launcher.executor", executor, PACKAGES)
     require(is_integer(num_threads) and num_threads >= 1, "num_threads", num_threads, "an integer >= 1")
@@ -187,10 +199,13 @@ def make(
 def completed(
     executor: Executor, function: Function, tasks: Mapping[str, Any], started: Callable[[str], bool]
 ) -> Results:
-    """As ``executor.map``; a task whose worker died is tried once more, alone, and is ``Lost`` if it dies again.
+    """Yield the results of ``executor.map``, but try a task whose worker died once more.
 
-    ``started(name)`` tells whether a worker took the task up: only such a one can have killed it.  Raises
-    ``InputError`` where an executor fails twice before any worker took anything up: it cannot work at all.
+    The second try runs the task alone.  If its worker dies again, the result is ``Lost``.
+
+    ``started(name)`` tells whether a worker began the task.  Only a task that began can have killed its worker.
+
+    Raises ``InputError`` if the executor fails twice before any task began: it cannot work at all.
     """
     waiting = dict(tasks)
     failures = 0
@@ -203,7 +218,7 @@ def completed(
                 else:
                     del waiting[name]
                     yield name, result
-        except Exception as error:  # every cluster has its own
+        except Exception as error:  # each cluster raises types of its own
             reason = _line(error)
         died += [name for name in waiting if name not in died and started(name)]
         if reason is not None and not died:
@@ -223,7 +238,7 @@ def _again(executor: Executor, function: Function, name: str, task: Any) -> Any:
 
 
 def _line(error: Exception) -> str:
-    if isinstance(error, BrokenProcessPool):  # loky says the same at length
+    if isinstance(error, BrokenProcessPool):  # loky's own message is long
         return "its worker was killed, by a signal or for want of memory"
     return next(iter(str(error).splitlines()), type(error).__name__)
 
@@ -236,12 +251,18 @@ def _parallel(function: Function, tasks: Mapping[str, Any], processes: int, at_a
 
 @functools.cache
 def _watch_of(parent: int) -> Callable[[], None]:
-    """One and the same object, by which joblib knows that workers may serve again."""
+    """Make the function that ends a worker when process ``parent`` is gone.
+
+    It is cached because joblib reuses workers only if it gets the same object again.
+    """
     return functools.partial(_die_with, parent)
 
 
 def _die_with(parent: int) -> None:
-    """In a worker: end it when the process that started it is gone, killed perhaps.  Nobody would take its results."""
+    """Make this worker end itself when process ``parent``, which started it, is gone.
+
+    The parent may have been killed.  Nobody would take the worker's results then.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:

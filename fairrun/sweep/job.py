@@ -1,4 +1,4 @@
-"""One run as data: its configuration, whether it can be trained, its identity, and the record that it leaves."""
+"""One run as data: its configuration, its identity, and the record that it leaves."""
 
 import functools
 import hashlib
@@ -30,22 +30,25 @@ class Job:
     """A run to be trained."""
 
     config: dict[str, Any]  # resolved
-    choices: dict[str, str]  # the chosen file of each of GROUPS
+    choices: dict[str, str]  # the name of the chosen file for each of GROUPS
     folder: Path  # for its record
 
     @property
     def name(self) -> str:
-        """For people: method, data set and seed."""
+        """The run's method, data set and seed, for people to read."""
         method, data = (name(self.choices, self.config) for name in (method_name, dataset_name))
         return f"{method} on {data}, seed {self.config['seed']}"
 
     def key(self, data_sha256: str) -> str:
-        """What makes two runs the same run: the configuration without paths and tracker, the data, and the code."""
+        """The run's identity, a SHA-256: two runs with the same key are the same run.
+
+        It covers the configuration without paths and tracker, the data, and the code.
+        """
         return digest([identity(dotted(self.config)), data_sha256, fairrun.__version__, sources(self.config)])
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of ``value`` as JSON; 1 and 1.0 are the same."""
+    """SHA-256 of ``value`` as JSON.  1 and 1.0 have the same digest."""
     return hashlib.sha256(json.dumps(_canonical(value), sort_keys=True).encode()).hexdigest()
 
 
@@ -65,12 +68,15 @@ def _load(node: str) -> Data:
 
 
 def load(config: dict[str, Any]) -> Data:
-    """The data set of a configuration; runs in one process that share it load it once.  Raises ``InputError``."""
+    """Load the data set of a configuration.  Successive runs of a process that share it load it once.
+
+    Raises ``InputError``.
+    """
     return _load(json.dumps(config["dataset"]))
 
 
 def facts(data: Data) -> dict[str, Any]:
-    """What a record says of its data."""
+    """The facts about the data that a record holds."""
     splits = {split: getattr(data, split) for split in ("train", "val", "test")}
     rows = {split: len(table.y) for split, table in splits.items()}
     splits["balanced"] = data.train.rows(data.balanced)  # counted in train
@@ -87,14 +93,16 @@ def facts(data: Data) -> dict[str, Any]:
         "categories": list(data.categories),
         "classes": list(data.classes),
         "rows": rows,
-        "base_rates": cells,  # [rows, rows of class 1, of class 2, ...] of each group; of several tasks by "task/split"
+        # For each split, and each group in it: [rows, rows of class 1, of class 2, ...].  With several tasks, the
+        # keys are "task/split".
+        "base_rates": cells,
         "exclusive": _exclusive(data),
         "data_sha256": data.sha256,
     }
 
 
 def _counted(table: Table, num_groups: int, num_classes: int) -> list[list[int]]:
-    """Of each group how many rows there are, and of class 1, class 2, and so on."""
+    """For each group: its number of rows, then its rows of class 1, of class 2, and so on."""
     cells = num_classes * table.s + table.y.long()
     rows = cells.bincount(minlength=num_groups * num_classes).unflatten(0, (num_groups, num_classes))
     rows[:, 0] = rows.sum(-1)
@@ -103,7 +111,7 @@ def _counted(table: Table, num_groups: int, num_classes: int) -> list[list[int]]
 
 
 def _exclusive(data: Data) -> dict[str, int]:
-    """How many training rows have label 0 in a task and label 1 in every other, by task."""
+    """For each task: how many training rows have label 0 in it and label 1 in every other task."""
     ones = data.train.y.sum(-1)
     return {
         task: int(((data.train.y[:, t] == 0) & (ones == len(data.tasks) - 1)).sum())
@@ -112,7 +120,10 @@ def _exclusive(data: Data) -> dict[str, int]:
 
 
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:
-    """What a trained run leaves.  ``data``: its facts; ``stack``: what is known of how it was trained."""
+    """The record of a trained run.
+
+    ``data`` holds the facts about its data.  ``stack`` holds facts about how its stack was trained.
+    """
     metric = Traded(job.config["metric"]["name"], job.config["metric"]["greater_is_better"])
     history = trained.history
     if trained.postprocessed:
@@ -134,7 +145,7 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
 
 
 def remark(record: dict[str, Any]) -> str | None:
-    """What is to be said of a finished run whose prediction is nearly constant at the epoch that counts, or None."""
+    """The warning about a finished run whose prediction is nearly constant at its selected epoch, or None."""
     metrics = record["metrics"]
     labels = record.get("base_rates", {}).get("val", [])
     if record["status"] != "finished" or not degenerate(pd.DataFrame([metrics]), labels).any():
@@ -164,13 +175,13 @@ def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_same(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
-    """Whether ``record`` is of this run, by whatever code."""
+    """Whether ``record`` is of this run, made by the same code or by other code."""
     ours, theirs = (digest(identity(dotted(config))) for config in (job.config, record["config"]))
     return ours == theirs and record["data_sha256"] == data_sha256
 
 
 def other_code(job: Job, record: dict[str, Any]) -> list[str]:
-    """The parts of the code that are not those that ``record``, of the same run, was made by."""
+    """The parts of the code that have changed since ``record``, of the same run, was made."""
     ours, theirs = sources(job.config), record.get("sources", {})
     parts = [part for part in sorted(ours.keys() | theirs.keys()) if ours.get(part) != theirs.get(part)]
     return parts or [OWN] * (record["versions"].get("fairrun") != fairrun.__version__)

@@ -11,8 +11,8 @@ from fairrun.method.api import PerRun, PerTask
 from fairrun.models.network import Network
 from fairrun.sweep.job import Job, digest
 
-CACHE_BYTES = 2**20  # of the second-level cache, for the activations of one layer
-MOST_RUNS = {"cpu": 32, "cuda": 512}  # in a stack: more gain nothing on a CPU; on a GPU not tuned
+CACHE_BYTES = 2**20  # the part of the second-level cache that the activations of one layer may fill
+MOST_RUNS = {"cpu": 32, "cuda": 512}  # the most runs in a stack; more gain nothing on a CPU, the GPU's is not tuned
 
 
 def plan(
@@ -20,8 +20,9 @@ def plan(
 ) -> list[list[Job]]:
     """Divide ``jobs`` into stacks, the largest first.
 
-    ``stack_size`` None: as many runs as the cache holds, and at least a stack for each worker.  ``built`` gives the
-    network of a configuration for the shapes of its data, on which the size of activations may depend.
+    ``stack_size`` is the most runs in a stack.  If it is None, a stack has as many runs as the cache holds, and there
+    is a stack for each worker if the runs suffice.  ``built`` builds the network of a configuration for the shapes of
+    its data, because the size of activations may depend on them.
     """
     groups: dict[str, list[Job]] = {}
     for job in jobs:
@@ -38,20 +39,23 @@ def plan(
 
 
 def _shape(config: dict[str, Any]) -> str:
-    """Equal for configurations that can train side by side."""
+    """A digest that is equal for configurations that can train side by side."""
     shared = active_keys(dotted(config | {"method": _static(config["method"])}))
     return digest({key: value for key, value in shared.items() if role(key).stack})
 
 
 def _static(node: dict[str, Any]) -> dict[str, Any]:
-    """The node of a method or an optimizer without the fields that hold one value per run."""
+    """The node of a method or an optimizer, without the fields that may differ between the runs of a stack."""
     hints = get_type_hints(class_of(node["_target_"], "method"))
     kept = {key: value for key, value in node.items() if hints.get(key) not in (PerRun, PerTask, float)}
     return {key: _static(v) if isinstance(v, dict) and "_target_" in v else v for key, v in kept.items()}
 
 
 def _fitting(config: dict[str, Any], built: Callable[[dict[str, Any]], Network]) -> int:
-    """How many runs' activations of one layer the cache holds, or more where the network asks for it."""
+    """How many runs fit in a stack: the cache holds their activations of one layer.
+
+    It is at least the network's ``least_stack``.  On a GPU it is ``MOST_RUNS``.
+    """
     most = MOST_RUNS[config["device"]]
     if config["device"] != "cpu":
         return most

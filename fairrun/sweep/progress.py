@@ -1,4 +1,4 @@
-"""How far each stack is: workers write it to files, the process that waits for them shows it."""
+"""The progress of each stack: workers write it to files, and the process that waits for them shows it."""
 
 import contextlib
 import json
@@ -11,24 +11,28 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-LOOK_S = 0.5  # between two looks at the workers' files
+LOOK_S = 0.5  # seconds between two reads of the workers' files
 
 
 def publish(folder: Path, name: str, epoch: int, loss: float) -> None:
-    """Say that stack ``name`` has done ``epoch`` epochs, with a mean training loss."""
+    """Write to ``folder`` that stack ``name`` has done ``epoch`` epochs and has the mean training loss ``loss``."""
     part = folder / f"{name}.json.part"
-    with contextlib.suppress(OSError):  # a full disk: a line that stands still is no reason to stop training
+    with contextlib.suppress(OSError):  # a full disk stops the progress line, but must not stop training
         part.write_text(json.dumps([epoch, loss]))
         os.replace(part, folder / f"{name}.json")
 
 
 def is_published(folder: Path, name: str) -> bool:
-    """Whether a worker took up stack ``name``."""
+    """Whether a worker began stack ``name``."""
     return (folder / f"{name}.json").exists()
 
 
 class Display:
-    """On a terminal a moving line for each stack in training and one for all runs; else a line a finished stack."""
+    """Shows progress on stderr.
+
+    A terminal shows a moving line for each stack in training and one for all runs.  Elsewhere, each finished stack
+    prints one line.
+    """
 
     def __init__(self, folder: Path, sizes: dict[str, tuple[int, int]], labels: dict[str, str]) -> None:
         self.folder, self.sizes, self.labels = folder, sizes, labels  # sizes: runs and epochs of each stack
@@ -62,7 +66,7 @@ class Display:
             self.bars.stop()
 
     def finished(self, name: str) -> None:
-        """Stack ``name`` is done and written."""
+        """Note that stack ``name`` is trained and its records are written."""
         self.done.add(name)
         if not self.console.is_terminal and len(self.sizes) > 1:
             self.console.print(self._line(name), highlight=False, soft_wrap=True)
@@ -87,7 +91,7 @@ class Display:
             self.look()
 
     def look(self) -> None:
-        """Read the workers' files and move the lines."""
+        """Read the workers' files and update the lines."""
         progress = 0.0
         for name, (runs, epochs) in self.sizes.items():
             epoch, loss = (epochs, 0.0) if name in self.done else self._read(name)
@@ -105,6 +109,6 @@ class Display:
     def _read(self, name: str) -> tuple[int, float]:
         try:
             epoch, loss = json.loads((self.folder / f"{name}.json").read_text())
-        except (OSError, ValueError):  # not begun, or just being written
+        except (OSError, ValueError):  # the stack has not begun, or its file cannot be read
             return 0, float("nan")
         return epoch, loss

@@ -1,7 +1,7 @@
 """Trains a sweep's jobs in stacks, leaves out those that are finished, and writes the records.
 
 The jobs of a stack differ only in seed, in post-processing, and in the ``PerRun`` and ``PerTask`` fields of the method
-and its optimizers.  No Hydra here.
+and its optimizers.  This module does not use Hydra.
 """
 
 import contextlib
@@ -28,48 +28,49 @@ from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of
 from fairrun.sweep.worker import Failure, Task, Trained, _store, train
 
 log = logging.getLogger(__name__)
-WORK = ".work"  # the folder for what workers share while a sweep lasts
+WORK = ".work"  # the folder for the files that workers share during a sweep
 
 
 class Outcome(NamedTuple):
-    """What became of a job."""
+    """How a job ended."""
 
-    status: str  # finished; failed in training; refused before it
+    status: str  # finished; failed in training; refused before training
     failure: str | None = None
     record: dict[str, Any] | None = None
-    trained: bool = False  # by this command, not by an earlier one
+    trained: bool = False  # whether this command trained it, not an earlier one
 
 
 class Sweep:
-    """Trains jobs by an executor; ``folder`` holds what workers share meanwhile."""
+    """Trains jobs with an executor.  ``folder`` holds the files that workers share during the sweep."""
 
     def __init__(
         self, folder: Path, name: str | None = None, executor: Executor | None = None, stack_size: int | None = None
     ) -> None:
         self.name = name  # for trackers; None for a single run
-        self.work = (folder / WORK).absolute()  # workers may be in other folders
+        self.work = (folder / WORK).absolute()  # workers may have another working folder
         self.executor = executor or Inline()
         self.stack_size = stack_size
-        self._data: dict[str, dict[str, Any] | InputError] = {}  # facts of each data set, or what is wrong with it
+        self._data: dict[str, dict[str, Any] | InputError] = {}  # the facts of each data set, or why it cannot load
         self._trackers: dict[str, Any] = {}
-        self._changed: Counter[str] = Counter()  # finished runs by other code, by the parts of it that changed
+        self._changed: Counter[str] = Counter()  # runs that other code finished, counted by the parts that changed
 
     def finished_or_refused(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
-        """By folder, the outcomes of jobs that are finished already and of jobs that cannot be trained.
+        """The outcomes of jobs that are finished already and of jobs that cannot be trained, by folder.
 
-        Raises ``InputError`` where a folder holds another run's results.
+        Raises ``InputError`` if a folder holds another run's results.
         """
         found = [(job, self._finished_or_refused(job)) for job in jobs]
         self._say_what_is_trained_again()
         return {job.folder: outcome for job, outcome in found if outcome is not None}
 
     def run(self, jobs: Sequence[Job], known: Mapping[Path, Outcome]) -> Iterator[tuple[Path, Outcome]]:
-        """Train what is not ``known``; every job's folder and outcome as it comes, those that are known first.
+        """Train the jobs whose outcome is not ``known``, and yield every job's folder and outcome.
 
-        Folders must differ.  Results are written here, in this process, as stacks come back from workers.
+        Known outcomes come first, the others as stacks end.  The jobs' folders must differ.  This process writes the
+        results when a worker gives a stack back.
         """
         yield from ((job.folder, known[job.folder]) for job in jobs if job.folder in known)
-        # Planned with the jobs that are done, so that the others keep their stacks, and with them their checkpoints.
+        # Finished jobs are planned too.  So the other jobs stay in their stacks and find their checkpoints.
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
         planned = plan(sound, self.stack_size, self.executor.workers, self._network)
         stacks = [[job for job in stack if job.folder not in known] for stack in planned]
@@ -113,7 +114,7 @@ class Sweep:
         self._changed.clear()
 
     def facts(self, config: dict[str, Any]) -> dict[str, Any]:
-        """What a record says of a configuration's data.  Raises ``InputError``."""
+        """The facts about a configuration's data that a record holds.  Raises ``InputError``."""
         node = json.dumps(config["dataset"])
         if node not in self._data:
             try:
@@ -133,7 +134,7 @@ class Sweep:
         return digest(runs)[:16]
 
     def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
-        self._tidy("*.json*")  # what workers of an earlier command said
+        self._tidy("*.json*")  # the progress files of an earlier command's workers
         tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
         sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
         started = functools.partial(is_published, self.work)
@@ -158,12 +159,12 @@ class Sweep:
         if not path.exists():
             try:
                 _store(load(config), getattr(torch, config["dtype"]), path)
-            except (OSError, RuntimeError) as error:  # torch says RuntimeError for a full disk
+            except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
                 raise InputError(f"{self.work} must have room for the data that workers read: {error}") from None
         return task._replace(data=path)
 
     def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
-        """Write what a worker gave back."""
+        """Write the records of a stack from a worker's result, and yield each job's folder and outcome."""
         for k, job in enumerate(stack):
             data, history = self.facts(job.config), None
             if isinstance(result, Trained):

@@ -1,7 +1,7 @@
-"""Search of configurations that trade validation accuracy against fairness, by Optuna, which no other module imports.
+"""Search, with Optuna, for configurations that trade validation accuracy against fairness.
 
 The same space, sampler, seed, batches and results give the same trials.  So the command of an interrupted search asks
-for the same trials again and finds those that are trained.
+for the same trials again and finds those that are trained.  No other module imports Optuna.
 """
 
 import json
@@ -20,15 +20,15 @@ except ModuleNotFoundError as error:
         raise
     raise InputError("hydra/sweeper=search needs the package optuna: pip install 'fairrun[optuna]'") from None
 
-Setting = dict[str, Any]  # the value of each key that is searched
-Values = tuple[float, float]  # accuracy and the fairness metric on validation rows, means over seeds
+Setting = dict[str, Any]  # a configuration: the value of each key that is searched
+Values = tuple[float, float]  # accuracy and the fairness metric on validation rows, each a mean over seeds
 Space = dict[str, optuna.distributions.BaseDistribution]
 SAMPLERS = ("tpe", "nsga2")
 TOLD = "trials.json"
 
 
 class Search:
-    """Proposes settings, a batch at a time, from the values of earlier ones."""
+    """Proposes configurations, a batch at a time, from the values of earlier ones."""
 
     def __init__(self, space: Space, sampler: str, *, seed: int, batch: int, greater_is_better: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -40,18 +40,18 @@ class Search:
         self.waiting: list[optuna.Trial] = []
 
     def ask(self, count: int) -> list[Setting]:
-        """The next ``count`` settings; some may be equal to others or to earlier ones."""
+        """The next ``count`` configurations.  Some may equal each other or earlier ones."""
         self.waiting = [self.study.ask(self.space) for _ in range(count)]
         return [trial.params for trial in self.waiting]
 
     def tell(self, values: Sequence[Values | None]) -> None:
-        """Take the values of the settings that ``ask`` gave last; None: they could not be measured."""
+        """Take the values of the configurations that ``ask`` gave last; None for one that could not be measured."""
         for trial, value in zip(self.waiting, values, strict=True):
             state = optuna.trial.TrialState.FAIL if value is None else optuna.trial.TrialState.COMPLETE
             self.study.tell(trial, value, state=state)
 
     def front(self) -> list[tuple[Setting, Values]]:
-        """The Pareto front: settings with their values, the most accurate first."""
+        """The Pareto front: configurations with their values, the most accurate first."""
         best = {json.dumps(t.params): (t.params, (t.values[0], t.values[1])) for t in self.study.best_trials}
         return sorted(best.values(), key=lambda found: found[1], reverse=True)
 
@@ -66,9 +66,11 @@ def _sampler(name: str, seed: int, batch: int) -> optuna.samplers.BaseSampler:
 def divide(
     headings: Mapping[str, Any], given: Collection[str], config: Mapping[str, Any]
 ) -> tuple[Space, dict[str, Any]]:
-    """The ranges under the headings scientific and nuisance, and the values under fixed, without the keys ``given``.
+    """Divide the keys under ``headings`` into ranges to search and fixed values.
 
-    ``config``, by dotted key, says which keys there are and which are integers.  Raises ``InputError``.
+    The headings scientific and nuisance hold ranges; the heading fixed holds values.  The keys in ``given`` are left
+    out.  ``config`` holds every allowed key, dotted, with its default.  A default that is an integer makes a range of
+    integers.  Raises ``InputError``.
     """
     ranges: Space = {}
     fixed: dict[str, Any] = {}
@@ -121,7 +123,7 @@ def _range(key: str, node: Any, default: Any) -> optuna.distributions.BaseDistri
 
 
 def measured(folders: Sequence[Path], metric: str) -> Values | None:
-    """Means over the finished runs in ``folders``; None if one of them has no value."""
+    """Mean values over the finished runs in ``folders``; None if one of the runs lacks a value."""
     runs = [read(folder)["metrics"] for folder in folders]
     accuracy, fairness = ([run[f"val/{name}"] for run in runs] for name in ("accuracy", metric))
     return None if None in accuracy + fairness else (fmean(accuracy), fmean(fairness))
@@ -130,8 +132,8 @@ def measured(folders: Sequence[Path], metric: str) -> Values | None:
 class History:
     """The values of each trial, kept in the sweep's folder.
 
-    A run that failed may finish when it is tried again.  The search still goes on from the values kept here: from
-    others it would ask for other settings than those that are trained.
+    A run that failed may finish when it is tried again, which changes its values.  The search still goes on from the
+    values kept here.  From changed values it would ask for configurations that are not trained yet.
     """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
@@ -144,7 +146,7 @@ class History:
                 raise InputError(f"{self.path} is damaged: delete it, and trained runs give it anew") from None
 
     def check(self, first: int, settings: Sequence[Setting]) -> None:
-        """Raise ``InputError`` if the trials from number ``first`` on had other settings."""
+        """Raise ``InputError`` if the trials from number ``first`` on had other configurations."""
         for trial, setting in zip(self.trials[first:], settings, strict=False):
             if trial["setting"] != setting:
                 makes = "ranges, sampler, seed, batch and optuna's version make a search"
@@ -152,7 +154,7 @@ class History:
                 raise InputError(f"{self.path} must be of this search, got another's ({makes}); {advice}")
 
     def add(self, first: int, settings: Sequence[Setting], values: Sequence[Values | None]) -> list[Values | None]:
-        """Keep ``values`` of trials that have none -> the values of all ``settings``, those kept earlier first."""
+        """Keep the ``values`` of trials that have none yet, and give the kept values of all ``settings``."""
         new = [{"setting": s, "values": v} for s, v in zip(settings, values, strict=True)]
         self.trials += new[max(0, len(self.trials) - first) :]
         replace(self.path, json.dumps(self.trials, indent=1).encode())

@@ -1,8 +1,8 @@
-"""Single-task runs beside a sweep's runs of several tasks: ARFG and ARE divide by their gaps and errors.
+"""Adds the single-task runs that a sweep of several tasks needs: ARFG and ARE divide by their gaps and errors.
 
 The single-task run of a run is the run of ``stl`` with the same seed, data, optimizer, reduction of the loss and
-configuration outside the node ``method``.  So all methods, and all values of their other fields, share it.  One that is
-added is a run as any other: its record is in the folder ``stl/CODE`` of the sweep, where the same command finds it.
+configuration outside the node ``method``.  So all methods, and all values of their other fields, share it.  An added
+run is like any other.  Its record is in the folder ``stl/CODE`` of the sweep, where the same command finds it.
 """
 
 import logging
@@ -20,17 +20,20 @@ from fairrun.sweep.job import Job, digest
 from fairrun.sweep.runner import Outcome, Sweep
 
 log = logging.getLogger(__name__)
-NAME = "stl"  # of the method, and of the folder
+NAME = "stl"  # the name of the method and of the folder
 
 
 def complete(
     jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep, folder: Path, earlier: Collection[Path] = ()
 ) -> tuple[list[Job], dict[Path, Outcome]]:
-    """The single-task jobs that ``jobs`` of the sweep in ``folder`` lack; and the known outcomes, theirs among them.
+    """Give the single-task jobs that ``jobs`` of the sweep in ``folder`` lack, and all known outcomes.
 
-    A job lacks none where another job, or a record below ``folder``, is a run of ``stl`` with the same configuration
-    outside the method, whatever its optimizer; or where an ``earlier`` launch of this command added it: its folder.
-    With ``results.train_missing=false`` none is trained: jobs that lack theirs are refused.
+    A job does not lack its single-task run if another job, or a record below ``folder``, is a run of ``stl`` with the
+    same configuration outside the method, whatever its optimizer.  Nor does it lack one whose folder is in
+    ``earlier``: an earlier launch of this command added it.
+
+    The outcomes are those in ``known`` and those of the added jobs.  With ``results.train_missing=false`` no
+    single-task run is trained, and jobs that lack theirs are refused.
     """
     place = Path(os.path.abspath(folder), NAME)
     wanted = {place / code: lacking for code, lacking in _wanted(jobs, known, sweep).items()}
@@ -54,14 +57,18 @@ def complete(
 
 
 def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) -> dict[str, list[Job]]:
-    """The jobs that want each single-task run, by its code, if no job is that run.  Refused jobs do not count."""
+    """The jobs that need each single-task run, by the run's code.
+
+    It is left out if a job is a run of ``stl`` with the same configuration outside the method.  Refused jobs do not
+    count.
+    """
     sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
     own: set[str] = set()
     wanted: dict[str, list[Job]] = {}
     outside: dict[str, str] = {}
     for job in sound:
         data = sweep.facts(job.config)
-        if data["tasks"] and "optimizer" in job.config["method"]:  # the single-task run has the same
+        if data["tasks"] and "optimizer" in job.config["method"]:  # the single-task run uses the job's optimizer
             alike = _outside(job.config, data["data_sha256"])
             code = digest([alike, _method(job)])[:16]
             outside[code] = alike
@@ -72,7 +79,7 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
 
 
 def _outside(config: dict[str, Any], data_sha256: str) -> str:
-    """Equal for a run and its single-task run: digest of what makes a run, but for the method."""
+    """A digest that is equal for a run and its single-task run: of the run's identity without the method."""
     kept = {key: value for key, value in identity(dotted(config)).items() if key.split(".")[0] != "method"}
     return digest([kept, fairrun.__version__, data_sha256])
 
@@ -89,9 +96,10 @@ def _single_task(job: Job, folder: Path) -> Job:
 
 
 def _recorded(place: Path, here: Collection[Path]) -> set[str]:
-    """``_outside`` of the sweep's finished runs of ``stl``, but for those in ``place`` and in the folders ``here``.
+    """The digests ``_outside`` of the sweep's finished runs of ``stl``, from their records.
 
-    In ``place`` each optimizer has a folder of its own.
+    Records in ``place`` are left out, because each optimizer has a folder of its own there.  So are records in the
+    folders ``here``.
     """
     found = set()
     for path in place.parent.rglob(RECORD):

@@ -1,4 +1,4 @@
-"""Checks of a run before it is trained: of its configuration alone, and with the facts of its data."""
+"""Checks a run before it is trained: first its configuration alone, then with the facts about its data."""
 
 import dataclasses
 import functools
@@ -28,13 +28,13 @@ from fairrun.training.postprocess import CONSTRAINTS
 log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
-COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # that a report can show of every run
+COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # the metrics that a report can show for every run
 
 
 def check(config: dict[str, Any], *, here: bool = True) -> None:
     """Check all that can be known without the data.  Raises ``InputError``.
 
-    ``here``: it is trained on this machine, whose cores and GPU are looked at too.
+    ``here`` says that the run trains on this machine; its cores and GPU are then checked too.
     """
     for key, value in dotted(config).items():
         if value == "???":
@@ -82,9 +82,9 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
 
 
 def check_keys(config: dict[str, Any]) -> None:
-    """Refuse keys that nothing reads: those that neither conf/train.yaml nor the class of their node has.
+    """Refuse keys that nothing reads: neither conf/train.yaml nor the class of their node has them.
 
-    One message names them all.
+    Raises one ``InputError`` that names them all.
     """
     wrong = list(_unknown_plain(config, _plain_keys(), ""))
     for name, node in config.items():
@@ -96,7 +96,7 @@ def check_keys(config: dict[str, Any]) -> None:
 
 @functools.cache
 def _plain_keys() -> dict[str, Any]:
-    """What conf/train.yaml has itself, and the nodes that it chooses from groups."""
+    """The keys of conf/train.yaml with their values, and the nodes that it takes from groups, with None."""
     own = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
     groups = {key: None for key in ROLES if "." not in key}
     return groups | {key: node for key, node in own.items() if key not in ("defaults", "hydra")}
@@ -107,7 +107,7 @@ def _unknown_plain(node: dict[str, Any], known: dict[str, Any], prefix: str) -> 
     for name, value in node.items():
         if name not in known:
             yield unknown(f"{prefix}{name}", [f"{prefix}{other}" for other in known])
-        elif isinstance(value, dict) and known[name]:  # an empty mapping has keys of the user's
+        elif isinstance(value, dict) and known[name]:  # users choose the keys of an empty mapping
             yield from _unknown_plain(value, known[name], f"{prefix}{name}.")
 
 
@@ -123,7 +123,7 @@ def _unknown_fields(node: Any, key: str) -> Iterator[str]:
 
 
 def schedule(config: dict[str, Any]) -> Schedule | None:
-    """When learning rates change; None: never.  Raises ``InputError``."""
+    """When learning rates change, or None if they never do.  Raises ``InputError``."""
     node = config["schedule"]
     require(isinstance(node, dict) and set(node) == {"every", "factor"}, "schedule", node, "the keys every, factor")
     every, factor = node["every"], node["factor"]
@@ -140,9 +140,9 @@ def network(
     categories: Sequence[int] = (),
     num_classes: int = 2,
 ) -> Network:
-    """The network of a configuration, which is told of the data what its class has a field for.
+    """Build the network of a configuration for data of the given shape.
 
-    ``num_tasks`` 0: one label.  Raises ``InputError``.
+    Its class gets only the arguments that it has fields for.  ``num_tasks`` 0 means one label.  Raises ``InputError``.
     """
     cls = class_of(config["model"]["_target_"], "model")
     told = {
@@ -157,7 +157,7 @@ def network(
 
 
 def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
-    """The network of a configuration, by the facts of its data."""
+    """Build the network of a configuration from the facts about its data."""
     return network(config, data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
 
 
@@ -178,7 +178,7 @@ def _check_tracker(node: str) -> None:
 
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
-    """Check what can only be known with the data, by its facts.  Raises ``InputError``."""
+    """Check what depends on the data, using the facts about it.  Raises ``InputError``."""
     model = network_of(config, data)
     method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
@@ -212,7 +212,7 @@ def _check_batch_size(batch_size: int, method: Method) -> None:
 
 
 def _trained(config: dict[str, Any], data: dict[str, Any]) -> Method:
-    """The method that is trained."""
+    """The configuration's method, told how many training rows each group has."""
     method: Method = build(config["method"], "method")
     try:
         return method.with_group_sizes(_train_rows(data), config["seed"])
@@ -261,7 +261,7 @@ def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data
 
 
 def _check_classes(config: dict[str, Any], method: Method, num_classes: int) -> None:
-    """That method, model, metric and decisions can be of more than two classes."""
+    """Check that method, model, metric, post-processing and report can deal with more than two classes."""
     given = f"{config['dataset'].get('label')!r} with {num_classes} classes"
     two = f"a column with two values, and dataset.positive one of them: {type(method).__name__} learns two classes"
     if not method.multiclass:
@@ -285,7 +285,7 @@ def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:
 
 
 def _check_metric(node: dict[str, Any], data: dict[str, Any]) -> None:
-    """Check that every group has the rows that its metric is a rate of."""
+    """Check that every group has validation and test rows with each label that the metric needs."""
     name = node["name"]
     for label in of_node(node).labels_needed:
         for key, cells in data["base_rates"].items():
@@ -304,9 +304,7 @@ def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> Non
     shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:
-        _warn_once(
-            f"batch_size={batch_size}: batches without a row of a group, of which their step knows nothing: {often}"
-        )
+        _warn_once(f"batch_size={batch_size}: some batches have no row of a group, and their steps ignore it: {often}")
 
 
 def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:

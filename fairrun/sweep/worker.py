@@ -1,4 +1,4 @@
-"""A stack of runs, trained in whatever process."""
+"""Trains one stack of runs, in any process."""
 
 import dataclasses
 import functools
@@ -32,13 +32,13 @@ class Task(NamedTuple):
 
     name: str
     configs: list[dict[str, Any]]
-    data: Path | None  # the file with its data; None: to be loaded
-    work: Path  # the folder for progress and checkpoint
+    data: Path | None  # the file with its data; if None, the worker loads the data set itself
+    work: Path  # the folder for its progress and checkpoint
     source: str  # the hash of the code that makes results, which a worker must have too
 
     @property
     def checkpoint(self) -> Path:
-        """Where the worker keeps the stack's state."""
+        """The file in which the worker keeps the stack's state."""
         return self.work / f"{self.name}.pt"
 
 
@@ -59,7 +59,7 @@ class Failure(NamedTuple):
 
 
 def train(task: Task) -> Trained | Failure:
-    """Train a stack, in whatever process; never raises."""
+    """Train a stack, in any process.  It does not raise: an exception becomes a ``Failure``."""
     try:
         started = time.perf_counter()
         if own_hash() != task.source:
@@ -104,7 +104,7 @@ def _of_other_code() -> Failure:
 
 
 def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
-    """Write the tables to a file that workers map into their memory."""
+    """Write the data to a file that workers map into their memory."""
     tables = {split: dict(getattr(data, split).to("cpu", dtype)._asdict()) for split in ("train", "val", "test")}
     part = path.with_name(path.name + ".part")
     torch.save(data._asdict() | tables, part)
