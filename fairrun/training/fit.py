@@ -1,7 +1,7 @@
-"""The loop: runs side by side, each with its own seed, shuffling and hyper-parameters.
+"""The training loop: runs train side by side, each with its own seed, shuffling and hyper-parameters.
 
-A run is the same run alone and in any stack, bit for bit where torch uses one thread: its random numbers come from its
-own generators, its rows are reduced along their own axis, and every batch has the same padded number of rows, a
+A run gives the same results alone and in any stack, bit for bit if torch uses one thread.  Its random numbers come
+from its own generators.  Its rows are reduced along their own axis.  Every batch has the same padded number of rows, a
 multiple of 32.
 """
 
@@ -29,19 +29,19 @@ from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
 from fairrun.training.removals import Removals
 
-EVALUATION_ROWS = 512  # rows of a split that are evaluated at once: the activations of 16 runs stay in cache
+EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
 
 
 class Schedule(NamedTuple):
-    """Learning rates in steps, of the optimizers of a method that have no ``decay_every`` of their own."""
+    """A step schedule of learning rates, for a method's optimizers that have no ``decay_every`` of their own."""
 
-    every: int  # epochs after which they are multiplied by ``factor``, again and again
+    every: int  # the learning rates are multiplied by ``factor`` after every so many epochs
     factor: float
 
     def at(self, epoch: int) -> float:
-        """What they are multiplied by in an epoch, from 0."""
+        """The factor on the learning rates in an epoch.  Epochs count from 0."""
         return float(self.factor ** (epoch // self.every))
 
 
@@ -49,15 +49,18 @@ class Schedule(NamedTuple):
 class Run:
     """One trained run."""
 
-    history: pd.DataFrame  # a row an epoch: epoch, train/..., val/..., test/...
+    history: pd.DataFrame  # one row per epoch: epoch, train/..., val/..., test/...
     theta: Theta  # parameters after the last epoch, without the run axis
-    failure: str | None = None  # why training stopped making sense: the first step with a loss that is not finite
+    failure: str | None = None  # names the first step whose loss is not finite; None if there is none
     postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
 
 
 @contextlib.contextmanager
 def _denormals_flushed() -> Iterator[None]:
-    """Denormal numbers count as zero: Adam makes many on one-hot columns, and each costs as much as many products."""
+    """Make denormal numbers count as zero.
+
+    Adam makes many on one-hot columns, and each costs as much as many products.
+    """
     torch.set_flush_denormal(True)
     try:
         yield
@@ -84,9 +87,9 @@ def fit(
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
-    Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked;
-    the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  A ``checkpoint`` that holds
-    these runs' progress is continued.
+    Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked,
+    and the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  If ``checkpoint`` holds
+    these runs' progress, training goes on from there.
     """
     data = data.to(device, dtype)
     num_runs, num_groups, num_classes = len(seeds), len(data.groups), data.num_classes
@@ -144,7 +147,8 @@ def fit(
             for name, value in _evaluated(network, state.theta, getattr(data, split), evaluate).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
-        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)  # by the last step: no loss after it tells
+        # The last step can spoil the parameters without a training loss that shows it; the validation loss does.
+        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)
         first_bad_step[lost] = (epoch + 1) * len(logs) - 1
         alive = first_bad_step < 0
         if progress is not None:
@@ -157,13 +161,13 @@ def fit(
 
 
 def _paced(method: Method, schedule: Schedule | None, epoch: int, native: bool) -> Method:
-    """The bound method with the learning rates of an epoch, by the kernels where they are asked for."""
+    """The bound method with the learning rates of an epoch; ``native`` makes it use the kernels."""
     now: Method = at_epoch(method, epoch, 1.0 if schedule is None else schedule.at(epoch))
     return accelerate(now) if native else now
 
 
 def _check_logs(method: Method, log: dict[str, Tensor], num_runs: int) -> None:
-    """Raise ``ValueError`` for the logs of a step without a loss, or with something else than a value of each run."""
+    """Raise ``ValueError`` if a step's logs have no loss, or an entry that is not one value per run."""
     name = type(method).__name__
     if "loss" not in log:
         raise ValueError(f"{name}.update must log loss, one value a run, got {', '.join(log) or 'nothing'}")
@@ -174,7 +178,7 @@ def _check_logs(method: Method, log: dict[str, Tensor], num_runs: int) -> None:
 
 
 def _generator(seed: int, stream: int) -> Generator:
-    """A generator of its own for every (seed, stream)."""
+    """The generator of a seed's random stream; every pair (seed, stream) has its own."""
     return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
 
 
@@ -186,12 +190,12 @@ def _evaluated(network: Network, theta: Theta, table: Table, evaluate: Evaluatio
 
 @torch.no_grad()
 def predict(network: Network, theta: Theta, table: Table) -> Tensor:
-    """The logits of all rows of a split, [R, N]; of several tasks [R, N, T], of C > 2 classes [R, N, C]."""
+    """The logits of all rows of a split: [R, N], with several tasks [R, N, T], with C > 2 classes [R, N, C]."""
     return _logits(network, theta, table)[:, : len(table.y)]
 
 
 def _logits(network: Network, theta: Theta, table: Table) -> Tensor:
-    """With those of padding behind, as rows of a batch are padded."""
+    """The logits of all rows of a split and, after them, of padding rows: rows are padded as in a batch."""
     num_runs = next(iter(theta.values())).shape[0]
     *parts, last = table.x.split(EVALUATION_ROWS)
     last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))

@@ -21,7 +21,7 @@ COMPILERS = ("c++", "g++", "clang++")
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The kernels; None, and one line in the log that says why, where they cannot be had."""
+    """Load the kernels.  Where that fails, log one line that says why and return None."""
     compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         log.warning("no native engine, training in torch: no C++ compiler (%s) on the path", ", ".join(COMPILERS))
@@ -35,8 +35,10 @@ def library() -> ctypes.CDLL | None:
 
 
 def _compiled(compiler: str) -> Path:
-    """The library, in the cache under a name that changes with whatever it depends on.  Processes that build it at once
-    each build their own, and the last one stays.
+    """The library's file in the cache, built if it is missing.
+
+    Its name changes with all that it depends on.  Processes that build it at the same time each build their own, and
+    the last one stays.
     """
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
     key = "\n".join((SOURCE.read_text(encoding="utf-8"), compiler, version, *FLAGS, _cpu()))
@@ -51,7 +53,7 @@ def _compiled(compiler: str) -> Path:
 
 
 def _cpu() -> str:
-    """What the processor can do: machines that differ in it may share a cache folder."""
+    """The processor's features, because machines with other features may share a cache folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""An MLP, Adam and SGD by the kernels, each with the torch one beside it for what the kernels do not cover."""
+"""An MLP, Adam and SGD that run on the kernels.  Each keeps its torch counterpart for what the kernels do not cover."""
 
 import copy
 import ctypes
@@ -19,12 +19,12 @@ from fairrun.training.native.library import library
 from fairrun.training.optim import SGD, Adam, AdamState, SGDState
 
 ENGINES = ("auto", "native", "torch")
-WIDTH_MULTIPLE = 16  # of units of a hidden layer: those beyond its width are zero
+WIDTH_MULTIPLE = 16  # a hidden layer's units are padded to a multiple of this; the units beyond its width are zero
 ROWS_MULTIPLE = 4
 
 
 def choose(engine: str, dtype: torch.dtype, device: str) -> str:
-    """The engine that a run gets, "native" or "torch"; "auto" is native where it can be had.  Raises ``InputError``."""
+    """The engine that a run uses, "native" or "torch".  "auto" means native where possible.  Raises ``InputError``."""
     one_of("engine", engine, ENGINES)
     fits = dtype == torch.float32 and device == "cpu"
     if engine == "native":
@@ -34,7 +34,7 @@ def choose(engine: str, dtype: torch.dtype, device: str) -> str:
 
 
 def accelerate(part: Any) -> Any:
-    """``part``, a network or a bound method, with every MLP, Adam and SGD in it replaced by a native one."""
+    """Replace every MLP, Adam and SGD in ``part``, a network or a bound method, by a native one."""
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
@@ -46,14 +46,17 @@ def accelerate(part: Any) -> Any:
         return NativeSGD(part, torch.cat([part.lr, part.momentum, part.weight_decay], dim=1), kernels)
     if not dataclasses.is_dataclass(part):
         return part
-    faster = copy.copy(part)  # no new check of values, which are tensors by now
+    faster = copy.copy(part)  # a copy skips the checks of values, which are tensors by now
     for field in dataclasses.fields(part):
         object.__setattr__(faster, field.name, accelerate(getattr(part, field.name)))
     return faster
 
 
 def gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
-    """``out`` <- the ``rows`` of ``table`` (float32, cpu), fetched ahead: a data set is larger than the cache."""
+    """Write the ``rows`` of ``table`` (float32, on the CPU) to ``out``.
+
+    The kernel fetches rows ahead, because a data set is larger than the cache.
+    """
     kernels = library()
     if kernels is None or not table.is_contiguous():  # the kernel reads row after row
         torch.index_select(table, 0, rows, out=out)
@@ -63,14 +66,17 @@ def gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
 
 @dataclass(frozen=True)
 class NativeMLP(Network):
-    """``MLP`` without dropout by the kernels; inputs that need a gradient, and second derivatives, by torch."""
+    """An ``MLP`` without dropout that runs on the kernels.
+
+    Inputs that need a gradient, and second derivatives, use torch.
+    """
 
     mlp: MLP
     kernels: ctypes.CDLL
 
     @property
     def widest(self) -> int:
-        """As of the ``MLP``."""
+        """The same as the ``MLP``'s."""
         return self.mlp.widest
 
     def init(self, generators: Sequence[Generator]) -> Theta:
@@ -86,7 +92,7 @@ class NativeMLP(Network):
         return logits
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """As ``MLP.hidden``; by the kernels where no gradient is asked for."""
+        """As ``MLP.hidden``.  Uses the kernels if no gradient is needed."""
         parameters = [theta[name] for name in self._names()]
         if torch.is_grad_enabled() or not _covers(x, parameters):
             return self.mlp.hidden(theta, x, masks)
@@ -102,12 +108,13 @@ class NativeMLP(Network):
         return logits, _Pullback(self, theta, x, kept)
 
     def units(self, activations: list[Tensor]) -> list[Tensor]:
-        """Every hidden layer, without its padding."""
+        """The activations of every hidden layer, without their padding."""
         return [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
 
     def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
-        """The logits, and what a backward pass needs: the activations of each layer, [R, B, padded width], and the
-        entries of ``x`` that are not zero.
+        """The logits, and what a backward pass needs.
+
+        That is the activations of each layer, [R, B, padded width], and the entries of ``x`` that are not zero.
         """
         runs, rows, features = x.shape
         activations = [x.new_empty(runs, rows, -(-w // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for w in self.mlp._widths()]
@@ -129,9 +136,9 @@ class NativeMLP(Network):
     def gradient(
         self, x: Tensor, p: Sequence[Tensor], kept: Sequence[Any], g: Tensor, grads: Sequence[Tensor | None]
     ) -> None:
-        """``grads`` <- the gradient at the parameters ``p``, for slopes ``g`` [R, B] at the logits; None is left out.
+        """Write the gradient with respect to the parameters ``p`` to ``grads``, which holds None for those to skip.
 
-        ``kept``: what ``_forward`` gave behind the logits.
+        ``g`` [R, B] is the slope of the loss at the logits.  ``kept`` is what ``_forward`` returned after the logits.
         """
         activations, *entries = kept
         g = g.contiguous()
@@ -156,7 +163,7 @@ class NativeMLP(Network):
 
 @dataclass(frozen=True)
 class _Pullback:
-    """Layers as ``MLP`` has them, and gradients by the kernels."""
+    """The pullback of a ``NativeMLP``: layers from ``MLP``, gradients from the kernels."""
 
     native: NativeMLP
     theta: Theta
@@ -169,7 +176,7 @@ class _Pullback:
         return self.native.mlp.pullback(self.theta, inputs, ()).layers(slope)
 
     def gradient(self, slope: Tensor) -> Theta:
-        """By the kernels."""
+        """The gradient with respect to every parameter, computed by the kernels."""
         p = {name: self.theta[name] for name in self.native._names()}
         grads = {name: torch.empty_like(q, memory_format=torch.contiguous_format) for name, q in p.items()}
         self.native.gradient(self.x, list(p.values()), self.kept, slope, list(grads.values()))
@@ -177,7 +184,7 @@ class _Pullback:
 
 
 class _Logits(torch.autograd.Function):
-    """The logits and their gradient at the parameters, those that it is asked for."""
+    """The logits, with their gradient with respect to the parameters that need one."""
 
     @staticmethod
     def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
@@ -190,7 +197,7 @@ class _Logits(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, *p = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled():  # a gradient of the gradient is asked for
+        if torch.is_grad_enabled():  # the caller wants a gradient of the gradient
             logits = ctx.native.mlp.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
             wanted = [q for q, need in zip(p, needed, strict=True) if need]
             slopes = iter(torch.autograd.grad(logits, wanted, g, create_graph=True))
@@ -205,7 +212,7 @@ class _Logits(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class NativeAdam:
-    """``Adam`` of bound hyper-parameters, in one pass over the numbers of a run."""
+    """``Adam`` with bound hyper-parameters, in one pass over a run's parameters."""
 
     adam: Adam
     hyper: Tensor  # [R, 4] lr, b1, b2, eps
@@ -224,7 +231,7 @@ class NativeAdam:
 
 @dataclass(frozen=True)
 class NativeSGD:
-    """``SGD`` of bound hyper-parameters, in one pass over the numbers of a run."""
+    """``SGD`` with bound hyper-parameters, in one pass over a run's parameters."""
 
     sgd: SGD
     hyper: Tensor  # [R, 3] lr, momentum, weight_decay
@@ -243,7 +250,7 @@ class NativeSGD:
 
 
 def _updated(kernel: Any, theta: Theta, grads: Theta, numbers: Sequence[Tensor]) -> Theta:
-    """The parameters after a step by ``kernel``; ``numbers`` are its other arguments, in and out."""
+    """The parameters after a step by ``kernel``.  ``numbers`` are its other arguments, both inputs and outputs."""
     old, g = list(theta.values()), [grads[name] for name in theta]
     old, g = ([t if _readable(t) else t.contiguous() for t in tensors] for tensors in (old, g))
     new = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in old]
@@ -260,7 +267,7 @@ def _pointer(t: Tensor) -> ctypes.c_void_p:
 
 
 def _readable(t: Tensor) -> bool:
-    """Whether each run's numbers lie one behind the other."""
+    """Whether each run's numbers are contiguous."""
     return t.is_contiguous() or t[0].is_contiguous()
 
 
@@ -269,7 +276,7 @@ def _covers(x: Tensor, parameters: Sequence[Tensor]) -> bool:
 
 
 def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
-    """Where tensors with a run axis are, and how far their runs are apart."""
+    """The addresses of tensors with a run axis, and the strides between their runs."""
     return _pointers(tensors), (_long * len(tensors))(*(t.stride(0) for t in tensors))
 
 
