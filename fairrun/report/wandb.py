@@ -1,7 +1,7 @@
-"""Results -> Weights & Biases: the runs of a sweep as one group, and a summary of each data set.
+"""Sends results to Weights & Biases (W&B): a sweep's runs as one group, and summaries of each data set.
 
-``python -m fairrun.report.wandb sync outputs/sweeps/SWEEP`` pushes what W&B does not have yet.  The only module that
-imports wandb, and only where it is used.
+``python -m fairrun.report.wandb sync outputs/sweeps/SWEEP`` pushes what W&B does not have yet.  Only this module
+imports wandb, and only in the functions that use it.
 """
 
 import argparse
@@ -20,8 +20,9 @@ import pandas as pd
 from fairrun.config.check import InputError, one_of
 from fairrun.results.records import HISTORY, RECORD, dataset_name, load, method_name, read, replace
 
-MARK = "wandb.json"  # in the folder of a run that was logged: its id at W&B, the mode, the hash of the record logged
-# Git and machine would be those of the process that logs; listing the installed packages costs as much as all the rest.
+MARK = "wandb.json"  # in the folder of a logged run: its id at W&B, the mode, and the hash of the record logged
+# Git and machine data would describe the process that logs, not the one that trained.  Listing the installed packages
+# costs as much as all the rest.
 LEAN: dict[str, Any] = {
     "silent": True,
     "console": "off",
@@ -34,24 +35,24 @@ LEAN: dict[str, Any] = {
 
 
 class Tracker(Protocol):
-    """What a choice of the config group ``tracker`` provides."""
+    """The interface of a tracker, which the config group ``tracker`` chooses."""
 
     def check(self) -> None:
-        """Raise ``InputError`` where the tracker cannot work; called before training."""
+        """Raise ``InputError`` if the tracker cannot work.  Called before training."""
         ...
 
     def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
-        """Show a finished run; called in the main process once the run's files are written."""
+        """Log a run.  Called in the main process when the run's files are written."""
         ...
 
     def finish(self, folder: Path, sweep: str | None) -> None:
-        """Show the sweep whose folder is ``folder``; called once all its files are written."""
+        """Log the sweep whose folder is ``folder``.  Called when all its files are written."""
         ...
 
 
 @dataclass(frozen=True)
 class NoTracker:
-    """Files only."""
+    """Logs nothing: results are in files only."""
 
     def check(self) -> None:
         """Nothing can be wrong."""
@@ -65,22 +66,23 @@ class NoTracker:
 
 @dataclass(frozen=True)
 class Wandb:
-    """One W&B run a run: config as nested keys, history by epoch, the chosen epoch's metrics as the summary.
+    """Logs each run as one W&B run: config as nested keys, history by epoch, summary from the selected epoch.
 
-    A run is logged from its files, and once: ``wandb.json`` beside its record tells.  A run whose record has changed
-    since, or that has only offline files when the mode is online, is logged again under its id and overwrites itself.
-    Without ``wandb.json`` it gets a new id, as it must when it was deleted at W&B.
+    A run is logged from its files, and only once: the file ``wandb.json`` beside its record says that it was.  A run is
+    logged again, under its id, if its record has changed since, or if the mode is online and it has only offline files.
+    It then overwrites itself.  Without ``wandb.json`` a run gets a new id; delete that file if you deleted the run at
+    W&B.
     """
 
     project: str
-    entity: str | None  # null: your default
-    mode: str  # offline: files in the run's folder, for ``sync``; online: needs a key
+    entity: str | None  # None means your default entity
+    mode: str  # "offline" writes files to the run's folder, for ``sync``; "online" needs a key
 
     def __post_init__(self) -> None:
         one_of("mode", self.mode, ("offline", "online"))
 
     def check(self) -> None:
-        """Online needs a key."""
+        """Raise ``InputError`` if the mode is online and there is no W&B key."""
         import wandb
 
         if self.mode == "online" and not wandb.login(prompt=False, verify=False):
@@ -89,14 +91,17 @@ class Wandb:
             )
 
     def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
-        """Log a run that is no part of a sweep; others wait for ``finish``, so that training never waits for W&B."""
+        """Log a run that is not part of a sweep.
+
+        Runs of a sweep are logged by ``finish``, so that training never waits for W&B.
+        """
         if sweep is None:
             self._log_run(folder, None, record, history)
 
     def finish(self, folder: Path, sweep: str | None) -> None:
-        """Log the runs below ``folder`` that W&B does not have yet and, of a sweep, the summaries; say how many.
+        """Log the runs below ``folder`` that W&B does not have yet, and print how many.  Log a sweep's summaries too.
 
-        Raises ``InputError`` if W&B cannot be reached: what was logged until then is not logged again.
+        Raises ``InputError`` if W&B cannot be reached.  Runs that were logged before that are not logged again.
         """
         frame = load(folder)
         folders = [Path(run) for run in frame.loc[frame["status"] != "corrupt", "folder"]]
@@ -125,7 +130,10 @@ class Wandb:
         )
 
     def _log_summaries(self, folder: Path, sweep: str) -> None:
-        """A W&B run for each data set and fairness metric: settings, accuracy against the metric, hypervolume."""
+        """Log a W&B run for each data set and fairness metric.
+
+        It holds the table of configurations, the plot of accuracy against the metric, and the hypervolume.
+        """
         import wandb
 
         from fairrun.analysis.front import hypervolume
@@ -158,13 +166,13 @@ class Wandb:
             )
 
     def _log(self, folder: Path, rows: Any, summary: dict[str, Any], exit_code: int = 0, **description: Any) -> None:
-        """Log one W&B run, under the id that ``folder`` has or gets."""
+        """Log one W&B run under the id of ``folder``, which gets a new id if it has none."""
         import wandb
 
         folder.mkdir(exist_ok=True)
         mark = _read_mark(folder) | {"mode": None, "record": _record_hash(folder)}
         _write_mark(folder, mark)  # the id is kept even if this process is killed below
-        shutil.rmtree(folder / "wandb", ignore_errors=True)  # what was logged under this id, and is overwritten
+        shutil.rmtree(folder / "wandb", ignore_errors=True)  # the files logged under this id are overwritten
         try:
             run = wandb.init(
                 id=mark["id"],
@@ -186,7 +194,7 @@ class Wandb:
 
 
 def _history(folder: Path) -> pd.DataFrame:
-    """What the run in ``folder`` did in each epoch; nothing where its worker died."""
+    """The history of the run in ``folder``, one row per epoch.  Empty if its worker died."""
     path = folder / HISTORY
     try:
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
@@ -195,7 +203,7 @@ def _history(folder: Path) -> pd.DataFrame:
 
 
 def _read_mark(folder: Path) -> dict[str, str | None]:
-    """What ``folder`` holds of its run at W&B; a new id, and nothing logged, where there is none."""
+    """The contents of the file ``wandb.json`` in ``folder``.  Without it: a new id, and nothing logged."""
     path = folder / MARK
     if not path.exists():
         return {"id": secrets.token_hex(6), "mode": None, "record": None}
