@@ -51,7 +51,7 @@ class Alignment:
 
 
 def alignment(trade: Tradeoff) -> Alignment | None:
-    """The histories of the runs; of a method with several configurations the first in the table of these.
+    """The histories of the runs.  For a method with several configurations, the first in their table is taken.
 
     None if no run's history has the column ``train/aligned``; methods and runs without it are left out.
     """
@@ -76,7 +76,7 @@ def alignment(trade: Tradeoff) -> Alignment | None:
 
 
 def _history(run: pd.Series) -> pd.DataFrame | None:
-    """What a run logged about bargaining, a row an epoch; None if it did not, or left no history."""
+    """The columns about bargaining in a run's history, one row per epoch.  None if it has none, or no history."""
     path = Path(run["folder"], HISTORY)
     history = pd.read_parquet(path) if path.exists() else pd.DataFrame()
     if "train/aligned" not in history:
@@ -89,7 +89,7 @@ def _history(run: pd.Series) -> pd.DataFrame | None:
 
 
 def curve(steps: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A row an epoch: mean of ``column`` over the seeds that have a value, with interval (``low``, ``high``)."""
+    """The mean of ``column`` in each epoch over the seeds that have a value, with its interval (``low``, ``high``)."""
     known = steps.dropna(subset=column).groupby("epoch")[column]
     rows = [(epoch, values.mean(), *interval(values.to_numpy())) for epoch, values in known]
     return pd.DataFrame(rows, columns=["epoch", "mean", "low", "high"], dtype=float)

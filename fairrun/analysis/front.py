@@ -25,9 +25,9 @@ class Anchors(NamedTuple):
 def settings(frame: pd.DataFrame) -> list[str]:
     """The columns that tell the configurations of a sweep apart: method, and the keys that vary.
 
-    A key of the method counts where it varies among the runs of one method: another method may not have it.  So does a
-    key that has a switch (``dataset.outliers.rate``), among the runs that have it.  A key that is the seed in every run
-    (dataset.split.seed=${seed}) is no setting.
+    A key of the method counts if it varies among the runs of one method, because another method may not have it.  A key
+    that has a switch (``dataset.outliers.rate``) counts if it varies among the runs that have it.  A key that equals
+    the seed in every run (dataset.split.seed=${seed}) does not count.
     """
     keys = [c for c in frame.columns if is_setting(c) and c != "method"]
     shared = [c for c in keys if not c.startswith("method.")]
@@ -150,8 +150,10 @@ def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, 
 
 
 def counts(runs: pd.DataFrame, split: str = "test") -> list[list[int]]:
-    """[rows, positive rows] of each group that has rows in ``split``, of several classes [rows, rows of class 1, 2,
-    ...], from ``base_rates.<split>``; empty without it or if the runs' labels differ.
+    """[rows, positive rows] of each group that has rows in ``split``, from ``base_rates.<split>``.
+
+    With several classes: [rows, rows of class 1, 2, ...].  Empty without ``base_rates.<split>`` or if the runs' labels
+    differ.
     """
     cells = [cell for cell in runs.get(f"base_rates.{split}", []) if isinstance(cell, list)]
     if not cells or any(cell != cells[0] for cell in cells):

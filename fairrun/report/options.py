@@ -1,4 +1,4 @@
-"""What a report is asked to show: a field of ``ReportOptions`` is an option, and it stands nowhere else.
+"""The options of a report.  Each is a field of ``ReportOptions`` and is declared only there.
 
 A sweep takes options as ``report.NAME=VALUE`` and writes them into the records of its runs.  The command
 ``python -m fairrun.report`` takes them as ``--NAME VALUE``.  To add an option, add a field here and a line to
@@ -27,7 +27,7 @@ SPLITS = ("train/", "val/", "test/")  # prefixes of columns of histories
 
 
 class Text:
-    """One name."""
+    """An option whose value is one name."""
 
     allowed = "null or a name"
     default: Any = None
@@ -46,16 +46,16 @@ class Text:
         return text
 
     def recorded(self, runs: pd.DataFrame, key: str) -> list[Any]:
-        """What the records have below ``key``, as in a configuration."""
+        """The values of ``key`` in the records, as in a configuration."""
         return list(runs.get(key, []))
 
     def merge(self, values: list[Any]) -> Any:
-        """One value of what several records ask for: that of the first."""
+        """Merge the values that several records ask for: the first counts."""
         return values[0]
 
 
 class Flag(Text):
-    """True or false."""
+    """An option that is true or false."""
 
     allowed = "null, true or false"
     default = False
@@ -67,7 +67,7 @@ class Flag(Text):
 
 
 class Choice(Text):
-    """One of ``choices``; the first is the default."""
+    """An option whose value is one of ``choices``; the first is the default."""
 
     def __init__(self, *choices: str) -> None:
         self.choices, self.default = choices, choices[0]
@@ -79,7 +79,10 @@ class Choice(Text):
 
 
 class Names(Text):
-    """Several names, "a,b" on the command line; records that ask for different ones get all of them."""
+    """An option whose value is several names, "a,b" on the command line.
+
+    If records ask for different names, the report shows all of them.
+    """
 
     default = ()
 
@@ -99,12 +102,15 @@ class Names(Text):
         return tuple(name for name in text.split(",") if name)
 
     def merge(self, values: list[Any]) -> Any:
-        """What any of several records asks for, once each."""
+        """Merge the values that several records ask for: all of them, without duplicates."""
         return tuple(dict.fromkeys(item for value in values for item in value))
 
 
 class Pairs(Names):
-    """Pairs of methods, "a=b,c=d" on the command line; a comma before a space is part of a name: "laftr, width 8"."""
+    """An option whose value is pairs of methods, "a=b,c=d" on the command line.
+
+    A comma before a space is part of a name: "laftr, width 8".
+    """
 
     def __init__(self) -> None:
         self.allowed = "a mapping of a method's name to another's"
@@ -114,7 +120,7 @@ class Pairs(Names):
         return isinstance(value, dict) and all(isinstance(name, str) for name in (*value, *value.values()))
 
     def convert(self, value: Any) -> Any:
-        """The option's value, from that of a configuration; an empty mapping says nothing."""
+        """The option's value, from that of a configuration; None for an empty mapping."""
         return tuple(value.items()) or None
 
     def parse(self, text: Any, key: str) -> Any:
@@ -124,7 +130,7 @@ class Pairs(Names):
         return tuple(pairs)
 
     def recorded(self, runs: pd.DataFrame, key: str) -> list[Any]:
-        """What the records have below ``key``, as in a configuration."""
+        """The pairs below ``key`` in the records, as in a configuration."""
         methods = {column.removeprefix(f"{key}."): column for column in runs if column.startswith(f"{key}.")}
         return [{method: other} for method, column in methods.items() for other in runs[column].dropna().unique()]
 
@@ -155,7 +161,7 @@ def _check_published(key: str, sources: tuple[str, ...], metrics: Collection[str
 
 
 def _check_nothing(key: str, value: object, metrics: Collection[str]) -> None:
-    """For an option of which every value of its kind is allowed."""
+    """The check of an option that allows every value of its kind."""
 
 
 def _option(kind: Text, text: str, check: Check = _check_nothing) -> Any:
@@ -164,8 +170,9 @@ def _option(kind: Text, text: str, check: Check = _check_nothing) -> Any:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report shows.  A field that is None says nothing; ``given | recorded`` says what ``given`` says, and else
-    what ``recorded`` does.
+    """The options of a report.  A field that is None is not set.
+
+    ``given | recorded`` takes each field from ``given`` if it is set there, else from ``recorded``.
     """
 
     metric: str | None = _option(Text(), "fairness metric to show; default: that of the runs", _check_metric)
@@ -210,7 +217,7 @@ class ReportOptions:
     def from_config(cls, node: Any, metrics: Collection[str] = ()) -> Self:
         """The options of the node ``report`` of a configuration.
 
-        ``metrics``: the names of metrics that a report can show; without them names are not checked.  Raises
+        ``metrics`` are the names of the metrics that a report can show.  If it is empty, names are not checked.  Raises
         ``InputError``.
         """
         options = {option.name: option for option in dataclasses.fields(cls)}
@@ -225,7 +232,7 @@ class ReportOptions:
 
     @classmethod
     def add_to(cls, parser: argparse.ArgumentParser) -> None:
-        """Add a flag for each option, and the old names of flags."""
+        """Add a flag for each option to ``parser``, and the old names of renamed flags."""
         for option in dataclasses.fields(cls):
             kind: Text = option.metadata["kind"]
             text = f"{option.metadata['help']}; default: what the runs' configuration says"
@@ -235,7 +242,7 @@ class ReportOptions:
 
     @classmethod
     def from_args(cls, arguments: argparse.Namespace) -> Self:
-        """The options of a command line that ``add_to`` has added flags to.  Raises ``InputError``."""
+        """The options from a command line whose parser has the flags of ``add_to``.  Raises ``InputError``."""
         values = {}
         given = vars(arguments)
         for option in dataclasses.fields(cls):
@@ -251,10 +258,10 @@ class ReportOptions:
 
     @classmethod
     def from_records(cls, runs: pd.DataFrame) -> Self:
-        """The options that the records of ``runs`` ask for; where none asks, the default: every option says something.
+        """The options that the records of ``runs`` ask for.  An option that no record asks for has its default.
 
-        Of names and pairs a report shows all that any record asks for.  Of another option the first record that asks
-        for more than the default counts.
+        A report shows all names and pairs that any record asks for.  For any other option, the first record that asks
+        for something else than the default counts.
         """
         values: dict[str, Any] = {}
         for option in dataclasses.fields(cls):

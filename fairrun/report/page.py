@@ -24,8 +24,9 @@ Cells = dict[str, Any]  # what the template needs for a table: columns, rows, ca
 def render(
     folder: Path, frame: pd.DataFrame, chapters: Sequence[Chapter], pngs: Mapping[tuple[str, str], bytes]
 ) -> str:
-    """The page about the sweep in ``folder``; ``frame`` has every run, also those that failed; ``pngs`` has the
-    pictures, by data set and name.
+    """The HTML page about the sweep in ``folder``.
+
+    ``frame`` has every run, also those that failed.  ``pngs`` has the pictures, by data set and name.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -120,7 +121,7 @@ def _failures(folder: Path, frame: pd.DataFrame) -> Cells:
 
 
 def _versions(trades: list[Tradeoff]) -> dict[str, str]:
-    """What the runs say ran, every distinct value, and what drew this page."""
+    """The versions in the runs' records, each distinct value once, and those that drew this page."""
     found: dict[str, list[str]] = {}
     for trade in trades:
         for key, text in _record(trade).get("versions", {}).items():

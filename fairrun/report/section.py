@@ -1,4 +1,4 @@
-"""What a section of a report is made of.  ``fairrun.report.sections`` lists them."""
+"""The parts of a report's section.  ``fairrun.report.sections`` lists the sections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """What a report says of one subject on one data set, wherever it says it."""
+    """One subject of a report on one data set: its tables, pictures, chart and files."""
 
     title: str = ""  # heading on the page; without one the titles of the tables are the headings
     pictures: Mapping[str, Figure] = field(default_factory=dict)  # by the name of their files without its ending

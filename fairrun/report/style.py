@@ -16,7 +16,7 @@ UNKNOWN = "-"
 
 
 def estimate(row: pd.Series, column: str, digits: int = 3) -> str:
-    """A mean with its interval; without one the mean alone, and a dash for an undefined mean."""
+    """A mean with its interval, as text.  Without an interval, the mean alone; a dash if the mean is undefined."""
     ends = (row.get(f"{column}.{end}", float("nan")) for end in ("low", "high"))
     numbers = (round(float(number), digits) + 0.0 for number in (row[column], *ends))  # no -0
     mean, low, high = (f"{number:.{digits}f}" for number in numbers)
@@ -37,7 +37,7 @@ PUBLISHED = "published: "
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn, everywhere."""
+    """How a method looks in every picture."""
 
     colour: str
     marker: str
@@ -108,10 +108,10 @@ def draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, labe
 
 
 def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[float]) -> tuple[float, float]:
-    """The limits of an axis: all single runs, ends of intervals and values ``beside``, and a little room.
+    """The limits of an axis that shows all runs, the ends of intervals and the values ``beside``, with a little room.
 
-    Intervals of two seeds may be wider than the scale: an interval widens the range of the runs by half of it at most,
-    to each side.
+    Intervals of two seeds may be wider than the scale.  So intervals widen the range of the runs by at most half of it
+    on each side.
     """
     runs = runs.dropna()
     if runs.empty:
@@ -127,7 +127,7 @@ def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[
 
 
 def metric_title(trade: Tradeoff, separator: str) -> str:
-    """The title of the axis of the metric; ``separator``: between the metric and the rest."""
+    """The title of the metric's axis.  ``separator`` stands between the metric and the rest."""
     seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "
     return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
 

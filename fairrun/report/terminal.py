@@ -12,7 +12,7 @@ AT_ONCE = 3  # metrics in a table, beside accuracy and the chosen one: 160 colum
 
 
 def in_parts(trade: Tradeoff, table: pd.DataFrame, title: str, caption: str) -> list[Table]:
-    """A table of metrics; with more of them than a terminal is wide it is shorter and in parts."""
+    """A table of metrics.  If they are too many for the width of a terminal, it is shortened and split into parts."""
     more = [name for name in (*map(words, trade.columns), *trade.removal.values()) if name in table]
     if more:
         own = [name for name in table if name in {trade.heading, *map(words, trade.directions), *more}]

@@ -1,4 +1,4 @@
-"""From the records of a sweep to the trade-off of each of its data sets, as a report's options ask for it."""
+"""Computes the trade-off of each data set of a sweep from its records and a report's options."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ NOTHING = ReportOptions()
 
 
 def complete(frame: pd.DataFrame, given: ReportOptions = NOTHING) -> ReportOptions:
-    """The options of a report on the runs in ``frame``: what ``given`` does not say, the finished runs' records do."""
+    """The options of a report on the runs in ``frame``.  Those not ``given`` come from the finished runs' records."""
     return given | ReportOptions.from_records(_finished(frame))
 
 
@@ -46,9 +46,9 @@ def check(frame: pd.DataFrame, given: ReportOptions) -> None:
 def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
     """The trade-off of each data set that has a finished run, sorted by name.
 
-    ``options``: of ``complete``.  What no run has is named in a warning and left out, as are pairs with a method that
-    has no run.  Raises ``InputError``: no finished run, a metric that the runs do not have, runs made with different
-    metrics and none named.
+    ``options`` come from ``complete``.  What no run has is named in a warning and left out, as are pairs with a method
+    that has no run.  Raises ``InputError`` if there is no finished run, if the runs do not have the metric, or if runs
+    were made with different metrics and ``options`` names none.
 
     Runs of several tasks are measured against those of ``stl`` among them (``relative``).
     """
@@ -107,7 +107,7 @@ def _metrics(runs: pd.DataFrame) -> list[str]:
 
 
 def _present(option: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The names that are known; the others are named in a warning."""
+    """The names that are known.  A warning names the others."""
     for name in names:
         if name not in known:
             log.warning("report.%s has %r, which no run has; the report goes without it", option, name)
@@ -124,7 +124,7 @@ def split(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def _points(sources: Sequence[str]) -> pd.DataFrame | None:
-    """The published points of all sources that can be read; the others are named in a warning."""
+    """The published points of all sources that can be read.  Each other source gives a warning."""
     found = []
     for source in sources:
         try:
@@ -135,7 +135,7 @@ def _points(sources: Sequence[str]) -> pd.DataFrame | None:
 
 
 def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with what tells their problems apart in the names of data sets: "adult, sensitive race".
+    """The runs, with the names of their data sets extended by what differs between problems: "adult, sensitive race".
 
     Runs with other rows, labels, groups or splits are never on one front.
     """
@@ -144,7 +144,10 @@ def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _problems(runs: pd.DataFrame) -> pd.Series:
-    """What tells the problems of one data set's runs apart, ", tasks income and gain, split.seed 1"; "" for one."""
+    """What differs between the problems of one data set's runs: ", tasks income and gain, split.seed 1".
+
+    It is "" if there is only one problem.
+    """
     tasks = pd.Series([" and ".join(names) for names in tasks_of_runs(runs)], index=runs.index)
     parts = [", " + tasks.where(tasks != "", "one label")] if tasks.nunique() > 1 else []
     for key in filter(is_problem, runs):
@@ -163,7 +166,7 @@ def _text(cell: object) -> str:
 
 
 def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:
-    """Name the data sets of which no published point is of the kind that the points are of."""
+    """Warn about each data set that has no published point of the shown metric, or none of its tasks."""
     text = "report.published has no point of the %s on %s"
     for trade in trades:
         if "kind" in points and not any(len(panel.published) for panel in trade.panels):

@@ -1,4 +1,4 @@
-"""One record a run: ``python -m fairrun.results FOLDER`` shows what there is.
+"""Reads and writes the record of each run.  ``python -m fairrun.results FOLDER`` shows the runs below a folder.
 
 Files are the truth: whatever else shows results is a view of them.
 
@@ -27,7 +27,7 @@ from fairrun.config.keys import active_keys, dotted
 RECORD, HISTORY = "record.json", "history.parquet"
 GIVEN = ("csv", "image_folder")  # data sets that are a user's file, or folder
 _SUFFIXES = re.compile(r"(\.(csv|tsv|txt|parquet|gz|zip|xz|bz2))+$", re.IGNORECASE)
-FIELDS = {  # that every record has, and of what kind
+FIELDS = {  # the fields that every record has, and their types
     "status": str,
     "seed": int,
     "config": dict,

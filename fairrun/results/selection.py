@@ -1,4 +1,4 @@
-"""Which epoch of a run counts.  Only validation rows are seen."""
+"""Selects the epoch of a run that counts.  It uses validation rows only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,7 +36,7 @@ def score(history: pd.DataFrame, metric: Traded, bound: float | None) -> np.ndar
 
 
 def degenerate(rows: pd.DataFrame, labels: Sequence[Sequence[int]] = ()) -> np.ndarray:
-    """Which rows, of epochs or of runs, are of a constant or nearly constant prediction -> bool [rows].
+    """Which rows of a table of epochs or runs have a constant or nearly constant prediction -> bool [rows].
 
     On validation rows its balanced accuracy is within ``MARGIN`` of chance, or its selection rate is within ``MARGIN``
     of 0 or 1 and that of the labels is not.  Such a prediction has no group difference, and is not fair for it.

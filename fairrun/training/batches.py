@@ -40,7 +40,10 @@ class Batches:
         self.real = self._padded(everywhere)  # [steps, R, B]
 
     def epoch(self, epoch: int, weights: Tensor | None = None) -> Iterator[Batch]:
-        """All rows once, or as many drawn by their ``weights`` [R, N].  ``x`` is one buffer, filled for every batch."""
+        """The batches of one epoch: all rows once or, with ``weights`` [R, N], as many rows drawn by weight.
+
+        ``x`` is one buffer that every batch fills anew.
+        """
         table, device = self.table, self.table.y.device
         rows = self._padded(self._order(weights)).to(device)  # [steps, R, B]
         y = table.y[rows]
@@ -62,12 +65,12 @@ class Batches:
             )
 
     def _order(self, weights: Tensor | None) -> Tensor:
-        """Each run's rows one after another, [R, N]."""
+        """The order of each run's rows, [R, N]."""
         num_rows, generators = len(self.table.y), self.streams["shuffle"]
         if weights is None:
             return torch.stack([torch.randperm(num_rows, generator=g) for g in generators])
         total = weights[:, :num_rows].double().cpu().cumsum(-1)
-        even = torch.arange(1, num_rows + 1).to(total)  # where no row has a weight
+        even = torch.arange(1, num_rows + 1).to(total)  # for a run none of whose rows has a weight
         total = torch.where(total[:, -1:] > 0, total, even)
         u = torch.stack([torch.rand(num_rows, generator=g, dtype=torch.float64) for g in generators])
         return torch.searchsorted(total, u * total[:, -1:], right=True).clamp_(max=num_rows - 1)
@@ -106,6 +109,6 @@ def padded_table(table: Table, num_runs: int, num_groups: int, num_classes: int)
 
 
 def all_rows(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
-    """As ``padded_table``, but the features are those of the table alone: they are too many to be copied."""
+    """As ``padded_table``, but the features are not padded, because they are too many to be copied."""
     features = table.x.expand(num_runs, *table.x.shape)
     return padded_table(table._replace(x=table.x[:, :0]), num_runs, num_groups, num_classes)._replace(x=features)
