@@ -28,7 +28,7 @@ from fairrun.sweep.validate import network
 from fairrun.train import CONF
 from fairrun.training.fit import fit
 
-SHAPES = {  # width and batch size; runs side by side; how often as fast as the DataLoader loop at least
+SHAPES = {  # width and batch size; runs side by side; the least speed-up over the DataLoader loop
     "MLP 64-64, batch 256": (64, 256, 16, 9.0),
     "MLP 64-64, batch 64": (64, 64, 32, 12.0),
     "MLP 128-128, batch 256": (128, 256, 8, 4.5),
@@ -37,26 +37,26 @@ LR = 1e-3
 
 
 def config_of(*overrides: str) -> dict[str, Any]:
-    """The composed configuration."""
+    """The configuration that Hydra composes from the overrides."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
     return config  # type: ignore[no-any-return]
 
 
 def few_rows(data: Data) -> Data:
-    """The same training rows, and next to nothing to evaluate: the DataLoader loop does not evaluate either."""
+    """The data with all training rows but few others, because the DataLoader loop does not evaluate."""
     few = data.test._replace(**{name: value[:32] for name, value in data.test._asdict().items()})
     return data._replace(val=few, test=few)
 
 
 def stack(data: Data, width: int, batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
-    """ERM by ``fit``.  Returns the number of steps of all runs."""
+    """Train ERM with ``fit``.  Returns the number of steps of all runs."""
     config = config_of("method=erm", f"method.optimizer.lr={LR}", f"model.width={width}")
     return trained(data, config, batch, epochs, num_runs, engine)
 
 
 def trained(data: Data, config: dict[str, Any], batch: int, epochs: int, num_runs: int, engine: str = "auto") -> int:
-    """Runs of one configuration by ``fit``.  Returns the number of steps of all of them."""
+    """Train runs of one configuration with ``fit``.  Returns the number of steps of all runs."""
     model = network(config, len(data.features), len(data.tasks), data.categories)
     method = build(config["method"], "method")
     fit(model, [method] * num_runs, range(num_runs), data, epochs=epochs, batch_size=batch, engine=engine)
@@ -65,12 +65,12 @@ def trained(data: Data, config: dict[str, Any], batch: int, epochs: int, num_run
 
 
 def loop(data: Data, width: int, batch: int, epochs: int, *, evaluate: bool = False) -> int:
-    """ERM by the DataLoader loop.  Returns the number of steps."""
+    """Train ERM with the DataLoader loop.  Returns the number of steps."""
     return loader_loop.train(data, epochs=epochs, batch_size=batch, width=width, lr=LR, lam=None, evaluate=evaluate)
 
 
 def rate(work: Callable[[], int]) -> float:
-    """Steps per CPU-second."""
+    """The steps per CPU-second of ``work``, which returns its number of steps."""
     before = time.process_time()
     return work() / (time.process_time() - before)
 
@@ -120,7 +120,7 @@ def nash(pairs: int) -> None:
             summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
 
 
-IRW = {  # overrides; how many times as long as ERM's step at most
+IRW = {  # overrides; the most time that a step may take, as a multiple of ERM's
     "irw, last layer": (["method=irw"], 2.0),
     "irw, all layers": (["method=irw", "method.layers=all"], 3.0),
     "irwo, last layer": (["method=irwo"], 12.0),
@@ -271,20 +271,20 @@ def flat(folder: Path) -> None:
 
 
 def training_seconds(folder: Path) -> float:
-    """Of all stacks, by their records."""
+    """The seconds that all stacks below ``folder`` trained, by their records."""
     records = [read(path.parent) for path in folder.rglob("record.json")]
     return float(sum(record["wall_time_s"] / record["side_by_side"] for record in records))
 
 
 def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> None:
-    """Run a sweep into ``folder``, or a run."""
+    """Run a sweep or a single run, with its results in ``folder``."""
     key = "hydra.sweep.dir" if "-m" in overrides else "hydra.run.dir"
     done = [sys.executable, "-m", module, *overrides, f"{key}={folder}"]
     subprocess.run(done, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def wall(work: Callable[[], object]) -> float:
-    """Seconds."""
+    """The wall time of ``work``, in seconds."""
     before = time.perf_counter()
     work()
     return time.perf_counter() - before
@@ -334,19 +334,19 @@ def tracker(pairs: int) -> None:
 
 
 def children_cpu_seconds() -> float:
-    """User and system time of the processes that this one has waited for, and of those that they waited for."""
+    """The CPU time, user and system, of this process's finished children and of their finished children."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def summary(what: str, ratios: list[float]) -> None:
-    """Median and range of the pairs."""
+    """Print the median and the range of the pairs."""
     spread = f"({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)"
     print(f"{what}: {statistics.median(ratios):.2f} {spread}", flush=True)
 
 
 def main() -> None:
-    """Run the benchmarks that are named, or all."""
+    """Run the benchmarks named on the command line, or all."""
     benchmarks = {
         function.__name__: function for function in (train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker)
     }

@@ -18,7 +18,7 @@ COMMANDS = dict(line.split(": ", 1) for line in Path(__file__).with_suffix(".txt
 
 
 def run(python: str, out: Path, only: list[str]) -> None:
-    """Train the commands, or ``only`` those named; show the end of standard error of one that fails."""
+    """Train the commands, or ``only`` those named.  If one fails, show the end of its standard error."""
     out.mkdir(parents=True, exist_ok=True)
     for name, command in COMMANDS.items():
         if only and name not in only:
@@ -36,7 +36,7 @@ def run(python: str, out: Path, only: list[str]) -> None:
 
 
 def found(folder: Path) -> dict[str, dict[str, object]]:
-    """By folder below ``folder``: the method, the chosen epoch, the metrics, and the history to the last bit."""
+    """The results of each run below ``folder``: method, selected epoch, metrics, and the history to the last bit."""
     runs = {}
     for path in sorted(folder.rglob("record.json")):
         record = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""What fairrun is measured against: the customary loop as a Hydra application, one job after another.
+"""The baseline of the benchmarks: the customary training loop as a Hydra application, one job after another.
 
 nn.Module, DataLoader and torch.optim.Adam; a penalty on the demographic parity gap; scikit-learn's metrics every epoch.
 """

@@ -1,4 +1,4 @@
-"""What methods of several tasks share: their losses, and gradients of parameters that all tasks move.
+"""Functions that methods of several tasks share: losses, and gradients of parameters that all tasks move.
 
 Parameters are those of ``model=shared_bottom``: ``head.t`` of task t, from 0; all others are shared.
 """
@@ -44,7 +44,7 @@ def reduced(losses: Tensor, batch: Batch, reduction: str) -> Tensor:
 
 
 def factor(batch: Batch, reduction: str) -> Tensor:
-    """What turns a mean over the batch into ``reduction``: 1, or the number of real rows, [R, 1]."""
+    """The factor that turns a mean over the batch into ``reduction``: 1, or the number of real rows, [R, 1]."""
     num_rows = batch.w.sum(-1, keepdim=True)
     return num_rows if reduction == SUM else torch.ones_like(num_rows)
 

@@ -58,7 +58,7 @@ def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = Fa
 
 
 def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
-    """How many rows a ``fraction`` [R, 1] of those with ``w`` [R, B] 1 is, whole, one at least -> [R, 1]."""
+    """The number of rows in a ``fraction`` [R, 1] of those with ``w`` [R, B] 1: whole, and at least 1 -> [R, 1]."""
     exact = fraction.double() * w.double().sum(-1, keepdim=True)
     slack = 1e-6 + 1e-7 * exact  # 0.3 * 10 is 3, not 2.999...; in float32 0.3 itself is off by 6e-8 of it at most
     return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
@@ -76,7 +76,10 @@ def share_without(group: int, total: int, batch_size: int) -> float:
 
 
 def whole_rows(number: PerRun) -> int:
-    """``number`` rounded up; as it is where rounding has put it past a whole one: 1 / (1 / 49) is 49, not 50."""
+    """``number`` rounded up.  One that rounding errors have put just past an integer gives that integer.
+
+    For example, 1 / (1 / 49) gives 49, not 50.
+    """
     return -int((1e-9 - number) // 1)
 
 
@@ -98,7 +101,7 @@ def normalised(w: Tensor, real: Tensor, rule: str) -> Tensor:
 
 
 def scaled(v: Tensor, length: Tensor) -> Tensor:
-    """``v`` over ``length``, or as it is where that is 0."""
+    """``v`` divided by ``length``, or unchanged where ``length`` is 0."""
     return v / torch.where(length > 0, length, 1.0)
 
 

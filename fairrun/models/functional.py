@@ -28,12 +28,12 @@ class Classifier:
         return self.target.link.scores(self.network.logits(theta, batch.x, batch.masks))
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Both, from one pass through the network."""
+        """The rows' losses and probabilities, from one pass through the network."""
         logits = self.network.logits(theta, batch.x, batch.masks)
         return self.target.link.losses(logits, batch.y), self.target.link.scores(logits)
 
     def representation(self, theta: Theta, batch: Batch) -> Tensor:
-        """What the layer ``classifier`` sees of every row, [R, B, H]."""
+        """The input of the layer ``classifier`` for every row, [R, B, H]."""
         return self.network.hidden(theta, batch.x, batch.masks)
 
     @torch.no_grad()
@@ -107,7 +107,7 @@ class AnyGradients:
         return self.model.slope_along(self.theta, self.batch, direction)
 
     def gram(self) -> Tensor:
-        """By every row's gradient, B times the memory of the parameters."""
+        """Computed from every row's gradient, which takes B times the memory of the parameters."""
         with torch.enable_grad():
             leaves = tracked(self.theta)
             losses = self.model.losses(leaves, self.batch)

@@ -91,7 +91,7 @@ class MLP(Network):
         return classified(theta, inputs[-1]), self.pullback(theta, inputs, masks)
 
     def pullback(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> LinearPullback:
-        """By the ``inputs`` of the linear layers, first to last."""
+        """The pullback to the linear layers, given their ``inputs``, first to last."""
 
         def layers(slope: Tensor) -> dict[str, Layer]:
             e = slope.unsqueeze(-1) if self.num_classes == 2 else slope

@@ -1,4 +1,4 @@
-"""What a network is, and what networks share."""
+"""The interface of a network, and functions that networks share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def layer_names(depth: int, fairness_layers: int, fairness_position: int | None)
 
 
 def outputs(num_classes: int) -> int:
-    """How many logits so many classes have."""
+    """The number of logits for a number of classes."""
     return 1 if num_classes == 2 else num_classes
 
 

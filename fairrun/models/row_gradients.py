@@ -19,7 +19,7 @@ class Layer(NamedTuple):
 
 
 class Pullback(Protocol):
-    """From the slopes of the rows' losses at the logits, [R, B] or [R, B, C], to the parameters."""
+    """Carries the slopes of the rows' losses at the logits, [R, B] or [R, B, C], back to the parameters."""
 
     def layers(self, slope: Tensor) -> dict[str, Layer]:
         """Every linear layer's part of every row's gradient, by name and last to first."""
@@ -32,12 +32,12 @@ class Pullback(Protocol):
 
 @dataclass(frozen=True)
 class LinearPullback:
-    """Of layers as they are given."""
+    """The pullback to given linear layers."""
 
     layers: Callable[[Tensor], dict[str, Layer]]
 
     def gradient(self, slope: Tensor) -> Theta:
-        """Of each layer the sum over rows of a e^T, and of its bias of e."""
+        """For each layer: the sum over rows of a e^T for its weight, and of e for its bias."""
         grads = {}
         for name, (a, e) in self.layers(slope).items():
             grads[f"{name}.weight"] = (a * e).sum(1).unsqueeze(-1) if e.shape[-1] == 1 else a.mT @ e

@@ -76,7 +76,7 @@ class SharedBottom(Network):
         return torch.stack(logits, dim=1).mT  # each task's logits lie one behind the other
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """What the heads see, [R, B, D] -> [R, B, H]."""
+        """The input of the heads, [R, B, D] -> [R, B, H]."""
         return self._bottom(theta, x, "")
 
     def _bottom(self, theta: Theta, x: Tensor, prefix: str) -> Tensor:
