@@ -1,6 +1,6 @@
-"""Hydra launcher ``stacked``: a multirun's jobs, to ``fairrun.sweep.runner``.
+"""Hydra launcher ``stacked``: passes a multirun's jobs to ``fairrun.sweep.runner``.
 
-Hydra imports this file at every start, so what is heavy is imported where it is used.
+Hydra imports this file at every start, so functions that need heavy modules import them themselves.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ FAILURES_SHOWN = 10
 
 
 class StackedLauncher(Launcher):
-    """The keys are explained in conf/hydra/launcher/stacked.yaml."""
+    """Trains jobs in stacks.  conf/hydra/launcher/stacked.yaml explains the keys."""
 
     def __init__(
         self, stack_size: Any, executor: Any, workers: Any, address: Any, cluster: Any, options: Mapping[str, Any]
@@ -45,12 +45,12 @@ class StackedLauncher(Launcher):
         """Called by Hydra before ``launch``."""
         self.loader, self.config = hydra_context.config_loader, config
         self.composer = Composer(self.loader, config)
-        self.folders: set[Path] = set()  # of all jobs so far
-        self.fitted: dict[tuple[str, ...], Path] = {}  # the folders of jobs that a key was left out of
+        self.folders: set[Path] = set()  # the folders of all jobs so far
+        self.fitted: dict[tuple[str, ...], Path] = {}  # the folders of the jobs from which a key was left out
         self.returns: dict[Path, JobReturn] = {}
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Train the jobs; one that fails does not keep the others from being trained."""
+        """Train the jobs.  If one fails, the others are still trained."""
         from fairrun.train import Refused
 
         setup_globals()
@@ -96,7 +96,7 @@ class StackedLauncher(Launcher):
         added, known = complete(jobs, sweep.finished_or_refused(jobs), sweep, folder.absolute(), self.folders)
         jobs += added
         self.folders |= {job.folder for job in added}
-        with contextlib.suppress(BrokenExecutor):  # a worker that died already is missed when it has work
+        with contextlib.suppress(BrokenExecutor):  # if a worker died already, this shows when it is given work
             deque(started, maxlen=0)
         done = {path for path, outcome in known.items() if outcome.status == "finished"}
         log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
@@ -104,7 +104,7 @@ class StackedLauncher(Launcher):
             if path not in done:
                 job.save()
         outcomes: dict[Path, Outcome] = {}
-        for path, outcome in sweep.run(jobs, known):  # those that are refused come first
+        for path, outcome in sweep.run(jobs, known):  # refused jobs come first
             outcomes[path] = outcome
             self._log(path, outcome)
         _summarise({job.folder: outcomes[job.folder] for job in jobs})
@@ -112,9 +112,10 @@ class StackedLauncher(Launcher):
             self.returns[path] = _return(job.hydra["overrides"]["task"], where[path], outcomes[where[path]])
 
     def _compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> tuple[list[Path], dict[Path, Composed]]:
-        """The folder of every job, and the new jobs by folder: two that are equal without a key they lack are one.
+        """The folder of every job, and the new jobs by folder.
 
-        Raises ``InputError`` where two jobs share a folder.
+        Jobs that are equal once the keys that they lack are left out are one job.  Raises ``InputError`` if two jobs
+        share a folder.
         """
         folders: list[Path] = []
         jobs: dict[Path, Composed] = {}
@@ -155,7 +156,7 @@ class StackedLauncher(Launcher):
         return executor, None if size == "auto" else size
 
     def _log(self, folder: Path, outcome: "Outcome") -> None:
-        """What Hydra's own launchers leave in the job's log: nothing, or why it failed."""
+        """Write why a job failed to its log, as Hydra's own launchers do.  A finished job writes nothing."""
         if outcome.status == "finished":
             return
         log.error("%s %s: %s", folder, outcome.status, str(outcome.failure).splitlines()[-1])
@@ -168,7 +169,7 @@ class StackedLauncher(Launcher):
 
 
 def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:
-    """Start local workers, unless all seems done."""
+    """Start local workers, unless every job already has a record."""
     from fairrun.results.records import RECORD
     from fairrun.sweep.executors import Loky
 
@@ -184,7 +185,7 @@ def _job(folder: Path, composed: Composed) -> "Job":
 
 
 def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
-    """Failures first."""
+    """Log the failures, then how many runs finished, failed and were trained now."""
     failed = {path: outcome for path, outcome in outcomes.items() if outcome.status != "finished"}
     for path, outcome in list(failed.items())[:FAILURES_SHOWN]:
         log.error("%s %s: %s", path, outcome.status, str(outcome.failure).splitlines()[-1])
@@ -195,7 +196,7 @@ def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
 
 
 def _return(overrides: list[str], folder: Path, outcome: "Outcome") -> JobReturn:
-    """For the sweeper: the validation score, or an error that is shown without a traceback; and the folder."""
+    """The sweeper's result of a job: its folder, and its validation score or an error shown without a traceback."""
     from fairrun.train import Refused
 
     where = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder)}}})

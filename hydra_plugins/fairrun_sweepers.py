@@ -1,7 +1,8 @@
 """Hydra sweepers ``grid`` and ``search``; both end with a report.
 
-``grid`` is Hydra's own without composing every job a second time.  ``search`` asks ``fairrun.sweep.search`` for trials
-and launches them in batches.  Hydra imports this file at every start, so what is heavy is imported where it is used.
+``grid`` is Hydra's own sweeper, but does not compose every job a second time.  ``search`` asks
+``fairrun.sweep.search`` for trials and launches them in batches.  Hydra imports this file at every start, so functions
+that need heavy modules import them themselves.
 """
 
 import json
@@ -33,16 +34,16 @@ log = logging.getLogger(__name__)
 
 
 class GridSweeper(BasicSweeper):
-    """Every combination of the values given on the command line, and of ``hydra.sweeper.params`` for other keys."""
+    """Launches every combination of the values on the command line and, for other keys, in ``hydra.sweeper.params``."""
 
     config: DictConfig
 
     def __init__(self, max_batch_size: Any, params: Any, **ranges: Any) -> None:
         super().__init__(max_batch_size, params)
-        self.ranges = ranges  # of a sweep=NAME
+        self.ranges = ranges  # from sweep=NAME
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch them all, then report on what is finished; only then a failed job is an error."""
+        """Launch all jobs, then report on the finished ones.  A failed job raises its error after that."""
         assert self.launcher is not None
         batches = self._batches(arguments)
         if isinstance(self.launcher, StackedLauncher):
@@ -62,7 +63,7 @@ class GridSweeper(BasicSweeper):
         return returns
 
     def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
-        """The overrides of every job, in batches.  Raises ``Refused`` where there is none."""
+        """The overrides of every job, in batches.  Raises ``Refused`` if there is no job."""
         from fairrun.train import Refused
 
         assert self.hydra_context is not None
@@ -79,7 +80,7 @@ class GridSweeper(BasicSweeper):
         return self.split_arguments(overrides, self.max_batch_size)
 
     def _fitted(self, batches: list[list[list[str]]]) -> list[list[list[str]]]:
-        """Batches for a launcher that composes its jobs itself: each job once, without the keys that it lacks."""
+        """The batches for a launcher that composes its jobs itself: each job once, without the keys that it lacks."""
         from fairrun.config.check import InputError
         from fairrun.train import Refused
 
@@ -103,16 +104,17 @@ def methods(config: DictConfig, given: Sequence[Override]) -> list[str]:
 
 
 def save_command(config: DictConfig) -> None:
-    """Write the sweep's configuration as Hydra does; that of a sweep whose folder this is stays."""
+    """Write the sweep's configuration as Hydra does.  A configuration that the folder already has stays."""
     path = Path(config.hydra.sweep.dir, "multirun.yaml")
     if not path.exists():
         OmegaConf.save(config, path)
 
 
 def conclude(config: DictConfig, *, complete: bool) -> None:
-    """Report on a sweep, if anything of it is finished, and track it; ``complete``: nothing is left to continue.
+    """Report on a sweep, if any of its runs is finished, and track it.
 
-    The options of this command come before those that the records hold, which may be of an earlier command.
+    ``complete`` says that nothing is left to continue.  Options of this command count before those in the records,
+    which may be from an earlier command.
     """
     from fairrun.config.build import build
     from fairrun.config.check import InputError
@@ -135,7 +137,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
 
 
 class SearchSweeper(Sweeper):
-    """The keys are explained in conf/hydra/sweeper/search.yaml."""
+    """Launches the trials of a search.  conf/hydra/sweeper/search.yaml explains the keys."""
 
     def __init__(self, trials: Any, batch: Any, sampler: Any, seed: Any, **headings: Any) -> None:
         self.trials, self.batch, self.sampler, self.seed = trials, batch, sampler, seed
@@ -152,7 +154,7 @@ class SearchSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search, then report on whatever is finished; a run that failed is an error at the end."""
+        """Search, then report on the finished runs.  A failed run raises an error at the end."""
         from fairrun.config.check import InputError
         from fairrun.train import Refused
 
@@ -172,7 +174,7 @@ class SearchSweeper(Sweeper):
             raise Refused(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
 
     def _split(self, arguments: list[str]) -> tuple[dict[str, str], list[list[str]]]:
-        """The overrides by key, but for several seeds; and of each seed its override, or nothing."""
+        """The overrides by key, without those of several seeds, and a list with the override of each seed."""
         from fairrun.config.check import InputError
 
         given: dict[str, str] = {}
@@ -190,7 +192,7 @@ class SearchSweeper(Sweeper):
         return given, seeds
 
     def _search(self, given: Mapping[str, str]) -> tuple["Search", list[str]]:
-        """The search, and the overrides that its space fixes.  Raises ``InputError``."""
+        """The search, and the overrides of its fixed values.  Raises ``InputError``."""
         from fairrun.config.check import is_integer, require
         from fairrun.config.keys import dotted
         from fairrun.sweep.search import Search, divide
@@ -218,15 +220,15 @@ class SearchSweeper(Sweeper):
 
 
 class Runs:
-    """Every setting with every seed, once."""
+    """Trains every configuration with every seed, once, and remembers its values."""
 
     def __init__(self, launcher: Launcher, overrides: list[str], seeds: list[list[str]], metric: str) -> None:
         self.launcher, self.overrides, self.seeds, self.metric = launcher, overrides, seeds, metric
-        self.known: dict[str, Values | None] = {}  # by setting
+        self.known: dict[str, Values | None] = {}  # the values of each configuration
         self.launched = self.failed = 0
 
     def values(self, settings: Sequence["Setting"]) -> list["Values | None"]:
-        """What came of each; those that are not known yet are launched together."""
+        """The values of each configuration.  Those not known yet are launched together."""
         new = {json.dumps(s): s for s in settings if json.dumps(s) not in self.known}
         jobs = [[*self.overrides, *seed, *_overrides(s)] for s in new.values() for seed in self.seeds]
         if jobs:
@@ -259,7 +261,7 @@ def _current(node: Any, method: str) -> Any:
 
 
 def _overrides(values: Mapping[str, Any]) -> list[str]:
-    """As on the command line; a float to its last digit."""
+    """The overrides as on the command line.  A float keeps all its digits."""
     return [
         f"{key}={QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else json.dumps(value)}"
         for key, value in values.items()
