@@ -1,4 +1,4 @@
-"""Configurations of one method compared with those of another, seed by seed."""
+"""Compares the configurations of one method with those of another, seed by seed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ SIDES = ("first", "second")
 
 
 def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequence[Pair]) -> pd.DataFrame:
-    """A row a pair of configurations: the metrics of the first minus those of the second.
+    """One row for each pair of configurations: the metrics of the first minus those of the second.
 
     Differences are of test rows, over the seeds that both have.  ``by``: the columns that tell configurations apart,
     among them the method.  Columns: ``first`` and ``second``, the methods; their other keys as ``first.<column>`` and
@@ -41,7 +41,7 @@ def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequ
 
 
 def _pairs(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """The runs of settings that belong together."""
+    """The runs of each pair of configurations that belong together."""
     shared = [key for key in keys if set(first[key].dropna()) & set(second[key].dropna())]
     ones, others = _parts(first, shared), _parts(second, shared)
     for cell in [cell for cell in ones if cell in others]:
@@ -58,7 +58,7 @@ def _parts(runs: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], pd.Data
 
 
 def _differences(first: pd.DataFrame, second: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
-    """First minus second, a row a seed that both have."""
+    """The metrics of the first minus those of the second, one row for each seed that both have."""
     columns = [f"test/{metric}" for metric in metrics]
     one, other = (runs.set_index("seed")[columns].astype(float) for runs in (first, second))
     shared = one.index.intersection(other.index)
@@ -66,7 +66,7 @@ def _differences(first: pd.DataFrame, second: pd.DataFrame, metrics: list[str]) 
 
 
 def _summary(differences: pd.DataFrame) -> dict[str, float]:
-    """Mean and interval of each column."""
+    """The mean and the interval of each column."""
     found = {}
     for name, values in differences.items():
         found[f"{name}"] = values.mean(skipna=False)

@@ -23,7 +23,7 @@ RELATIVE = "relative"  # in the place of a task's number: error is ARE, gap is A
 
 @functools.cache
 def read(source: str, key: str = "report.published") -> pd.DataFrame:
-    """The points of a shipped file by its name, or of a CSV by its path; the config key is for messages.
+    """Read the points of a shipped file, given its name, or of a CSV file, given its path.  Messages name ``key``.
 
     Columns: ``COLUMNS``, of which accuracy and demographic parity are in [0, 1] and kind is hard or soft, and
     ``dataset``, if the file has it, the data set that a point is of.  Or, of a file that has the column ``task``,
@@ -68,7 +68,7 @@ def _refuse(values: pd.Series, right: pd.Series, key: str, allowed: str) -> None
 
 
 def of(points: pd.DataFrame, dataset: str, metric: str) -> pd.DataFrame:
-    """The points on ``dataset`` by ``metric``, which is a demographic parity difference; else there are none.
+    """The points on ``dataset`` by ``metric``.  There are none unless it is a demographic parity difference.
 
     Columns ``method``, ``number`` (of the method on the data set, by which it is drawn), ``source``, ``test/accuracy``
     and ``test/<metric>``, as a table of settings has them.

@@ -1,4 +1,4 @@
-"""A stack's state on disk: a long training that was stopped goes on from there, bit for bit."""
+"""Saves a stack's state to disk, so that a long training that was stopped goes on from there, bit for bit."""
 
 import logging
 import os
@@ -17,11 +17,11 @@ Streams = dict[str, list[Generator]]
 
 
 class Progress(NamedTuple):
-    """What a stack has after some epochs."""
+    """The state of a stack after some epochs."""
 
     epoch: int  # epochs done
-    state: Any  # of the method: tensors in tuples and dicts
-    records: list[dict[str, np.ndarray]]  # of each epoch, every metric [R]
+    state: Any  # the method's state: tensors in tuples and dicts
+    records: list[dict[str, np.ndarray]]  # for each epoch, every metric [R]
     first_bad_step: np.ndarray  # [R] first step with a loss that is not finite, or -1
 
 
@@ -32,12 +32,12 @@ class Checkpoint:
     Safe to load: tensors and plain values only (``weights_only``).
     """
 
-    path: Path  # named after the stack: whatever it holds is continued
+    path: Path  # named after the stack, so whatever it holds is continued
     every_s: float
     _written: float = field(default_factory=time.monotonic)
 
     def save(self, progress: Progress, streams: Streams) -> None:
-        """Write the file, whole or not at all, if it is time.  A file that cannot be written is a warning."""
+        """Write the file, whole or not at all, if it is time.  If it cannot be written, log a warning."""
         if time.monotonic() - self._written < self.every_s:
             return
         content = {
@@ -51,12 +51,12 @@ class Checkpoint:
         try:
             torch.save(content, part)
             os.replace(part, self.path)
-        except (OSError, RuntimeError) as error:  # torch says RuntimeError for a full disk
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
             log.warning("the checkpoint %s could not be written (%s); training goes on", self.path, error)
         self._written = time.monotonic()
 
     def load(self, start: Progress, streams: Streams) -> Progress:
-        """The progress in the file, with ``streams`` set to where they were; ``start`` where there is none."""
+        """The progress in the file, or ``start`` if there is none.  Also sets ``streams`` to their saved states."""
         if not self.path.exists():
             return start
         try:
@@ -65,7 +65,7 @@ class Checkpoint:
             state = _map(start.state, lambda t: next(saved).to(t))
             records = [{name: v.numpy() for name, v in record.items()} for record in content["records"]]
             positions = {name: content["streams"][name] for name in streams}
-        except Exception as error:  # a damaged file raises many kinds
+        except Exception as error:  # a damaged file raises exceptions of many types
             log.warning("the checkpoint %s cannot be read (%s); training starts anew", self.path, error)
             return start
         for name, generators in streams.items():
@@ -76,7 +76,7 @@ class Checkpoint:
 
 
 def _map(tree: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The same tree with ``function`` of every tensor."""
+    """The same tree, with ``function`` applied to every tensor."""
     if isinstance(tree, Tensor):
         return function(tree)
     if isinstance(tree, dict):

@@ -57,8 +57,8 @@ def postprocess(
 
 
 def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:
-    """By group, how ``scores`` [N] become decisions: fairlearn's interpolation of two thresholds."""
-    from fairlearn.postprocessing import ThresholdOptimizer  # slow to import, and of no use to other runs
+    """How each group's ``scores`` [N] become decisions: fairlearn's interpolation of two thresholds."""
+    from fairlearn.postprocessing import ThresholdOptimizer  # slow to import, and other runs do not need it
     from sklearn.base import BaseEstimator
 
     class Scores(BaseEstimator):  # type: ignore[misc] # a model whose inputs are the scores

@@ -1,4 +1,4 @@
-"""How many rows a method's steps have left out as outliers, and how many of them are outliers that we made."""
+"""Counts the rows that a method's steps left out as outliers, and how many of them are outliers that we made."""
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ class Removals:
 
     def __init__(self, outliers: Tensor | None) -> None:
         self.outliers = outliers
-        self.counts: list[Tensor] = []  # of each step [2 or 4, R]: rows, those removed, outliers, those removed of them
+        self.counts: list[Tensor] = []  # for each step [2 or 4, R]: rows, rows removed, outliers, outliers removed
 
     def add(self, removed: Tensor, batch: Batch) -> None:
-        """Count a step, which ``removed`` [R, B] in {0, 1} of its rows."""
+        """Count a step.  ``removed`` [R, B] is 1 for each of its rows that was left out, else 0."""
         removed = removed * batch.w
         counts = [batch.w, removed]
         if self.outliers is not None:
