@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from fairrun.analysis.interval import interval
+from fairrun.analysis.interval import difference, interval
+from fairrun.config.metrics import bounds
 
 Pair = tuple[str, str]  # two methods
 SIDES = ("first", "second")
@@ -70,5 +71,7 @@ def _summary(differences: pd.DataFrame) -> dict[str, float]:
     found = {}
     for name, values in differences.items():
         found[f"{name}"] = values.mean(skipna=False)
-        found[f"{name}.low"], found[f"{name}.high"] = interval(values.to_numpy())
+        found[f"{name}.low"], found[f"{name}.high"] = interval(
+            values.to_numpy(), difference(bounds(str(name).removeprefix("test/")))
+        )
     return found

@@ -10,9 +10,14 @@ import pandas as pd
 from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
 from fairrun.config.keys import is_setting, switch_of
+from fairrun.config.metrics import POSITIVE, bounds
 from fairrun.results.selection import BALANCED, SELECTED, degenerate
 
-REMOVAL = ("train/removed", "train/removal_precision", "train/removal_recall")  # of methods that leave outliers out
+REMOVAL = {  # of methods that leave outliers out, and the range of each
+    "train/removed": POSITIVE,
+    "train/removal_precision": (0.0, 1.0),
+    "train/removal_recall": (0.0, 1.0),
+}
 
 
 class Anchors(NamedTuple):
@@ -101,12 +106,14 @@ def summarise(
                 if worst:
                     row[column] = values.min() if greater_is_better else values.max()
                 if split == "test":
-                    ends = (float("nan"), float("nan")) if worst else interval(values)
+                    ends = (float("nan"), float("nan")) if worst else interval(values, bounds(name))
                     row[f"{column}.low"], row[f"{column}.high"] = ends
         for column in REMOVAL:
             if column in group:
                 row[column] = group[column].mean(skipna=False)
-                row[f"{column}.low"], row[f"{column}.high"] = interval(group[column].to_numpy(dtype=float))
+                row[f"{column}.low"], row[f"{column}.high"] = interval(
+                    group[column].to_numpy(dtype=float), REMOVAL[column]
+                )
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
     table[["front", "method_front"]] = False

@@ -14,7 +14,7 @@ from fairrun.analysis.interval import interval
 from fairrun.analysis.published import RELATIVE
 from fairrun.analysis.relative import ACCURACY, GAP, SPLITS, tasks
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
-from fairrun.config.metrics import MATCH_RATE
+from fairrun.config.metrics import MATCH_RATE, POSITIVE
 
 ERROR = "error"  # 1 - accuracy, of a task as error/TASK
 ARE, ARFG = f"{MATCH_RATE}are", f"{MATCH_RATE}arfg"
@@ -157,7 +157,7 @@ def _methods(runs: pd.DataFrame, table: pd.DataFrame, by: list[str], bound: floa
         seeds = turned[turned["method"] == method].groupby("seed")
         areas = pd.Series([hypervolume(chosen(part, ARFG), corner) for _, part in seeds], dtype=float)
         row = {"method": method, "settings": len(own), "seeds": len(areas), "hypervolume": areas.mean(skipna=False)}
-        row["hypervolume.low"], row["hypervolume.high"] = interval(areas.to_numpy())
+        row["hypervolume.low"], row["hypervolume.high"] = interval(areas.to_numpy(), POSITIVE)
         best = picked(own, bound)
         row["picked"] = "".join(describe(setting, by) or str(method) for _, setting in best.iterrows())
         figures = [name for name in own if name.startswith(("val/", "test/"))]

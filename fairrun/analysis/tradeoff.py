@@ -11,7 +11,7 @@ from fairrun.analysis import published
 from fairrun.analysis.compare import Pair, paired
 from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 from fairrun.analysis.ideal import ideal_area
-from fairrun.analysis.interval import interval
+from fairrun.analysis.interval import difference, interval
 from fairrun.config.metrics import RELATIVE, of_name
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
@@ -223,7 +223,7 @@ def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.Dat
         row |= {"most_accurate": ends[0], "fairest": ends[1]}
         for name in areas.columns[2:]:
             row[name] = values[name].mean(skipna=False)
-            row[f"{name}.low"], row[f"{name}.high"] = interval(values[name].to_numpy())
+            row[f"{name}.low"], row[f"{name}.high"] = interval(values[name].to_numpy(), _range(name))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -241,13 +241,18 @@ def compare(areas: pd.DataFrame) -> pd.DataFrame:
         for first, second in combinations(by_seed, 2):
             shared = by_seed[first].index.intersection(by_seed[second].index)
             if len(shared):
-                difference = (by_seed[first].loc[shared, name] - by_seed[second].loc[shared, name]).to_numpy()
-                low, high = interval(difference)
+                values = (by_seed[first].loc[shared, name] - by_seed[second].loc[shared, name]).to_numpy()
+                low, high = interval(values, difference(_range(name)))
                 row = {"area": name, "first": first, "second": second, "seeds": len(shared)}
-                row |= {"difference": difference.mean(), "difference.low": low, "difference.high": high}
-                rows.append(row | {"first_better": int((difference > 0).sum())})
+                row |= {"difference": values.mean(), "difference.low": low, "difference.high": high}
+                rows.append(row | {"first_better": int((values > 0).sum())})
     columns = ["area", "first", "second", "seeds", "difference", "difference.low", "difference.high", "first_better"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _range(area: str) -> tuple[float, float]:
+    """The range of an area; that of AOPAC counts points below the majority's accuracy negatively."""
+    return (0.0, 1.0) if area.removeprefix(ORACLE) == "hypervolume" else (-float("inf"), 1.0)
 
 
 def direction(name: str, runs: pd.DataFrame) -> str:

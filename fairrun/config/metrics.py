@@ -5,6 +5,7 @@ The functions are in ``fairrun.training.metrics``.  A metric of a user's own has
 
 import functools
 import importlib
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from fairrun.config.check import InputError, imported, one_of, require
 
 FUNCTIONS = "fairrun.training.metrics"
+POSITIVE, ANY = (0.0, math.inf), (-math.inf, math.inf)  # ranges of values
 MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
 
 
@@ -21,11 +23,12 @@ class Metric:
 
     name: str  # of the function: an Outcome of R runs -> [R]; of the column
     greater_is_better: bool | None  # None: neither end is better, and no report trades it against accuracy
-    surrogate: str = "none"  # the fairness loss that methods train with in its place: a name of LOSSES, or a path
+    surrogate: str = "none"  # the fairness loss that methods train with in its place: a name of POSITIVEES, or a path
     two_classes_only: bool = False
     labels_needed: tuple[int, ...] = ()  # a group without rows of these labels does not count
     at_match_rate: bool = False  # with several tasks also computed at the match-rate threshold
     of_probabilities: bool = False  # NaN for decisions by thresholds, which have no probability of the label
+    bounds: tuple[float, float] = (0.0, 1.0)  # the range of its values
     module: str = FUNCTIONS  # where the function is
 
     @functools.cached_property
@@ -41,10 +44,10 @@ METRICS = {
         Metric("accuracy", True, at_match_rate=True),
         Metric("balanced_accuracy", True),
         Metric("roc_auc", True, two_classes_only=True),
-        Metric("log_loss", False, of_probabilities=True),
-        Metric("loss_variance", False, of_probabilities=True),
-        Metric("worst_tenth_loss", False, of_probabilities=True),
-        Metric("worst_group_log_loss", False, of_probabilities=True),
+        Metric("log_loss", False, of_probabilities=True, bounds=POSITIVE),
+        Metric("loss_variance", False, of_probabilities=True, bounds=POSITIVE),
+        Metric("worst_tenth_loss", False, of_probabilities=True, bounds=POSITIVE),
+        Metric("worst_group_log_loss", False, of_probabilities=True, bounds=POSITIVE),
         Metric("selection_rate", None, two_classes_only=True),
         Metric("expected_calibration_error", False, two_classes_only=True, of_probabilities=True),
         Metric("demographic_parity_difference", False, "demographic_parity", two_classes_only=True),
@@ -62,7 +65,7 @@ METRICS = {
 }
 GROUP_METRICS = (  # one value per run and group, [R, S]: columns accuracy/s=0, accuracy/s=1, ...
     Metric("group_accuracy", True),
-    Metric("group_log_loss", False, of_probabilities=True),
+    Metric("group_log_loss", False, of_probabilities=True, bounds=POSITIVE),
     Metric("group_balanced_accuracy", True),
     Metric("group_selection_rate", None, two_classes_only=True),
     Metric("group_true_positive_rate", None, two_classes_only=True),
@@ -81,6 +84,15 @@ def of_name(column: str) -> Metric | None:
     return METRICS.get(column.partition("/")[0].removeprefix(MATCH_RATE))
 
 
+def bounds(column: str) -> tuple[float, float]:
+    """The range of the values of a column, as in ``of_name``; that of a metric of a user's own is not known."""
+    metric = of_name(column)
+    if metric is None:
+        relative = column.partition("/")[0].removeprefix(MATCH_RATE)
+        return POSITIVE if relative in ("arfg", "are") else ANY
+    return metric.bounds
+
+
 def of_node(node: Mapping[str, Any]) -> Metric:
     """The metric of the resolved config node ``metric``.  Raises ``InputError`` unless there is such a metric."""
     target = str(node.get("_target_") or "")
@@ -92,7 +104,7 @@ def of_node(node: Mapping[str, Any]) -> Metric:
         one_of("metric.name", node["name"], [*METRICS, *OF_TASKS])
         return METRICS[node["name"].removeprefix(MATCH_RATE)]
     imported(target, "metric")
-    return Metric(name, node["greater_is_better"], node["surrogate"], module=module)
+    return Metric(name, node["greater_is_better"], node["surrogate"], bounds=ANY, module=module)
 
 
 def computed(node: Mapping[str, Any]) -> list[Metric]:

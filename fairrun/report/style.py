@@ -16,13 +16,22 @@ UNKNOWN = "-"
 
 
 def estimate(row: pd.Series, column: str, digits: int = 3) -> str:
-    """A mean with its interval, as text.  Without an interval, the mean alone; a dash if the mean is undefined."""
-    ends = (row.get(f"{column}.{end}", float("nan")) for end in ("low", "high"))
-    numbers = (round(float(number), digits) + 0.0 for number in (row[column], *ends))  # no -0
-    mean, low, high = (f"{number:.{digits}f}" for number in numbers)
+    """A mean with its interval, as text.  Without an interval, the mean alone; a dash if the mean is undefined.
+
+    An end without decimals, [0, 0.770], is where the range of the quantity cuts the interval.
+    """
+    ends = [float(row.get(f"{column}.{end}", float("nan"))) for end in ("low", "high")]
+    mean = _number(float(row[column]), digits)
     if mean == "nan":
         return UNKNOWN
-    return mean if low == "nan" else f"{mean} [{low}, {high}]"
+    if ends[0] != ends[0]:
+        return mean
+    low, high = (f"{end:g}" if end in (-1, 0, 1) and end != row[column] else _number(end, digits) for end in ends)
+    return f"{mean} [{low}, {high}]"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # no -0
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito; no yellow

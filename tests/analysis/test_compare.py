@@ -16,11 +16,11 @@ def of(method, lam, accuracies, **columns):
 
 
 def test_the_difference_is_over_the_seeds_that_both_have():
-    """Seeds 1 and 2: .5 - .4 and .5 - .6; in the gap half of that."""
-    runs = frame(*of("a", 1, {0: 0.9, 1: 0.5, 2: 0.5}), *of("b", 1, {2: 0.6, 1: 0.4, 3: 0.1}))
+    """Seeds 1, 2 and 4: .5 - .4, .5 - .6 and .5 - .5; in the gap half of that."""
+    runs = frame(*of("a", 1, {0: 0.9, 1: 0.5, 2: 0.5, 4: 0.5}), *of("b", 1, {2: 0.6, 1: 0.4, 4: 0.5, 3: 0.1}))
     (row,) = paired(runs, BY, ["accuracy", "gap"], [("a", "b")]).to_dict("records")
-    assert (row["first"], row["second"], row["seeds"]) == ("a", "b", 2)
-    for name, values in (("accuracy", [0.1, -0.1]), ("gap", [0.05, -0.05])):
+    assert (row["first"], row["second"], row["seeds"]) == ("a", "b", 3)
+    for name, values in (("accuracy", [0.1, -0.1, 0]), ("gap", [0.05, -0.05, 0])):
         assert row[f"test/{name}"] == pytest.approx(0)
         ends = row[f"test/{name}.low"], row[f"test/{name}.high"]
         assert ends == pytest.approx(interval(np.array(values)))
@@ -58,7 +58,7 @@ def test_methods_without_runs_and_settings_without_a_shared_seed_are_left_out(pa
 
 
 def test_an_undefined_value_makes_its_difference_undefined_and_no_other():
-    runs = frame(*of("a", 1, {0: 0.5, 1: 0.5}), *of("b", 1, {0: 0.25, 1: 0.25}))
+    runs = frame(*of("a", 1, {0: 0.5, 1: 0.5, 2: 0.5}), *of("b", 1, {0: 0.25, 1: 0.25, 2: 0.25}))
     runs.loc[0, "test/gap"] = np.nan
     row = paired(runs, BY, ["accuracy", "gap"], [("a", "b")]).iloc[0]
     assert row["test/accuracy"] == row["test/accuracy.low"] == 0.25

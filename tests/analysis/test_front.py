@@ -19,7 +19,7 @@ from fairrun.analysis.front import (
     settings,
     summarise,
 )
-from fairrun.analysis.interval import interval
+from fairrun.analysis.interval import ANY, interval
 from fairrun.config.check import InputError
 from tests.helpers.frames import RESULTS, frame, run
 
@@ -76,10 +76,12 @@ def test_a_setting_has_the_means_over_its_seeds():
 
 
 def test_a_setting_has_the_intervals_of_its_seeds():
-    table = summarise(frame(run(1, 0, test=(0.25, 0.0)), run(1, 1, test=(0.5, 0.25))), "gap")
-    for name, values in (("accuracy", [0.25, 0.5]), ("gap", [0.0, 0.25])):
+    """Within [0, 1] for accuracy; nothing is known of the range of gap."""
+    rows = [run(1, seed, test=point) for seed, point in enumerate([(0.25, 0.0), (0.5, 0.25), (0.75, 0.125)])]
+    table = summarise(frame(*rows), "gap")
+    for name, values, bounds in (("accuracy", [0.25, 0.5, 0.75], (0.0, 1.0)), ("gap", [0.0, 0.25, 0.125], ANY)):
         ends = table[[f"test/{name}.low", f"test/{name}.high"]].to_numpy()[0]
-        assert tuple(ends) == interval(np.array(values))
+        assert tuple(ends) == interval(np.array(values), bounds)
 
 
 def test_each_setting_is_a_row_in_order():
@@ -142,17 +144,18 @@ def test_the_columns_are_those_of_the_description():
 
 
 def test_the_worst_seed_stands_for_a_setting_in_the_metric_and_the_mean_in_accuracy():
-    """Accuracy (.25 + .5) / 2 on test rows; gap: the larger of .25 and .5 on validation, of 0 and .25 on test rows."""
+    """Accuracy (.25 + .5 + .375) / 3 on test rows; gap: the larger of .25 and .5 on validation, of 0 and .25 on test rows."""
     rows = [
         run(1, 0, (0.5, 0.25), (0.25, 0.0), **{"test/x": 1.0}),
         run(1, 1, (0.75, 0.5), (0.5, 0.25), **{"test/x": 2}),
+        run(1, 2, (0.625, 0.25), (0.375, 0.125), **{"test/x": 1.5}),
     ]
     row = summarise(frame(*rows), "gap", seed_summary="worst", columns=["x"]).iloc[0]
     assert row[list(RESULTS)].tolist() == [0.625, 0.5, 0.375, 0.25]
     assert row[["test/gap.low", "test/gap.high"]].isna().all()
-    assert (row["test/accuracy.low"], row["test/accuracy.high"]) == interval(np.array([0.25, 0.5]))
+    assert (row["test/accuracy.low"], row["test/accuracy.high"]) == interval(np.array([0.25, 0.5, 0.375]), (0.0, 1.0))
     assert row["test/x"] == 1.5
-    assert (row["over_seeds"], row["seeds"]) == ("worst", 2)
+    assert (row["over_seeds"], row["seeds"]) == ("worst", 3)
 
 
 def test_the_worst_of_a_metric_whose_greater_values_are_better_is_the_smallest():

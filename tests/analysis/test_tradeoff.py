@@ -131,12 +131,12 @@ def table_of(**methods):
 
 
 def test_methods_are_compared_over_the_seeds_that_both_have():
-    """Seeds 1 and 2: .5 - .4 and .5 - .6."""
-    found = compare(table_of(a={0: 0.9, 1: 0.5, 2: 0.5}, b={2: 0.6, 1: 0.4, 3: 0.1}))
+    """Seeds 1, 2 and 4: .5 - .4, .5 - .6 and .5 - .5."""
+    found = compare(table_of(a={0: 0.9, 1: 0.5, 2: 0.5, 4: 0.5}, b={2: 0.6, 1: 0.4, 4: 0.5, 3: 0.1}))
     row = found.iloc[0]
-    assert row[["area", "first", "second", "seeds", "first_better"]].tolist() == ["hypervolume", "a", "b", 2, 1]
+    assert row[["area", "first", "second", "seeds", "first_better"]].tolist() == ["hypervolume", "a", "b", 3, 1]
     assert row["difference"] == pytest.approx(0)
-    assert (row["difference.low"], row["difference.high"]) == pytest.approx(interval(np.array([0.1, -0.1])))
+    assert (row["difference.low"], row["difference.high"]) == pytest.approx(interval(np.array([0.1, -0.1, 0])))
 
 
 def test_pairing_by_seed_takes_out_what_the_seeds_share():

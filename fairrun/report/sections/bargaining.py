@@ -139,7 +139,7 @@ def alignment_table(found: Alignment) -> pd.DataFrame:
 
 def _estimate(by_seed: pd.Series, digits: int = 3) -> str:
     values = by_seed.dropna().to_numpy()
-    low, high = interval(values)
+    low, high = interval(values, (0.0, 1.0))  # a share
     return estimate(pd.Series({"x": by_seed.mean(), "x.low": low, "x.high": high}), "x", digits)
 
 

@@ -43,6 +43,8 @@ def settings_table(trade: Tradeoff) -> pd.DataFrame:
 def caption(trade: Tradeoff) -> str:
     """What the rows of the table are."""
     text = f"{trade.dataset}: test rows, mean over {trade.seeds} [95% interval: {RULE}]. {directions(trade)} "
+    if (trade.settings["seeds"] == 2).any():
+        text += "Two seeds give no interval worth showing. "
     if tasks(trade.runs):
         text += "Of several tasks: means over tasks, decisions at 0.5. "
     if trade.removal:
