@@ -164,6 +164,7 @@ def _scalars() -> dict[Any, tuple[Callable[[object], bool], str]]:
         bool: (lambda value: isinstance(value, bool), "true or false"),
         str: (lambda value: isinstance(value, str), "a string"),
         NoneType: (lambda value: value is None, "null"),
+        Any: (lambda value: True, "anything"),
     }
 
 

@@ -161,7 +161,14 @@ RENAMED = (
 # Old top-level keys.  What files say of other methods there is dropped.
 GONE = ("tuned", "bargain_epochs", "dro_variant", "mtaf_variant", "task_reduction", "fairbinn_loss", "shared_bottom")
 # Keys whose values are mappings that the user names the keys of: +dataset.tasks.NAME=... adds one.
-FREE = ("dataset.tasks", "dataset.binarize", "dataset.proxies", "dataset.drop_categories", "report.compare")
+FREE = (
+    "dataset.tasks",
+    "dataset.binarize",
+    "dataset.proxies",
+    "dataset.drop_categories",
+    "dataset.merge",
+    "report.compare",
+)
 
 
 def is_below(key: str, node: str) -> bool:

@@ -73,7 +73,7 @@ def _current(argument: str, methods: Callable[[], Collection[str]]) -> str:
         value = re.sub(rf"\b{old}\b", new, value)
     sign = match["sign"]
     ranges = (match["node"] or "").startswith("hydra.sweeper")
-    if not ranges and not any(key.startswith(f"{free}.") for free in FREE):
+    if not ranges and not any(is_below(key, free) for free in FREE):
         sign = sign.replace("+", "")  # the key is there now, and Hydra adds none that is
     return f"{sign}{match['node'] or ''}{key}{value}"
 

@@ -1,8 +1,10 @@
 """A table's schema, and the tensors that it becomes."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,7 +13,9 @@ import torch
 from torch import Tensor
 
 from fairrun.config.check import InputError, one_of, require
+from fairrun.config.values import listed, spelt
 from fairrun.data.corrupt import Outliers
+from fairrun.data.groups import Merge, binned, merged, numbered, parse_sensitive
 from fairrun.data.labels import Label, parse_labels
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
@@ -35,23 +39,26 @@ class Dataset:
 
     rows: Rows
     label: str  # column to predict
-    positive: str | int | float | None  # the value of ``label`` that is class 1; None: every value is a class
-    tasks: Mapping[str, Mapping[str, str | int | float]]  # names -> labels in the place of the one: fairrun.data.labels
+    positive: str | int | float | bool | None  # the value of ``label`` that is class 1; None: every value is a class
+    tasks: Mapping[
+        str, Mapping[str, str | int | float | bool]
+    ]  # names -> labels in the place of the one: fairrun.data.labels
     task: str | None  # of ``tasks`` the one to predict; None: all together
-    sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
-    binarize: Mapping[
-        str, str | int | float
-    ]  # sensitive column -> the one value that stays a group; the others are one
+    sensitive: list[str | Mapping[str, Any]]  # columns of it, or fairrun.data.groups; several mean their intersection
+    binarize: Mapping[str, str | int | float | bool]  # sensitive column -> the value that stays; the others are one
     include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
     proxies: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
     numeric: list[str] | None  # null: every column of numbers that has no other role
     categorical: list[str] | None  # null: every other column that has no other role
-    drop_categories: Mapping[str, list[str | int]]  # column of categories -> categories that get no feature
+    drop_categories: Mapping[
+        str, list[str | int | float | bool]
+    ]  # column of categories -> categories that get no feature
     scale: str  # of SCALES, by training rows
     split: Split
     outliers: Outliers  # put into training rows
     path: str | None  # a file, or a folder with the files, that the user already has
     name: str | None  # of the data, for reports
+    merge: Merge = field(default_factory=dict, kw_only=True)  # column -> new level -> levels that become it
 
     def __post_init__(self) -> None:
         require(
@@ -60,6 +67,7 @@ class Dataset:
             self.sensitive,
             "a list of columns: [column]",
         )
+        parse_sensitive(self.sensitive)
         for key in ("numeric", "categorical"):
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
@@ -70,39 +78,66 @@ class Dataset:
         one = "a value with dataset.tasks, which are of two classes each"
         require(self.positive is not None or not named, "positive", self.positive, one)
 
+    @property
+    def sensitive_columns(self) -> list[str]:
+        """The columns of the sensitive attribute, by name."""
+        return [entry.column for entry in parse_sensitive(self.sensitive)]
+
     def load(self) -> Data:
         """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
-        frame = self.rows.frame(self.path)
+        read = self.rows.frame(self.path)
+        frame = merged(read, self.merge)
         numeric, categorical = self._features(frame)
         labels = self._labels()
         columns = [label.column for label in labels.values()]
-        refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive])
-        divided = divide(self._merged(frame), labels, self.sensitive, self.split)
+        refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive_columns])
+        divided = divide(self._grouped(frame), labels, self.sensitive_columns, self.split)
+        return self._encoded(frame, divided, numeric, categorical, hashlib.sha256(write_frame(read)).hexdigest())
+
+    def _encoded(
+        self, frame: pd.DataFrame, divided: "Divided", numeric: list[str], categorical: list[str], digest: str
+    ) -> Data:
+        """The tensors of a frame without missing values."""
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
+        known = {column: sorted(train[column].unique()) for column in categorical}
+        refuse_too_large(len(frame), len(numeric), {column: len(values) for column, values in known.items()})
         encoder = _encoder(numeric, categorical, self.scale).fit(train)
-        omitted = {f"{column}={category}" for column, values in self.drop_categories.items() for category in values}
-        features = {name: k for k, name in enumerate(encoder.get_feature_names_out()) if name not in omitted}
-        kept = list(features.values())
+        omitted = {
+            (column, spelt(value, frame[column].unique()))
+            for column, values in self.drop_categories.items()
+            for value in values
+        }
+        pairs = [(column, value) for column, values in known.items() for value in values]
+        keep = [True] * len(numeric) + [pair not in omitted for pair in pairs]
         x = {
-            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows])[:, kept], dtype=np.float64))
+            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows])[:, keep], dtype=np.float64))
             for name, rows in divided.rows.items()
         }
-        digest = hashlib.sha256(write_frame(frame)).hexdigest()
-        data = divided.data(x, list(features), digest)
-        sizes = [len(set(train[column]) - set(self.drop_categories.get(column, []))) for column in categorical]
+        names = [*numeric, *(f"{column}={value}" for column, value in pairs)]
+        data = divided.data(x, _distinct([name for name, kept in zip(names, keep, strict=True) if kept]), digest)
+        sizes = [sum((column, value) not in omitted for value in values) for column, values in known.items()]
         return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
+
+    def _is_official(self, frame: pd.DataFrame) -> bool:
+        """Whether the column of the official split is there."""
+        return self.split.column in frame
 
     def _labels(self) -> dict[str, Label]:
         """The labels to predict, by the name of their task; one label has the name ""."""
         return parse_labels(self.tasks) or {"": Label(self.label, self.positive)}
 
-    def _merged(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With the values of sensitive columns that are to be one group in the place of theirs."""
+        for entry in parse_sensitive(self.sensitive):
+            if entry.merge is not None:
+                frame = merged(frame, {entry.column: entry.merge}, "dataset.sensitive.merge")
+            if entry.bins is not None:
+                frame = frame.assign(**{entry.column: binned(frame[entry.column], entry.bins)})
         columns = {}
-        for column in self.binarize.keys() & set(self.sensitive):
-            stays = frame[column] == self.binarize[column]
-            columns[column] = frame[column].astype(str).where(stays, f"not {self.binarize[column]}")
+        for column in self.binarize.keys() & set(self.sensitive_columns):
+            value = spelt(self.binarize[column], frame[column].unique())
+            columns[column] = frame[column].astype(str).where(frame[column] == value, f"not {value}")
         return frame.assign(**columns)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -110,7 +145,7 @@ class Dataset:
         for label in parse_labels(self.tasks).values():
             refuse_unknown_columns(frame, label.key.removeprefix("dataset."), [label.column])
         for key, columns in (
-            ("sensitive", self.sensitive),
+            ("sensitive", self.sensitive_columns),
             ("numeric", self.numeric),
             ("categorical", self.categorical),
         ):
@@ -118,27 +153,31 @@ class Dataset:
         refuse_unknown_columns(frame, "binarize", list(self.binarize))
         for key, value in self.binarize.items():
             values = sorted(frame[key].dropna().unique(), key=str)
-            shown = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
-            require(value in values, f"dataset.binarize.{key}", value, f"a value of that column ({shown})")
+            known = spelt(value, values) is not None
+            require(known, f"dataset.binarize.{key}", value, f"a value of that column ({listed(values, 10)})")
         for key, columns in self.proxies.items():
             refuse_unknown_columns(frame, "proxies", [key, *columns])
         for key, values in self.drop_categories.items():
             refuse_unknown_columns(frame, "drop_categories", [key])
-            for value in set(values) - set(frame[key]):
-                raise InputError(f"dataset.drop_categories.{key} must hold values of that column, got {value!r}")
+            known = frame[key].unique()
+            for value in (value for value in values if spelt(value, known) is None):
+                shown = listed(sorted(known, key=str), 10)
+                raise InputError(
+                    f"dataset.drop_categories.{key} must hold values of that column ({shown}), got {value!r}"
+                )
         both = set(self.numeric or []) & set(self.categorical or [])
         require(not both, "dataset.categorical", sorted(both), "columns that are not in dataset.numeric too")
         labels = {label.column: f" (task {name})" if name else "" for name, label in self._labels().items()}
-        for column in labels.keys() & set(self.sensitive if self.tasks else []):
+        for column in labels.keys() & set(self.sensitive_columns if self.tasks else []):
             raise InputError(f"dataset.sensitive must hold no label, got {column!r}{labels[column]}")
-        taken = {self.label, *labels, "split"}
+        taken = {self.label, *labels, *([self.split.column] if self._is_official(frame) else [])}
         for key, columns in (("numeric", self.numeric), ("categorical", self.categorical)):
             for column in sorted(taken & set(columns or [])):
                 raise InputError(
                     f"dataset.{key} must hold no label and no split, got {column!r}{labels.get(column, '')}"
                 )
         if not self.include_sensitive:
-            taken |= {column for s in self.sensitive for column in (s, *self.proxies.get(s, []))}
+            taken |= {column for s in self.sensitive_columns for column in (s, *self.proxies.get(s, []))}
         numbers = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
         for column in self.numeric or []:
             if column not in numbers:
@@ -151,7 +190,7 @@ class Dataset:
         categorical = [c for c in (rest if self.categorical is None else self.categorical) if c not in taken]
         if self.include_sensitive:
             given = {*numeric, *categorical}
-            categorical += [c for c in self.sensitive if not given & {c, *self.proxies.get(c, [])}]
+            categorical += [c for c in self.sensitive_columns if not given & {c, *self.proxies.get(c, [])}]
         require(
             len(numeric) + len(categorical) > 0, "dataset.numeric and dataset.categorical", [], "at least one feature"
         )
@@ -199,7 +238,7 @@ def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str
     tasks = [name for name in columns if name]
     y = np.stack(list(columns.values()), axis=-1) if tasks else columns[""]
     classes = [] if tasks else labels[""].classes(frame)
-    s, groups = _groups(frame, sensitive)
+    s, groups = numbered(frame, sensitive)
     rows = split.rows(frame, y, s, classes)
     train, balanced = rows["train"], rows.pop("balanced")
     if classes:
@@ -211,31 +250,41 @@ def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str
     return Divided(y, s, groups, tasks, classes, rows, np.searchsorted(train, balanced))
 
 
-def _groups(frame: pd.DataFrame, sensitive: list[str]) -> tuple[np.ndarray, list[str]]:
-    for column in sensitive:
-        if frame[column].nunique() < 2:
-            raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
-    keys = frame[sensitive].drop_duplicates().sort_values(sensitive).reset_index(drop=True)
-    s = frame[sensitive].merge(keys.assign(_s=keys.index), on=sensitive, how="left")["_s"].to_numpy()
-    names = [", ".join(f"{c}={v}" for c, v in zip(sensitive, key, strict=True)) for key in keys.itertuples(index=False)]
-    return s.astype(np.int64), names
-
-
 def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
-    """A category unknown in training rows is encoded as none; features are named "column=category"."""
+    """A category unknown in training rows is encoded as none; categories are in order."""
     from sklearn.compose import ColumnTransformer  # slow to import, and of no use to workers, which get tensors
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
     scaler = {"range": MinMaxScaler(), "none": "passthrough"}.get(scale, StandardScaler())
-    one_hot = OneHotEncoder(
-        handle_unknown="ignore",
-        sparse_output=False,
-        feature_name_combiner=lambda column, category: f"{column}={category}",
-    )
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     transformers = [("numeric", scaler, numeric), ("categorical", one_hot, categorical)]
     encoder = ColumnTransformer(transformers, verbose_feature_names_out=False)
     return make_pipeline(encoder, StandardScaler()) if scale == "all" else encoder
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """With a number behind a name that is there before: the column "job=chef" beside the column "job"."""
+    found: list[str] = []
+    for name in names:
+        others = (f"{name} ({k})" for k in itertools.count(2))
+        found.append(name if name not in found else next(other for other in others if other not in names))
+    return found
+
+
+def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:
+    """Raise ``InputError`` where the encoded rows, and a copy of them, would take more than half of the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    features = num_numbers + sum(sizes.values())
+    if 16 * num_rows * features > memory / 2:
+        largest = sorted(sizes, key=lambda column: -sizes[column])[:3]
+        raise InputError(
+            f"dataset.categorical: {num_rows} rows with {features} features would take "
+            f"{16e-9 * num_rows * features:.1f} GB, more than half of this machine's {memory / 1e9:.1f} GB; "
+            "most categories have "
+            + ", ".join(f"{column!r} ({sizes[column]})" for column in largest)
+            + ": leave such columns out"
+        )
 
 
 def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
@@ -245,11 +294,13 @@ def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) ->
             raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
         if column not in frame.columns:
             raise InputError(
-                f"dataset.{key} must hold columns of the data ({', '.join(frame.columns)}), got {column!r}"
+                f"dataset.{key} must hold columns of the data ({', '.join(map(str, frame.columns))}), got {column!r}"
             )
 
 
-def refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
+def refuse_missing_values(
+    frame: pd.DataFrame, columns: list[str], remedy: str = "fill them or drop their rows"
+) -> None:
     """Raise ``InputError`` for a missing or infinite value in ``columns``."""
     for column in columns:
         values = frame[column]
@@ -259,7 +310,7 @@ def refuse_missing_values(frame: pd.DataFrame, columns: list[str]) -> None:
         if missing.any():
             raise InputError(
                 f"column {column!r} must have no missing or infinite value, got {int(missing.sum())} (first in row "
-                f"{int(missing.to_numpy().argmax())}); fill them or drop their rows"
+                f"{int(missing.to_numpy().argmax())}); {remedy}"
             )
 
 

@@ -1,9 +1,10 @@
 """From images with labels and groups to tensors: a row of features is the pixels of one channel behind the other's."""
 
+import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from fairrun.data.split import Split
 from fairrun.data.table import Data
 
 MODES = {1: "L", 3: "RGB"}  # Pillow's, by number of channels
+DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}  # Pillow's, of grey images with more than 8 bits a pixel
 
 
 class Images(Protocol):
@@ -34,17 +36,20 @@ class Images(Protocol):
         ...
 
     def pixels(self, frame: pd.DataFrame, path: str | None) -> np.ndarray:
-        """The images of ``frame``, uint8 [N, channels, size, size]."""
+        """The images of ``frame`` as ``read_images`` gives them, [N, channels, size, size]."""
         ...
 
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """A schema of images; ``load`` makes tensors of it.  Features are pixels in [0, 1], float32."""
+    """A schema of images; ``load`` makes tensors of it.  Features are pixels in [0, 1], float32.
+
+    Those of more than 8 bits are in [0, 1] in training images; others may leave it.
+    """
 
     rows: Images
     label: str  # column to predict
-    positive: str | int | float | None  # the value of ``label`` that is class 1; None: every value is a class
+    positive: str | int | float | bool | None  # the value of ``label`` that is class 1; None: every value is a class
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
     split: Split
     outliers: Outliers  # put into training rows; of features, whose pixels leave [0, 1]
@@ -65,24 +70,40 @@ class ImageDataset:
         digest = hashlib.sha256(write_frame(frame))
         digest.update(np.ascontiguousarray(pixels).data)
         features = ["pixel " + ",".join(map(str, at)) for at in np.ndindex(pixels.shape[1:])]
-        x = {name: _features(pixels[rows]) for name, rows in divided.rows.items()}
+        scaled = _scale(pixels, divided.rows["train"])
+        x = {name: scaled(pixels[rows]) for name, rows in divided.rows.items()}
         return divided.data(x, features, digest.hexdigest()).with_outliers(self.outliers)
 
 
-def _features(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels).flatten(1).to(torch.float32).div_(255)
+def _scale(pixels: np.ndarray, train: np.ndarray) -> Callable[[np.ndarray], Tensor]:
+    """What makes features of images: 8 bits by their range, deeper ones by that of the images ``train``."""
+    low, high = (0, 255) if pixels.dtype == np.uint8 else (pixels[train].min(), pixels[train].max())
+    require(high > low, "dataset.path", f"{low:g} everywhere", "training images with more than one value")
+    span = float(high) - float(low)
+    return lambda images: torch.from_numpy(images).flatten(1).to(torch.float32).sub_(float(low)).div_(span)
 
 
 def read_images(files: Sequence[Path], channels: int, size: int) -> np.ndarray:
-    """Images from files, the middle square of each brought to ``size`` x ``size`` -> uint8 [N, channels, size, size].
+    """Images from files, the middle square of each brought to ``size`` x ``size`` -> [N, channels, size, size].
 
-    Raises ``InputError`` for a file that is no image, and where the features would take more than half of the memory.
+    uint8 of images with 8 bits a pixel or fewer; float32, with the values that the files hold, of grey images with
+    more.  Raises ``InputError`` for a file that is no image, for files of both kinds, for colours of more than 8 bits,
+    and where the features would take more than half of the memory.
     """
     _refuse_too_large(len(files), channels, size)
-    pixels = np.empty((len(files), channels, size, size), dtype=np.uint8)
+    with _opened(files[0]) as first:
+        deep = first.mode in DEEP
+    pixels = np.empty((len(files), channels, size, size), dtype=np.float32 if deep else np.uint8)
 
     def read(k: int) -> None:
-        pixels[k] = _read(files[k], channels, size)
+        with _opened(files[k]) as image:
+            if (image.mode in DEEP) != deep:
+                bits = "more than 8 bits" if deep else "8 bits or fewer"
+                raise InputError(
+                    f"dataset.path must hold images that are alike, got {files[k]} with mode {image.mode}, but "
+                    f"{files[0]} with {bits} a pixel"
+                )
+            pixels[k] = _square(image, files[k], channels, size)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
         for _ in pool.map(read, range(len(files))):
@@ -90,16 +111,41 @@ def read_images(files: Sequence[Path], channels: int, size: int) -> np.ndarray:
     return pixels
 
 
-def _read(file: Path, channels: int, size: int) -> np.ndarray:
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """The image in ``file``.  Raises ``InputError`` where it cannot be read, also while it is open."""
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert(MODES[channels])
+            yield image
+    except InputError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(
             f"dataset.path must hold every image as a file that Pillow reads, got {file}: {error}"
         ) from None
-    square = np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR))
-    return square.reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def _square(image: Image.Image, file: Path, channels: int, size: int) -> np.ndarray:
+    """The middle square, [channels, size, size]."""
+    if image.mode not in DEEP:
+        _refuse_deep_colours(image, file)
+        upright = ImageOps.exif_transpose(image).convert(MODES[channels])
+        square = np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR))
+        return square.reshape(size, size, channels).transpose(2, 0, 1)
+    values = np.asarray(ImageOps.exif_transpose(image)).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"dataset.path must hold images of finite values, got {file}")
+    square = np.asarray(ImageOps.fit(Image.fromarray(values), (size, size), Image.Resampling.BILINEAR))
+    return np.broadcast_to(square, (channels, size, size))
+
+
+def _refuse_deep_colours(image: Image.Image, file: Path) -> None:
+    """Raise ``InputError`` for colours of 16 bits, of which Pillow drops the lower 8."""
+    if any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
+        raise InputError(
+            f"dataset.path must hold colours of 8 bits, got {file} with 16 bits a channel: convert it to 8 bits, or to "
+            "grey of 16 bits"
+        )
 
 
 def _refuse_too_large(num_images: int, channels: int, size: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, is_number, require
+from fairrun.config.values import listed, spelt
 
 LEAST = 3  # rows of each class where there are more than two: one for each split
 
@@ -21,7 +22,7 @@ class Label:
     """
 
     column: str
-    positive: str | int | float | None = None
+    positive: str | int | float | bool | None = None
     above: float | None = None
     key: str = "dataset.label"  # of the configuration, for messages
     positive_key: str = "dataset.positive"
@@ -37,14 +38,16 @@ class Label:
         if self.positive is None and len(values) > 2:
             return self._numbered(frame[self.column])
         if len(values) != 2:
-            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
             several = "; dataset.positive=null learns several classes" * (
                 self.key == "dataset.label" and len(values) > 2
             )
-            raise InputError(f"{self.key}={self.column} must have two values, got {len(values)}: {shown}{several}")
-        if self.positive not in values:
-            raise InputError(f"{self.positive_key} must be one of {', '.join(map(str, values))}, got {self.positive!r}")
-        return (frame[self.column] == self.positive).to_numpy(dtype=np.float64)
+            raise InputError(
+                f"{self.key}={self.column} must have two values, got {len(values)}: {listed(values)}{several}"
+            )
+        value = None if self.positive is None else spelt(self.positive, values)
+        if value is None:
+            raise InputError(f"{self.positive_key} must be one of {listed(values)}, got {self.positive!r}")
+        return (frame[self.column] == value).to_numpy(dtype=np.float64)
 
     def classes(self, frame: pd.DataFrame) -> list[str]:
         """The names of C > 2 classes, by number; empty with two."""
@@ -54,7 +57,9 @@ class Label:
 
     def _numbered(self, values: pd.Series) -> np.ndarray:
         counts = values.value_counts()
-        rare = ", ".join(f"{value} ({n})" for value, n in counts[counts < LEAST].sort_index(key=_as_text)[:5].items())
+        rare = ", ".join(
+            f"{listed([value])} ({n})" for value, n in counts[counts < LEAST].sort_index(key=_as_text)[:5].items()
+        )
         few = f"{self.key}={self.column} must have {LEAST} rows or more of each of its {len(counts)} classes, got fewer"
         if rare:
             raise InputError(f"{few} of {rare}; merge or drop classes")

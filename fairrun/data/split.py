@@ -47,6 +47,7 @@ class Split:
     val: float  # fraction of the rows that are not test rows, in (0, 1)
     balanced: int  # training rows of each cell of group and label for methods that validate on some, >= 1
     seed: int  # of the split; apart from the training seed, so that runs of all seeds share their rows
+    column: str = "split"  # with the official split: train, test and perhaps val
 
     def __post_init__(self) -> None:
         fractions = {"val": self.val} if self.test == "official" else {"test": self.test, "val": self.val}
@@ -82,11 +83,12 @@ class Split:
     def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
         if self.test == "official":
-            if "split" not in frame or set(frame["split"]) - {"val"} != {"train", "test"}:
+            if self.column not in frame or set(frame[self.column]) - {"val"} != {"train", "test"}:
                 raise InputError(
-                    "dataset.split.test=official needs a column split with train and test; give a fraction instead"
+                    f"dataset.split.test=official needs a column {self.column} with train and test; give a fraction "
+                    "instead, or the column's name as dataset.split.column"
                 )
-            return np.flatnonzero(frame["split"] == "test")
+            return np.flatnonzero(frame[self.column] == "test")
         fraction = float(self.test)
         if self.balance_test:
             number = int(fraction * len(frame) / len(np.unique(cells)))
@@ -95,8 +97,8 @@ class Split:
 
     def _val(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Which of ``rows`` are validation rows: the official ones where there are any, with the official test rows."""
-        if self.test == "official" and (frame["split"] == "val").any():
-            return (frame["split"].iloc[rows] == "val").to_numpy()
+        if self.test == "official" and (frame[self.column] == "val").any():
+            return (frame[self.column].iloc[rows] == "val").to_numpy()
         return stratified(cells[rows], self.val, rng)
 
 

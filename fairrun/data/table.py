@@ -4,7 +4,7 @@ Whatever is learned from data (categories, means, scales) is learned from traini
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,6 +48,7 @@ class Data(NamedTuple):
     categories: Sequence[int] = ()  # the number of features of each categorical column; these features come last
     outliers: Tensor | None = None  # bool [N], the training rows that were made outliers; None without outliers
     classes: Sequence[str] = ()  # C names, by number, with C > 2 classes; empty with two
+    account: dict[str, Any] | None = None  # what reading made of each column of a user's own table, as JSON
 
     @property
     def num_classes(self) -> int:

@@ -98,6 +98,7 @@ def facts(data: Data) -> dict[str, Any]:
         "base_rates": cells,
         "exclusive": _exclusive(data),
         "data_sha256": data.sha256,
+        **({} if data.account is None else {"account": data.account}),
     }
 
 

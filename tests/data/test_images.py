@@ -1,6 +1,8 @@
 """Images as data: coloured digits, a folder of images, CelebA's layout."""
 
 import dataclasses
+import struct
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -398,3 +400,77 @@ def test_a_partition_without_numbers_is_refused(tmp_path):
     refused_by(tmp_path, "dataset.path=.*: list_eval_partition.txt must have a column beside the file names, got none")
     (tmp_path / "list_eval_partition.txt").write_text("")
     refused_by(tmp_path, "dataset.path=.*: list_eval_partition.txt cannot be read as a table: No columns")
+
+
+# More than 8 bits
+
+
+def deep(folder, kind, values):
+    """Grey images of one value each, 16 bits (PNG, TIFF), 32-bit integers or floats (TIFF), with labels.csv."""
+    names = []
+    for k, value in enumerate(values):
+        image = Image.fromarray(np.full((5, 4), value, {"I;16": np.uint16, "I": np.int32, "F": np.float32}[kind]))
+        names.append(f"{k:03}.{'png' if kind == 'I;16' and k % 2 else 'tif'}")
+        image.save(folder / names[-1])
+    bright = ["yes" if value > np.median(values) else "no" for value in values]
+    write(
+        folder, pd.DataFrame({"file": names, "bright": bright, "tint": np.resize(["red", "blue", "blue"], len(names))})
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "step"),
+    [("I;16", 0, 1), ("I;16", 20_000, 300), ("I", -(2**20), 5000), ("I", 2**24, 2), ("F", -0.25, 0.001), ("F", 0, 1e6)],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_more_than_8_bits_keep_their_values_scaled_by_those_of_training_images(
+    kind, low, step, channels, tmp_path
+):
+    deep(tmp_path, kind, low + step * np.arange(80))
+    data = dataset(ImageFolder("labels.csv", "file", channels, 4), tmp_path).load()
+    train = data.train.x
+    assert (train.min(), train.max(), train.shape[1]) == (0, 1, channels * 16)
+    values = torch.cat([data.train.x, data.val.x, data.test.x])[:, 0].sort().values
+    assert (values.diff() - values.diff().mean()).abs().max() < 1e-5 and values.unique().numel() == 80
+    order = data.test.x[:, 0].argsort()
+    assert data.test.y[order].diff().ge(0).all()
+
+
+def test_one_kind_of_depth_a_folder(tmp_path):
+    deep(tmp_path, "F", np.arange(80.0))
+    Image.new("L", (5, 4)).save(tmp_path / "007.png")
+    frame = pd.read_csv(tmp_path / "labels.csv")
+    frame.loc[7, "file"] = "007.png"
+    write(tmp_path, frame)
+    with pytest.raises(InputError, match=r"images that are alike, got .*007\.png with mode L, but .* more than 8 bits"):
+        dataset(FOLDER, tmp_path).load()
+
+
+@pytest.mark.parametrize(("value", "message"), [(np.nan, "finite values, got .*000"), (7, "with more than one value")])
+def test_values_that_are_not_finite_or_all_alike_are_refused(value, message, tmp_path):
+    deep(tmp_path, "F", np.full(80, value))
+    frame = pd.read_csv(tmp_path / "labels.csv").assign(bright=np.resize(["yes", "no"], 80))
+    write(tmp_path, frame)
+    with pytest.raises(InputError, match=message):
+        dataset(FOLDER, tmp_path).load()
+
+
+def png_of_16_bits(path, values):
+    """A colour PNG of 16 bits a channel, which Pillow does not write; ``values`` uint16 [H, W, 3]."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in values)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    body = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def test_colours_of_16_bits_are_refused(labelled, tmp_path):
+    png_of_16_bits(tmp_path / "all" / "001.png", np.full((5, 4, 3), 200, np.uint16))
+    with pytest.raises(InputError, match=r"colours of 8 bits, got .*001\.png with 16 bits a channel"):
+        dataset(FOLDER, tmp_path).load()

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,19 @@ from fairrun.config.check import InputError
 from fairrun.data.corrupt import Outliers
 from fairrun.data.dataset import Dataset
 from fairrun.data.labels import parse_labels
+from fairrun.data.sources import read_frame
 from fairrun.data.split import Split
-from fairrun.datasets.csv import Csv
 
 SPLITS = ("train", "val", "test")
 NO_OUTLIERS = Outliers(kind=None, rate=0.1, scale=4.0, seed=0)
 SPLIT = Split(test=0.3, balance_test=False, val=0.2, balanced=4, seed=0)
+
+
+class Cached:
+    """Rows in the form of the cache, as those of the data sets that come with fairrun."""
+
+    def frame(self, path):
+        return read_frame(Path(path).read_bytes())
 
 
 def split_of(**changes):
@@ -48,7 +56,7 @@ def dataset(tmp_path):
         path = tmp_path / "table.csv"
         frame.to_csv(path, index=False)
         options = {
-            "rows": Csv(),
+            "rows": Cached(),
             "label": "hired",
             "positive": 1,
             "tasks": {},
@@ -528,7 +536,7 @@ REFUSED = {
     "a merged value unknown": (
         None,
         {"binarize": {"race": "D"}, "sensitive": ["race"]},
-        ["dataset.binarize.race must be a value of that column (A, B, C), got 'D'"],
+        ["dataset.binarize.race must be a value of that column ('A', 'B', 'C'), got 'D'"],
     ),
     "outliers of one label of several": (
         None,
@@ -598,7 +606,7 @@ REFUSED = {
     "classes with too few rows": (
         lambda frame: frame.assign(job=frame["job"].mask(frame.index < 2, "duke").mask(frame.index == 2, "czar")),
         {"label": "job", "positive": None},
-        ["dataset.label=job must have 3 rows or more of each of its 5 classes, got fewer of czar (1), duke (2); merge"],
+        ["dataset.label=job must have 3 rows or more of each of its 5 classes, got fewer of 'czar' (1), 'duke' (2)"],
     ),
     "a class without a row in train": (
         lambda frame: with_official_split(frame.assign(job=frame["job"].mask(frame.index > 490, "duke"))),
@@ -623,7 +631,7 @@ REFUSED = {
         ["positive must be a value with dataset.tasks, which are of two classes each, got None"],
     ),
     "positive is not a value": (None, {"positive": 2}, ["dataset.positive", "one of 0, 1", "got 2"]),
-    "positive is of another type": (None, {"positive": "1"}, ["dataset.positive", "one of 0, 1", "got '1'"]),
+    "positive is no value": (None, {"positive": "2"}, ["dataset.positive", "one of 0, 1", "got '2'"]),
     "a number missing": (
         lambda frame: frame.assign(age=frame["age"].mask(frame.index == 3)),
         {},
@@ -718,30 +726,6 @@ def test_a_table_that_cannot_be_trained_on_is_an_error_that_says_what_is_allowed
         dataset(frame, **{key: split_of(**value) if key == "split" else value for key, value in options.items()}).load()
     for part in parts:
         assert part in str(error.value)
-
-
-@pytest.mark.parametrize("path", [None, "/does/not/exist.csv", "/"])
-def test_a_table_that_is_not_there_is_an_error(path, dataset):
-    with pytest.raises(InputError) as error:
-        dataset(people(), path=path).load()
-    assert f"dataset.path must be a CSV or Parquet file that exists, got {path!r}" in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
-def test_a_file_that_is_no_table_is_an_error(name, tmp_path):
-    (tmp_path / name).write_bytes(b"")
-    with pytest.raises(InputError, match=r"dataset\.path=.* cannot be read as a table"):
-        Csv().frame(str(tmp_path / name))
-
-
-@pytest.mark.parametrize("suffix", [".parquet", ".pq"])
-def test_a_parquet_file_gives_the_same_tables_as_a_csv_file(suffix, tmp_path, dataset):
-    people().to_parquet(tmp_path / f"table{suffix}")
-    csv, parquet = (dataset(people(), **options).load() for options in ({}, {"path": str(tmp_path / f"table{suffix}")}))
-    assert csv.features == parquet.features and csv.groups == parquet.groups and csv.sha256 == parquet.sha256
-    for split in SPLITS:
-        for a, b in zip(getattr(csv, split), getattr(parquet, split), strict=True):
-            assert torch.equal(a, b)
 
 
 def test_a_column_of_numbers_that_is_categorical_is_not_inferred_as_numeric_too(dataset):
@@ -925,7 +909,7 @@ REFUSED_TASKS = {
     ),
     "a column of three values": (
         with_task(column="job", positive="cook"),
-        ["dataset.tasks.a.column=job must have two values, got 3: ?, clerk, cook"],
+        ["dataset.tasks.a.column=job must have two values, got 3: '?', 'clerk', 'cook'"],
     ),
     "both rules": (
         with_task(column="id", positive=1, above=1),

@@ -1,0 +1,93 @@
+"""The sensitive attribute: columns, numbers in bins, levels made one, and the groups that they give."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fairrun.config.check import InputError, is_number, require
+from fairrun.config.values import listed, spelt
+
+Merge = Mapping[str, Mapping[str, list[Any]]]  # column -> new level -> the levels that become it
+
+
+class Sensitive(NamedTuple):
+    """One column of the sensitive attribute."""
+
+    column: str
+    bins: list[float] | None = None  # where numbers are cut, each bin from its cut on
+    merge: Mapping[str, list[Any]] | None = None
+
+
+def parse_sensitive(entries: Sequence[Any]) -> list[Sensitive]:
+    """The columns of ``dataset.sensitive``: names, or {column: age, bins: [25, 60]}.  Raises ``InputError``."""
+    found = []
+    for entry in entries:
+        node = {"column": entry} if isinstance(entry, str) else entry
+        allowed = "a column, {column: C, bins: [NUMBER, ...]} or {column: C, merge: {NEW: [OLD, ...]}}, each"
+        known = isinstance(node, Mapping) and set(node) <= set(Sensitive._fields)
+        require(known and isinstance(node.get("column"), str), "sensitive", entry, allowed)
+        bins = node.get("bins")
+        rising = isinstance(bins, list) and bins and all(map(is_number, bins)) and bins == sorted(set(bins))
+        require(bins is None or rising, "sensitive.bins", bins, "rising numbers: [25, 60]")
+        found.append(Sensitive(**node))
+    return found
+
+
+def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge") -> pd.DataFrame:
+    """With levels of columns made one; the others become text.  null is a missing value.  Raises ``InputError``."""
+    columns = {}
+    for column, levels in merge.items():
+        require(column in frame, key, column, f"a column of the data ({listed(list(frame.columns), 20)})")
+        values = frame[column]
+        known = list(values.dropna().unique())
+        new = values.astype(object).where(values.isna(), values.astype(str))
+        for level, olds in levels.items():
+            require(isinstance(olds, list) and olds, f"{key}.{column}.{level}", olds, "a list of values of that column")
+            for old in olds:
+                value = spelt(old, known) if old is not None else None
+                sound = value is not None or old is None
+                require(
+                    sound,
+                    f"{key}.{column}.{level}",
+                    old,
+                    f"a value of that column ({listed(sorted(known, key=str), 10)})",
+                )
+                new = new.mask(values.isna() if value is None else values == value, str(level))
+        columns[column] = new
+    return frame.assign(**columns)
+
+
+def binned(values: pd.Series, cuts: Sequence[float]) -> pd.Series:
+    """The bin that each number is in, by its name, in order.  Raises ``InputError`` for a bin without rows."""
+    name = str(values.name)
+    require(
+        pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values),
+        "dataset.sensitive",
+        name,
+        "a column of numbers where bins are given",
+    )
+    between = [f"{low:g} to under {high:g}" for low, high in pairwise(cuts)]
+    names = [f"under {cuts[0]:g}", *between, f"{cuts[-1]:g} and over"]
+    codes = np.searchsorted(cuts, values.to_numpy(), side="right")
+    for k, bin_name in enumerate(names):
+        if not (codes == k).any():
+            raise InputError(
+                f"dataset.sensitive: every bin of {name!r} must have rows, got none {bin_name} "
+                f"(it has {values.min():g} to {values.max():g})"
+            )
+    return pd.Series(pd.Categorical.from_codes(codes, names, ordered=True), index=values.index)
+
+
+def numbered(frame: pd.DataFrame, sensitive: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """The group of every row, [N], numbered by the columns' values in order; and the groups' names."""
+    columns = list(sensitive)
+    for column in columns:
+        if frame[column].nunique() < 2:
+            raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
+    keys = frame[columns].drop_duplicates().sort_values(columns)
+    s = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(frame[columns]))
+    names = [", ".join(f"{c}={v}" for c, v in zip(columns, key, strict=True)) for key in keys.itertuples(index=False)]
+    return s.astype(np.int64), names

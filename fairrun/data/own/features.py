@@ -1,0 +1,172 @@
+"""From the columns of a user's own table to features of numbers and of categories without missing cells."""
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fairrun.config.check import InputError, require
+from fairrun.config.values import TRUE, listed
+from fairrun.data.dataset import refuse_missing_values
+from fairrun.data.own.fill import filled, pooled
+from fairrun.data.own.tells import are_ids, is_index
+from fairrun.data.reading.account import Account, Column
+from fairrun.data.reading.dates import as_numbers
+
+if TYPE_CHECKING:
+    from fairrun.data.own.table import OwnTable
+
+REMEDY = "fill them, or take dataset.missing=indicator, impute or drop"
+LARGEST = 1e100  # of a number; its square must be one
+
+
+class Prepared(NamedTuple):
+    """The rows that are trained on."""
+
+    frame: pd.DataFrame
+    numeric: list[str]
+    categorical: list[str]
+    account: Account
+    source: dict[str, str]  # feature -> the table's column, where it has another name
+
+    def of(self, feature: str) -> str:
+        """The table's column that a feature is made from."""
+        return self.source.get(feature, feature)
+
+
+def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared:
+    """Dates and booleans as numbers, without columns that are no features and, with missing=drop, without rows.
+
+    Raises ``InputError`` for lists and the like, for numbers that are too large, and with missing=refuse.
+    """
+    kept, become = _converted(own, frame, account)
+    source = {feature: column for column, features in become.items() for feature in features}
+    numbers = None if own.numeric is None else [new for column in own.numeric for new in become.get(column, [column])]
+    numeric, categorical = dataclasses.replace(own, numeric=numbers)._features(kept)
+    for feature in [*numeric, *categorical]:
+        column = source.get(feature, feature)
+        _refuse_other(account.column(column), kept[feature])
+        why = "" if column in own.named else _no_feature(kept[feature], own.most_categories)
+        if why:
+            kept = kept.drop(columns=feature)
+            part = feature.removeprefix(column).strip()
+            account = account.changed(column, f"{part} {why}: left out".strip(), role=_dropped(account.column(column)))
+            account = account.with_warning(f"column {feature!r} {why}: left out (dataset.keep_columns keeps it)")
+        else:
+            account = account.changed(column, _became(column, become), role=_used(account.column(column)))
+    for column in own.drop_columns:
+        account = account.changed(column, "dataset.drop_columns", role=_dropped(account.column(column)))
+    numeric, categorical = ([c for c in columns if c in kept] for columns in (numeric, categorical))
+    require(numeric or categorical, "dataset.path", own.path, "a table with a column that can be a feature")
+    rows = Prepared(kept, numeric, categorical, account, source)
+    _refuse_infinite(rows)
+    return _without_rows(rows, own.missing)
+
+
+def _converted(own: "OwnTable", frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """The frame with dates and booleans as numbers, and what each column without another role has become."""
+    columns: dict[str, pd.Series] = {}
+    become = {}
+    for column in (account.column(name) for name in frame):
+        values = frame[column.name]
+        if column.role != "unused":
+            columns[column.name] = values
+        elif column.name not in own.drop_columns:
+            new = _features_of(column, values, own)
+            names = {
+                name: name if name == column.name or name not in frame else f"{name} of {column.name}" for name in new
+            }
+            columns |= {names[name]: numbers for name, numbers in new.items()}
+            become[column.name] = list(names.values())
+    return pd.DataFrame(columns, index=frame.index), become
+
+
+def _features_of(column: Column, values: pd.Series, own: "OwnTable") -> dict[str, pd.Series]:
+    if column.name in (own.categorical or []):
+        return {column.name: values.astype(object).where(values.isna(), values.astype(str))}
+    if column.type == "date":
+        parts = {} if own.dates == "drop" else as_numbers(values, own.dates)
+        return {f"{column.name} {part}": numbers for part, numbers in parts.items()}
+    if column.type == "boolean":
+        truth = values.map(lambda value: float(str(value).strip().casefold() in TRUE), na_action="ignore")
+        return {column.name: truth.astype("float64")}
+    return {column.name: values}
+
+
+def _no_feature(values: pd.Series, most: int) -> str:
+    """Why a column is no feature; "" where it is one."""
+    distinct = values.nunique()
+    if distinct == 0:
+        return "has no value"
+    if distinct == 1 and not values.isna().any():
+        return f"is constant ({listed([values.iloc[0]])})"
+    if is_index(values):
+        return "counts the rows"
+    if not pd.api.types.is_numeric_dtype(values) and are_ids(values, most):
+        return f"has {distinct} categories in {len(values)} rows"
+    return ""
+
+
+def _became(column: str, become: dict[str, list[str]]) -> str:
+    features = become.get(column, [column])
+    return "" if features == [column] else "as " + ", ".join(name.removeprefix(column).strip() for name in features)
+
+
+def _used(column: Column) -> str:
+    if column.role in ("unused", "dropped"):
+        return "feature"
+    return column.role if "feature" in column.role else f"{column.role}, feature"
+
+
+def _dropped(column: Column) -> str:
+    return "dropped" if column.role == "unused" else column.role
+
+
+def _refuse_other(column: Column, values: pd.Series) -> None:
+    if column.type == "other":
+        raise InputError(
+            f"column {column.name!r} must hold numbers, text, dates or booleans, got "
+            f"{str(values.dropna().iloc[0])[:60]}: 'dataset.drop_columns=[{column.name}]' leaves it out"
+        )
+
+
+def _refuse_infinite(rows: Prepared) -> None:
+    for feature in rows.numeric:
+        largest = rows.frame[feature].abs().max()
+        if largest > LARGEST:
+            raise InputError(
+                f"column {rows.of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}: correct it, "
+                f"or leave it out by 'dataset.drop_columns=[{rows.of(feature)}]'"
+            )
+
+
+def _without_rows(rows: Prepared, how: str) -> Prepared:
+    """Without rows with a missing cell, where they are to go.  Raises ``InputError`` where there must be none."""
+    features = [*rows.numeric, *rows.categorical]
+    if how == "refuse":
+        refuse_missing_values(rows.frame, features, REMEDY)
+    missing = rows.frame[features].isna().sum()
+    if how != "drop" or not missing.any():
+        return rows
+    whole = rows.frame.dropna(subset=features).reset_index(drop=True)
+    what = f"indicator or impute: every row has a missing cell, most in {missing.idxmax()!r}"
+    require(len(whole), "dataset.missing", how, what)
+    left = f"{len(rows.frame) - len(whole)} of {len(rows.frame)} rows"
+    account = rows.account.with_warning(f"dataset.missing=drop leaves out {left}; most miss {missing.idxmax()!r}")
+    return rows._replace(frame=whole, account=account)
+
+
+def fitted(own: "OwnTable", rows: Prepared, train: np.ndarray) -> Prepared:
+    """With rare categories pooled and missing cells filled, as the rows ``train`` tell."""
+    frame, account = rows.frame, rows.account
+    for name in rows.categorical:
+        distinct = frame[name].nunique()
+        if distinct > own.most_categories:
+            frame = frame.assign(**{name: pooled(frame[name], train, own.most_categories)})
+            said = f'the {own.most_categories} most frequent of {distinct} categories, others pooled as "other"'
+            account = account.changed(name, said).with_warning(f"column {name!r}: {said}")
+    done = filled(frame, train, rows.numeric, rows.categorical, own.missing)
+    for column, said in done.done.items():
+        account = account.changed(rows.of(column), said)
+    return rows._replace(frame=done.frame, numeric=done.numeric, account=account)

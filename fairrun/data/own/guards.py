@@ -1,0 +1,109 @@
+"""What a user's own table must not hold: leaks, groups spelt in two ways, numbers that training cannot bear."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fairrun.config.check import InputError
+from fairrun.config.values import listed
+from fairrun.data.dataset import Divided
+from fairrun.data.own.features import Prepared
+from fairrun.data.own.tells import tells
+from fairrun.data.reading.account import Account
+from fairrun.data.reading.columns import alike
+from fairrun.data.table import Data
+
+if TYPE_CHECKING:
+    from fairrun.data.own.table import OwnTable
+
+MOST_GROUPS = 20  # numbers that are groups as they are
+LEAST_ROWS = 30  # test rows of a group
+LARGE, LARGEST = 1e4, 1e18  # scaled features: one to be named; one whose square is the largest in float32
+
+
+def grouped(own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
+    """With the sensitive columns as groups.
+
+    Raises ``InputError`` for a column of many numbers, and for values that differ in case or spaces alone.
+    """
+    found = own._grouped(frame)
+    for column in own.sensitive_columns:
+        values = found[column]
+        if not _is_text(values) and not _is_binned(values) and values.nunique() > MOST_GROUPS:
+            raise InputError(
+                f"dataset.sensitive must hold columns of few values, got {column!r} with {values.nunique()}: give "
+                f"bins, as 'dataset.sensitive=[{{column: {column}, bins: [25, 60]}}]'"
+            )
+    for column in [*own.sensitive_columns, *(label.column for label in own._labels().values())]:
+        pairs = alike(sorted(found[column].unique())) if _is_text(found[column]) else []
+        if pairs:
+            merges = ", ".join(f'"{pair[0]}": [{", ".join(_quoted(pair))}]' for pair in pairs)
+            raise InputError(
+                f"column {column!r} must not hold values that differ in case or spaces alone, got {listed(pairs[0])}: "
+                f"make them one by '+dataset.merge={{{column}: {{{merges}}}}}'"
+            )
+    return found
+
+
+def _quoted(values: Sequence[object]) -> list[str]:
+    return [f'"{value}"' for value in values]
+
+
+def _is_binned(values: pd.Series) -> bool:
+    return isinstance(values.dtype, pd.CategoricalDtype)
+
+
+def _is_text(values: pd.Series) -> bool:
+    return not (_is_binned(values) or pd.api.types.is_numeric_dtype(values))
+
+
+def without_leaks(own: "OwnTable", rows: Prepared, divided: Divided) -> Prepared:
+    """Say which features determine a group.  Raises ``InputError`` for those that determine a label, unless named."""
+    account, leaks = rows.account, {}
+    for feature in [*rows.numeric, *rows.categorical]:
+        column, values = rows.of(feature), rows.frame[feature]
+        labels = divided.y.reshape(len(divided.y), -1).T
+        found = next(filter(None, (tells(values, y) for y in labels)), "")
+        if found and column not in own.named:
+            leaks[column] = f"{feature!r} {found} the label"
+        if column not in own.sensitive_columns and (how := tells(values, divided.s)):
+            account = account.changed(column, f"{how} the group")
+            account = account.with_warning(f"column {feature!r} {how} the group, and is a feature")
+    if leaks:
+        names = ", ".join(leaks)
+        raise InputError(
+            f"dataset.path={own.path}: no feature must tell the label, but {'; '.join(leaks.values())}: leave out by "
+            f"'dataset.drop_columns=[{names}]', or keep by 'dataset.keep_columns=[{names}]'"
+        )
+    return rows._replace(account=account)
+
+
+def with_few_rows(account: Account, divided: Divided) -> Account:
+    """With what is to be said of groups that have few test rows, or none in a split."""
+    counts = {name: np.bincount(divided.s[rows], minlength=len(divided.groups)) for name, rows in divided.rows.items()}
+    for g, name in enumerate(divided.groups):
+        if none := [split for split in ("val", "test") if counts[split][g] == 0]:
+            account = account.with_warning(
+                f"group {name!r} has no row in {' and '.join(none)}, nor a metric of its own"
+            )
+        if 0 < (rows := counts["test"][g]) < LEAST_ROWS:
+            account = account.with_warning(f"group {name!r} has {rows} test rows: its metrics are uncertain")
+    return account
+
+
+def refuse_large(data: Data) -> list[str]:
+    """What is to be said of features whose encoded values are large.  Raises ``InputError`` where training diverges."""
+    largest = torch.stack([table.x.abs().amax(0) for table in (data.train, data.val, data.test)]).amax(0).tolist()
+    said = []
+    for name, value in zip(data.features, largest, strict=True):
+        if not value < LARGEST:
+            raise InputError(
+                f"column {name!r} must have values below {LARGEST:g} as scaled by training rows, got {value:g}: "
+                "correct it, leave it out by dataset.drop_columns, or take another dataset.scale"
+            )
+        if value > LARGE:
+            said.append(f"column {name!r} reaches {value:g} as scaled by training rows: training may diverge")
+    return said

@@ -1,0 +1,137 @@
+"""The schema of a user's own table: from what was read to tensors, with an account of every column."""
+
+import hashlib
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Protocol
+
+import pandas as pd
+
+from fairrun.config.check import In, InputError, check_values, require
+from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.groups import merged
+from fairrun.data.own.features import REMEDY, fitted, prepared
+from fairrun.data.own.guards import grouped, refuse_large, with_few_rows, without_leaks
+from fairrun.data.reading.account import Account, say
+from fairrun.data.sources import write_frame
+from fairrun.data.table import Data
+
+SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val"}
+SPLITS |= {"validation": "val", "dev": "val"}
+
+
+class Readable(Protocol):
+    """Rows that come with an account."""
+
+    def frame(self, path: str | None) -> pd.DataFrame:
+        """One row of the table a row."""
+        ...
+
+    def read(self, path: str | None, categories: Collection[str] = ()) -> tuple[pd.DataFrame, Account]:
+        """The table, and what was read; ``categories``: columns that stay text."""
+        ...
+
+
+@dataclass(frozen=True)
+class OwnTable(Dataset):
+    """A table of the user's own: its columns are typed, checked and, where cells are missing, filled."""
+
+    rows: Readable
+    missing: Literal["refuse", "indicator", "impute", "drop"] = (
+        "indicator"  # features; without label or group: left out
+    )
+    most_categories: Annotated[int, In("[2, inf)")] = 200  # of a column; rarer ones are pooled as "other"
+    dates: Literal["parts", "days", "drop"] = "parts"  # year, month, day and hour; days since 1970; no features
+    drop_columns: list[str] = field(default_factory=list)  # columns that are no features
+    keep_columns: list[str] = field(
+        default_factory=list
+    )  # features though constant, an index, ids or telling the label
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_values(self)
+
+    def load(self) -> Data:
+        """Read, type, check, split, fill and encode.  Raises ``InputError`` on anything that cannot be trained on."""
+        read, account = self.rows.read(self.path, self.categorical or [])
+        digest = hashlib.sha256(write_frame(read)).hexdigest()
+        self._refuse_unknown(read)
+        frame, account = self._with_split(merged(read, self.merge), account)
+        frame, account = self._with_roles(frame, account)
+        rows = prepared(self, frame, account)
+        divided = divide(grouped(self, rows.frame), self._labels(), self.sensitive_columns, self.split)
+        rows = fitted(self, without_leaks(self, rows, divided), divided.rows["train"])
+        data = self._encoded(rows.frame, divided, rows.numeric, rows.categorical, digest)
+        account = with_few_rows(rows.account, divided)
+        for remark in refuse_large(data):
+            account = account.with_warning(remark)
+        say(f"dataset.path={self.path}\n{account}")
+        for warning in account.warnings:
+            say(f"dataset.path={self.path}: {warning}", logging.WARNING)
+        return data._replace(account=account.plain())
+
+    @property
+    def named(self) -> set[str]:
+        """Columns that the user names as features, whatever they hold."""
+        return {*(self.numeric or []), *(self.categorical or []), *self.keep_columns}
+
+    def _refuse_unknown(self, frame: pd.DataFrame) -> None:
+        for name, label in self._labels().items():
+            refuse_unknown_columns(frame, f"tasks.{name}.column" if name else "label", [label.column])
+        refuse_unknown_columns(frame, "sensitive", self.sensitive_columns)
+        refuse_unknown_columns(frame, "drop_columns", self.drop_columns)
+        refuse_unknown_columns(frame, "keep_columns", self.keep_columns)
+        if self.split.column != "split":
+            refuse_unknown_columns(frame, "split.column", [self.split.column])
+
+    def _with_split(self, frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, Account]:
+        """With the official split, where there is one, spelt train, val and test."""
+        column = self.split.column
+        if not self._is_official(frame):
+            return frame, account
+        frame = frame.assign(**{column: _words(frame[column]).map(SPLITS)})
+        account = account.changed(column, role="split")
+        if self.split.test == "official":
+            return frame, account
+        unused = f"column {column!r} holds an official split, which is not used: dataset.split.test=official uses it"
+        return frame, account.changed(column, "not used").with_warning(unused)
+
+    def _is_official(self, frame: pd.DataFrame) -> bool:
+        """Whether the column of the official split is there, and holds one."""
+        if self.split.column not in frame:
+            return False
+        words = set(_words(frame[self.split.column]))
+        return words <= SPLITS.keys() and {"train", "test"} <= {SPLITS[word] for word in words}
+
+    def _with_roles(self, frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, Account]:
+        """With the rows that have a label and a group.  Raises ``InputError`` where ``missing`` is refuse."""
+        labels = {label.column: f"task {name}" if name else "label" for name, label in self._labels().items()}
+        for column, role in [*labels.items(), *((column, "sensitive") for column in self.sensitive_columns)]:
+            account = account.changed(column, role=role)
+        needed = list(dict.fromkeys([*labels, *self.sensitive_columns]))
+        if self.missing == "refuse":
+            refuse_missing_values(frame, needed, REMEDY)
+        if self.missing != "drop":
+            _refuse_some_labels(frame[list(labels)])
+        for column in needed:
+            if rows := int(frame[column].isna().sum()):
+                account = account.changed(column, f"{rows} rows without it left out")
+                account = account.with_warning(f"{rows} rows without {column!r} are left out")
+        frame = frame.dropna(subset=needed).reset_index(drop=True)
+        require(len(frame), "dataset.label", self.label, "a column that has a value where dataset.sensitive has one")
+        return frame, account
+
+
+def _words(values: pd.Series) -> pd.Series:
+    return values.astype(str).str.strip().str.casefold()
+
+
+def _refuse_some_labels(labels: pd.DataFrame) -> None:
+    missing = labels.isna()
+    some = missing.any(axis=1) & ~missing.all(axis=1)
+    if some.any():
+        raise InputError(
+            f"column {missing.sum().idxmax()!r}: a row must have the labels of all tasks or of none, got "
+            f"{int(some.sum())} rows with some; dataset.missing=drop leaves those rows out"
+        )

@@ -1,0 +1,47 @@
+"""Columns that are no features: an index, ids, constants, copies of the label or of the group."""
+
+import numpy as np
+import pandas as pd
+
+LEAST = 20  # rows; with fewer, a column tells another by chance
+UNIQUE = 0.9  # share of the rows with a value of their own, from which on categories are names or ids
+ROWS_A_VALUE = 5  # on average, from which on values that tell the label are not told apart by chance
+
+
+def is_index(values: pd.Series) -> bool:
+    """Whether whole numbers count the rows: each once and in order, or each of a range once in any order."""
+    if len(values) < LEAST or not pd.api.types.is_integer_dtype(values) or not values.is_unique:
+        return False
+    in_order = values.is_monotonic_increasing or values.is_monotonic_decreasing
+    return bool(in_order or int(values.max()) - int(values.min()) == len(values) - 1)
+
+
+def are_ids(values: pd.Series, most: int) -> bool:
+    """Whether nearly every row has a category of its own, or more than half of them and more than ``most``."""
+    known, distinct = int(values.notna().sum()), int(values.nunique())
+    return distinct > LEAST and (distinct >= UNIQUE * known or (distinct > most and distinct > known / 2))
+
+
+def tells(values: pd.Series, target: np.ndarray) -> str:
+    """How a column determines ``target`` [N]: "copies", "determines", "missing cells determine", a threshold; or "".
+
+    ``target`` holds numbers 0, 1, ...
+    """
+    if len(values) < LEAST or len(np.unique(target)) < 2:
+        return ""
+    codes, uniques = pd.factorize(values, use_na_sentinel=False)
+    k, m = len(uniques), len(np.unique(target))
+    missing = values.isna().to_numpy()
+    if missing.any() and m == 2 and len(np.unique(2 * target + missing)) == 2 and 0 < missing.sum() < len(missing):
+        return "its missing cells determine"
+    of_value = len(np.unique(codes * (int(target.max()) + 1) + target.astype(np.int64)))
+    if k < 2 or of_value != k:
+        return ""
+    if k == m:
+        return "copies"
+    if len(values) >= ROWS_A_VALUE * k:
+        return "determines"
+    if pd.api.types.is_numeric_dtype(values) and not missing.any():
+        steps = np.diff(target[np.argsort(values.to_numpy(), kind="stable")]) != 0
+        return "has a threshold that determines" if steps.sum() == m - 1 else ""
+    return ""

@@ -1,0 +1,77 @@
+"""Dates as people write them, and the numbers that they become."""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+_CLOCK = r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
+_YEAR_FIRST = re.compile(rf"\d{{4}}([-/.])\d{{1,2}}(?:\1\d{{1,2}})?{_CLOCK}")
+_YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){_CLOCK}")
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*\.?"
+_WORDS = re.compile(
+    rf"(?:\w{{3,9}},? )?(?:\d{{1,2}}[- ]{_MONTH}[-, ]+\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|{_MONTH} \d{{4}}){_CLOCK}",
+    re.IGNORECASE,
+)
+_COMPACT = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([AaPp])?\.?(?:[Mm]\.?)?")
+PARTS = ("year", "month", "day", "hour")
+
+
+class Ambiguous(ValueError):
+    """Dates as 01/02/2020, of which day and month cannot be told apart."""
+
+
+def as_dates(texts: Sequence[str], day_first: bool | None) -> list[pd.Timestamp] | None:
+    """The dates that all of ``texts`` spell, without a zone (those with one in UTC); None where one is no date.
+
+    ``day_first``: of 01/02/2020; None: as the other dates tell.  Raises ``Ambiguous`` where they do not.
+    """
+    last = [match for match in map(_YEAR_LAST.fullmatch, texts) if match]
+    if not texts or not (
+        len(last) == len(texts) or _all(_YEAR_FIRST, texts) or _all(_WORDS, texts) or _are_compact(texts)
+    ):
+        return None
+    if last:
+        first, second = (max(int(match[k]) for match in last) for k in (1, 3))
+        if first > 12 and second > 12:
+            return None
+        told = True if first > 12 else False if second > 12 else (last[0][2] == "." or None)
+        day_first = told if told is not None else day_first
+        if day_first is None and any(match[1] != match[3] for match in last):
+            raise Ambiguous(last[0][0])
+    try:
+        options = {"format": "%Y%m%d"} if _are_compact(texts) else {"format": "mixed", "dayfirst": bool(day_first)}
+        stamps = pd.to_datetime(pd.Series(texts, dtype=object), utc=True, **options)
+    except (ValueError, OverflowError):  # 31 February
+        return None
+    return list(stamps.dt.tz_localize(None))
+
+
+def as_hours(texts: Sequence[str]) -> list[float] | None:
+    """The hours since midnight that all of ``texts``, times as 17:30, spell; None where one is no time."""
+    matches = [_TIME.fullmatch(text) for text in texts]
+    found = [_hours(match) for match in matches if match]
+    return found if texts and len(found) == len(texts) else None
+
+
+def _hours(match: re.Match[str]) -> float:
+    hour = int(match[1]) % 12 + 12 * (match[4].lower() == "p") if match[4] else int(match[1])
+    return hour + int(match[2]) / 60 + float(match[3] or 0) / 3600
+
+
+def _all(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
+    return all(pattern.fullmatch(text) for text in texts)
+
+
+def _are_compact(texts: Sequence[str]) -> bool:
+    """Whether numbers are dates as 20200131; a few such numbers may be anything."""
+    return len(texts) >= 10 and _all(_COMPACT, texts)
+
+
+def as_numbers(values: pd.Series, form: str) -> dict[str, pd.Series]:
+    """What a column of dates becomes, by a suffix of its name: ``form`` parts or days (since 1970)."""
+    if form == "days":
+        return {"days": (values - pd.Timestamp(0)) / pd.Timedelta(days=1)}
+    found = {part: getattr(values.dt, part).astype("float64") for part in PARTS}
+    return {part: numbers for part, numbers in found.items() if part != "hour" or numbers.fillna(0).any()}

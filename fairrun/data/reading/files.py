@@ -1,0 +1,110 @@
+"""From a path to files: folders with their partitions, decompression, Parquet."""
+
+import bz2
+import gzip
+import io
+import lzma
+import urllib.parse
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fairrun.config.check import InputError
+
+DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # how Hive spells a missing value
+PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+EXCEL = "an Excel workbook; save it as CSV"
+FOREIGN = {  # beginnings of files that are no tables to us
+    b"\xd0\xcf\x11\xe0": EXCEL,
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it, or compress it with gzip",
+    b"ARROW1": "an Arrow (Feather) file; save it as Parquet or CSV",
+    b"ORC": "an ORC file; save it as Parquet or CSV",
+    b"SQLite format 3": "a database; save the table as CSV",
+    b"\x89HDF": "an HDF5 file; save the table as Parquet or CSV",
+    b"%PDF": "a PDF",
+}
+
+
+class Part(NamedTuple):
+    """One file of a table."""
+
+    name: str  # below the path
+    content: bytes
+    partition: dict[str, str]  # of a Hive partition: column -> value, in the place of columns in the file
+
+    @property
+    def is_parquet(self) -> bool:
+        """By its content, whatever its name."""
+        return self.content[:4] == b"PAR1"
+
+
+def parts(path: str | None) -> list[Part]:
+    """The files at ``path``: a file, or a folder's in the order of their names.  Raises ``InputError``."""
+    where = Path(path or "").expanduser()
+    if path is None or not where.exists():
+        raise InputError(f"dataset.path must be a CSV or Parquet file that exists, or a folder of them, got {path!r}")
+    files = _below(where) if where.is_dir() else [where]
+    found = [part for file in files for part in _opened(file, where)]
+    if not found:
+        raise InputError(f"dataset.path must be a folder with CSV or Parquet files, got {path!r}, which has none")
+    kinds = {part.is_parquet: part.name for part in found}
+    if len(kinds) == 2:
+        raise InputError(
+            f"dataset.path must be a folder of files of one kind, got {path!r} with Parquet and text files: "
+            f"{kinds[True]}, {kinds[False]}"
+        )
+    return found
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files but those that other tools take for their notes (_SUCCESS, .crc)."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return sorted(file for file in files if not any(p[0] in "._" for p in file.relative_to(folder).parts))
+
+
+def _opened(file: Path, root: Path) -> Iterator[Part]:
+    name = file.name if file == root else str(file.relative_to(root))
+    folders = [] if file == root else list(file.relative_to(root).parts[:-1])
+    pairs = (folder.partition("=") for folder in folders if "=" in folder)
+    partition = {urllib.parse.unquote(key): urllib.parse.unquote(value) for key, _, value in pairs}
+    partition = {key: "" if value == DEFAULT_PARTITION else value for key, value in partition.items()}
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"dataset.path must be files that can be read, got {file}: {error.strerror}") from None
+    for member, unpacked in _unpacked(name, content):
+        yield Part(member, unpacked, partition)
+
+
+def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The file, or the files of an archive, decompressed."""
+    try:
+        for start, decompress in PACKED.items():
+            if content.startswith(start):
+                content = decompress(content)
+                break
+        if content.startswith(b"PK\x03\x04"):
+            yield from _zipped(name, content)
+            return
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        what = f"{name!r}, which cannot be decompressed: {error}"
+        raise InputError(f"dataset.path must be a file that is whole, got {what}") from None
+    for start, what in FOREIGN.items():
+        if content.startswith(start):
+            raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, {what}")
+    if content[257:262] == b"ustar":
+        raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, a tar archive; unpack it")
+    yield name, content
+
+
+def _zipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [member for member in archive.namelist() if not member.endswith("/")]
+        if "[Content_Types].xml" in members:
+            raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, {EXCEL}")
+        for member in sorted(m for m in members if not any(p[:1] in ("_", ".") for p in m.split("/"))):
+            yield from _unpacked(f"{name}/{member}", archive.read(member))

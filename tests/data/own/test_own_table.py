@@ -1,0 +1,467 @@
+"""A user's own table: what becomes a feature, and what is refused or said."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from fairrun.config.build import build
+from fairrun.config.check import InputError
+from fairrun.config.keys import CONF
+
+SPLITS = ("train", "val", "test")
+
+
+def loans(num_rows=400, seed=0):
+    """Rows with features of numbers and categories; no column tells another."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "gender": rng.choice(["F", "M"], num_rows),
+            "age": rng.integers(18, 80, num_rows),
+            "hours": np.round(rng.normal(40, 5, num_rows), 1),
+            "job": rng.choice(["chef", "clerk", "nurse"], num_rows),
+            "repaid": rng.integers(0, 2, num_rows),
+        }
+    )
+
+
+def conf():
+    """The node of dataset=csv, as Hydra composes it."""
+    table, own = (yaml.safe_load((CONF / "dataset" / f"{name}.yaml").read_text()) for name in ("_table", "csv"))
+    node = {**table, **own, "split": {**table["split"], **own["split"]}}
+    del node["defaults"]
+    return node
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Builds the data set of a frame, by way of a file."""
+
+    def make(frame, **changes):
+        path = tmp_path / "table.csv"
+        frame.to_csv(path, index=False)
+        node = conf() | {"label": "repaid", "positive": 1, "sensitive": ["gender"], "path": str(path)}
+        for key in ("split", "rows"):
+            node[key] |= changes.pop(key, {})
+        return build(node | changes, "dataset")
+
+    return make
+
+
+def column(data, split, name):
+    return getattr(data, split).x[:, data.features.index(name)]
+
+
+def account_of(data, name):
+    return next(entry for entry in data.account["columns"] if entry["name"] == name)
+
+
+def said(data):
+    return "\n".join(data.account["warnings"])
+
+
+def refused(dataset, *parts):
+    with pytest.raises(InputError) as error:
+        dataset.load()
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_a_clean_table_becomes_features_as_before(own):
+    data = own(loans()).load()
+    assert data.features == ["age", "hours", "job=chef", "job=clerk", "job=nurse"]
+    assert (data.groups, data.categories) == (["gender=F", "gender=M"], [3])
+    assert column(data, "train", "age").mean().abs() < 1e-12 and not data.account["warnings"]
+
+
+def test_the_account_says_of_every_column_what_it_is_and_what_was_done(own):
+    frame = loans().assign(day=pd.date_range("2020-01-01", periods=400).astype(str), note="same")
+    frame.loc[3:5, "hours"] = np.nan
+    data = own(frame.astype({"hours": object}).fillna("NA")).load()
+    columns = {entry.pop("name"): tuple(entry.values()) for entry in data.account["columns"]}
+    assert columns["gender"] == ("category", 2, 0, "sensitive", "")
+    assert columns["repaid"] == ("integer", 2, 0, "label", "")
+    assert columns["job"] == ("category", 3, 0, "feature", "")
+    kind, _, missing, role, done = columns["hours"]
+    assert (kind, missing, role) == ("number", 3, "feature")
+    assert "missing: 'NA'" in done and "median" in done and "with an indicator" in done
+    assert columns["day"][3:] == ("feature", "as year, month, day")
+    assert columns["note"][3:] == ("dropped", "is constant ('same'): left out")
+    assert json.loads(json.dumps(data.account))["remarks"][-1] == "400 rows, 7 columns"
+
+
+# Missing values
+
+
+def with_gaps(num_rows=400):
+    frame = loans(num_rows)
+    rng = np.random.default_rng(1)
+    frame["hours"] = frame["hours"].mask(rng.random(num_rows) < 0.2)
+    frame["job"] = frame["job"].mask(rng.random(num_rows) < 0.1)
+    return frame
+
+
+def test_missing_cells_get_an_indicator_and_a_category_by_default(own):
+    frame = with_gaps()
+    data = own(frame, scale="none").load()
+    assert data.features == [
+        "age",
+        "hours",
+        "hours is missing",
+        *(f"job={j}" for j in ("chef", "clerk", "missing", "nurse")),
+    ]
+    flags = torch.cat([column(data, split, "hours is missing") for split in SPLITS])
+    assert flags.sum() == frame["hours"].isna().sum() and set(flags.tolist()) == {0.0, 1.0}
+    train = column(data, "train", "hours")[column(data, "train", "hours is missing") == 0]
+    for split in SPLITS:
+        filled = column(data, split, "hours")[column(data, split, "hours is missing") == 1]
+        assert set(filled.tolist()) == {np.median(train)}
+
+
+def test_missing_cells_may_be_imputed_as_training_rows_tell(own):
+    frame = with_gaps().assign(split=["train"] * 300 + ["test"] * 100)
+    frame.loc[frame["split"] == "test", "hours"] += 1000
+    data = own(frame, missing="impute", scale="none", split={"test": "official"}).load()
+    assert data.features == ["age", "hours", "job=chef", "job=clerk", "job=nurse"]
+    low = column(data, "test", "hours")
+    gone = torch.tensor(frame["hours"][300:].isna().tolist())
+    assert low[gone].unique().numel() == 1 and low[gone][0] < 100 < low[~gone].min()
+
+
+def test_rows_with_missing_cells_may_be_dropped(own):
+    frame = with_gaps()
+    data = own(frame, missing="drop").load()
+    whole = int(frame.notna().all(axis=1).sum())
+    assert sum(len(getattr(data, split).y) for split in SPLITS) == whole
+    assert f"leaves out {400 - whole} of 400 rows" in said(data)
+
+
+def test_missing_cells_may_be_refused(own):
+    refused(own(with_gaps(), missing="refuse"), "column 'hours' must have no missing", "dataset.missing=indicator")
+
+
+@pytest.mark.parametrize("how", ["indicator", "impute", "drop"])
+def test_rows_without_a_label_or_a_group_are_left_out_and_said(how, own):
+    frame = loans().astype({"repaid": object})
+    frame.loc[:9, "repaid"] = "NA"
+    frame.loc[20:24, "gender"] = "?"
+    data = own(frame, missing=how).load()
+    assert sum(len(getattr(data, split).y) for split in SPLITS) == 385
+    assert "10 rows without 'repaid' are left out" in said(data) and "5 rows without 'gender'" in said(data)
+    refused(own(frame, missing="refuse"), "column 'repaid' must have no missing")
+
+
+def test_a_cell_that_is_missing_in_other_splits_only_is_filled_without_an_indicator(own):
+    frame = loans().assign(split=["train"] * 300 + ["test"] * 100)
+    frame.loc[350, "hours"] = np.nan
+    data = own(frame, split={"test": "official", "val": 0.2}).load()
+    assert "hours is missing" not in data.features and data.test.x.isfinite().all()
+
+
+def test_the_labels_of_several_tasks_are_there_together(own):
+    frame = loans().assign(late=np.random.default_rng(3).integers(0, 2, 400)).astype({"late": object})
+    frame.loc[:4, "late"] = None
+    tasks = {"paid": {"column": "repaid", "positive": 1}, "late": {"column": "late", "positive": 1}}
+    refused(own(frame, tasks=tasks), "column 'late'", "all tasks or of none, got 5 rows", "dataset.missing=drop")
+    assert sum(len(getattr(own(frame, tasks=tasks, missing="drop").load(), split).y) for split in SPLITS) == 395
+
+
+# Columns that are no features
+
+
+def test_dates_are_parts_days_or_nothing(own):
+    frame = loans().assign(day=pd.date_range("2020-01-01", periods=400, freq="7h").astype(str))
+    parts = own(frame, scale="none").load()
+    assert [name for name in parts.features if "day" in name] == ["day month", "day day", "day hour"]
+    assert "year is constant" in account_of(parts, "day")["done"]
+    days = own(frame, dates="days", scale="none").load()
+    assert column(days, "train", "day days").min() >= 18262
+    assert not [name for name in own(frame, dates="drop").load().features if "day" in name]
+
+
+def test_booleans_are_one_feature(own):
+    truth = np.random.default_rng(5).integers(0, 2, 400)
+    frame = loans().assign(member=np.array(["no", "yes"])[truth])
+    data = own(frame, scale="none").load()
+    assert torch.cat([column(data, split, "member") for split in SPLITS]).sum() == truth.sum()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [np.arange(400), np.arange(400) + 1, 3 * np.arange(400) + 7, np.arange(400)[::-1], np.arange(400) * 1.0],
+)
+@pytest.mark.parametrize("name", ["Unnamed: 0", "customer"])
+def test_a_column_that_counts_the_rows_is_left_out_and_said(index, name, own):
+    data = own(loans().assign(**{name: index})).load()
+    assert name not in data.features and f"column '{name}' counts the rows: left out" in said(data)
+    assert account_of(data, name)["role"] == "dropped"
+
+
+def test_shuffled_row_numbers_are_left_out_and_other_numbers_are_not(own):
+    rng = np.random.default_rng(0)
+    data = own(loans().assign(id=rng.permutation(400), income=rng.choice(10**6, 400, replace=False))).load()
+    assert "id" not in data.features and "income" in data.features
+
+
+def test_a_column_that_the_user_names_is_kept(own):
+    frame = loans().assign(id=np.arange(400))
+    assert "id" in own(frame, keep_columns=["id"]).load().features
+    assert "id" in own(frame, numeric=["id", "age"]).load().features
+    refused(own(frame, keep_columns=["ID"]), "dataset.keep_columns must hold columns of the data", "'ID'")
+
+
+def test_columns_may_be_left_out(own):
+    data = own(loans(), drop_columns=["age", "job"]).load()
+    assert data.features == ["hours"] and account_of(data, "age")["role"] == "dropped"
+    refused(own(loans(), drop_columns=["Age"]), "dataset.drop_columns must hold columns of the data", "'Age'")
+
+
+@pytest.mark.parametrize("value", [1, "same", "2020-01-01", "yes"])
+def test_a_constant_column_and_an_empty_one_are_left_out(value, own):
+    data = own(loans().assign(c=value, e=None)).load()
+    assert not [name for name in data.features if name.startswith(("c", "e"))]
+    assert "constant" in account_of(data, "c")["done"] and "has no value" in account_of(data, "e")["done"]
+
+
+def test_ids_are_left_out_and_many_categories_pooled(own):
+    rng = np.random.default_rng(0)
+    frame = loans(1000).assign(
+        name=[f"person {k}" for k in range(1000)], town=rng.choice([f"t{k}" for k in range(300)], 1000)
+    )
+    data = own(frame, most_categories=50).load()
+    towns = [name for name in data.features if name.startswith("town=")]
+    assert len(towns) == 51 and "town=other" in towns and not [n for n in data.features if n.startswith("name")]
+    assert "column 'name' has 1000 categories in 1000 rows: left out" in said(data)
+    assert "50 most frequent of" in account_of(data, "town")["done"]
+
+
+def test_the_categories_that_are_kept_are_those_of_training_rows(own):
+    towns = ["a"] * 100 + ["b"] * 100 + ["c"] * 100 + ["rare"] * 90 + ["new"] * 10
+    frame = loans(400).assign(town=towns, split=["train"] * 300 + ["test"] * 100)
+    data = own(frame, most_categories=3, split={"test": "official"}).load()
+    assert [name for name in data.features if name.startswith("town")] == ["town=a", "town=b", "town=c"]
+    assert not data.test.x[:, -3:].any()
+
+
+def test_100000_rows_with_ids_need_little_memory(own, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = loans(100_000).assign(account=[f"A{k}" for k in rng.choice(80_000, 100_000)])
+    assert len(own(frame).load().features) == 5
+    refused(
+        own(frame, categorical=["account"], most_categories=100_000),
+        "rows with",
+        "features would take",
+        "GB, more than half",
+        "'account'",
+    )
+
+
+def test_lists_are_refused_by_name(own, tmp_path):
+    loans().assign(tags=[["a"]] * 400).to_parquet(tmp_path / "t.parquet")
+    node = own(loans())
+    path = str(tmp_path / "t.parquet")
+    refused(
+        dataclasses.replace(node, path=path), "column 'tags' must hold numbers, text", "dataset.drop_columns=[tags]"
+    )
+    assert dataclasses.replace(node, path=path, drop_columns=["tags"]).load().features[0] == "age"
+
+
+# Leaks
+
+LEAKS = {
+    "a copy": (lambda f: f["repaid"], "copies"),
+    "words": (lambda f: f["repaid"].map({0: "bad", 1: "good"}), "copies"),
+    "the opposite": (lambda f: 1 - f["repaid"], "copies"),
+    "states": (lambda f: f["repaid"].map(str) + np.resize(["a", "b", "c"], len(f)), "determines"),
+    "a threshold": (lambda f: f["repaid"] + np.linspace(0, 0.9, len(f)), "has a threshold that determines"),
+    "missing where it is 0": (lambda f: f["hours"].where(f["repaid"] == 1), "its missing cells determine"),
+    "a date that is missing": (
+        lambda f: pd.Series(pd.date_range("2020-01-01", periods=len(f)).astype(str)).where(f["repaid"] == 1),
+        "its missing cells determine",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "how"), LEAKS.values(), ids=LEAKS)
+def test_a_column_that_tells_the_label_is_refused_by_name(make, how, own):
+    frame = loans().assign(status=lambda f: make(f))
+    refused(
+        own(frame), "no feature must tell the label", "'status", f"{how} the label", "dataset.drop_columns=[status]"
+    )
+    assert own(frame, drop_columns=["status"]).load()
+    assert any(name.startswith("status") for name in own(frame, keep_columns=["status"]).load().features)
+
+
+def test_a_column_that_tells_the_group_is_said(own):
+    data = own(loans().assign(title=lambda f: f["gender"].map({"F": "Ms", "M": "Mr"}))).load()
+    assert "column 'title' copies the group, and is a feature" in said(data)
+    assert "title=Ms" in data.features
+
+
+def test_noise_is_no_leak(own):
+    for seed in range(20):
+        own(loans(60, seed)).load()
+
+
+# Groups and values
+
+
+def test_spaces_make_no_group_and_case_is_refused_with_a_remedy(own):
+    frame = loans()
+    spaced = frame.assign(gender=frame["gender"].mask(frame.index % 3 == 0, frame["gender"] + " "))
+    assert own(spaced).load().groups == ["gender=F", "gender=M"]
+    mixed = frame.assign(gender=frame["gender"].mask(frame.index % 3 == 0, frame["gender"].str.lower()))
+    refused(
+        own(mixed),
+        "differ in case or spaces alone, got 'F', 'f'",
+        '+dataset.merge={gender: {"F": ["F", "f"], "M": ["M", "m"]}}',
+    )
+    merge = {"gender": {"F": ["F", "f"], "M": ["M", "m"]}}
+    assert own(mixed, merge=merge).load().groups == ["gender=F", "gender=M"]
+
+
+def test_small_groups_are_named(own):
+    frame = loans()
+    frame.loc[frame.index % 40 == 0, "gender"] = "X"
+    frame.loc[0, ["gender", "repaid"]] = ["Y", 1]
+    warnings = said(own(frame, split={"seed": 2}).load())
+    assert "group 'gender=Y' has no row in val and test" in warnings
+    assert "group 'gender=X' has 3 test rows" in warnings and "gender=F" not in warnings
+
+
+def test_many_numbers_are_no_groups_and_bins_are(own):
+    refused(own(loans(), sensitive=["age"]), "got 'age' with 62: give bins", "[{column: age, bins: [25, 60]}]")
+    data = own(loans(), sensitive=[{"column": "age", "bins": [25, 60]}]).load()
+    assert data.groups == ["age=under 25", "age=25 to under 60", "age=60 and over"]
+    assert "age" not in data.features
+    ages = loans()["age"]
+    counts = sum(torch.bincount(getattr(data, split).s, minlength=3) for split in SPLITS)
+    assert counts.tolist() == [(ages < 25).sum(), ((ages >= 25) & (ages < 60)).sum(), (ages >= 60).sum()]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"column": "age", "bins": [60, 25]}, "sensitive.bins must be rising numbers"),
+        ({"column": "age", "bins": 25}, "sensitive.bins must be rising numbers"),
+        ({"column": "age", "cuts": [25]}, "sensitive must be a column, {column: C, bins"),
+        ({"column": "job", "bins": [25]}, "'job'"),
+        ({"column": "age", "bins": [10, 60]}, "every bin of 'age' must have rows, got none under 10"),
+    ],
+)
+def test_bins_that_are_none_are_refused(entry, message, own):
+    with pytest.raises(InputError) as error:
+        own(loans(), sensitive=[entry]).load()
+    assert message in str(error.value)
+
+
+def test_levels_may_be_merged_anywhere_or_within_the_attribute(own):
+    frame = loans().assign(race=np.resize(["A", "B", "C", "D"], 400))
+    whole = own(frame, sensitive=["race"], merge={"race": {"Other": ["A", "B"]}}).load()
+    within = own(frame, sensitive=[{"column": "race", "merge": {"Other": ["A", "B"]}}]).load()
+    assert whole.groups == within.groups == ["race=C", "race=D", "race=Other"]
+    feature = own(frame, merge={"race": {"Other": ["A", "B"]}}).load()
+    assert {"race=C", "race=D", "race=Other"} < set(feature.features) and "race=A" not in feature.features
+    refused(
+        own(frame, merge={"race": {"Other": ["E"]}}), "dataset.merge.race.Other must be a value of that column ('A'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"),
+    [
+        (["True", "False"], True),
+        (["True", "False"], "true"),
+        (["True", "False"], 1),
+        (["yes", "no"], True),
+        (["yes", "no"], "YES"),
+        (["Y", "N"], True),
+        (["1", "0"], True),
+        (["1", "0"], "1"),
+        (["1.0", "0.0"], 1),
+        ([" >50K", "<=50K"], ">50K"),
+        ([">50K ", "<=50K"], ">50k"),
+        (["2", "1"], "2"),
+        (["01", "00"], "01"),
+        (["007", "008"], 7),
+        (["good", "bad"], " Good "),
+    ],
+)
+def test_the_positive_value_may_be_spelt_in_any_way_that_is_clear(values, positive, own):
+    frame = loans().assign(repaid=lambda f: f["repaid"].map(dict(enumerate(reversed(values)))))
+    data = own(frame, positive=positive).load()
+    assert sum(getattr(data, split).y.sum() for split in SPLITS) == loans()["repaid"].sum()
+
+
+def test_a_value_that_is_not_there_is_shown_as_python_writes_it(own):
+    frame = loans().assign(repaid=lambda f: f["repaid"].map({0: "no", 1: "paid"}))
+    refused(own(frame, positive="yes"), "dataset.positive must be one of 'no', 'paid', got 'yes'")
+
+
+def test_a_column_of_any_name_is_a_column(own):
+    frame = loans().rename(columns={"gender": "_s", "age": "split"}).assign(**{"job=chef": loans()["hours"] % 1})
+    data = own(frame, sensitive=["_s"]).load()
+    assert data.groups == ["_s=F", "_s=M"]
+    assert data.features == ["split", "hours", "job=chef", "job=chef (2)", "job=clerk", "job=nurse"]
+
+
+def test_an_official_split_is_used_where_asked_in_any_spelling_and_else_said(own):
+    parts = np.resize(["Train", "train ", "TEST", "valid"], 400)
+    frame = loans().assign(part=parts)
+    data = own(frame, split={"test": "official", "column": "part"}).load()
+    assert [len(getattr(data, split).y) for split in SPLITS] == [200, 100, 100] and not any(
+        "part" in f for f in data.features
+    )
+    unused = own(frame.rename(columns={"part": "split"})).load()
+    assert "column 'split' holds an official split, which is not used: dataset.split.test=official" in said(unused)
+    assert not any("split" in f for f in unused.features)
+    refused(own(frame, split={"column": "fold"}), "dataset.split.column must hold columns of the data", "'fold'")
+    refused(
+        own(loans(), split={"test": "official"}), "needs a column split with train and test", "dataset.split.column"
+    )
+
+
+# Large numbers
+
+
+def test_numbers_that_are_too_large_are_refused_by_name(own):
+    refused(
+        own(loans().assign(hours=lambda f: f["hours"] * 1e200)), "column 'hours' must hold finite numbers", "drop_col"
+    )
+    frame = loans()
+    frame.loc[3, "hours"] = np.inf
+    refused(own(frame), "column 'hours' must hold finite numbers", "got inf")
+    refused(
+        own(loans().assign(hours=lambda f: f["hours"] * 1e20), scale="none"), "column 'hours' must have values below"
+    )
+
+
+def test_a_feature_that_stays_large_is_named(own):
+    assert "column 'hours' reaches" in said(own(loans().assign(hours=lambda f: f["hours"] * 1e6), scale="none").load())
+    assert not own(loans().assign(hours=lambda f: f["hours"] * 1e6)).load().account["warnings"]
+
+
+def test_csv_and_parquet_of_the_same_rows_are_the_same_data(own, tmp_path):
+    frame = with_gaps().assign(day=pd.date_range("2020-01-01", periods=400))
+    csv = own(frame)
+    frame.astype({"gender": pd.CategoricalDtype(["M", "X", "F"])}).to_parquet(tmp_path / "t.parquet")
+    one, other = csv.load(), dataclasses.replace(csv, path=str(tmp_path / "t.parquet")).load()
+    assert one.sha256 == other.sha256 and one.features == other.features and one.groups == other.groups
+    for split in SPLITS:
+        assert all(torch.equal(a, b) for a, b in zip(getattr(one, split), getattr(other, split), strict=True))
+
+
+def test_every_key_of_the_group_is_a_field():
+    assert Path(CONF / "dataset" / "csv.yaml").exists()
+    assert set(conf()) - {"_target_"} <= {
+        field.name
+        for field in dataclasses.fields(
+            type(build(conf() | {"label": "a", "positive": 1, "sensitive": ["b"], "path": None}, "dataset"))
+        )
+    }

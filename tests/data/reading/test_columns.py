@@ -1,0 +1,271 @@
+"""Types of columns: numbers, booleans, dates, missing marks; the same for text and for Parquet."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from fairrun.config.check import InputError
+from fairrun.data.reading.columns import Forms, typed
+from fairrun.datasets.csv import Csv
+
+NAN = float("nan")
+
+
+def column(*texts, **forms):
+    """A column of text, typed -> its values with None for what is missing, and its account."""
+    frame, (account,) = typed(pd.DataFrame({"x": list(texts)}, dtype=object), Forms(**forms))
+    values = frame["x"]
+    return [None if pd.isna(value) else value for value in values.tolist()], account
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["1", "2"], [1, 2]),
+        (["1.0", "2"], [1, 2]),
+        (["1.5", "-2", "+3", ".5", "5.", "1e3", "1E-2"], [1.5, -2, 3, 0.5, 5, 1000, 0.01]),
+        (["1,5", "-2", "3,25"], [1.5, -2, 3.25]),
+        (["1,234.5", "12,345", "1,234,567"], [1234.5, 12345, 1234567]),
+        (["1.234,5", "12.345", "1.234.567"], [1234.5, 12345, 1234567]),
+        (["1 234,5", "12\u00a0345,0", "1\u202f000"], [1234.5, 12345, 1000]),
+        (["1'234.5", "2\u2019000"], [1234.5, 2000]),
+        (["$1,200", "$900.50"], [1200, 900.5]),
+        (["1.200,00 €", "900,50 €"], [1200, 900.5]),
+        (["£5", "£6.5", "0"], [5, 6.5, 0]),
+        (["USD 5", "USD 7"], [5, 7]),
+        (["5 kr", "7,5 kr"], [5, 7.5]),
+        (["12%", "7.5 %"], [12, 7.5]),
+        (["(1,200)", "300"], [-1200, 300]),
+        (["($5)", "-$6", "$7"], [-5, -6, 7]),
+        (["\u22125", "5"], [-5, 5]),
+        (["007", "8.5"], [7, 8.5]),
+        (["0", "0.5"], [0, 0.5]),
+        (["1e201", "1"], [1e201, 1]),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(texts, numbers):
+    values, account = column(*texts)
+    assert values == numbers
+    assert account.type == ("integer" if all(float(n).is_integer() and n < 1e15 for n in numbers) else "number")
+
+
+@pytest.mark.parametrize("random", range(20))
+def test_any_number_is_read_back_in_any_form(random):
+    rng = np.random.default_rng(random)
+    numbers = np.round(rng.normal(0, 10.0 ** rng.integers(1, 7), 30), 2)
+    point, plain = [f"{n:,.2f}" for n in numbers], [f"{n:.2f}" for n in numbers]
+    comma = [text.translate(str.maketrans(",.", ".,")) for text in point]
+    spaces = [text.translate({ord(","): " ", ord("."): ","}) for text in point]
+    for texts in (plain, point, comma, spaces, [f"€ {text}" for text in comma], [f"{text} %" for text in plain]):
+        assert column(*texts)[0] == numbers.tolist()
+
+
+def test_what_a_comma_means_is_told_by_other_columns_or_given():
+    frame = pd.DataFrame({"x": ["1,234", "5,678"], "y": ["1,5", "2,25"]}, dtype=object)
+    assert typed(frame, Forms())[0]["x"].tolist() == [1.234, 5.678]
+    assert typed(frame[["x"]], Forms())[0]["x"].tolist() == [1234, 5678]
+    assert typed(frame[["x"]], Forms(comma_likely=True))[0]["x"].tolist() == [1.234, 5.678]
+    assert typed(frame[["x"]], Forms(decimal=","))[0]["x"].tolist() == [1.234, 5.678]
+    assert "dataset.rows.decimal" in typed(frame[["x"]], Forms())[1][0].done
+    dots = pd.DataFrame({"x": ["1.234", "5.678"], "y": ["1,5", "2,25"]}, dtype=object)
+    assert typed(dots, Forms())[0]["x"].tolist() == [1234, 5678]
+
+
+@pytest.mark.parametrize("texts", [["01234", "99999"], ["007", "012"]])
+def test_codes_with_leading_zeros_stay_text(texts):
+    values, account = column(*texts)
+    assert values == texts and account.type == "category" and "leading zeros" in account.done
+
+
+@pytest.mark.parametrize("texts", [["$5", "€6"], ["5%", "0.06"], ["5 kg", "6 kg"], ["1-2", "3-4"], ["A1", "A2"]])
+def test_what_is_no_number_or_of_several_units_stays_text(texts):
+    assert column(*texts)[0] == texts
+
+
+@pytest.mark.parametrize(
+    "mark",
+    "NA|N/A|n/a|NULL|null|NaN|nan|None|none|?|-|--||  |#N/A|#DIV/0!|#VALUE!|#REF!|#NAME?|#NUM!|#NULL!|<NA>|NaT|.|\\N|"
+    "#N/A N/A|#WERT!|#NV|(null)|—".split("|"),
+)
+def test_the_usual_marks_are_missing_values_among_numbers_and_categories(mark):
+    assert column("1", mark, "2.5", f" {mark} ")[0] == [1, None, 2.5, None]
+    values, account = column("cook", mark, "clerk")
+    assert values == ["cook", None, "clerk"] and account.missing == 1
+    assert repr(mark.strip()) in account.done or not mark.strip()
+    assert column("2020-01-31", mark)[1].missing == 1
+    assert column("yes", mark, "no")[1].type == "boolean"
+
+
+@pytest.mark.parametrize("mark", ["unknown", "Missing", "not available", "*", "x", "n.d."])
+def test_words_are_missing_values_among_numbers_and_categories_among_categories(mark):
+    assert column("1", mark, "2")[0] == [1, None, 2]
+    assert column("cook", mark, "clerk")[0] == ["cook", mark, "clerk"]
+
+
+def test_marks_may_be_given_and_are_the_only_ones():
+    assert column("1", "-9", "", "2", missing=["-9"])[0] == [1, None, None, 2]
+    assert column("NA", "US", "-9", missing=["-9"])[0] == ["NA", "US", None]
+
+
+@pytest.mark.parametrize(
+    ("texts", "truth"),
+    [
+        (["true", "false"], [True, False]),
+        (["True", "FALSE"], [True, False]),
+        (["yes", "True", "1", "no", "0"], [True, True, True, False, False]),
+        (["Y", "y", "N"], [True, True, False]),
+    ],
+)
+def test_booleans_in_any_spelling_are_true_and_false(texts, truth):
+    values, account = column(*texts)
+    assert values == truth and account.type == "boolean"
+
+
+@pytest.mark.parametrize("texts", [["yes", "no"], ["Y", "N"], ["t", "f"], ["on", "off"]])
+def test_booleans_in_two_spellings_keep_them_for_they_may_be_labels(texts):
+    values, account = column(*texts)
+    assert values == texts and account.type == "boolean"
+
+
+@pytest.mark.parametrize("texts", [["F", "M"], ["no", "maybe"], ["yes", "y"]])
+def test_other_words_are_no_booleans(texts):
+    assert column(*texts)[1].type == "category"
+
+
+def test_zeros_and_ones_are_numbers():
+    assert column("0", "1")[1].type == "integer"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2020-01-31", "2021-12-01"],
+        ["2020/01/31", "2021/12/01"],
+        ["31.01.2020", "01.12.2021"],
+        ["31/1/2020", "1/12/2021"],
+        ["1/31/2020", "12/1/2021"],
+        ["2020-01-31T00:00:00Z", "2021-12-01 00:00:00"],
+        ["31 Jan 2020", "1 December 2021"],
+        ["Jan 31, 2020", "December 1, 2021"],
+        ["31-Jan-20", "01-Dec-21"],
+        ["2020-01-31 00:00:00.000+00:00", "2021-12-01 01:00+01:00"],
+    ],
+)
+def test_dates_are_read_as_people_write_them(texts):
+    values, account = column(*texts)
+    assert account.type == "date" and values == [pd.Timestamp(2020, 1, 31), pd.Timestamp(2021, 12, 1)]
+
+
+def test_numbers_that_are_all_dates_are_dates_where_there_are_many():
+    days = pd.date_range("2019-12-25", periods=40).strftime("%Y%m%d")
+    assert column(*days)[1].type == "date" and column(*days[:3])[1].type == "integer"
+
+
+def test_dates_of_which_day_and_month_cannot_be_told_apart_are_refused_or_given():
+    with pytest.raises(InputError, match=r"column 'x' holds dates .*'01/02/2020'.* dataset\.rows\.day_first=true or f"):
+        column("01/02/2020", "03/04/2021")
+    assert column("01/02/2020", day_first=True)[0] == [pd.Timestamp(2020, 2, 1)]
+    assert column("01/02/2020", day_first=False)[0] == [pd.Timestamp(2020, 1, 2)]
+    assert column("01.02.2020")[0] == [pd.Timestamp(2020, 2, 1)]
+    assert column("02/02/2020")[0] == [pd.Timestamp(2020, 2, 2)]
+
+
+@pytest.mark.parametrize("texts", [["31.02.2020"], ["2020-13-01"], ["13/13/2020"], ["soon", "2020-01-01"]])
+def test_what_is_no_date_stays_text(texts):
+    assert column(*texts)[1].type == "category"
+
+
+def test_times_are_hours():
+    assert column("17:30", "06:15:36")[0] == [17.5, 6.26]
+    assert column("5:30 PM", "12:00 am")[0] == [17.5, 0]
+
+
+def test_text_among_many_numbers_is_refused_and_among_few_it_is_a_category():
+    texts = [str(k / 4) for k in range(50)]
+    with pytest.raises(InputError, match=r"column 'x' must hold numbers or categories, got text .*\('soon', 'ten'\)"):
+        column(*texts, "ten", "soon")
+    assert column(*texts, "ten", categories=["x"])[1].type == "category"
+    assert column(*texts, "ten", missing=["ten"])[1].missing == 1
+    assert column("0", "1", "2", "3+")[0] == ["0", "1", "2", "3+"]
+    with pytest.raises(InputError, match="numbers of several kinds"):
+        column(*texts, "1,5", "1,25", "2.5")
+
+
+def test_spaces_at_the_ends_make_no_category_and_case_is_said():
+    values, account = column("F", "F ", " M", "M")
+    assert values == ["F", "F", "M", "M"] and "spaces at the ends left out" in account.done
+    assert "'Clerk', 'clerk'" in column("Clerk", "clerk", "cook")[1].done
+
+
+# Parquet
+
+
+def from_parquet(tmp_path, columns):
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "table.parquet")
+    return Csv().read(str(tmp_path / "table.parquet"))
+
+
+DAY = datetime.date(2020, 1, 31)
+STAMP = datetime.datetime(2020, 1, 31, 12, 30)
+PLAIN = {
+    "decimals": (pa.array([decimal.Decimal("1.10"), None], pa.decimal128(6, 2)), [1.1, None], "number"),
+    "large decimals": (pa.array([decimal.Decimal(2**90)], pa.decimal256(60, 0)), [float(2**90)], "number"),
+    "dates": (pa.array([DAY, None]), [pd.Timestamp(DAY), None], "date"),
+    "timestamps": (pa.array([STAMP, None], pa.timestamp("us")), [pd.Timestamp(STAMP), None], "date"),
+    "zones": (pa.array([STAMP], pa.timestamp("ns", "Europe/Rome")), [pd.Timestamp(STAMP)], "date"),
+    "durations": (pa.array([datetime.timedelta(days=1, hours=12)]), [1.5], "number"),
+    "times": (pa.array([datetime.time(17, 30)]), [17.5], "time"),
+    "booleans": (pa.array([True, False]), [True, False], "boolean"),
+    "missing booleans": (pa.array([True, None]), [True, None], "boolean"),
+    "integers": (pa.array([1, 2], pa.int8()), [1, 2], "integer"),
+    "missing integers": (pa.array([1, None]), [1, None], "integer"),
+    "unsigned": (pa.array([2**64 - 1, 1], pa.uint64()), [float(2**64 - 1), 1], "integer"),
+    "halves": (pa.array([np.float16(0.5), None]), [0.5, None], "number"),
+    "numbers as text": (pa.array(["0", "1"]), [0, 1], "integer"),
+    "text": (pa.array(["a", "NA", None], pa.large_string()), ["a", None, None], "category"),
+    "nothing": (pa.nulls(2), [None, None], "empty"),
+    "categories": (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"], "category"),
+    "categories of numbers": (pa.array([5, 7]).dictionary_encode(), [5, 7], "integer"),
+}
+
+
+@pytest.mark.parametrize(("stored", "values", "kind"), PLAIN.values(), ids=PLAIN)
+def test_parquet_columns_have_plain_values(stored, values, kind, tmp_path):
+    frame, account = from_parquet(tmp_path, {"x": stored})
+    assert [None if pd.isna(value) else value for value in frame["x"].tolist()] == values
+    assert account.column("x").type == kind
+
+
+@pytest.mark.parametrize("stored", [pa.array([[1, 2], [3]]), pa.array([{"a": 1}, None]), pa.array([b"\x00", b"\x01"])])
+def test_lists_structs_and_bytes_are_told(stored, tmp_path):
+    assert from_parquet(tmp_path, {"x": stored, "y": range(2)})[1].column("x").type == "other"
+
+
+def test_an_unused_category_is_no_value_and_an_index_of_pandas_is_a_column(tmp_path):
+    frame = pd.DataFrame({"x": pd.Categorical(["a", "b"], categories=["c", "b", "a"]), 5: [1, 2]}, index=["p", "q"])
+    frame.columns = frame.columns.astype(str)
+    frame.to_parquet(tmp_path / "table.parquet")
+    read, account = Csv().read(str(tmp_path / "table.parquet"))
+    assert account.column("x").values == 2 and list(read) == ["x", "5", "__index_level_0__"]
+
+
+def test_a_broken_parquet_file_is_refused(tmp_path):
+    (tmp_path / "t").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"dataset\.path='t' cannot be read as Parquet"):
+        Csv().read(str(tmp_path / "t"))
+
+
+def test_the_same_rows_are_the_same_frame_from_text_and_from_parquet_in_any_types(tmp_path):
+    frame = pd.DataFrame({"n": [1, 2, None], "f": [1.5, 2.0, 3.25], "b": [True, False, True], "c": ["x", "y", None]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "b.parquet")
+    frame.astype({"c": "category", "n": "Int64"}).to_parquet(tmp_path / "c.parquet")
+    frame.astype(str).to_parquet(tmp_path / "d.parquet")
+    frames = [Csv().read(str(path))[0] for path in sorted(tmp_path.iterdir())]
+    for other in frames[1:]:
+        pd.testing.assert_frame_equal(frames[0], other)
