@@ -668,8 +668,8 @@ REFUSED = {
     ),
     "omitted value unknown": (
         None,
-        {"drop_categories": {"job": ["Cook"]}},
-        ["dataset.drop_categories.job", "values of", "'Cook'"],
+        {"drop_categories": {"job": ["Pilot"]}},
+        ["dataset.drop_categories.job", "values of", "'Pilot'"],
     ),
     "text as numeric": (None, {"numeric": ["age", "job"]}, ["dataset.numeric", "'job'", "columns of numbers"]),
     "no feature": (
