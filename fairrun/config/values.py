@@ -1,5 +1,6 @@
 """Values of a table as people write them in YAML: true for the text yes, 1 for the text 1."""
 
+import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -46,3 +47,10 @@ def listed(values: Collection[Any], most: int = 5) -> str:
     """For messages: the first values as Python writes them, so that 1 and '1' and 'F ' are told apart."""
     plain = [value.item() if hasattr(value, "item") else value for value in values]
     return ", ".join(map(repr, plain[:most])) + (", ..." if len(plain) > most else "")
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, or with a number behind it where it is taken: "name (2)"."""
+    return (
+        name if name not in taken else next(f"{name} ({k})" for k in itertools.count(2) if f"{name} ({k})" not in taken)
+    )

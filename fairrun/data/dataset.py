@@ -1,7 +1,6 @@
 """A table's schema, and the tensors that it becomes."""
 
 import hashlib
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +12,9 @@ import torch
 from torch import Tensor
 
 from fairrun.config.check import InputError, one_of, require
-from fairrun.config.values import listed, spelt
+from fairrun.config.values import free, listed, spelt
 from fairrun.data.corrupt import Outliers
-from fairrun.data.groups import Merge, binned, merged, numbered, parse_sensitive
+from fairrun.data.groups import Merge, binned, merged, numbered, parse_sensitive, with_columns
 from fairrun.data.labels import Label, parse_labels
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
@@ -133,12 +132,12 @@ class Dataset:
             if entry.merge is not None:
                 frame = merged(frame, {entry.column: entry.merge}, "dataset.sensitive.merge")
             if entry.bins is not None:
-                frame = frame.assign(**{entry.column: binned(frame[entry.column], entry.bins)})
+                frame = with_columns(frame, {entry.column: binned(frame[entry.column], entry.bins)})
         columns = {}
         for column in self.binarize.keys() & set(self.sensitive_columns):
             value = spelt(self.binarize[column], frame[column].unique())
             columns[column] = frame[column].astype(str).where(frame[column] == value, f"not {value}")
-        return frame.assign(**columns)
+        return with_columns(frame, columns)
 
     def _features(self, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
         refuse_unknown_columns(frame, "label", [self.label])
@@ -265,11 +264,10 @@ def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """With a number behind a name that is there before: the column "job=chef" beside the column "job"."""
-    found: list[str] = []
-    for name in names:
-        others = (f"{name} ({k})" for k in itertools.count(2))
-        found.append(name if name not in found else next(other for other in others if other not in names))
-    return found
+    found: dict[str, None] = {}
+    for k, name in enumerate(names):
+        found[name if name not in found else free(name, {*found, *names[k:]})] = None
+    return list(found)
 
 
 def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:

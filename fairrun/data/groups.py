@@ -21,6 +21,14 @@ class Sensitive(NamedTuple):
     merge: Mapping[str, list[Any]] | None = None
 
 
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """A copy with these columns, whatever their names; ``DataFrame.assign`` takes none called "self"."""
+    copy = frame.copy()
+    for name, values in columns.items():
+        copy[name] = values
+    return copy
+
+
 def parse_sensitive(entries: Sequence[Any]) -> list[Sensitive]:
     """The columns of ``dataset.sensitive``: names, or {column: age, bins: [25, 60]}.  Raises ``InputError``."""
     found = []
@@ -57,7 +65,7 @@ def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge") -> pd.
                 )
                 new = new.mask(values.isna() if value is None else values == value, str(level))
         columns[column] = new
-    return frame.assign(**columns)
+    return with_columns(frame, columns)
 
 
 def binned(values: pd.Series, cuts: Sequence[float]) -> pd.Series:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, require
-from fairrun.config.values import TRUE, listed
+from fairrun.config.values import TRUE, free, listed
 from fairrun.data.dataset import refuse_missing_values
+from fairrun.data.groups import with_columns
 from fairrun.data.own.fill import filled, pooled
 from fairrun.data.own.tells import are_ids, is_index
 from fairrun.data.reading.account import Account, Column
@@ -74,9 +75,8 @@ def _converted(own: "OwnTable", frame: pd.DataFrame, account: Account) -> tuple[
             columns[column.name] = values
         elif column.name not in own.drop_columns:
             new = _features_of(column, values, own)
-            names = {
-                name: name if name == column.name or name not in frame else f"{name} of {column.name}" for name in new
-            }
+            taken = {*frame.columns, *columns} - {column.name}
+            names = {name: free(name, taken) for name in new}
             columns |= {names[name]: numbers for name, numbers in new.items()}
             become[column.name] = list(names.values())
     return pd.DataFrame(columns, index=frame.index), become
@@ -102,7 +102,7 @@ def _no_feature(values: pd.Series, most: int) -> str:
     if distinct == 1 and not values.isna().any():
         return f"is constant ({listed([values.iloc[0]])})"
     if is_index(values):
-        return "counts the rows"
+        return "numbers the rows"
     if not pd.api.types.is_numeric_dtype(values) and are_ids(values, most):
         return f"has {distinct} categories in {len(values)} rows"
     return ""
@@ -163,7 +163,7 @@ def fitted(own: "OwnTable", rows: Prepared, train: np.ndarray) -> Prepared:
     for name in rows.categorical:
         distinct = frame[name].nunique()
         if distinct > own.most_categories:
-            frame = frame.assign(**{name: pooled(frame[name], train, own.most_categories)})
+            frame = with_columns(frame, {name: pooled(frame[name], train, own.most_categories)})
             said = f'the {own.most_categories} most frequent of {distinct} categories, others pooled as "other"'
             account = account.changed(name, said).with_warning(f"column {name!r}: {said}")
     done = filled(frame, train, rows.numeric, rows.categorical, own.missing)

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from fairrun.config.values import free
+from fairrun.data.groups import with_columns
+
 MISSING = "missing"  # the category
 
 
@@ -41,8 +44,8 @@ def filled(frame: pd.DataFrame, train: np.ndarray, numeric: list[str], categoric
             fill = MISSING if how == "indicator" else frequent
             columns[name] = values.astype(object).where(~missing, fill)
             done[name] = "missing is a category" if how == "indicator" else f"{fill!r} for missing"
-    added = {f"{name} is missing": flags for name, flags in indicators.items()}
-    frame = frame.drop(columns=[name for name in added if name in frame]).assign(**columns, **added)
+    added = {free(f"{name} is missing", frame.columns): flags for name, flags in indicators.items()}
+    frame = with_columns(frame, columns | added)
     return Filled(frame, [*numeric, *added], done)
 
 

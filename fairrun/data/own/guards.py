@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 20  # numbers that are groups as they are
 LEAST_ROWS = 30  # test rows of a group
-LARGE, LARGEST = 1e4, 1e18  # scaled features: one to be named; one whose square is the largest in float32
+TINY, LARGE, LARGEST = 1e-6, 1e4, 1e18  # of scaled features: to be named; the square of the largest is one in float32
 
 
 def grouped(own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
@@ -32,6 +32,8 @@ def grouped(own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
     found = own._grouped(frame)
     for column in own.sensitive_columns:
         values = found[column]
+        if pd.api.types.is_datetime64_any_dtype(values):
+            raise InputError(f"dataset.sensitive must hold columns of categories or numbers, got {column!r} with dates")
         if not _is_text(values) and not _is_binned(values) and values.nunique() > MOST_GROUPS:
             raise InputError(
                 f"dataset.sensitive must hold columns of few values, got {column!r} with {values.nunique()}: give "
@@ -91,7 +93,17 @@ def with_few_rows(account: Account, divided: Divided) -> Account:
             )
         if 0 < (rows := counts["test"][g]) < LEAST_ROWS:
             account = account.with_warning(f"group {name!r} has {rows} test rows: its metrics are uncertain")
+        elif rows and len(without := _absent(divided, g)):
+            account = account.with_warning(
+                f"group {name!r} has no test row with label {listed(without)}: no rate of it"
+            )
     return account
+
+
+def _absent(divided: Divided, g: int) -> np.ndarray:
+    """The classes of which a group has no test row; of several tasks those of none."""
+    y, test = divided.y.reshape(len(divided.y), -1), divided.rows["test"]
+    return np.setdiff1d(divided.y, y[test][divided.s[test] == g]).astype(int)
 
 
 def refuse_large(data: Data) -> list[str]:
@@ -104,6 +116,8 @@ def refuse_large(data: Data) -> list[str]:
                 f"column {name!r} must have values below {LARGEST:g} as scaled by training rows, got {value:g}: "
                 "correct it, leave it out by dataset.drop_columns, or take another dataset.scale"
             )
+        if 0 < value < TINY:
+            said.append(f"column {name!r} stays below {value:g} as scaled: it is as good as constant")
         if value > LARGE:
             said.append(f"column {name!r} reaches {value:g} as scaled by training rows: training may diverge")
     return said

@@ -9,8 +9,9 @@ from typing import Annotated, Literal, Protocol
 import pandas as pd
 
 from fairrun.config.check import In, InputError, check_values, require
+from fairrun.config.values import listed
 from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_unknown_columns
-from fairrun.data.groups import merged
+from fairrun.data.groups import merged, with_columns
 from fairrun.data.own.features import REMEDY, fitted, prepared
 from fairrun.data.own.guards import grouped, refuse_large, with_few_rows, without_leaks
 from fairrun.data.reading.account import Account, say
@@ -90,7 +91,7 @@ class OwnTable(Dataset):
         column = self.split.column
         if not self._is_official(frame):
             return frame, account
-        frame = frame.assign(**{column: _words(frame[column]).map(SPLITS)})
+        frame = with_columns(frame, {column: _words(frame[column]).map(SPLITS)})
         account = account.changed(column, role="split")
         if self.split.test == "official":
             return frame, account
@@ -118,6 +119,7 @@ class OwnTable(Dataset):
             if rows := int(frame[column].isna().sum()):
                 account = account.changed(column, f"{rows} rows without it left out")
                 account = account.with_warning(f"{rows} rows without {column!r} are left out")
+                _refuse_one_value(frame[column], account)
         frame = frame.dropna(subset=needed).reset_index(drop=True)
         require(len(frame), "dataset.label", self.label, "a column that has a value where dataset.sensitive has one")
         return frame, account
@@ -134,4 +136,15 @@ def _refuse_some_labels(labels: pd.DataFrame) -> None:
         raise InputError(
             f"column {missing.sum().idxmax()!r}: a row must have the labels of all tasks or of none, got "
             f"{int(some.sum())} rows with some; dataset.missing=drop leaves those rows out"
+        )
+
+
+def _refuse_one_value(values: pd.Series, account: Account) -> None:
+    """Raise ``InputError`` where a mark of missing values is the other value of a label or a group."""
+    if values.nunique() < 2:
+        marks = account.column(str(values.name)).done.split(";")[0]
+        raise InputError(
+            f"column {values.name!r} must have two values or more, got {listed(list(values.dropna().unique()))} and "
+            f"{int(values.isna().sum())} missing ({marks}): where that is a value too, dataset.rows.missing_marks=[] "
+            "reads every text as one"
         )

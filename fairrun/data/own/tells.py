@@ -1,17 +1,25 @@
 """Columns that are no features: an index, ids, constants, copies of the label or of the group."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
+_ID = re.compile(r"(?i:(?:^|[^a-z])(?:id|ids|idx|index|key|uid|uuid|nr|no))$|[a-z](ID|Id)$")
 LEAST = 20  # rows; with fewer, a column tells another by chance
 UNIQUE = 0.9  # share of the rows with a value of their own, from which on categories are names or ids
 ROWS_A_VALUE = 5  # on average, from which on values that tell the label are not told apart by chance
 
 
 def is_index(values: pd.Series) -> bool:
-    """Whether whole numbers count the rows: each once and in order, or each of a range once in any order."""
+    """Whether whole numbers count the rows, or name them.
+
+    Each is there once, in order, or each of a range in any order, or in any way in a column that is called an id.
+    """
     if len(values) < LEAST or not pd.api.types.is_integer_dtype(values) or not values.is_unique:
         return False
+    if _ID.search(str(values.name)):
+        return True
     in_order = values.is_monotonic_increasing or values.is_monotonic_decreasing
     return bool(in_order or int(values.max()) - int(values.min()) == len(values) - 1)
 

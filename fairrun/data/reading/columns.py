@@ -1,5 +1,7 @@
 """The type of every column: numbers, booleans, dates, times, or categories."""
 
+import functools
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,6 +10,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError
 from fairrun.config.values import FALSE, TRUE
+from fairrun.data.groups import with_columns
 from fairrun.data.reading import dates, numbers
 from fairrun.data.reading.account import Column
 from fairrun.data.reading.missing import AMONG_NUMBERS, is_missing
@@ -34,6 +37,11 @@ class _Texts:
     texts: list[str]  # without spaces at their ends
     rows: np.ndarray  # of each text, how many rows
     done: list[str]
+
+    @functools.cached_property
+    def split(self) -> tuple[list[str], list[str]]:
+        """The digits of each text, if it is a number, and its unit."""
+        return numbers.split_units(self.texts)
 
     def spread(self, values: Sequence[object], dtype: str) -> pd.Series:
         """A value for each text -> one for each row."""
@@ -81,7 +89,7 @@ def _texts(values: pd.Series, marks: Collection[str] | None) -> _Texts:
 
 def _decimal(columns: Collection[_Texts]) -> str | None:
     """The decimal sign that the columns of numbers agree on, where at least one tells."""
-    told = [numbers.decimals([numbers.split_unit(text)[0] for text in column.texts]) for column in columns]
+    told = [numbers.decimals(column.split[0]) for column in columns]
     told = [signs for signs in told if len(signs) == 1]
     return next(iter(told[0])) if told and all(signs == told[0] for signs in told) else None
 
@@ -94,6 +102,9 @@ def _from_text(name: str, column: _Texts, forms: Forms) -> tuple[pd.Series, str,
     words = {text.casefold() for text in column.texts}
     if words <= TRUE | FALSE and words & TRUE and words & FALSE and not words <= {"0", "1"}:
         return _boolean(column)
+    if (unit := numbers.common_unit(column.texts)) and len(column.texts) > FEW:
+        bare = [text.removesuffix(unit).strip() for text in column.texts]
+        return _from_text(name, replace(column, texts=bare, done=[*column.done, f"{unit} left out"]), forms)
     usual = {k for k, text in enumerate(column.texts) if forms.missing is None and text.casefold() in AMONG_NUMBERS}
     kept = _without(column, usual) if usual else column
     for try_as in (_number, _date):
@@ -123,14 +134,13 @@ def _boolean(column: _Texts) -> tuple[pd.Series, str, list[str]]:
 
 
 def _number(name: str, column: _Texts, forms: Forms) -> tuple[pd.Series, str, list[str]] | None:
-    pairs = [numbers.split_unit(text) for text in column.texts]
-    digits = [number for number, _ in pairs]
-    per_cent = any(unit == "%" for _, unit in pairs)
-    units = {unit for number, unit in pairs if unit or (per_cent and number.strip("0.,+-"))}
+    digits, found = column.split
+    per_cent = "%" in found
+    units = {unit for number, unit in zip(digits, found, strict=True) if unit or (per_cent and number.strip("0.,+-"))}
     signs = numbers.decimals(digits)
     default = "," if forms.comma_likely and not any("." in number for number in digits) else "."
     decimal = next(iter(signs)) if len(signs) == 1 else forms.decimal or default
-    parsed = [numbers.as_number(number, decimal) for number in digits]
+    parsed = numbers.as_numbers(digits, decimal)
     if len(units) > 1 or any(value is None for value in parsed):
         return None
     if not units and numbers.are_codes(digits):
@@ -163,7 +173,7 @@ def _date(name: str, column: _Texts, forms: Forms) -> tuple[pd.Series, str, list
 
 def _refuse_mixed(name: str, column: _Texts, forms: Forms) -> None:
     """Raise ``InputError`` where most rows are numbers, and too many different ones to be categories."""
-    digits = [numbers.split_unit(text)[0] for text in column.texts]
+    digits = column.split[0]
     are = np.array([any(numbers.as_number(number, sign) is not None for sign in ".,") for number in digits], dtype=bool)
     if are.sum() <= FEW or column.rows[are].sum() <= column.rows.sum() / 2:
         return
@@ -186,7 +196,7 @@ def alike(texts: Sequence[object]) -> list[list[object]]:
     """The values that differ in case or spaces alone, each kind in a list."""
     kinds: dict[str, list[object]] = {}
     for text in texts:
-        kinds.setdefault("".join(str(text).casefold().split()), []).append(text)
+        kinds.setdefault("".join(unicodedata.normalize("NFKC", str(text)).casefold().split()), []).append(text)
     return [values for values in kinds.values() if len(values) > 1]
 
 
@@ -218,6 +228,6 @@ def _whole(values: pd.Series) -> tuple[pd.Series, str]:
 
 def partitioned(frame: pd.DataFrame, partition: Mapping[str, str]) -> pd.DataFrame:
     """With the columns that a Hive partition's folders name."""
-    return frame.assign(
-        **{name: pd.Series([value] * len(frame), index=frame.index, dtype=object) for name, value in partition.items()}
+    return with_columns(
+        frame, {name: pd.Series(value, index=frame.index, dtype=object) for name, value in partition.items()}
     )

@@ -14,8 +14,25 @@ _POINT = re.compile(rf"[+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT}")
 _COMMA = re.compile(rf"[+-]?(?:\d+,?\d*|,\d+){_EXPONENT}")
 _POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
 _COMMA_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
+_PLAIN_LINES = re.compile(r"(?:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\n)+")
+_SUFFIX = re.compile(r"[+-]?\d[\d.,]*\s*([^\W\d_]{1,12}\.?)")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _CODE = re.compile(r"0\d+")
+
+
+def split_units(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Of each text the number's digits, and its unit; fast where all are plain numbers with a decimal point."""
+    if _PLAIN_LINES.fullmatch("".join(f"{text}\n" for text in texts)):
+        return list(texts), [""] * len(texts)
+    pairs = [split_unit(text) for text in texts]
+    return [digits for digits, _ in pairs], [unit for _, unit in pairs]
+
+
+def as_numbers(digits: Sequence[str], decimal: str) -> list[float | None]:
+    """The number that each of ``digits`` spells; None for what is no number."""
+    if decimal == "." and _PLAIN_LINES.fullmatch("".join(f"{number}\n" for number in digits)):
+        return list(map(float, digits))
+    return [as_number(number, decimal) for number in digits]
 
 
 def split_unit(text: str) -> tuple[str, str]:
@@ -32,6 +49,13 @@ def split_unit(text: str) -> tuple[str, str]:
     return ("-" if negative else sign) + _SPACES.sub("", number), unit
 
 
+def common_unit(texts: Sequence[str]) -> str:
+    """The letters behind all numbers, as in 40 h and 170cm; "" where there are none, or not the same."""
+    match = _SUFFIX.fullmatch(texts[0])
+    unit = match[1] if match else ""
+    return unit if unit and all((m := _SUFFIX.fullmatch(text)) and m[1] == unit for text in texts) else ""
+
+
 def as_number(digits: str, decimal: str) -> float | None:
     """The number that ``digits`` spell with this decimal sign, "." or ","; None for what is no number."""
     plain, grouped = (_POINT, _POINT_THOUSANDS) if decimal == "." else (_COMMA, _COMMA_THOUSANDS)
@@ -46,9 +70,12 @@ def decimals(digits: Sequence[str]) -> set[str]:
     signed = [number for number in digits if "." in number or "," in number]
     if not signed:
         return set()
-    return {sign for sign in ".," if all(as_number(number, sign) is not None for number in digits)}
+    plain = _PLAIN_LINES.fullmatch("".join(f"{number}\n" for number in digits)) is not None
+    fits = {".": plain or all(as_number(number, ".") is not None for number in digits)}
+    fits[","] = all(as_number(number, ",") is not None for number in digits)
+    return {sign for sign, all_fit in fits.items() if all_fit}
 
 
 def are_codes(digits: Sequence[str]) -> bool:
     """Whether whole numbers are codes, some with leading zeros, as 01234."""
-    return any(_CODE.fullmatch(number) for number in digits) and all(number.isdecimal() for number in digits)
+    return all(number.isdecimal() for number in digits) and any(_CODE.fullmatch(number) for number in digits)

@@ -199,7 +199,7 @@ def test_booleans_are_one_feature(own):
 @pytest.mark.parametrize("name", ["Unnamed: 0", "customer"])
 def test_a_column_that_counts_the_rows_is_left_out_and_said(index, name, own):
     data = own(loans().assign(**{name: index})).load()
-    assert name not in data.features and f"column '{name}' counts the rows: left out" in said(data)
+    assert name not in data.features and f"column '{name}' numbers the rows: left out" in said(data)
     assert account_of(data, name)["role"] == "dropped"
 
 
@@ -425,6 +425,54 @@ def test_an_official_split_is_used_where_asked_in_any_spelling_and_else_said(own
     refused(
         own(loans(), split={"test": "official"}), "needs a column split with train and test", "dataset.split.column"
     )
+
+
+def test_a_label_one_value_of_which_looks_missing_is_refused_with_a_remedy(own):
+    frame = loans().assign(repaid=lambda f: f["repaid"].map({0: "none", 1: "some"}))
+    refused(
+        own(frame, positive="some"), "column 'repaid' must have two values or more, got 'some'", "'none'", "marks=[]"
+    )
+    assert own(frame, positive="some", rows={"missing_marks": []}).load().train.y.mean() < 1
+
+
+def test_a_group_without_test_rows_of_a_label_is_named(own):
+    frame = loans().assign(split=np.resize(["train", "test"], 400))
+    frame.loc[(frame["split"] == "test") & (frame["gender"] == "F"), "repaid"] = 1
+    warnings = said(own(frame, split={"test": "official"}).load())
+    assert "group 'gender=F' has no test row with label 0" in warnings and "gender=M" not in warnings
+
+
+def test_dates_are_no_groups(own):
+    frame = loans().assign(born=pd.date_range("1990-01-01", periods=400).astype(str))
+    refused(own(frame, sensitive=["born"]), "dataset.sensitive must hold columns of categories or numbers, got 'born'")
+
+
+@pytest.mark.parametrize(
+    "name", ["self", "index", "level_0", "value", "rows", "y", "s", "missing", "count", "a.b/c", "é"]
+)
+def test_a_column_may_have_any_name_in_any_role(name, own):
+    """Some are names of arguments of pandas, or of ours."""
+    frame = loans().rename(columns={"gender": name}).assign(when=pd.date_range("2020-01-01", periods=400).astype(str))
+    assert own(frame, sensitive=[name]).load().groups == [f"{name}=F", f"{name}=M"]
+    assert own(frame, sensitive=["job"]).load().features[:1] != [name]
+    frame = loans().rename(columns={"hours": name})
+    frame.loc[3:9, name] = np.nan
+    assert name in own(frame, merge={"gender": {"X": ["F"]}}).load().features
+    assert own(loans().rename(columns={"repaid": name}), label=name).load().features[0] == "age"
+
+
+def test_a_feature_that_is_made_does_not_replace_a_column_of_its_name(own):
+    frame = with_gaps().assign(**{"hours is missing": lambda f: f["age"] % 3, "d month": lambda f: f["age"] % 4})
+    frame["d"] = pd.date_range("2020-01-01", periods=400).astype(str)
+    features = own(frame).load().features
+    assert {"hours is missing", "hours is missing (2)", "d month", "d month (2)"} < set(features)
+
+
+@pytest.mark.parametrize("name", ["id", "customer_id", "CustomerID", "Row Nr", "INDEX"])
+def test_unique_numbers_that_are_called_an_id_are_left_out(name, own):
+    numbers = np.random.default_rng(0).choice(10**7, 400, replace=False)
+    assert name not in own(loans().assign(**{name: numbers})).load().features
+    assert "paid" in own(loans().assign(paid=numbers)).load().features
 
 
 # Large numbers

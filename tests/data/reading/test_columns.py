@@ -76,6 +76,13 @@ def test_what_a_comma_means_is_told_by_other_columns_or_given():
     assert typed(dots, Forms())[0]["x"].tolist() == [1234, 5678]
 
 
+@pytest.mark.parametrize("form", ["{} h", "{}cm", "{:.1f} kg"])
+def test_one_unit_behind_many_numbers_is_left_out(form):
+    values, account = column(*(form.format(k) for k in range(30)), "NA")
+    assert values == [*range(30), None] and "left out" in account.done
+    assert column("1A", "2A")[1].type == "category"
+
+
 @pytest.mark.parametrize("texts", [["01234", "99999"], ["007", "012"]])
 def test_codes_with_leading_zeros_stay_text(texts):
     values, account = column(*texts)
