@@ -34,8 +34,8 @@ class Csv:
         """One row of the table a row."""
         return self.read(path)[0]
 
-    def read(self, path: str | None, categories: Collection[str] = ()) -> tuple[pd.DataFrame, Account]:
-        """The table, and what was read; ``categories``: more columns that stay text.  Raises ``InputError``."""
+    def read(self, path: str | None, mixed: Collection[str] = ()) -> tuple[pd.DataFrame, Account]:
+        """The table, and what was read; ``mixed``: columns that may hold text among numbers.  Raises ``InputError``."""
         frames, remarks, separators = [], [], set()
         for part in parts(path):
             frame, separator, found = self._part(part)
@@ -54,8 +54,14 @@ class Csv:
         whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
         if not len(whole):
             raise InputError(f"dataset.path must be a table with rows, got {path!r} with none")
-        named = [*(self.categories or []), *categories]
-        forms = Forms(self.decimal, self.day_first, self.missing_marks, named, comma_likely=separators == {";"})
+        forms = Forms(
+            decimal=self.decimal,
+            day_first=self.day_first,
+            missing=self.missing_marks,
+            categories=self.categories or [],
+            mixed=mixed,
+            comma_likely=separators == {";"},
+        )
         read, columns = typed(whole, forms)
         remarks += [f"and {len(frames) - 1} files more"] if len(frames) > 1 else []
         return read, Account(columns, [*remarks, f"{len(read)} rows, {len(columns)} columns"])

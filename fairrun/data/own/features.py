@@ -45,12 +45,14 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared
     source = {feature: column for column, features in become.items() for feature in features}
     numbers = None if own.numeric is None else [new for column in own.numeric for new in become.get(column, [column])]
     numeric, categorical = dataclasses.replace(own, numeric=numbers)._features(kept)
+    kept = with_columns(kept, {name: _as_text(kept[name]) for name in categorical})
+    gone = set()
     for feature in [*numeric, *categorical]:
         column = source.get(feature, feature)
         _refuse_other(account.column(column), kept[feature])
         why = "" if column in own.named else _no_feature(kept[feature], own.most_categories)
         if why:
-            kept = kept.drop(columns=feature)
+            gone.add(feature)
             part = feature.removeprefix(column).strip()
             account = account.changed(column, f"{part} {why}: left out".strip(), role=_dropped(account.column(column)))
             account = account.with_warning(f"column {feature!r} {why}: left out (dataset.keep_columns keeps it)")
@@ -58,7 +60,7 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared
             account = account.changed(column, _became(column, become), role=_used(account.column(column)))
     for column in own.drop_columns:
         account = account.changed(column, "dataset.drop_columns", role=_dropped(account.column(column)))
-    numeric, categorical = ([c for c in columns if c in kept] for columns in (numeric, categorical))
+    numeric, categorical = ([c for c in columns if c not in gone] for columns in (numeric, categorical))
     require(numeric or categorical, "dataset.path", own.path, "a table with a column that can be a feature")
     rows = Prepared(kept, numeric, categorical, account, source)
     _refuse_infinite(rows)
@@ -84,7 +86,7 @@ def _converted(own: "OwnTable", frame: pd.DataFrame, account: Account) -> tuple[
 
 def _features_of(column: Column, values: pd.Series, own: "OwnTable") -> dict[str, pd.Series]:
     if column.name in (own.categorical or []):
-        return {column.name: values.astype(object).where(values.isna(), values.astype(str))}
+        return {column.name: _as_text(values)}
     if column.type == "date":
         parts = {} if own.dates == "drop" else as_numbers(values, own.dates)
         return {f"{column.name} {part}": numbers for part, numbers in parts.items()}
@@ -92,6 +94,15 @@ def _features_of(column: Column, values: pd.Series, own: "OwnTable") -> dict[str
         truth = values.map(lambda value: float(str(value).strip().casefold() in TRUE), na_action="ignore")
         return {column.name: truth.astype("float64")}
     return {column.name: values}
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    """Categories as text; whole numbers without a decimal point."""
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values.astype(object).where(values.isna(), values.astype(str))
+    return values.map(lambda value: f"{value:.0f}" if value == value // 1 else str(value), na_action="ignore").astype(
+        object
+    )
 
 
 def _no_feature(values: pd.Series, most: int) -> str:

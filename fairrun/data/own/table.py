@@ -29,8 +29,8 @@ class Readable(Protocol):
         """One row of the table a row."""
         ...
 
-    def read(self, path: str | None, categories: Collection[str] = ()) -> tuple[pd.DataFrame, Account]:
-        """The table, and what was read; ``categories``: columns that stay text."""
+    def read(self, path: str | None, mixed: Collection[str] = ()) -> tuple[pd.DataFrame, Account]:
+        """The table, and what was read; ``mixed``: columns that may hold text among numbers."""
         ...
 
 

@@ -26,6 +26,7 @@ class Forms:
     day_first: bool | None = None  # of dates as 01/02/2020
     missing: Collection[str] | None = None  # the only marks of missing values beside the empty cell
     categories: Collection[str] = ()  # columns whose text stays text
+    mixed: Collection[str] = ()  # columns that may hold text among numbers
     comma_likely: bool = False  # where nothing else tells what 1,234 is
 
 
@@ -45,7 +46,7 @@ class _Texts:
 
     def spread(self, values: Sequence[object], dtype: str) -> pd.Series:
         """A value for each text -> one for each row."""
-        with_missing = pd.Series([*values, np.nan if dtype != "datetime64[ns]" else pd.NaT], dtype=dtype)
+        with_missing = pd.Series([*values, np.nan if dtype != "datetime64[us]" else pd.NaT], dtype=dtype)
         return with_missing.iloc[self.codes].reset_index(drop=True)
 
 
@@ -110,7 +111,8 @@ def _from_text(name: str, column: _Texts, forms: Forms) -> tuple[pd.Series, str,
     for try_as in (_number, _date):
         if kept.texts and (result := try_as(name, kept, forms)):
             return result
-    _refuse_mixed(name, kept, forms)
+    if name not in forms.mixed:
+        _refuse_mixed(name, kept)
     return column.spread(column.texts, "object"), "category", [*column.done, *_near(column.texts)]
 
 
@@ -166,12 +168,12 @@ def _date(name: str, column: _Texts, forms: Forms) -> tuple[pd.Series, str, list
             "dataset.rows.day_first=true or false"
         ) from None
     if stamps is not None:
-        return column.spread(stamps, "datetime64[ns]"), "date", column.done
+        return column.spread(stamps, "datetime64[us]"), "date", column.done
     hours = dates.as_hours(column.texts)
     return None if hours is None else (column.spread(hours, "float64"), "time", [*column.done, "hours since midnight"])
 
 
-def _refuse_mixed(name: str, column: _Texts, forms: Forms) -> None:
+def _refuse_mixed(name: str, column: _Texts) -> None:
     """Raise ``InputError`` where most rows are numbers, and too many different ones to be categories."""
     digits = column.split[0]
     are = np.array([any(numbers.as_number(number, sign) is not None for sign in ".,") for number in digits], dtype=bool)
@@ -203,7 +205,7 @@ def alike(texts: Sequence[object]) -> list[list[object]]:
 def _from_values(values: pd.Series) -> tuple[pd.Series, str, list[str]]:
     """A column of Parquet that holds no text."""
     if pd.api.types.is_datetime64_any_dtype(values):
-        return values.astype("datetime64[ns]"), "date", []
+        return values.astype("datetime64[us]"), "date", []
     if values.dtype == object:
         known = values.dropna()
         if known.map(type).isin([bool]).all() and len(known):

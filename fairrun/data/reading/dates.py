@@ -15,6 +15,7 @@ _WORDS = re.compile(
 )
 _COMPACT = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([AaPp])?\.?(?:[Mm]\.?)?")
+DAY = 86_400  # seconds
 PARTS = ("year", "month", "day", "hour")
 
 
@@ -72,6 +73,6 @@ def _are_compact(texts: Sequence[str]) -> bool:
 def as_numbers(values: pd.Series, form: str) -> dict[str, pd.Series]:
     """What a column of dates becomes, by a suffix of its name: ``form`` parts or days (since 1970)."""
     if form == "days":
-        return {"days": (values - pd.Timestamp(0)) / pd.Timedelta(days=1)}
+        return {"days": (values - pd.Timestamp(0).as_unit("us")).dt.total_seconds() / DAY}
     found = {part: getattr(values.dt, part).astype("float64") for part in PARTS}
     return {part: numbers for part, numbers in found.items() if part != "hour" or numbers.fillna(0).any()}

@@ -513,3 +513,28 @@ def test_every_key_of_the_group_is_a_field():
             type(build(conf() | {"label": "a", "positive": 1, "sensitive": ["b"], "path": None}, "dataset"))
         )
     }
+
+
+def test_numbers_that_are_categories_are_named_and_pooled_as_such(own):
+    frame = loans().assign(floor=lambda f: (f["age"] % 7).where(f.index % 9 > 0))
+    features = own(frame, numeric=["age"], most_categories=3).load().features
+    floors = [name for name in features if name.startswith("floor")]
+    assert len(floors) == 5 and {"floor=missing", "floor=other"} < set(floors)
+    assert {f"floor={k}" for k in range(7)} < set(own(frame, categorical=["floor"]).load().features)
+
+
+def test_dates_far_away_are_dates(own):
+    years = np.resize(["1650-06-01", "9999-12-31", "2020-02-29"], 400)
+    assert {"until year", "until month"} < set(own(loans().assign(until=years)).load().features)
+
+
+def test_a_sensitive_column_that_is_no_feature_is_a_group_still(own):
+    frame = loans().assign(code=np.arange(400))
+    data = own(frame, sensitive=[{"column": "code", "bins": [200]}], include_sensitive=True).load()
+    assert data.groups == ["code=under 200", "code=200 and over"] and "code" not in data.features
+
+
+def test_text_among_numbers_is_for_the_user_to_call_categorical(own):
+    frame = loans().assign(score=[*(str(k % 50) for k in range(399)), "ten"])
+    refused(own(frame), "column 'score' must hold numbers or categories, got text among numbers ('ten')", "[score]")
+    assert "score=49" in own(frame, categorical=["score", "job"]).load().features
