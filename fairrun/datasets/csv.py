@@ -8,10 +8,11 @@ import pandas as pd
 
 from fairrun.config.check import InputError, check_values, require
 from fairrun.data.reading.account import Account
-from fairrun.data.reading.columns import Forms, partitioned, typed
+from fairrun.data.reading.columns import partitioned, typed
 from fairrun.data.reading.files import Part, parts
 from fairrun.data.reading.parquet import read_parquet
 from fairrun.data.reading.text import read_text
+from fairrun.data.reading.texts import Forms
 
 
 @dataclass(frozen=True)

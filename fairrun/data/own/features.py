@@ -1,39 +1,20 @@
-"""From the columns of a user's own table to features of numbers and of categories without missing cells."""
+"""From the columns of a user's own table to features of numbers and of categories."""
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, require
 from fairrun.config.values import TRUE, free, listed
-from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.groups import with_columns
-from fairrun.data.own.fill import filled, pooled
+from fairrun.data.own.rows import Prepared, refuse_infinite, without_rows
 from fairrun.data.own.tells import are_ids, is_index
 from fairrun.data.reading.account import Account, Column
 from fairrun.data.reading.dates import as_numbers
 
 if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
-
-REMEDY = "fill them, or take dataset.missing=indicator, impute or drop"
-LARGEST = 1e100  # of a number; its square must be one
-
-
-class Prepared(NamedTuple):
-    """The rows that are trained on."""
-
-    frame: pd.DataFrame
-    numeric: list[str]
-    categorical: list[str]
-    account: Account
-    source: dict[str, str]  # feature -> the table's column, where it has another name
-
-    def of(self, feature: str) -> str:
-        """The table's column that a feature is made from."""
-        return self.source.get(feature, feature)
 
 
 def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared:
@@ -63,8 +44,8 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared
     numeric, categorical = ([c for c in columns if c not in gone] for columns in (numeric, categorical))
     require(numeric or categorical, "dataset.path", own.path, "a table with a column that can be a feature")
     rows = Prepared(kept, numeric, categorical, account, source)
-    _refuse_infinite(rows)
-    return _without_rows(rows, own.missing)
+    refuse_infinite(rows)
+    return without_rows(rows, own.missing)
 
 
 def _converted(own: "OwnTable", frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, dict[str, list[str]]]:
@@ -140,44 +121,3 @@ def _refuse_other(column: Column, values: pd.Series) -> None:
             f"column {column.name!r} must hold numbers, text, dates or booleans, got "
             f"{str(values.dropna().iloc[0])[:60]}: 'dataset.drop_columns=[{column.name}]' leaves it out"
         )
-
-
-def _refuse_infinite(rows: Prepared) -> None:
-    for feature in rows.numeric:
-        largest = rows.frame[feature].abs().max()
-        if largest > LARGEST:
-            raise InputError(
-                f"column {rows.of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}: correct it, "
-                f"or leave it out by 'dataset.drop_columns=[{rows.of(feature)}]'"
-            )
-
-
-def _without_rows(rows: Prepared, how: str) -> Prepared:
-    """Without rows with a missing cell, where they are to go.  Raises ``InputError`` where there must be none."""
-    features = [*rows.numeric, *rows.categorical]
-    if how == "refuse":
-        refuse_missing_values(rows.frame, features, REMEDY)
-    missing = rows.frame[features].isna().sum()
-    if how != "drop" or not missing.any():
-        return rows
-    whole = rows.frame.dropna(subset=features).reset_index(drop=True)
-    what = f"indicator or impute: every row has a missing cell, most in {missing.idxmax()!r}"
-    require(len(whole), "dataset.missing", how, what)
-    left = f"{len(rows.frame) - len(whole)} of {len(rows.frame)} rows"
-    account = rows.account.with_warning(f"dataset.missing=drop leaves out {left}; most miss {missing.idxmax()!r}")
-    return rows._replace(frame=whole, account=account)
-
-
-def fitted(own: "OwnTable", rows: Prepared, train: np.ndarray) -> Prepared:
-    """With rare categories pooled and missing cells filled, as the rows ``train`` tell."""
-    frame, account = rows.frame, rows.account
-    for name in rows.categorical:
-        distinct = frame[name].nunique()
-        if distinct > own.most_categories:
-            frame = with_columns(frame, {name: pooled(frame[name], train, own.most_categories)})
-            said = f'the {own.most_categories} most frequent of {distinct} categories, others pooled as "other"'
-            account = account.changed(name, said).with_warning(f"column {name!r}: {said}")
-    done = filled(frame, train, rows.numeric, rows.categorical, own.missing)
-    for column, said in done.done.items():
-        account = account.changed(rows.of(column), said)
-    return rows._replace(frame=done.frame, numeric=done.numeric, account=account)

@@ -10,10 +10,10 @@ import torch
 from fairrun.config.check import InputError
 from fairrun.config.values import listed
 from fairrun.data.dataset import Divided
-from fairrun.data.own.features import Prepared
+from fairrun.data.own.rows import Prepared
 from fairrun.data.own.tells import tells
 from fairrun.data.reading.account import Account
-from fairrun.data.reading.columns import alike
+from fairrun.data.reading.texts import alike
 from fairrun.data.table import Data
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from fairrun.config.check import In, InputError, check_values, require
 from fairrun.config.values import listed
 from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_unknown_columns
 from fairrun.data.groups import merged, with_columns
-from fairrun.data.own.features import REMEDY, fitted, prepared
+from fairrun.data.own.features import prepared
 from fairrun.data.own.guards import grouped, refuse_large, with_few_rows, without_leaks
+from fairrun.data.own.rows import REMEDY, fitted
 from fairrun.data.reading.account import Account, say
 from fairrun.data.sources import write_frame
 from fairrun.data.table import Data

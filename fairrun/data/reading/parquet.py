@@ -21,11 +21,13 @@ def read_parquet(content: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
     """
     try:
         table = pyarrow.parquet.read_table(io.BytesIO(content))
-    except (pa.ArrowException, OSError) as error:
+        names = [str(column) for column in table.column_names]
+        refuse_repeated(names, name)
+        columns = {column: _plain(table.column(k)) for k, column in enumerate(names)}
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"dataset.path={name!r} cannot be read as Parquet: {error}") from None
-    names = [str(column) for column in table.column_names]
-    refuse_repeated(names, name)
-    columns = {column: _plain(table.column(k)) for k, column in enumerate(names)}
     return pd.DataFrame(columns, columns=names), [f"{name}: Parquet"]
 
 

@@ -10,7 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from fairrun.config.check import InputError
-from fairrun.data.reading.columns import Forms, typed
+from fairrun.data.reading.columns import typed
+from fairrun.data.reading.texts import Forms
 from fairrun.datasets.csv import Csv
 
 NAN = float("nan")
