@@ -6,8 +6,8 @@ from typing import Any
 
 from fairrun.config.check import is_number
 
-TRUE = frozenset(["true", "t", "yes", "y", "on", "1"])
-FALSE = frozenset(["false", "f", "no", "n", "off", "0"])
+TRUE = frozenset("true t yes y on 1 wahr ja vrai oui verdadero s\u00ed si vero verdadeiro sim".split())
+FALSE = frozenset("false f no n off 0 falsch nein faux non falso n\u00e3o nao".split())
 
 
 def spelt(value: object, values: Collection[Any]) -> Any:

@@ -69,7 +69,7 @@ def _inline(png: bytes) -> str:
 
 
 def _facts(trade: Tradeoff) -> list[Cells]:
-    """Rows by split; groups with their rates of positive labels; where the data and its configuration come from."""
+    """Rows by split; groups with their rates of positive labels; an own table's account; the configuration."""
     record = _record(trade)
     tables = [_cells(pd.DataFrame([{k: f"{v:,}" for k, v in record.get("rows", {}).items()}]), "Rows")]
     groups = pd.DataFrame({"group": record.get("groups", [])})
@@ -84,6 +84,8 @@ def _facts(trade: Tradeoff) -> list[Cells]:
         cells = {split: zip(*map(by_class, counts), strict=True) for split, counts in rates.items()}
         labels = {f"{split} rows": [f"{sum(of_class):,}" for of_class in of_split] for split, of_split in cells.items()}
         tables.append(_cells(pd.DataFrame({"class": classes} | labels), "Classes"))
+    if account := record.get("account"):
+        tables.append(_cells(pd.DataFrame(account["columns"]), "; ".join(["Columns as read", *account["warnings"]])))
     details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {
         "SHA-256 of the table": record.get("data_sha256", "unknown")
     }

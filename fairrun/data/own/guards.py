@@ -62,18 +62,23 @@ def _is_text(values: pd.Series) -> bool:
     return not (_is_binned(values) or pd.api.types.is_numeric_dtype(values))
 
 
-def without_leaks(own: "OwnTable", rows: Prepared, divided: Divided) -> Prepared:
-    """Say which features determine a group.  Raises ``InputError`` for those that determine a label, unless named."""
+def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided: Divided) -> Prepared:
+    """Say which features determine a column of ``groups``.
+
+    Raises ``InputError`` for those that determine a label, unless named.
+    """
     account, leaks = rows.account, {}
+    sensitive = {column: pd.factorize(groups[column])[0] for column in own.sensitive_columns}
     for feature in [*rows.numeric, *rows.categorical]:
         column, values = rows.of(feature), rows.frame[feature]
         labels = divided.y.reshape(len(divided.y), -1).T
         found = next(filter(None, (tells(values, y) for y in labels)), "")
         if found and column not in own.named:
             leaks[column] = f"{feature!r} {found} the label"
-        if column not in own.sensitive_columns and (how := tells(values, divided.s)):
-            account = account.changed(column, f"{how} the group")
-            account = account.with_warning(f"column {feature!r} {how} the group, and is a feature")
+        for name, s in sensitive.items():
+            if column not in sensitive and (how := tells(values, s)):
+                account = account.changed(column, f"{how} {name}")
+                account = account.with_warning(f"column {feature!r} {how} the group ({name}), and is a feature")
     if leaks:
         names = ", ".join(leaks)
         raise InputError(

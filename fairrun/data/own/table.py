@@ -62,8 +62,9 @@ class OwnTable(Dataset):
         frame, account = self._with_split(merged(read, self.merge), account)
         frame, account = self._with_roles(frame, account)
         rows = prepared(self, frame, account)
-        divided = divide(grouped(self, rows.frame), self._labels(), self.sensitive_columns, self.split)
-        rows = fitted(self, without_leaks(self, rows, divided), divided.rows["train"])
+        groups = grouped(self, rows.frame)
+        divided = divide(groups, self._labels(), self.sensitive_columns, self.split)
+        rows = fitted(self, without_leaks(self, rows, groups, divided), divided.rows["train"])
         data = self._encoded(rows.frame, divided, rows.numeric, rows.categorical, digest)
         account = with_few_rows(rows.account, divided)
         for remark in refuse_large(data):

@@ -300,8 +300,12 @@ def test_a_column_that_tells_the_label_is_refused_by_name(make, how, own):
 
 def test_a_column_that_tells_the_group_is_said(own):
     data = own(loans().assign(title=lambda f: f["gender"].map({"F": "Ms", "M": "Mr"}))).load()
-    assert "column 'title' copies the group, and is a feature" in said(data)
+    assert "column 'title' copies the group (gender), and is a feature" in said(data)
     assert "title=Ms" in data.features
+    two = own(
+        loans().assign(title=lambda f: f["gender"].map({"F": "Ms", "M": "Mr"})), sensitive=["gender", "job"]
+    ).load()
+    assert "column 'title' copies the group (gender)" in said(two)
 
 
 def test_noise_is_no_leak(own):

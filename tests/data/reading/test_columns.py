@@ -134,7 +134,9 @@ def test_booleans_in_any_spelling_are_true_and_false(texts, truth):
     assert values == truth and account.type == "boolean"
 
 
-@pytest.mark.parametrize("texts", [["yes", "no"], ["Y", "N"], ["t", "f"], ["on", "off"]])
+@pytest.mark.parametrize(
+    "texts", [["yes", "no"], ["Y", "N"], ["t", "f"], ["on", "off"], ["ja", "nein"], ["WAHR", "FALSCH"]]
+)
 def test_booleans_in_two_spellings_keep_them_for_they_may_be_labels(texts):
     values, account = column(*texts)
     assert values == texts and account.type == "boolean"

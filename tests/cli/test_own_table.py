@@ -1,0 +1,42 @@
+"""The command line on a messy table of the user's own."""
+
+import numpy as np
+import pandas as pd
+
+from tests.helpers.command import INLINE, records, run_warm
+
+
+def messy(path, num_rows=600):
+    """Semicolons, cp1252, decimal commas, missing values, dates, an id, a constant, 300 levels."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "customer": [f"K-{k:05}" for k in range(num_rows)],
+            "gender": rng.choice(["w", "m", "w "], num_rows),
+            "age": rng.integers(18, 80, num_rows),
+            "income": [f"{v:.2f} €".replace(".", ",") for v in rng.lognormal(8, 0.5, num_rows)],
+            "since": pd.date_range("1990-01-01", periods=num_rows, freq="5D").strftime("%d.%m.%Y"),
+            "town": np.resize([f"Köln {k}" for k in range(300)], num_rows),
+            "land": "DE",
+            "repaid": rng.choice(["yes", "no"], num_rows),
+        }
+    )
+    frame.loc[::20, "income"] = "#NV"
+    frame.to_csv(path, sep=";", index=False, encoding="cp1252")
+
+
+def test_a_messy_table_is_trained_on_and_its_account_is_printed_recorded_and_shown(tmp_path):
+    messy(tmp_path / "loans.csv")
+    command = ["-m", "dataset=csv", "dataset.path=loans.csv", "dataset.label=repaid", "dataset.positive=true"]
+    command += ["dataset.sensitive=[gender, {column: age, bins: [50]}]", "model=linear", "epochs=2", "seed=0,1"]
+    done = run_warm(tmp_path, *command, INLINE, "hydra.sweep.dir=out")
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout + done.stderr
+    assert printed.count("column    role") == 1 and "income    feature    number" in printed
+    assert printed.count("column 'customer' has 600 categories in 600 rows: left out") == 1
+    account = records(tmp_path / "out")[0]["account"]
+    done_to = {column["name"]: column["done"] for column in account["columns"]}
+    assert "decimal comma; € left out; median" in done_to["income"] and done_to["since"] == "as year, month, day"
+    assert "200 most frequent of 300" in done_to["town"] and "constant ('DE')" in done_to["land"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Columns as read" in page and "200 most frequent of 300" in page
