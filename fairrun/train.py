@@ -17,20 +17,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import hydra
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import CompactHydraException, HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.config.check import InputError, unknown
-from fairrun.config.keys import CONF, GONE, dotted, role
-from fairrun.config.metrics import MATCH_RATE, METRICS, default
+from fairrun.config.check import InputError
+from fairrun.config.command import chosen, explain, in_one_line, later, refuse_missing_groups
+from fairrun.config.keys import CONF, role
+from fairrun.config.metrics import MATCH_RATE, default
 from fairrun.config.renames import current
 
 if TYPE_CHECKING:
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
     from fairrun.sweep.job import Job
 
 log = logging.getLogger(__name__)
-SWEPT = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 
 
 def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) -> str:
@@ -65,8 +61,8 @@ OmegaConf.register_new_resolver("metric", default, replace=True)  # what is know
 OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)  # for presets: ${sum:2,${a.key}}
 
 
-class Refused(CompactHydraException):
-    """Shown without a traceback."""
+class Refused(InputError):
+    """A command, or a job of it, that cannot be carried out."""
 
 
 class OutputFolder(Callback):
@@ -107,116 +103,17 @@ def _lock(key: str, folder: str) -> IO[bytes]:
 
 
 def main() -> None:
-    """The command."""
+    """The command.  What is not done ends it with one message and exit status 1; FAIRRUN_DEBUG=1 shows where."""
     given = sys.argv[1:]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
+        refuse_missing_groups(given)
         sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
-    except (InputError, HydraException) as error:
-        sys.exit(str(error))
-    try:
         task()
-    except SystemExit as stop:
-        if stop.code == 1:  # after Hydra's own message
-            sys.stderr.writelines(f"{line}\n" for line in mistakes(sys.argv[1:]))
-        raise
-
-
-def mistakes(arguments: Sequence[str]) -> list[str]:
-    """What is no key and no choice on a command line, with the nearest ones that there are."""
-    parsed = [override for override in map(_parsed, arguments) if override and not override.is_sweep_override()]
-    groups = [o for o in parsed if (CONF / str(o.key_or_group)).is_dir() or o.package is not None]
-    chosen = [str(override.input_line) for override in groups]
-    searchpath = _searchpath(arguments)
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            config: Any = OmegaConf.to_container(compose("train", [*searchpath, *chosen]))
-    except HydraException:
-        return [_no_choice(line, choices) for line in chosen if line not in (choices := _choices(line))]
-    known = dotted(config)
-    there = {*known, *(key.rpartition(".")[0] for key in known)}
-    keys = [
-        str(o.key_or_group) for o in parsed if o not in groups and o.type in (OverrideType.CHANGE, OverrideType.DEL)
-    ]
-    return [unknown(key, list(known)) for key in keys if key not in there and not key.startswith("hydra")]
-
-
-def _no_choice(line: str, choices: Sequence[str]) -> str:
-    """What is wrong with a choice that no file has."""
-    group, _, name = line.partition("=")
-    if group == "metric" and name in METRICS:
-        return f"{line} is no choice: {name} has no file; metric.name={name} works"
-    return unknown(line, choices)
-
-
-def _choices(line: str) -> list[str]:
-    """What may stand in place of a choice as method=erm."""
-    key = line.partition("=")[0]
-    folder = CONF / key.partition("@")[0]
-    return [f"{key}={path.relative_to(folder).with_suffix('')}" for path in sorted(folder.rglob("*.yaml"))]
-
-
-def _searchpath(arguments: Sequence[str]) -> list[str]:
-    """Where else a command line looks for configuration files, as one override or none."""
-    path = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
-    for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
-        flag, _, value = argument.partition("=")
-        if flag in ("--config-dir", "-cd"):
-            path = path or [f"hydra.searchpath=[file://{Path(value or after).absolute()}]"]
-    return path
-
-
-def _parsed(argument: str) -> Override | None:
-    """An override; None for what is none, or none that Hydra understands."""
-    try:
-        return OverridesParser.create().parse_override(argument)
-    except HydraException:
-        return None
-
-
-def chosen(group: str, arguments: Sequence[str]) -> list[str]:
-    """The choices of a group that a command line makes, itself or by its experiments."""
-    if named := _values(group, arguments):
-        return named
-    composed: list[str] = []
-    searchpath = _searchpath(arguments)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        for experiment in [[f"experiment={name}"] for name in _values("experiment", arguments)] or [[]]:
-            config: Any = compose("train", [*searchpath, *experiment], return_hydra_config=True)
-            composed.append(config.hydra.runtime.choices[group])
-    return composed
-
-
-def _values(group: str, arguments: Sequence[str]) -> list[str]:
-    """What the command line says of a group: one choice or several."""
-    found: list[str] = []
-    for argument in arguments:
-        if argument.startswith(f"{group}="):
-            override = OverridesParser.create().parse_override(argument)
-            found += override.sweep_string_iterator() if override.is_choice_sweep() else [str(override.value())]
-    return found
-
-
-def later(arguments: list[str]) -> list[str]:
-    """The command line of a sweep with keys of a group that is swept, as in ``method=a,b method.key=1``, as sweeps of
-    one value.
-
-    Hydra sets what is not swept before it comes to the sweep, in a configuration that still has the group's default,
-    and that may not have the key.  A key with different new names for the methods of the sweep is renamed job by job.
-    """
-    if not {"-m", "--multirun"} & set(arguments):
-        return arguments
-    sweeps = {argument: _is_sweep(argument) for argument in arguments}
-    swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(SWEPT)
-    swept |= set(SWEPT) if "experiment" in swept else set()
-    old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
-    alone = {a for a in arguments if sweeps[a] is False and (a.partition(".")[0] in swept or old.match(a))}
-    return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
-
-
-def _is_sweep(argument: str) -> bool | None:
-    """Whether an override has several values; None for what is no override, or none that Hydra understands."""
-    override = _parsed(argument)
-    return None if override is None else override.is_sweep_override()
+    except Exception as error:
+        if os.environ.get("FAIRRUN_DEBUG"):
+            raise
+        sys.exit(explain(error, sys.argv[1:]))
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -225,10 +122,11 @@ def task(cfg: DictConfig) -> float:
     try:
         return run(cfg)
     except (InputError, OmegaConfBaseException) as error:
-        log.error("%s", error)
+        said = str(error) if isinstance(error, InputError) else in_one_line(error)
+        log.error("%s", said)
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
-        raise Refused(str(error)) from None  # the other jobs of the sweep go on
+        raise Refused(said) from None  # the other jobs of the sweep go on
 
 
 def run(cfg: DictConfig) -> float:

@@ -95,7 +95,8 @@ class Composer:
         before = self.left_out.keys() | set()
         fitted = []
         for overrides in job_overrides:
-            renamed = current(list(overrides), functools.partial(self._methods, overrides))
+            methods = functools.partial(self._methods, overrides)
+            renamed = current(list(overrides), methods, one_of_several=len(job_overrides) > 1)
             changed = (old for old, new in zip(overrides, renamed, strict=True) if old != new)
             self.kept |= {old.partition("=")[0].lstrip("+") for old in changed}  # another method may lack it
             fitted.append(self._fitted(renamed))
@@ -217,7 +218,8 @@ def _has(config: DictConfig, key: str) -> bool:
 def _names(config: DictConfig) -> set[str]:
     """Every dotted key outside Hydra's own configuration."""
     whole: Any = OmegaConf.to_container(config)
-    return dotted({key: node for key, node in whole.items() if key != "hydra"}).keys() | set()
+    own = {key: node for key, node in whole.items() if key != "hydra"}
+    return {*own, *(key for key in dotted(own) if not key.endswith("._target_"))}
 
 
 def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
@@ -226,22 +228,22 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
     What ``overrides``, those of the command line, say of the new key comes first.  Raises ``InputError`` for a key
     below an old top-level one that never was.
     """
-    old = [entry.old for entry in RENAMED]
+    old = [entry.old for entry in RENAMED]  # in files
     for node in GONE:
         for key, _ in _leaves(config.get(node), node) if node in config else ():
             if not any(is_below(key, name) for name in old):
-                raise InputError(unknown(key, old))
+                raise InputError(f"{key} is no key: a method's own are method.KEY, a model's model.KEY")
     with open_dict(config):
         for entry in entries(method):
             value = OmegaConf.select(config, entry.old, default=_NONE)
             if value is not _NONE:
-                warn(entry.old, entry.new)
                 node, _, name = entry.old.rpartition(".")
                 (OmegaConf.select(config, node) if node else config).pop(name)
                 for key, leaf in _leaves(value, entry.new):
                     if key == "method":  # a choice, which comes before values
                         new = dict(entry.values).get(leaf, leaf)
                         raise InputError(f"{entry.old}={leaf} is now method={new}: choose it on the command line")
+                    warn(entry.old + key.removeprefix(entry.new), key)
                     if not overridden(overrides, key, entry.new):
                         OmegaConf.update(config, key, dict(entry.values).get(leaf, leaf), force_add=True)
         for key in GONE:

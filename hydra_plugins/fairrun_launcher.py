@@ -84,10 +84,11 @@ class StackedLauncher(Launcher):
         from fairrun.sweep.place import places
         from fairrun.sweep.runner import Sweep
         from fairrun.sweep.single_task import complete
-        from fairrun.sweep.validate import check_keys
+        from fairrun.sweep.validate import check_keys, check_report
 
-        for keys in {frozenset(dotted(job.resolved)): job.resolved for job in composed.values()}.values():
-            check_keys(keys)
+        for config in {frozenset(dotted(job.resolved)): job.resolved for job in composed.values()}.values():
+            check_keys(config)
+            check_report(config["report"], config["metric"]["name"])
         sweep = Sweep(folder, folder.name, executor, stack_size)
         where = places([_job(path, c) for path, c in composed.items()], folder.absolute(), sweep)
         planned = composed

@@ -44,6 +44,8 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch all jobs, then report on the finished ones.  A failed job raises its error after that."""
+        from fairrun.train import Refused
+
         assert self.launcher is not None
         batches = self._batches(arguments)
         if isinstance(self.launcher, StackedLauncher):
@@ -57,9 +59,11 @@ class GridSweeper(BasicSweeper):
                 self.validate_batch_is_legal(batch)
             returns.append(self.launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
         complete = all(result.status == JobStatus.COMPLETED for result in chain(*returns))
-        conclude(self.config, complete=complete)
+        wrong = conclude(self.config, complete=complete)
         for result in chain(*returns):
             _ = result.return_value  # raises what the job raised
+        if wrong:
+            raise Refused(wrong)
         return returns
 
     def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
@@ -75,6 +79,9 @@ class GridSweeper(BasicSweeper):
         keys = {override.key_or_group for override in given}
         overrides = [*(override for override in own if override.key_or_group not in keys), *given]
         for override in overrides:
+            if override.is_sweep_override() and not override.is_discrete_sweep():
+                key, line = override.get_key_element(), override.input_line
+                raise Refused(f"{key} must have values, as in {key}=1,2; got {line!r}, for hydra/sweeper=search")
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
         return self.split_arguments(overrides, self.max_batch_size)
@@ -110,8 +117,8 @@ def save_command(config: DictConfig) -> None:
         OmegaConf.save(config, path)
 
 
-def conclude(config: DictConfig, *, complete: bool) -> None:
-    """Report on a sweep, if any of its runs is finished, and track it.
+def conclude(config: DictConfig, *, complete: bool) -> str | None:
+    """Report on a sweep, if any of its runs is finished, and track it -> what could not be done, or None.
 
     ``complete`` says that nothing is left to continue.  Options of this command count before those in the records,
     which may be from an earlier command.
@@ -119,7 +126,7 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
     from fairrun.config.build import build
     from fairrun.config.check import InputError
     from fairrun.report.cli import show
-    from fairrun.results.records import load
+    from fairrun.results.records import RECORD, load
     from fairrun.sweep.runner import WORK
     from fairrun.sweep.validate import check_report
 
@@ -129,11 +136,16 @@ def conclude(config: DictConfig, *, complete: bool) -> None:
     tracker: Any = OmegaConf.to_container(config.tracker, resolve=True)
     if complete:
         shutil.rmtree(folder / WORK, ignore_errors=True)
+    if not any(folder.rglob(RECORD)):
+        return None
     try:
-        show(folder, load(folder), check_report(asked, config.metric.name))
-        build(tracker, "tracker").finish(folder, folder.name)
+        frame = load(folder)
+        if (frame["status"] == "finished").any():
+            show(folder, frame, check_report(asked, config.metric.name))
+            build(tracker, "tracker").finish(folder, folder.name)
     except InputError as error:
-        log.warning("%s", error)
+        return str(error)
+    return None
 
 
 class SearchSweeper(Sweeper):
@@ -165,13 +177,15 @@ class SearchSweeper(Sweeper):
             search, fixed = self._search(given)
             runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
             self._run(search, runs, folder)
-            conclude(self.job, complete=not runs.failed)
+            wrong = conclude(self.job, complete=not runs.failed)
         except InputError as error:
             raise Refused(str(error)) from None
         for setting, values in search.front():
             log.info("front: %s", _line(setting, values, runs.metric))
         if runs.failed:
             raise Refused(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
+        if wrong:
+            raise Refused(wrong)
 
     def _split(self, arguments: list[str]) -> tuple[dict[str, str], list[list[str]]]:
         """The overrides by key, without those of several seeds, and a list with the override of each seed."""

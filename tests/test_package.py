@@ -102,18 +102,18 @@ def test_no_test_imports_another():
 
 
 @pytest.mark.parametrize(
-    ("library", "owner"),
+    ("library", "owners"),
     [
-        ("hydra", "train"),
-        ("omegaconf", "train"),
-        ("wandb", "report/wandb"),
-        ("optuna", "sweep/search"),
-        ("fairlearn", "training/postprocess"),
+        ("hydra", ["train", "config/command"]),
+        ("omegaconf", ["train", "config/command"]),
+        ("wandb", ["report/wandb"]),
+        ("optuna", ["sweep/search"]),
+        ("fairlearn", ["training/postprocess"]),
     ],
 )
-def test_a_library_has_one_importer(library, owner):
+def test_a_library_has_few_importers(library, owners):
     for path in MODULES:
-        if path != (PACKAGE / owner).with_suffix(".py"):
+        if path not in [(PACKAGE / owner).with_suffix(".py") for owner in owners]:
             assert not any(module.split(".")[0] == library for module in imports(path)), path
 
 

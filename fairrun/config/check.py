@@ -40,8 +40,10 @@ def unknown(key: str, known: Collection[str]) -> str:
     It has the nearest of the ``known`` ones, or else those beside it.
     """
     what = f"{key} is no {'choice' if '=' in key else 'key'}"
-    if near := difflib.get_close_matches(key, known, n=1, cutoff=0.75):
-        return f"{what}: did you mean {near[0]}?"
+    choice = key.partition("=")[2]
+    names = {name.partition("=")[2]: name for name in known} if choice else {name: name for name in known}
+    if near := difflib.get_close_matches(choice or key, names, n=1, cutoff=0.6 if choice else 0.75):
+        return f"{what}: did you mean {names[near[0]]}?"
     node = key.rpartition(".")[0]
     beside = ", ".join(name for name in known if name.rpartition(".")[0] == node)
     return f"{what}: there are {beside}" if beside else what
@@ -134,7 +136,9 @@ def check_values(instance: Any) -> None:
             allowed = f"{'null or ' if optional else ''}{rule.allowed}"
             allowed += ", every number of the list" if isinstance(value, list) else ""
             sound = (optional and value is None) or all(map(rule.accepts, entries))
-            require(sound, name, value, allowed)
+            near = nearest(value, rule.choices) if isinstance(rule, OneOf) and isinstance(value, str) else ""
+            if not sound:
+                raise InputError(f"{name} must be {allowed}, got {value!r}{near}")
 
 
 @functools.cache

@@ -84,6 +84,12 @@ def of_name(column: str) -> Metric | None:
     return METRICS.get(column.partition("/")[0].removeprefix(MATCH_RATE))
 
 
+def can_be_traded(column: str) -> bool:
+    """Whether a metric can be traded against accuracy: it is not accuracy itself, and one of its ends is good."""
+    metric = of_name(column)
+    return column in RELATIVE if metric is None else metric.name != "accuracy" and metric.greater_is_better is not None
+
+
 def bounds(column: str) -> tuple[float, float]:
     """The range of the values of a column, as in ``of_name``; that of a metric of a user's own is not known."""
     metric = of_name(column)

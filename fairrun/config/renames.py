@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from fairrun.config.check import InputError, unknown
+from fairrun.config.check import InputError
 from fairrun.config.keys import FREE, GONE, RENAMED, Renamed, is_below
 
 log = logging.getLogger(__name__)
@@ -20,38 +20,42 @@ _ARGUMENT = re.compile(
 def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
     """The name of a dotted key today, with one warning if it has another.
 
-    ``methods`` gives the methods that are chosen.  A key with different new names for them, and a field of a method
-    that has a new name for some of them only, are renamed job by job.  Raises ``InputError`` where another key has a
-    new name for some of them only, and where it is a key no more.
+    ``methods`` gives the methods that are chosen.  A key with a new name for some of them only, or with different new
+    names, is renamed job by job.  Raises ``InputError`` where it is a key no more, of none of them.
     """
     entry = _entry(key, methods)
-    return key if entry is None else entry.new + key.removeprefix(entry.old)
+    if entry is None:
+        return key
+    new = entry.new + key.removeprefix(entry.old)
+    warn(key, new)
+    return new
 
 
-def _entry(key: str, methods: Callable[[], Collection[str]]) -> Renamed | None:
+def _entry(key: str, methods: Callable[[], Collection[str]], *, one_of_several: bool = False) -> Renamed | None:
     fitting = [entry for entry in RENAMED if is_below(key, entry.old)]
     for entry in fitting:
         if not entry.methods or set(methods()) <= set(entry.methods):
-            warn(entry.old, entry.new)
             return entry
-    if fitting and set(methods()) <= {method for entry in fitting for method in entry.methods}:
+    if any(set(methods()) & set(entry.methods) for entry in fitting) or key.split(".")[0] not in GONE:
         return None
-    gone = key.split(".")[0] in GONE
-    for entry in fitting:
-        others = set(methods()) - set(entry.methods)
-        if not entry.old.startswith("method.") and (gone or others != set(methods())):
-            raise InputError(
-                f"{entry.old} is now {entry.new}, of method={', '.join(entry.methods)}: not of method="
-                f"{', '.join(sorted(others))}"
-            )
-    if gone:
-        raise InputError(unknown(key, [entry.old for entry in RENAMED]))
-    return None
+    if not fitting:
+        raise InputError(f"{key} is no key: a method's own are method.KEY, a model's model.KEY")
+    if one_of_several:
+        return fitting[0]  # a key that this method lacks, as others of the sweep do not
+    known = ", ".join(fitting[0].methods)
+    raise InputError(
+        f"{key} is now {fitting[0].new}, of method={known}: not of method={', '.join(sorted(set(methods())))}"
+    )
 
 
-def current(arguments: Sequence[str], methods: Callable[[], Collection[str]]) -> list[str]:
-    """The command line with today's names of keys.  Raises ``InputError``, also for a key under both of its names."""
-    now = [_current(argument, methods) for argument in arguments]
+def current(
+    arguments: Sequence[str], methods: Callable[[], Collection[str]], *, one_of_several: bool = False
+) -> list[str]:
+    """The command line with today's names of keys.  Raises ``InputError``, also for a key under both of its names.
+
+    ``one_of_several``: it is that of a job of a sweep, whose method may lack a key that others have.
+    """
+    now = [_current(argument, methods, one_of_several) for argument in arguments]
     keys = [argument.partition("=")[0].lstrip("+~") for argument in now]
     for old, new, key in zip(arguments, now, keys, strict=True):
         if old != new and key != "method" and keys.count(key) > 1:  # a method may be chosen again by its ``scope``
@@ -59,18 +63,20 @@ def current(arguments: Sequence[str], methods: Callable[[], Collection[str]]) ->
     return now
 
 
-def _current(argument: str, methods: Callable[[], Collection[str]]) -> str:
+def _current(argument: str, methods: Callable[[], Collection[str]], one_of_several: bool) -> str:
     if argument.startswith("hydra.sweeper.params={"):
         return re.sub(r"(?<=[{,\s'\"])[\w.]+(?=\s*['\"]?:)", lambda found: renamed(found[0], methods), argument)
     match = _ARGUMENT.fullmatch(argument)
     if match is None:
         return argument
-    entry = _entry(match["key"], methods)
+    entry = _entry(match["key"], methods, one_of_several=one_of_several)
     if entry is None:
         return argument
     key, value = entry.new + match["key"].removeprefix(entry.old), match["value"] or ""
     for old, new in entry.values:
         value = re.sub(rf"\b{old}\b", new, value)
+    is_choice = key == "method"
+    warn(match["key"] + (match["value"] or "") * is_choice, key + value * is_choice)
     sign = match["sign"]
     ranges = (match["node"] or "").startswith("hydra.sweeper")
     if not ranges and not any(is_below(key, free) for free in FREE):

@@ -8,7 +8,7 @@ import pandas as pd
 from fairrun.analysis import published
 from fairrun.analysis.relative import relative, tasks, tasks_of_runs
 from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
-from fairrun.config.check import InputError, one_of
+from fairrun.config.check import InputError, nearest, one_of
 from fairrun.config.keys import is_problem
 from fairrun.config.metrics import MATCH_RATE, RELATIVE
 from fairrun.report.options import ReportOptions
@@ -56,6 +56,8 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
     name, greater = _metric(runs, options.metric)
     runs = split(runs, _present("split_by", options.split_by, list(runs)))
     columns = _present("columns", options.columns, _metrics(runs))
+    methods = sorted(runs["method"].unique())
+    _present("compare", sorted({method for pair in options.compare for method in pair}), methods)
     points = _points(options.published)
     trades = [
         tradeoff(
@@ -110,7 +112,8 @@ def _present(option: str, names: Sequence[str], known: Sequence[str]) -> list[st
     """The names that are known.  A warning names the others."""
     for name in names:
         if name not in known:
-            log.warning("report.%s has %r, which no run has; the report goes without it", option, name)
+            near = nearest(name, known)
+            log.warning("report.%s has %r, which no run has; the report goes without it%s", option, name, near)
     return [name for name in names if name in known]
 
 

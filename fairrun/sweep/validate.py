@@ -14,7 +14,7 @@ import yaml
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ROLES, dotted
-from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, computed, of_classes, of_node
+from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, can_be_traded, computed, of_classes, of_node
 from fairrun.method.api import NEEDS, Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
@@ -28,6 +28,7 @@ from fairrun.training.postprocess import CONSTRAINTS
 log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
+GROUP = "a group"  # in the place of a node that conf/train.yaml takes from one
 COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # the metrics that a report can show for every run
 
 
@@ -86,6 +87,10 @@ def check_keys(config: dict[str, Any]) -> None:
 
     Raises one ``InputError`` that names them all.
     """
+    if "experiment" in config:
+        raise InputError("the file of the experiment must begin with the line # @package _global_")
+    if wrong := list(_not_text(config, "")):
+        raise InputError("\n".join(wrong))
     wrong = list(_unknown_plain(config, _plain_keys(), ""))
     for name, node in config.items():
         if name != "metric":  # its _target_ is a function; its keys are those of conf/train.yaml
@@ -96,25 +101,42 @@ def check_keys(config: dict[str, Any]) -> None:
 
 @functools.cache
 def _plain_keys() -> dict[str, Any]:
-    """The keys of conf/train.yaml with their values, and the nodes that it takes from groups, with None."""
+    """The keys of conf/train.yaml with their values, and the nodes that it takes from groups, as ``GROUP``."""
     own = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
-    groups = {key: None for key in ROLES if "." not in key}
+    groups = {key: GROUP for key in ROLES if "." not in key}
     return groups | {key: node for key, node in own.items() if key not in ("defaults", "hydra")}
 
 
-def _unknown_plain(node: dict[str, Any], known: dict[str, Any], prefix: str) -> Iterator[str]:
-    """A message for every key that conf/train.yaml does not have."""
+def _not_text(node: dict[Any, Any], prefix: str) -> Iterator[str]:
+    """A message for every key that is no text."""
     for name, value in node.items():
+        if not isinstance(name, str):
+            yield f"keys must be text, got {name!r} in {prefix.rstrip('.') or 'the configuration'}"
+        elif isinstance(value, dict):
+            yield from _not_text(value, f"{prefix}{name}.")
+
+
+def _unknown_plain(node: dict[str, Any], known: dict[str, Any], prefix: str) -> Iterator[str]:
+    """A message for every key that conf/train.yaml does not have, or that only it has, and for what is no node."""
+    yield from (f"{prefix}{name} must be given" for name in known if name not in node)
+    for name, value in node.items():
+        key = f"{prefix}{name}"
         if name not in known:
-            yield unknown(f"{prefix}{name}", [f"{prefix}{other}" for other in known])
-        elif isinstance(value, dict) and known[name]:  # users choose the keys of an empty mapping
-            yield from _unknown_plain(value, known[name], f"{prefix}{name}.")
+            yield unknown(key, [f"{prefix}{other}" for other in known])
+        elif known[name] == GROUP:
+            if not (isinstance(value, dict) and isinstance(value.get("_target_"), str)):
+                yield f"{key} must be a mapping with _target_, as a choice of the group {name} gives it, got {value!r}"
+        elif isinstance(known[name], dict) and known[name]:  # users choose the keys of an empty mapping
+            if isinstance(value, dict):
+                yield from _unknown_plain(value, known[name], f"{key}.")
+            else:
+                yield f"{key} must be a mapping with the keys {', '.join(known[name])}, got {value!r}"
 
 
 def _unknown_fields(node: Any, key: str) -> Iterator[str]:
     """A message for every key that the class of its node does not have."""
     if isinstance(node, dict):
-        if "_target_" in node:
+        if isinstance(node.get("_target_"), str):
             fields = [f"{key}.{field.name}" for field in dataclasses.fields(class_of(node["_target_"], key))]
             keys = [f"{key}.{name}" for name in node if name != "_target_"]
             yield from (unknown(name, fields) for name in keys if name not in fields)
@@ -169,12 +191,25 @@ def _warn_once(remark: str) -> None:
 
 def check_report(node: Any, metric: str) -> ReportOptions:
     """The options that the node ``report`` gives a report.  Raises ``InputError``."""
-    return ReportOptions.from_config(node, list(dict.fromkeys([*COLUMNS, metric])))
+    options = ReportOptions.from_config(node, list(dict.fromkeys([*COLUMNS, metric])))
+    if options.metric not in (None, metric):
+        one_of("report.metric", options.metric, [name for name in COLUMNS if can_be_traded(name)])
+    return options
 
 
 @functools.cache
 def _check_tracker(node: str) -> None:
     build(json.loads(node), "tracker").check()
+
+
+def _check_report_of_one_label(config: dict[str, Any], name: str) -> None:
+    """Refuse metrics that only runs of several tasks have."""
+    options = check_report(config["report"], name)
+    for key, column in [("metric", options.metric), *(("columns", column) for column in options.columns or ())]:
+        if column in (*OF_TASKS, *RELATIVE):
+            raise InputError(
+                f"report.{key} must be a metric of one label, got {column!r}, which runs of several tasks have"
+            )
 
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -187,6 +222,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     if data["classes"]:
         _check_classes(config, method, len(data["classes"]))
     _check_metric(config["metric"], data)
+    if not data["tasks"]:
+        _check_report_of_one_label(config, config["metric"]["name"])
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])

@@ -144,7 +144,7 @@ def test_the_columns_are_those_of_the_description():
 
 
 def test_the_worst_seed_stands_for_a_setting_in_the_metric_and_the_mean_in_accuracy():
-    """Accuracy (.25 + .5 + .375) / 3 on test rows; gap: the larger of .25 and .5 on validation, of 0 and .25 on test rows."""
+    """Accuracy (.25 + .5 + .375) / 3 on test rows; gap: the largest, .5 on validation and .25 on test rows."""
     rows = [
         run(1, 0, (0.5, 0.25), (0.25, 0.0), **{"test/x": 1.0}),
         run(1, 1, (0.75, 0.5), (0.5, 0.25), **{"test/x": 2}),

@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fairrun.config.command import later
 from fairrun.results import records as results
-from fairrun.train import later, sweep_name
+from fairrun.train import sweep_name
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
 
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
@@ -143,7 +144,7 @@ REFUSED = [
     (["num_threads=0"], "num_threads must be an integer >= 1, got 0"),
     (["hydra.job.chdir=true"], "hydra.job.chdir must be false with hydra/launcher=stacked"),
     (["hydra/launcher=slurm", "hydra.launcher.options.timeout_min=long"], "hydra.launcher must be one that works"),
-    (["method=erm,foo"], "method/foo"),
+    (["method=erm,foo"], "method=foo is no choice"),
 ]
 
 

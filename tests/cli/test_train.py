@@ -172,10 +172,10 @@ def test_a_metric_of_ones_own_that_cannot_be_used_is_refused(tmp_path, own_metri
 
 
 REFUSED = [
-    (["method=foo"], ["method/foo", "erm", "group_dro", "penalty", "reweighing"]),
-    (["dataset=foo"], ["dataset/foo", "adult", "compas"]),
-    (["model=foo"], ["model/foo", "linear", "mlp"]),
-    (["metric=foo"], ["metric/foo", "equalized_odds_difference"]),
+    (["method=foo"], ["method=foo is no choice: there are", "erm", "group_dro", "penalty", "reweighing"]),
+    (["dataset=foo"], ["dataset=foo is no choice: there are", "adult", "compas"]),
+    (["model=foo"], ["model=foo is no choice: there are", "linear", "mlp"]),
+    (["metric=foo"], ["metric=foo is no choice: there are", "equalized_odds_difference"]),
     (["method=penalty", "method.lamm=1"], ["method.lamm is no key: did you mean method.lam?"]),
     (["method=penatly"], ["method=penatly is no choice: did you mean method=penalty?"]),
     (["metric=roc_auc"], ["metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"]),

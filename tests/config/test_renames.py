@@ -4,10 +4,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
+from fairrun.config.command import chosen
 from fairrun.config.keys import RENAMED, dotted, is_below
-from fairrun.config.renames import current
+from fairrun.config.renames import current, warn
 from fairrun.sweep.validate import check_keys
-from fairrun.train import chosen, sweep_name
+from fairrun.train import sweep_name
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records, run_warm
 from tests.helpers.synthetic import METHODS, config
@@ -77,8 +78,8 @@ def test_a_key_that_reached_one_method_is_that_methods_field(old, new, methods):
     [
         (
             "bargain_epochs=2",
-            ["ltr", "nash_ltr"],
-            r"is now method\.bargain_epochs, of .*: not of method=ltr",
+            ["ltr", "erm"],
+            r"is now method\.bargain_epochs, of .*: not of method=erm, ltr",
         ),
         (
             "mtaf_variant=authors",
@@ -174,6 +175,36 @@ def test_a_key_with_different_new_names_is_renamed_in_each_job(tmp_path, csv, ol
     assert done.returncode == 0, done.stdout + done.stderr
     found = {r["choices"]["method"]: r["config"]["method"] for r in records(tmp_path)}
     assert found["mtaf"]["variant"] == "authors" and found["mtl_fair"]["reduction"] == "sum"
+
+
+def test_an_old_key_is_left_out_of_jobs_whose_method_lacks_it(tmp_path, csv):
+    assert current(["bargain_epochs=1"], lambda: ["erm", "nash_ltr"]) == ["bargain_epochs=1"]
+    given = [
+        "-m",
+        *DESCRIPTION,
+        "method=erm,nash_ltr",
+        "bargain_epochs=1",
+        "dataset.split.balanced=2",
+        "epochs=1",
+        INLINE,
+    ]
+    done = run_warm(tmp_path, *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "bargain_epochs is now method.bargain_epochs" in done.stdout
+    assert "method.bargain_epochs: left out with method=erm" in done.stdout
+
+
+def test_warnings_and_messages_have_the_whole_new_key(caplog):
+    for old, new in (
+        ("tuned.irw.alpha=0.3", "tuned.irw.alpha is now method.alpha"),
+        ("method.scope=reweighted", "method.scope=reweighted is now method=irw_global"),
+    ):
+        warn.cache_clear()
+        current([old], lambda: ["irw"])
+        assert f"{new}; the old name works in this version only" in caplog.text
+    assert current(["+dataset.merged={race: Black}"], lambda: ["erm"]) == ["+dataset.binarize={race: Black}"]
+    with pytest.raises(InputError, match=r"^shared_bottom\.width is no key: a method's own are method\.KEY, a model's"):
+        current(["shared_bottom.width=8"], lambda: ["erm"])
 
 
 def test_the_scope_of_irw_is_a_choice_of_method(tmp_path, csv):

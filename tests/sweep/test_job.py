@@ -13,7 +13,7 @@ from fairrun.config.check import InputError
 from fairrun.data.table import Data, Table
 from fairrun.results.records import by_class
 from fairrun.sweep import job
-from fairrun.sweep.validate import check_data, network_of, share_without
+from fairrun.sweep.validate import check, check_data, network_of, share_without
 from tests.helpers.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")
@@ -333,3 +333,27 @@ def test_tasks_whose_batches_mostly_lack_rows_that_are_negative_in_them_alone_ar
 
 def test_no_batch_has_a_row_of_what_is_not_there():
     assert [share_without(0, 4, size) for size in (1, 4, 5)] == [pytest.approx(1)] * 3
+
+
+# What a report is asked to show
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("report.metric=accuracy", r"^report\.metric must be one of balanced_accuracy, .*, got 'accuracy'"),
+        ("report.metric=selection_rate", r"^report\.metric must be one of balanced_accuracy, .*, got 'selection_rate'"),
+        ("report.metric=arfg", r"^report\.metric must be a metric of one label, got 'arfg'"),
+        ("report.columns=[match_rate_accuracy]", r"^report\.columns must be a metric of one label, got 'match_rate"),
+    ],
+)
+def test_a_report_that_cannot_be_is_refused_before_training(asked, said):
+    with pytest.raises(InputError, match=said):
+        check(of("method=penalty", asked))
+        check_data(of("method=penalty", asked), facts())
+
+
+def test_of_several_tasks_a_report_may_show_what_they_alone_have():
+    config = of(*HEADS, "method=mtl", TASKS, "report.metric=arfg", "report.columns=[match_rate_accuracy]")
+    check(config)
+    check_data(config, several("a", "b"))

@@ -1,0 +1,218 @@
+"""The command line before Hydra reads it, and what is wrong with it when Hydra cannot."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fairrun.config.check import InputError, nearest, unknown
+from fairrun.config.keys import CONF, GONE, dotted
+from fairrun.config.metrics import METRICS
+
+SWEPT = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
+NEEDED = {"method": "erm", "dataset": "adult", "model": "mlp", "tracker": "none"}  # groups, and a choice
+NEEDED |= {"metric": "demographic_parity_difference"}
+KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
+
+
+def later(arguments: list[str]) -> list[str]:
+    """The command line of a sweep with keys of a group that is swept, as in ``method=a,b method.key=1``, as sweeps of
+    one value.
+
+    Hydra sets what is not swept before it comes to the sweep, in a configuration that still has the group's default,
+    and that may not have the key.  A key with different new names for the methods of the sweep is renamed job by job.
+    """
+    if not {"-m", "--multirun"} & set(arguments):
+        return arguments
+    sweeps = {argument: _is_sweep(argument) for argument in arguments}
+    swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(SWEPT)
+    swept |= set(SWEPT) if "experiment" in swept else set()
+    old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
+    alone = {a for a in arguments if sweeps[a] is False and (a.partition(".")[0] in swept or old.match(a))}
+    return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
+
+
+def chosen(group: str, arguments: Sequence[str]) -> list[str]:
+    """The choices of a group that a command line makes, itself or by its experiments."""
+    named = [
+        value for override in _overrides(arguments) if override.key_or_group == group for value in values(override)
+    ]
+    if named:
+        return named
+    experiments = [line for line in _lines(arguments) if line.startswith("experiment=")]
+    composed = []
+    for experiment in experiments or [""]:
+        config = _composed([*_searchpath(arguments), *filter(None, [experiment])])
+        composed.append(str(config.hydra.runtime.choices[group]))
+    return composed
+
+
+def values(override: Override) -> list[str]:
+    """The choices of an override of a group, one or several."""
+    value = override.value()
+    if override.is_choice_sweep():
+        return list(override.sweep_string_iterator())
+    return [] if value is None or override.is_sweep_override() else [str(value)]
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> str:
+    """What is wrong, in as few lines as it takes: with the command line, a file, the machine, or else the program."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, HydraException):
+        return "\n".join(mistakes(arguments)) or str(error)
+    if isinstance(error, OmegaConfBaseException):
+        return "\n".join(mistakes(arguments)) or in_one_line(error)
+    if isinstance(error, yaml.YAMLError):
+        return f"a configuration file must be YAML: {' '.join(str(error).split())}"
+    if isinstance(error, MemoryError):
+        return f"out of memory: {str(error) or 'use a smaller model, batch_size or hydra.launcher.stack_size'}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error} (FAIRRUN_DEBUG=1 shows where)"
+
+
+def in_one_line(error: OmegaConfBaseException) -> str:
+    """What OmegaConf says of a value, after its key."""
+    what = re.sub(r'^\w+ raised while resolving interpolation: "(.*)"$', r"\1", str(error).partition("\n")[0])
+    return f"{error.full_key}: {what}" if error.full_key else what
+
+
+def refuse_missing_groups(arguments: Sequence[str]) -> None:
+    """Raise ``InputError`` where a command line takes away a group that a run needs: method=null, ~dataset."""
+    for override in _overrides(arguments):
+        gone = override.type == OverrideType.DEL or override.value() is None
+        if gone and override.package is None and override.key_or_group in NEEDED:
+            key = override.key_or_group
+            raise InputError(f"{key} must be a choice, as {key}={NEEDED[key]}, got {override.input_line!r}")
+
+
+def mistakes(arguments: Sequence[str]) -> list[str]:
+    """What is no key, no choice and no folder on a command line, with the nearest ones that there are."""
+    folders = [CONF, *_folders(arguments)]
+    if lost := [folder for folder in folders if not folder.is_dir()]:
+        return [f"the search path must hold folders that exist, got {str(folder)!r}" for folder in lost]
+    lines = list(_lines(arguments, folders))
+    wrong = [_no_choice(line, choices) for line in lines if line not in (choices := _choices(line, folders))]
+    return wrong or _of_files(lines, arguments, folders) or _of_keys(lines, arguments)
+
+
+def _lines(arguments: Sequence[str], folders: Sequence[Path] = (CONF,)) -> Iterator[str]:
+    """Every choice of a group, as method=erm."""
+    for override in _overrides(arguments):
+        key = str(override.key_or_group)
+        if any((folder / key).is_dir() for folder in folders) and override.type != OverrideType.DEL:
+            package = "" if override.package is None else f"@{override.package}"
+            yield from (f"{key}{package}={value}" for value in values(override))
+
+
+def _of_files(lines: Sequence[str], arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """What a file chooses that is not there, if a choice cannot be composed because of it."""
+    for line in lines:
+        try:
+            _composed([*_searchpath(arguments), line])
+        except MissingConfigException as error:
+            group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+            what = f"{group}={name}"
+            return [f"in {line.replace('=', '/', 1)}: {_no_choice(what, _choices(what, folders))}"]
+        except HydraException as error:
+            return [f"in {line.replace('=', '/', 1)}: {str(error).splitlines()[0]}"]
+    return []
+
+
+def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The keys that no choice of the command line has."""
+    groups = {line.partition("=")[0]: line for line in lines}
+    try:
+        config = _composed([*_searchpath(arguments), *groups.values()])
+    except HydraException:
+        return []
+    plain: Any = OmegaConf.to_container(config)
+    choices = plain.pop("hydra")["runtime"]["choices"]
+    known = [key for key in dotted(plain) if not key.endswith("._target_")]
+    there = {*known, *plain, *(key.rpartition(".")[0] for key in dotted(plain))}
+    wrong = []
+    for override in _overrides(arguments):
+        key = str(override.key_or_group)
+        plain_key = override.package is None and key not in groups and not key.startswith("hydra")
+        if override.type in KEYS and plain_key and key not in there:
+            wrong.append(_no_key(key, [*known, *plain], choices))
+    return wrong
+
+
+def _no_key(key: str, known: Sequence[str], choices: dict[str, Any]) -> str:
+    group, _, name = key.partition(".")
+    having = [path.stem for path in sorted((CONF / group).glob("*.yaml")) if name.split(".")[0] in _plain(path)]
+    if name and having:
+        return f"{key} is no key with {group}={choices.get(group)}; it is one with {group}={', '.join(having)}"
+    return unknown(key, known)
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+def _no_choice(line: str, choices: Sequence[str]) -> str:
+    """What is wrong with a choice that no file has."""
+    group, _, name = line.partition("=")
+    if group == "metric" and name in METRICS:
+        return f"{line} is no choice: {name} has no file; metric.name={name} works"
+    if not choices:
+        groups = [path.name for path in CONF.iterdir() if path.is_dir()]
+        return f"{group} is no group{nearest(group, groups)}"
+    return unknown(line, choices)
+
+
+def _choices(line: str, folders: Sequence[Path]) -> list[str]:
+    """What may stand in place of a choice as method=erm."""
+    key = line.partition("=")[0]
+    places = [folder / key.partition("@")[0] for folder in folders]
+    names = [str(path.relative_to(p).with_suffix("")) for p in places for path in sorted(p.rglob("*.yaml"))]
+    return [f"{key}={name}" for name in names if not name.startswith("_")]
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", list(overrides), return_hydra_config=True)
+
+
+def _searchpath(arguments: Sequence[str]) -> list[str]:
+    """Where else a command line looks for configuration files, as one override or none."""
+    path = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
+    for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            path = path or [f"hydra.searchpath=[file://{Path(value or after).absolute()}]"]
+    return path
+
+
+def _folders(arguments: Sequence[str]) -> list[Path]:
+    """The folders of ``_searchpath``; packages that it names are left to Hydra."""
+    return [Path(folder) for path in _searchpath(arguments) for folder in re.findall(r"file://([^,\]]+)", path)]
+
+
+def _overrides(arguments: Sequence[str]) -> list[Override]:
+    return [override for override in map(_parsed, arguments) if override is not None]
+
+
+def _parsed(argument: str) -> Override | None:
+    """An override; None for what is none, or none that Hydra understands."""
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return None
+
+
+def _is_sweep(argument: str) -> bool | None:
+    """Whether an override has several values; None for what is no override, or none that Hydra understands."""
+    override = _parsed(argument)
+    return None if override is None else override.is_sweep_override()

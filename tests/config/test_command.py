@@ -1,0 +1,130 @@
+"""What is wrong with a command line, said in one message."""
+
+import copy
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fairrun.config.check import InputError
+from fairrun.config.command import explain, in_one_line, mistakes, refuse_missing_groups
+from fairrun.config.keys import CONF
+from fairrun.sweep.validate import check, check_keys
+from tests.helpers.synthetic import config
+
+FILES = {
+    "experiment/choice": "# @package _global_\ndefaults:\n  - override /method: pnalty\n",
+    "experiment/group": "# @package _global_\ndefaults:\n  - override /metod: penalty\n",
+    "experiment/optimizer": "# @package _global_\ndefaults:\n  - override /optimizer@method.optimizer: sdg\n",
+    "experiment/broken": "# @package _global_\nepochs: [1\n",
+    "method/mine": "_target_: fairrun.methods.erm.ERM\n",
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A folder of a user's own configuration files, as an override."""
+    for name, text in FILES.items():
+        file = (tmp_path / name).with_suffix(".yaml")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    return f"hydra.searchpath=[file://{tmp_path}]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["method=pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
+        (["-m", "method=erm,pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
+        (["-m", "dataset=german,compass"], "dataset=compass is no choice: did you mean dataset=compas?"),
+        (["optimizer@method.optimizer=sdg"], "optimizer@method.optimizer=sdg is no choice: did you mean optimizer@m"),
+        (["model=foo"], "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=shared_bottom"),
+        (["method=min"], "method=min is no choice: did you mean method=mine?"),
+        (["experiment=choice"], "in experiment/choice: method=pnalty is no choice: did you mean method=penalty?"),
+        (["experiment=group"], "in experiment/group: In 'experiment/group': Could not override 'metod'. No match"),
+        (["experiment=optimizer"], "in experiment/optimizer: optimizer=sdg is no choice: did you mean optimizer=sgd?"),
+        (["metod=erm"], "metod is no key: did you mean method?"),
+        (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
+        (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
+        (["bach_size=1", "epoch=2"], "bach_size is no key: did you mean batch_size?"),
+        (["method=penalty", "method.lam=1", "seed=1"], None),
+    ],
+)
+def test_a_mistake_is_named_with_the_nearest_right_spelling(path, arguments, said):
+    found = mistakes([path, *arguments])
+    assert found[0].startswith(said) if said else not found
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    assert mistakes([f"hydra.searchpath=[file://{tmp_path}/cnf]", "method=mine"]) == [
+        f"the search path must hold folders that exist, got '{tmp_path}/cnf'"
+    ]
+
+
+def test_a_broken_file_is_named_with_its_line(path, tmp_path):
+    with pytest.raises(yaml.YAMLError) as found, initialize_config_dir(str(CONF), version_base="1.3"):
+        compose("train", [path, "experiment=broken"])
+    said = explain(found.value, [])
+    assert said.startswith("a configuration file must be YAML: ") and f"{tmp_path}/experiment/broken.yaml" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("argument", ["method=null", "~dataset", "~model=mlp", "tracker=null", "metric="])
+def test_a_group_that_a_run_needs_is_not_taken_away(argument):
+    if argument == "metric=":
+        refuse_missing_groups([argument, "sweep=null", "~tuned@method", "dataset.task=null"])
+    else:
+        with pytest.raises(InputError, match=rf"^\w+ must be a choice, as \w+=\w+, got '{argument}'$"):
+            refuse_missing_groups(["seed=1", argument])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "out of memory: use a smaller model, batch_size or hydra.launcher.stack_size"),
+        (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
+        (ValueError("odd"), "ValueError: odd (FAIRRUN_DEBUG=1 shows where)"),
+        (HydraException("what Hydra says"), "what Hydra says"),
+        (InputError("a is b"), "a is b"),
+    ],
+)
+def test_what_is_not_the_command_lines_fault_is_said_in_one_line(error, said):
+    assert explain(error, ["seed=1"]) == said
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_key():
+    with pytest.raises(OmegaConfBaseException) as found:
+        OmegaConf.to_container(OmegaConf.create({"epochs": "${oc.env:NOT_SET_ANYWHERE}"}), resolve=True)
+    assert in_one_line(found.value) == "epochs: Environment variable 'NOT_SET_ANYWHERE' not found"
+
+
+def nodes(node, path=()):
+    """The path of every node and value."""
+    for key, value in node.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from nodes(value, (*path, key))
+
+
+@pytest.mark.parametrize("value", [None, 3, "x", [1], {}, {"a": 1}, {1: 2}, float("inf")])
+def test_no_node_or_value_that_is_another_kind_of_thing_raises_anything_but_a_message(value):
+    """Every key of a configuration in turn."""
+    whole = OmegaConf.to_container(config("method=irw", "dataset=german", "tracker=wandb"), resolve=True)
+    for *parents, name in nodes(whole):
+        changed = copy.deepcopy(whole)
+        node = changed
+        for parent in parents:
+            node = node[parent]
+        for replaced in (True, False):
+            if replaced:
+                node[name] = value
+            else:
+                del node[name]
+            try:
+                check_keys(changed)
+                check(changed)
+            except InputError as error:
+                assert str(error)
