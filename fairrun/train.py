@@ -181,8 +181,10 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     names = ("accuracy", *rates)
     for name in ("group", *names):
         per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
+    cells = record["base_rates"][f"{tasks[0]}/test" if tasks else "test"]
     for g, group in enumerate(record["groups"]):
-        per_group.add_row(escape(group), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
+        few = f" ({cells[g][0]} rows)" if cells[g][0] < 30 else ""  # what rests on them is uncertain
+        per_group.add_row(escape(group + few), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
     console = Console()
     console.print(table, *([_by_task(tasks, metrics)] if tasks else []), per_group)
     console.print(f"{job.folder}", soft_wrap=True, highlight=False, markup=False)

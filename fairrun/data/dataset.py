@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fairrun.config.check import InputError, one_of, require
+from fairrun.config.check import InputError, nearest, one_of, require
 from fairrun.config.values import free, listed, spelt
 from fairrun.data.corrupt import Outliers
 from fairrun.data.groups import Merge, binned, merged, numbered, parse_sensitive, with_columns
@@ -22,6 +22,7 @@ from fairrun.data.table import Data, Table
 
 # Numbers to mean 0 and variance 1; the columns of categories too; numbers to [0, 1]; all as they are
 SCALES = ("numbers", "all", "range", "none")
+MOST_NAMES = 40  # of columns in a message
 
 
 class Rows(Protocol):
@@ -291,9 +292,12 @@ def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) ->
         if columns.count(column) > 1 and key != "proxies":
             raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
         if column not in frame.columns:
-            raise InputError(
-                f"dataset.{key} must hold columns of the data ({', '.join(map(str, frame.columns))}), got {column!r}"
+            names = list(map(str, frame.columns))
+            shown = ", ".join(names[:MOST_NAMES]) + (
+                f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else ""
             )
+            hint = nearest(column, names) or ("; is dataset.rows.separator right?" if len(names) == 1 else "")
+            raise InputError(f"dataset.{key} must hold columns of the data ({shown}), got {column!r}{hint}")
 
 
 def refuse_missing_values(

@@ -40,3 +40,16 @@ def test_a_messy_table_is_trained_on_and_its_account_is_printed_recorded_and_sho
     assert "200 most frequent of 300" in done_to["town"] and "constant ('DE')" in done_to["land"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Columns as read" in page and "200 most frequent of 300" in page
+
+
+def test_a_single_run_says_how_many_test_rows_a_small_group_has(tmp_path):
+    messy(tmp_path / "loans.csv")
+    frame = pd.read_csv(tmp_path / "loans.csv", sep=";", encoding="cp1252")
+    frame["gender"] = frame["gender"].mask(frame.index % 12 == 0, "x")
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    command = ["dataset=csv", "dataset.path=loans.csv", "dataset.label=repaid", "dataset.positive='yes'"]
+    done = run_warm(tmp_path, *command, "dataset.sensitive=[gender]", "model=linear", "epochs=1", "hydra.run.dir=out")
+    assert done.returncode == 0, done.stderr
+    rows = records(tmp_path / "out")[0]["base_rates"]["test"][2][0]
+    assert rows < 30 and f"gender=x ({rows} rows)" in " ".join(done.stdout.split())
+    assert f"group 'gender=x' has {rows} test rows" in done.stdout + done.stderr

@@ -18,8 +18,7 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
     A missing value is NaN, None or NaT.  The same values are typed alike, whether they were stored as text, as numbers
     or as decimals.  Raises ``InputError`` for numbers among which other text stands.
     """
-    is_text = {name: bool(frame[name].map(type).isin([str]).any()) for name in frame if frame[name].dtype == object}
-    texts = {name: texts_of(frame[name], forms.missing) for name, text in is_text.items() if text}
+    texts = {name: texts_of(frame[name], forms.missing) for name in frame if _holds_text(frame[name])}
     forms = replace(forms, decimal=forms.decimal or _decimal(texts.values()))
     found: dict[str, pd.Series] = {}
     columns = []
@@ -29,6 +28,11 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         distinct = 0 if kind == "other" else int(values.nunique())
         columns.append(Column(name, kind, distinct, int(values.isna().sum()), done="; ".join(done)))
     return pd.DataFrame(found, columns=list(frame.columns)), columns
+
+
+def _holds_text(values: pd.Series) -> bool:
+    typed = values.dtype != object and not isinstance(values.dtype, pd.StringDtype)
+    return not typed and bool(values.map(type).isin([str]).any())
 
 
 def _decimal(columns: Collection[Texts]) -> str | None:

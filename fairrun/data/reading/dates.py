@@ -49,6 +49,11 @@ def as_dates(texts: Sequence[str], day_first: bool | None) -> list[pd.Timestamp]
     return list(stamps.dt.tz_localize(None))
 
 
+def is_like(text: str) -> bool:
+    """Whether ``text`` is written as dates are."""
+    return any(pattern.fullmatch(text) for pattern in (_YEAR_FIRST, _YEAR_LAST, _WORDS))
+
+
 def as_hours(texts: Sequence[str]) -> list[float] | None:
     """The hours since midnight that all of ``texts``, times as 17:30, spell; None where one is no time."""
     matches = [_TIME.fullmatch(text) for text in texts]

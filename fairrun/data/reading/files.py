@@ -11,14 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from fairrun.config.check import InputError
 
 DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # how Hive spells a missing value
-PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+PACKED = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ\x00": lzma.decompress,
+    b"\x28\xb5\x2f\xfd": lambda content: pa.CompressedInputStream(pa.BufferReader(content), "zstd").read(),
+}
 EXCEL = "an Excel workbook; save it as CSV"
 FOREIGN = {  # beginnings of files that are no tables to us
     b"\xd0\xcf\x11\xe0": EXCEL,
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it, or compress it with gzip",
     b"ARROW1": "an Arrow (Feather) file; save it as Parquet or CSV",
     b"ORC": "an ORC file; save it as Parquet or CSV",
     b"SQLite format 3": "a database; save the table as CSV",

@@ -50,4 +50,15 @@ def _plain(values: pa.ChunkedArray) -> pd.Series:
         return pd.Series(np.full(len(values), np.nan), dtype=object)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
         return pd.Series(values.to_pylist(), dtype=object)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pd.Series(_decoded(values.to_pylist()), dtype=object)
     return values.to_pandas()
+
+
+def _decoded(values: list[bytes | None]) -> list[str | None] | list[bytes | None]:
+    """Bytes that are all text as text: Spark may store it so."""
+    try:
+        texts = [None if value is None else value.decode() for value in values]
+    except UnicodeError:
+        return values
+    return texts if all(text is None or text.isprintable() for text in texts) else values

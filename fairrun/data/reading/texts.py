@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError
-from fairrun.config.values import FALSE, TRUE
+from fairrun.config.values import FALSE, TRUE, listed
 from fairrun.data.reading import dates, numbers
 from fairrun.data.reading.missing import AMONG_NUMBERS, is_missing
 
@@ -148,18 +148,18 @@ def _date(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, list[
 
 
 def _refuse_mixed(name: str, column: Texts) -> None:
-    """Raise ``InputError`` where most rows are numbers, and too many different ones to be categories."""
-    digits = column.split[0]
-    are = np.array([any(numbers.as_number(number, sign) is not None for sign in ".,") for number in digits], dtype=bool)
-    if are.sum() <= FEW or column.rows[are].sum() <= column.rows.sum() / 2:
-        return
-    others = [text for text, number in zip(column.texts, are, strict=True) if not number]
-    shown = ", ".join(map(repr, others[:5])) if others else f"{column.texts[0]!r} and {column.texts[-1]!r}"
-    what = f"text among numbers ({shown})" if others else f"numbers of several kinds ({shown})"
-    raise InputError(
-        f"column {name!r} must hold numbers or categories, got {what}: correct it; give all marks of missing values as "
-        f"'dataset.rows.missing_marks=[...]'; or have categories by 'dataset.rows.categories=[{name}]'"
-    )
+    """Raise ``InputError`` where most rows are numbers or dates, and too many different ones to be categories."""
+    are_numbers = [any(numbers.as_number(number, sign) is not None for sign in ".,") for number in column.split[0]]
+    for kind, flags in (("numbers", are_numbers), ("dates", [dates.is_like(text) for text in column.texts])):
+        if sum(flags) <= FEW or column.rows[np.array(flags)].sum() <= column.rows.sum() / 2:
+            continue
+        others = [text for text, is_one in zip(column.texts, flags, strict=True) if not is_one]
+        shown = listed(others or [column.texts[0], column.texts[-1]])
+        what = f"text among {kind} ({shown})" if others else f"{kind} of several kinds ({shown})"
+        raise InputError(
+            f"column {name!r} must hold {kind} or categories, got {what}: correct it; give all marks of missing values "
+            f"as 'dataset.rows.missing_marks=[...]'; or have categories by 'dataset.rows.categories=[{name}]'"
+        )
 
 
 def _near(texts: Sequence[str]) -> list[str]:

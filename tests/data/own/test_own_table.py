@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,15 @@ def test_a_column_that_the_user_names_is_kept(own):
     refused(own(frame, keep_columns=["ID"]), "dataset.keep_columns must hold columns of the data", "'ID'")
 
 
+def test_a_column_that_is_not_there_is_refused_with_the_nearest_name_or_the_separator(own, tmp_path):
+    refused(own(loans(), label="Repaid"), "dataset.label must hold columns", "got 'Repaid'; did you mean repaid?")
+    node = own(loans())
+    (tmp_path / "table.csv").write_text("gender^repaid\nF^1\nM^0\n")
+    refused(node, "(gender^repaid), got 'repaid'")
+    (tmp_path / "table.csv").write_text("a^b\nF^1\nM^0\n")
+    refused(node, "got 'repaid'; is dataset.rows.separator right?")
+
+
 def test_columns_may_be_left_out(own):
     data = own(loans(), drop_columns=["age", "job"]).load()
     assert data.features == ["hours"] and account_of(data, "age")["role"] == "dropped"
@@ -249,10 +259,11 @@ def test_the_categories_that_are_kept_are_those_of_training_rows(own):
     assert not data.test.x[:, -3:].any()
 
 
-def test_100000_rows_with_ids_need_little_memory(own, tmp_path):
+def test_100000_rows_with_ids_need_little_memory(own, monkeypatch):
     rng = np.random.default_rng(0)
     frame = loans(100_000).assign(account=[f"A{k}" for k in rng.choice(80_000, 100_000)])
     assert len(own(frame).load().features) == 5
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**17)  # 16 GB
     refused(
         own(frame, categorical=["account"], most_categories=100_000),
         "rows with",

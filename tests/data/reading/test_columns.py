@@ -202,6 +202,11 @@ def test_text_among_many_numbers_is_refused_and_among_few_it_is_a_category():
     assert column(*texts, "ten", categories=["x"])[1].type == "category"
     assert column(*texts, "ten", missing=["ten"])[1].missing == 1
     assert column("0", "1", "2", "3+")[0] == ["0", "1", "2", "3+"]
+    days = [f"2020-01-{day:02}" for day in range(1, 32)]
+    with pytest.raises(InputError, match=r"column 'x' must hold dates .*, got text among dates \('soon'\)"):
+        column(*days, "soon")
+    with pytest.raises(InputError, match=r"dates of several kinds \('01\.02\.2020', '2020-01-31'\)"):
+        column(*days, "01.02.2020")
     with pytest.raises(InputError, match="numbers of several kinds"):
         column(*texts, "1,5", "1,25", "2.5")
 
@@ -238,6 +243,8 @@ PLAIN = {
     "halves": (pa.array([np.float16(0.5), None]), [0.5, None], "number"),
     "numbers as text": (pa.array(["0", "1"]), [0, 1], "integer"),
     "text": (pa.array(["a", "NA", None], pa.large_string()), ["a", None, None], "category"),
+    "text as bytes": (pa.array(["a", "b"]).cast(pa.binary()), ["a", "b"], "category"),
+    "text in another layout": (pa.array(["a", "1"], pa.string_view()), ["a", "1"], "category"),
     "nothing": (pa.nulls(2), [None, None], "empty"),
     "categories": (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"], "category"),
     "categories of numbers": (pa.array([5, 7]).dictionary_encode(), [5, 7], "integer"),
