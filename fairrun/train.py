@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.command import chosen, explain, in_one_line, later, refuse_missing_groups
+from fairrun.config.command import chosen, explain, in_one_line, later, quoted, refuse_missing_groups
 from fairrun.config.keys import CONF, role
 from fairrun.config.metrics import MATCH_RATE, default
 from fairrun.config.renames import current
@@ -104,7 +104,7 @@ def _lock(key: str, folder: str) -> IO[bytes]:
 
 def main() -> None:
     """The command.  What is not done ends it with one message and exit status 1; FAIRRUN_DEBUG=1 shows where."""
-    given = sys.argv[1:]
+    given = quoted(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
         refuse_missing_groups(given)

@@ -23,6 +23,32 @@ NEEDED |= {"metric": "demographic_parity_difference"}
 KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
 
 
+_TEXT = re.compile(r"(\+{0,2}dataset\.(?:label|positive|path|split\.column|rows\.separator))=(.+)", re.DOTALL)
+_NAMES = re.compile(r"(\+{0,2}dataset\.(?:sensitive|numeric|categorical|drop_columns|keep_columns))=\[([^][{}()]+)\]")
+
+
+def quoted(arguments: Sequence[str]) -> list[str]:
+    """With quotes around what a user's data is called where Hydra knows it for text with quotes only.
+
+    So ``dataset.positive=>50K`` and ``dataset.sensitive=[größe]`` are read as they stand.
+    """
+    return [_quoted(argument) if _parsed(argument) is None else argument for argument in arguments]
+
+
+def _quoted(argument: str) -> str:
+    if match := _TEXT.fullmatch(argument):
+        return f"{match[1]}={_in_quotes(match[2])}"
+    if match := _NAMES.fullmatch(argument):
+        names = [name.strip() for name in match[2].split(",")]
+        return f"{match[1]}=[{','.join(n if _parsed(f'key={n}') else _in_quotes(n) for n in names)}]"
+    return argument
+
+
+def _in_quotes(text: str) -> str:
+    escaped = re.sub(r"(\\*)'", r"\1\1\'", text)
+    return f"'{escaped}'"
+
+
 def later(arguments: list[str]) -> list[str]:
     """The command line of a sweep with keys of a group that is swept, as in ``method=a,b method.key=1``, as sweeps of
     one value.

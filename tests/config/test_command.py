@@ -5,12 +5,13 @@ import copy
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.config.check import InputError
-from fairrun.config.command import explain, in_one_line, mistakes, refuse_missing_groups
+from fairrun.config.command import explain, in_one_line, mistakes, quoted, refuse_missing_groups
 from fairrun.config.keys import CONF
 from fairrun.sweep.validate import check, check_keys
 from tests.helpers.synthetic import config
@@ -128,3 +129,40 @@ def test_no_node_or_value_that_is_another_kind_of_thing_raises_anything_but_a_me
                 check(changed)
             except InputError as error:
                 assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("dataset.positive=>50K", ">50K"),
+        ("dataset.positive=<=50K", "<=50K"),
+        ("dataset.positive=#1", "#1"),
+        ("dataset.positive=it's", "it's"),
+        ("dataset.positive=a;b", "a;b"),
+        ("dataset.label=größe", "größe"),
+        ("dataset.path=/tmp/Zoë & co.csv", "/tmp/Zoë & co.csv"),
+        ("dataset.sensitive=[größe]", ["größe"]),
+        ("dataset.sensitive=[sex, größe]", ["sex", "größe"]),
+        ("dataset.drop_columns=[a;b,c]", ["a;b", "c"]),
+        ("dataset.rows.separator=;", ";"),
+        ("dataset.rows.separator=|", "|"),
+    ],
+)
+def test_names_and_values_of_the_users_data_need_no_quotes(argument, value):
+    (override,) = OverridesParser.create().parse_overrides(quoted([argument]))
+    assert override.value() == value
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "dataset.positive=1",
+        "dataset.positive='>50K'",
+        "dataset.sensitive=[sex]",
+        "method.lam=(1",
+        "-m",
+        "dataset.label=a,b",
+    ],
+)
+def test_what_hydra_reads_and_what_is_none_of_the_users_data_stays(argument):
+    assert quoted([argument]) == [argument]
