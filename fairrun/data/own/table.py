@@ -57,7 +57,8 @@ class OwnTable(Dataset):
     def load(self) -> Data:
         """Read, type, check, split, fill and encode.  Raises ``InputError`` on anything that cannot be trained on."""
         read, account = self.rows.read(self.path, self.categorical or [])
-        digest = hashlib.sha256(write_frame(read)).hexdigest()
+        types = "\n".join(f"{column.name}: {column.type}" for column in account.columns)
+        digest = hashlib.sha256(write_frame(read) + types.encode()).hexdigest()
         self._refuse_unknown(read)
         frame, account = self._with_split(merged(read, self.merge), account)
         frame, account = self._with_roles(frame, account)

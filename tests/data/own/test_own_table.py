@@ -520,6 +520,15 @@ def test_csv_and_parquet_of_the_same_rows_are_the_same_data(own, tmp_path):
         assert all(torch.equal(a, b) for a, b in zip(getattr(one, split), getattr(other, split), strict=True))
 
 
+def test_columns_of_another_type_are_other_data_though_they_print_alike(own, tmp_path):
+    frame = loans().assign(code=lambda f: f["age"] % 5)
+    numbers = own(frame)
+    frame.astype({"code": str}).astype({"code": "category"}).to_parquet(tmp_path / "t.parquet")
+    categories = dataclasses.replace(numbers, path=str(tmp_path / "t.parquet"))
+    one, other = numbers.load(), categories.load()
+    assert (one.sha256 == other.sha256) == (one.features == other.features)
+
+
 def test_every_key_of_the_group_is_a_field():
     assert Path(CONF / "dataset" / "csv.yaml").exists()
     assert set(conf()) - {"_target_"} <= {
