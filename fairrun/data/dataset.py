@@ -296,7 +296,8 @@ def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) ->
             shown = ", ".join(names[:MOST_NAMES]) + (
                 f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else ""
             )
-            hint = nearest(column, names) or ("; is dataset.rows.separator right?" if len(names) == 1 else "")
+            hint = "; has the file a header?" if any(map(str.isdecimal, names)) else nearest(column, names)
+            hint = hint or ("; is dataset.rows.separator right?" if len(names) == 1 else "")
             raise InputError(f"dataset.{key} must hold columns of the data ({shown}), got {column!r}{hint}")
 
 

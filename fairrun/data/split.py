@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, is_integer, is_number, require
+from fairrun.config.values import listed
 
 
 def stratified(cells: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
@@ -84,9 +85,11 @@ class Split:
         """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
         if self.test == "official":
             if self.column not in frame or set(frame[self.column]) - {"val"} != {"train", "test"}:
+                has = sorted(frame[self.column].unique(), key=str) if self.column in frame else []
                 raise InputError(
-                    f"dataset.split.test=official needs a column {self.column} with train and test; give a fraction "
-                    "instead, or the column's name as dataset.split.column"
+                    f"dataset.split.test=official needs a column {self.column} with train and test"
+                    f"{f', got {listed(has)}' if has else ''}; give a fraction instead, or the column's name as "
+                    "dataset.split.column"
                 )
             return np.flatnonzero(frame[self.column] == "test")
         fraction = float(self.test)

@@ -145,9 +145,9 @@ def _refuse_some_labels(labels: pd.DataFrame) -> None:
 def _refuse_one_value(values: pd.Series, account: Account) -> None:
     """Raise ``InputError`` where a mark of missing values is the other value of a label or a group."""
     if values.nunique() < 2:
+        has = listed(list(values.dropna().unique())) or "none"
         marks = account.column(str(values.name)).done.split(";")[0]
         raise InputError(
-            f"column {values.name!r} must have two values or more, got {listed(list(values.dropna().unique()))} and "
-            f"{int(values.isna().sum())} missing ({marks}): where that is a value too, dataset.rows.missing_marks=[] "
-            "reads every text as one"
+            f"column {values.name!r} must have two values or more, got {has} and {int(values.isna().sum())} missing "
+            f"({marks}): where that is a value too, dataset.rows.missing_marks=[] reads every text as one"
         )

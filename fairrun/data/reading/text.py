@@ -20,6 +20,7 @@ MARKS = {  # byte order marks; those of UTF-32 first, for they begin like those 
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_COMMENTS = re.compile(r"\A(\s*# .*\r?\n)+")
 SAMPLE = 100_000  # characters that the separator is looked for in
 
 
@@ -40,6 +41,7 @@ def read_text(content: bytes, name: str, separator: str | None = None, encoding:
     first = re.match(r'"?sep=(.)"?\r?\n', text)  # Excel's own first line
     separator = separator or (first[1] if first else None)
     text = text[first.end() :] if first else text
+    text = _COMMENTS.sub("", text)
     if not text.strip():
         raise InputError(f"dataset.path must be a table with a header, got {name!r}, which is empty")
     separator = separator or found_separator(text)
@@ -95,17 +97,19 @@ def _rows(text: str, separator: str) -> list[list[str]]:
     if separator == " ":
         text = re.sub(r"[ \t]+", " ", re.sub(r"(?m)^[ \t]+|[ \t]+$", "", text))
     try:
-        return list(csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True))
+        return list(csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, quotechar=_quote(text)))
     except csv.Error:  # a field that is too large: an open quotation mark
         return []
 
 
 def _table(text: str, separator: str, name: str) -> pd.DataFrame:
     options = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+    options |= {"quotechar": _quote(text)}
     try:
         frame = pd.read_csv(io.StringIO(text), sep=r"\s+" if separator == " " else separator, **options)
     except (ValueError, TypeError) as error:  # pandas' errors are of ValueError
-        _refuse_lengths(text, separator, name)
+        if _refuse_lengths(text, separator, name):
+            return _table(re.sub(r"\r?\n", f"{separator}\n", text.lstrip(), count=1), separator, name)
         raise InputError(f"dataset.path={name!r} cannot be read as a table: {str(error).strip()}") from None
     if (frame.iloc[:, -1] == "").any():  # a row that is too short is read as one whose last fields are empty
         _refuse_lengths(text, separator, name)
@@ -132,13 +136,16 @@ def refuse_repeated(names: Sequence[str], file: str) -> None:
         raise InputError(f"dataset.path={file!r}: every column must have a name of its own, got {shown} twice or more")
 
 
-def _refuse_lengths(text: str, separator: str, name: str) -> None:
+def _refuse_lengths(text: str, separator: str, name: str) -> bool:
+    """Whether every row has a separator more than the header, at its end.
+
+    Raises ``InputError`` where a row has more or fewer fields in another way.
+    """
     rows = [(k, row) for k, row in enumerate(_rows(text, separator), 1) if row]
-    if not rows:
-        return
-    wanted = len(rows[0][1])
+    wanted = len(rows[0][1]) if rows else 0
     wrong = [(k, len(row)) for k, row in rows if len(row) != wanted]
-    if wrong and not all(len(row) == wanted + 1 and not row[-1] for _, row in rows[1:]):
+    at_end = len(rows) > 1 and all(len(row) == wanted + 1 and not row[-1] for _, row in rows[1:])
+    if wrong and not at_end:
         row, fields = wrong[0]
         spelt = SEPARATORS.get(separator, repr(separator))
         raise InputError(
@@ -146,3 +153,9 @@ def _refuse_lengths(text: str, separator: str, name: str) -> None:
             f"({len(wrong)} such rows; separator {spelt}): quote fields that hold the separator, or give "
             "dataset.rows.separator"
         )
+    return at_end
+
+
+def _quote(text: str) -> str:
+    """The mark around fields: that of the first name, if there is one."""
+    return "'" if text.lstrip().startswith("'") else '"'

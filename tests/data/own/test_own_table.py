@@ -437,6 +437,8 @@ def test_an_official_split_is_used_where_asked_in_any_spelling_and_else_said(own
     assert "column 'split' holds an official split, which is not used: dataset.split.test=official" in said(unused)
     assert not any("split" in f for f in unused.features)
     refused(own(frame, split={"column": "fold"}), "dataset.split.column must hold columns of the data", "'fold'")
+    gaps = frame.assign(part=np.resize(["train", "test", ""], 400))
+    refused(own(gaps, split={"test": "official", "column": "part"}), "a column part with train and test, got", "'test'")
     refused(
         own(loans(), split={"test": "official"}), "needs a column split with train and test", "dataset.split.column"
     )

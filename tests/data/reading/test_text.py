@@ -93,6 +93,20 @@ def test_a_column_without_name_and_values_is_none_and_one_with_values_gets_a_nam
     assert list(read(write(tmp_path, ",a\n0,5\n1,6\n"))) == ["Unnamed: 0", "a"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'a','b, c'\n'1','x, y'\n'2','z'\n",
+        '# made by a tool, 2020\n# and more\na,"b, c"\n1,"x, y"\n2,z\n',
+        '\n\na,"b, c"\n1,"x, y"\n\n2,z\n\n',
+        'a,"b, c"\n1,"x, y",\n2,z,\n',
+        'a,"b, c",\r\n1,"x, y",\r\n2,z,\r\n',
+    ],
+)
+def test_other_marks_around_fields_comments_above_and_separators_at_the_end_are_read(text, tmp_path):
+    assert read(write(tmp_path, text)).to_dict("list") == {"a": [1, 2], "b, c": ["x, y", "z"]}
+
+
 @pytest.mark.parametrize("row", ["4,5,6,7", "4,5"])
 def test_a_row_with_more_or_fewer_fields_than_the_header_is_refused(row, tmp_path):
     path = write(tmp_path, f"a,b,c\n1,2,3\n{row}\n7,8,9\n")
