@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -103,8 +103,8 @@ def _rows(text: str, separator: str) -> list[list[str]]:
 
 
 def _table(text: str, separator: str, name: str) -> pd.DataFrame:
-    options = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
-    options |= {"quotechar": _quote(text)}
+    options: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+    options["quotechar"] = _quote(text)
     try:
         frame = pd.read_csv(io.StringIO(text), sep=r"\s+" if separator == " " else separator, **options)
     except (ValueError, TypeError) as error:  # pandas' errors are of ValueError
