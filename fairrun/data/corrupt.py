@@ -1,14 +1,14 @@
-"""Outliers put into training rows on purpose, for methods that are to stand them.
+"""Make outliers of some training rows, to test methods that should be robust to outliers.
 
-    label_flips   the row gets another label, each of the others alike
+    label_flips   the row gets another label; each other label is equally likely
     features      the row gets another label, and its features x become x + scale * n with n ~ N(0, I)
 
-Only training rows, chosen alike whatever their group and label, after the split and the encoding: what is learned from
-data (categories, means, scales) is of the rows as they were, and so are validation and test rows.  Balanced rows
-(``dataset.split.balanced``), which some methods validate on, are training rows that stay as they are.  Rows and noise
-depend on ``seed`` alone: runs of all training seeds share them, and a higher rate adds rows to those of a lower one.
+Outliers are made after the split and the encoding.  So categories, means and scales are those of the clean rows, and
+validation and test rows stay clean.  Every training row is equally likely to be chosen, whatever its group and label.
+Only balanced rows (``dataset.split.balanced``), on which some methods validate, are never chosen.  The choice and the
+noise depend on ``seed`` alone: all training seeds share them, and a higher rate adds rows to those of a lower rate.
 
-Both forms are ours: how others made their outliers is not known to us.
+Both forms are ours; we do not know how others made their outliers.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ KINDS = ("label_flips", "features")
 class Outliers:
     """Which training rows become outliers, and how."""
 
-    kind: str | None  # of KINDS; None: no row
-    rate: float  # share of all training rows that do, in [0, 1), rounded to whole rows
-    scale: float  # of features: the standard deviation of what is added to each, > 0
-    seed: int  # of rows and noise; apart from those of the split and of the training
+    kind: str | None  # one of KINDS; None: no outliers
+    rate: float  # outliers as a share of all training rows, in [0, 1); rounded to whole rows
+    scale: float  # standard deviation of the noise added to each feature, > 0; only for features
+    seed: int  # for the choice of rows and the noise; independent of the seeds of split and training
 
     def __post_init__(self) -> None:
         require(self.kind is None or self.kind in KINDS, "kind", self.kind, f"null or one of {', '.join(KINDS)}")
@@ -38,9 +38,9 @@ class Outliers:
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
     def put_into(self, x: Tensor, y: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features [N, D] and labels [N] with outliers, and which rows they are, bool [N]; copies.
+        """Copies of features [N, D] and labels [N] with outliers, and which rows are outliers, bool [N].
 
-        ``clean`` [M]: rows that stay as they are.  ``InputError`` where the others are too few.
+        ``clean`` [M]: rows that are never chosen.  Raises ``InputError`` if the other rows are too few.
         """
         choice, labels, noise = (np.random.default_rng([self.seed, stream]) for stream in range(3))
         candidates = np.setdiff1d(np.arange(len(y)), clean.numpy())

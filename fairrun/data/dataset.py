@@ -1,4 +1,4 @@
-"""A table's schema, and the tensors that it becomes."""
+"""The schema of a table, and how its rows become tensors."""
 
 import hashlib
 import os
@@ -20,9 +20,10 @@ from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
 from fairrun.data.table import Data, Table
 
-# Numbers to mean 0 and variance 1; the columns of categories too; numbers to [0, 1]; all as they are
+# numbers: columns of numbers get mean 0 and variance 1      all: the one-hot columns too
+# range:   columns of numbers are scaled to [0, 1]           none: no column is scaled
 SCALES = ("numbers", "all", "range", "none")
-MOST_NAMES = 40  # of columns in a message
+MOST_NAMES = 40  # a message lists at most so many columns
 
 
 class Rows(Protocol):
@@ -35,17 +36,17 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set's schema; ``load`` makes tensors of it."""
+    """The schema of a data set; ``load`` reads the rows and makes tensors."""
 
     rows: Rows
     label: str  # column to predict
     positive: str | int | float | bool | None  # the value of ``label`` that is class 1; None: every value is a class
     tasks: Mapping[
         str, Mapping[str, str | int | float | bool]
-    ]  # names -> labels in the place of the one: fairrun.data.labels
-    task: str | None  # of ``tasks`` the one to predict; None: all together
-    sensitive: list[str | Mapping[str, Any]]  # columns of it, or fairrun.data.groups; several mean their intersection
-    binarize: Mapping[str, str | int | float | bool]  # sensitive column -> the value that stays; the others are one
+    ]  # task name -> label; replaces the one label: fairrun.data.labels
+    task: str | None  # the one of ``tasks`` to predict; None: all of them
+    sensitive: list[str | Mapping[str, Any]]  # columns, or entries of fairrun.data.groups; several: their intersection
+    binarize: Mapping[str, str | int | float | bool]  # sensitive column -> the value that stays; all others become one
     include_sensitive: bool  # whether the sensitive columns, and those that state them, are features
     proxies: Mapping[str, list[str]]  # sensitive column -> other columns that state its value
     numeric: list[str] | None  # null: every column of numbers that has no other role
@@ -53,11 +54,11 @@ class Dataset:
     drop_categories: Mapping[
         str, list[str | int | float | bool]
     ]  # column of categories -> categories that get no feature
-    scale: str  # of SCALES, by training rows
+    scale: str  # one of SCALES; fitted on training rows
     split: Split
     outliers: Outliers  # put into training rows
-    path: str | None  # a file, or a folder with the files, that the user already has
-    name: str | None  # of the data, for reports
+    path: str | None  # the user's file, or the folder of the user's files
+    name: str | None  # name of the data in reports
     merge: Merge = field(default_factory=dict, kw_only=True)  # column -> new level -> levels that become it
 
     def __post_init__(self) -> None:
@@ -80,11 +81,11 @@ class Dataset:
 
     @property
     def sensitive_columns(self) -> list[str]:
-        """The columns of the sensitive attribute, by name."""
+        """Names of the sensitive columns."""
         return [entry.column for entry in parse_sensitive(self.sensitive)]
 
     def load(self) -> Data:
-        """Read, check, split and encode.  Raises ``InputError`` on anything that cannot be trained on."""
+        """Read, check, split and encode the rows.  Raises ``InputError`` if they cannot be trained on."""
         read = self.rows.frame(self.path)
         frame = merged(read, self.merge)
         numeric, categorical = self._features(frame)
@@ -97,7 +98,7 @@ class Dataset:
     def _encoded(
         self, frame: pd.DataFrame, divided: "Divided", numeric: list[str], categorical: list[str], digest: str
     ) -> Data:
-        """The tensors of a frame without missing values."""
+        """Encode a frame without missing values as tensors."""
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
         known = {column: sorted(train[column].unique()) for column in categorical}
@@ -120,15 +121,15 @@ class Dataset:
         return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
 
     def _is_official(self, frame: pd.DataFrame) -> bool:
-        """Whether the column of the official split is there."""
+        """Whether the frame has the column of the official split."""
         return self.split.column in frame
 
     def _labels(self) -> dict[str, Label]:
-        """The labels to predict, by the name of their task; one label has the name ""."""
+        """The labels to predict, by task name; the name of a single label is ""."""
         return parse_labels(self.tasks) or {"": Label(self.label, self.positive)}
 
     def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """With the values of sensitive columns that are to be one group in the place of theirs."""
+        """The frame with sensitive columns merged, binned and binarized as the schema says."""
         for entry in parse_sensitive(self.sensitive):
             if entry.merge is not None:
                 frame = merged(frame, {entry.column: entry.merge}, "dataset.sensitive.merge")
@@ -198,22 +199,22 @@ class Dataset:
 
 
 class Divided(NamedTuple):
-    """What tables and images have in common: labels, groups and splits of the rows of a frame."""
+    """Labels, groups and splits of the rows of a frame; the part that tables and images share."""
 
-    y: np.ndarray  # [N] labels, 0.0 or 1.0, of several classes 0.0 to C - 1; of several tasks [N, T]
+    y: np.ndarray  # [N] labels: 0.0 or 1.0 for two classes, 0.0 to C - 1 for C; [N, T] for T tasks
     s: np.ndarray  # [N] sensitive attribute in {0..S-1}
     groups: list[str]  # S names
-    tasks: list[str]  # T names; none where there is one label
-    classes: list[str]  # C names; none where there are two
-    rows: dict[str, np.ndarray]  # of train, val and test
-    balanced: np.ndarray  # [M] positions in the rows of train
+    tasks: list[str]  # T names; empty for a single label
+    classes: list[str]  # C names; empty for two classes
+    rows: dict[str, np.ndarray]  # split (train, val, test) -> positions of its rows in the frame
+    balanced: np.ndarray  # [M] positions of the balanced rows within the training rows
 
     def only(self, task: str) -> "Divided":
-        """With the labels of one task alone; the rows of each split stay those that all tasks share."""
+        """Keep the labels of one task only; the splits stay the same."""
         return self._replace(y=self.y[:, self.tasks.index(task)], tasks=[])
 
     def data(self, x: Mapping[str, Tensor], features: list[str], sha256: str) -> Data:
-        """With the features [N, D] of each split."""
+        """Combine the splits with their features ``x`` [N, D], which have the names ``features``."""
         y, s = torch.from_numpy(self.y), torch.from_numpy(self.s)
         tables = {name: Table(x[name], y[rows], s[rows]) for name, rows in self.rows.items()}
         return Data(
@@ -230,9 +231,10 @@ class Divided(NamedTuple):
 
 
 def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str], split: Split) -> Divided:
-    """Labels, groups and splits of ``frame``, whose columns of these roles are there and have no missing value.
+    """Make labels, groups and splits of ``frame``.
 
-    ``labels`` by name: several tasks, or the one label under the name "".
+    The frame must have the columns of ``labels`` and ``sensitive``, without missing values.  ``labels`` maps task names
+    to labels; the name of a single label is "".
     """
     columns = {name: label.labels(frame) for name, label in labels.items()}
     tasks = [name for name in columns if name]
@@ -251,8 +253,8 @@ def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str
 
 
 def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
-    """A category unknown in training rows is encoded as none; categories are in order."""
-    from sklearn.compose import ColumnTransformer  # slow to import, and of no use to workers, which get tensors
+    """An encoder with sorted categories; a category that training rows lack is encoded as all zeros."""
+    from sklearn.compose import ColumnTransformer  # slow to import; workers get tensors and do not need it
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
@@ -264,7 +266,7 @@ def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """With a number behind a name that is there before: the column "job=chef" beside the column "job"."""
+    """Append a number to a name that occurred before, such as a column "job=chef" beside a column "job"."""
     found: dict[str, None] = {}
     for k, name in enumerate(names):
         found[name if name not in found else free(name, {*found, *names[k:]})] = None
@@ -272,7 +274,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:
-    """Raise ``InputError`` where the encoded rows, and a copy of them, would take more than half of the memory."""
+    """Raise ``InputError`` if the encoded rows and one copy of them would take more than half of the memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     features = num_numbers + sum(sizes.values())
     if 16 * num_rows * features > memory / 2:
@@ -287,7 +289,7 @@ def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) 
 
 
 def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) -> None:
-    """Raise ``InputError`` unless ``columns``, the value of ``dataset.key``, are columns of ``frame``, once each."""
+    """Raise ``InputError`` unless ``frame`` has all ``columns``, the value of ``dataset.key``, and none is repeated."""
     for column in columns:
         if columns.count(column) > 1 and key != "proxies":
             raise InputError(f"dataset.{key} must hold a column once, got {column!r} twice")
@@ -304,7 +306,7 @@ def refuse_unknown_columns(frame: pd.DataFrame, key: str, columns: list[str]) ->
 def refuse_missing_values(
     frame: pd.DataFrame, columns: list[str], remedy: str = "fill them or drop their rows"
 ) -> None:
-    """Raise ``InputError`` for a missing or infinite value in ``columns``."""
+    """Raise ``InputError`` if a value in ``columns`` is missing or infinite."""
     for column in columns:
         values = frame[column]
         missing = values.isna()
@@ -318,7 +320,10 @@ def refuse_missing_values(
 
 
 def _refuse_without_rows(key: str, what: str, names: list[str], train: np.ndarray, every: np.ndarray) -> None:
-    """Raise ``InputError`` where one of ``names`` has no row in ``train``, numbers like those of ``every`` row."""
+    """Raise ``InputError`` if one of ``names`` has no row in ``train``.
+
+    ``train`` and ``every`` hold a number for each row, its position in ``names``: training rows, and all rows.
+    """
     for number, name in enumerate(names):
         if not (train == number).any():
             raise InputError(

@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class Link(Protocol):
-    """From logits to losses and probabilities; R runs, B rows, T tasks, C classes."""
+    """Turns logits into losses and probabilities, for R runs, B rows, T tasks and C classes."""
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Every row's cross-entropy in nats, in the shape of ``y``: [R, B] or [R, B, T]."""
+        """The cross-entropy of every row in nats, in the shape of ``y``: [R, B] or [R, B, T]."""
         ...
 
     def scores(self, logits: Tensor) -> Tensor:
@@ -21,23 +21,23 @@ class Link(Protocol):
         ...
 
     def slope(self, logits: Tensor, y: Tensor) -> Tensor:
-        """The derivative of every row's loss by its logits, in their shape."""
+        """The derivative of every row's loss with respect to its logits, in their shape."""
         ...
 
     def columns(self, slope: Tensor) -> Tensor:
-        """``slope`` with an axis of outputs at its end, [R, B, 1] or [R, B, C]."""
+        """``slope`` with a last axis of outputs, [R, B, 1] or [R, B, C]."""
         ...
 
     def weighted(self, w: Tensor, slope: Tensor) -> Tensor:
-        """``slope`` of every row times the row's weight ``w`` [R, B]."""
+        """Multiply the ``slope`` of every row by the row's weight ``w`` [R, B]."""
         ...
 
 
 class Sigmoid:
-    """One logit, that of class 1, for every label of two classes: [R, B], of several tasks [R, B, T]."""
+    """For labels of two classes: one logit, that of class 1.  Shape [R, B], or [R, B, T] for several tasks."""
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
-        """As of ``Link``."""
+        """The cross-entropy of every row, and of every task."""
         return F.binary_cross_entropy_with_logits(logits, y, reduction="none")
 
     def scores(self, logits: Tensor) -> Tensor:
@@ -45,23 +45,23 @@ class Sigmoid:
         return torch.sigmoid(logits)
 
     def slope(self, logits: Tensor, y: Tensor) -> Tensor:
-        """P - y."""
+        """The probability of class 1 minus the label."""
         return torch.sigmoid(logits) - y
 
     def columns(self, slope: Tensor) -> Tensor:
-        """[R, B] -> [R, B, 1]."""
+        """Add a last axis of length 1: [R, B] -> [R, B, 1]."""
         return slope.unsqueeze(-1)
 
     def weighted(self, w: Tensor, slope: Tensor) -> Tensor:
-        """As of ``Link``."""
+        """Multiply ``slope`` [R, B] by ``w``."""
         return w * slope
 
 
 class Softmax:
-    """A logit for each of C > 2 classes, [R, B, C]; labels are 0.0 to C - 1."""
+    """For one label of C > 2 classes, 0.0 to C - 1: one logit a class, [R, B, C]."""
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
-        """As of ``Link``."""
+        """The cross-entropy of every row."""
         return logits.logsumexp(-1) - logits.gather(-1, y.long().unsqueeze(-1)).squeeze(-1)
 
     def scores(self, logits: Tensor) -> Tensor:
@@ -69,24 +69,24 @@ class Softmax:
         return logits.softmax(-1)
 
     def slope(self, logits: Tensor, y: Tensor) -> Tensor:
-        """P - y, with y as a vector of 0 and 1."""
+        """The probabilities minus the one-hot label."""
         p = logits.softmax(-1)
         return p - F.one_hot(y.long(), p.shape[-1]).to(p)
 
     def columns(self, slope: Tensor) -> Tensor:
-        """It has them already."""
+        """Return ``slope`` unchanged: its last axis is the outputs."""
         return slope
 
     def weighted(self, w: Tensor, slope: Tensor) -> Tensor:
-        """As of ``Link``."""
+        """Multiply ``slope`` [R, B, C] by ``w``."""
         return w.unsqueeze(-1) * slope
 
 
 @dataclass(frozen=True)
 class Target:
-    """The labels of a data set: T tasks of two classes each, or one label of C classes (T = 1, without a name)."""
+    """The labels of a data set: T tasks of two classes each, or one unnamed label of C classes (then T = 1)."""
 
-    tasks: tuple[str, ...] = ()  # T names; () for one label
+    tasks: tuple[str, ...] = ()  # T names; empty for one label
     num_classes: int = 2  # C
 
     @cached_property

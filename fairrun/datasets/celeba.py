@@ -1,8 +1,8 @@
-"""CelebA, faces with 40 attributes (Liu et al. 2015; https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; for research
-that is not commercial).
+"""CelebA, faces with 40 attributes (Liu et al. 2015; https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; for
+non-commercial research).
 
 202,599 aligned photographs of 178 x 218 pixels of 10,177 people, with an official split into 162,770 train, 19,867
-validation and 19,962 test rows.  Nothing is fetched: its licence does not let anyone pass it on.
+validation and 19,962 test rows.  fairrun does not fetch it, because its licence forbids redistribution.
 """
 
 import functools
@@ -24,14 +24,14 @@ class CelebA:
     """The images of the folder at ``dataset.path``, laid out as in the official release (.txt) or at Kaggle (.csv)."""
 
     channels: int  # 1: grey; 3: red, green and blue
-    size: int  # of the square that an image's middle is brought to
+    size: int  # side of the square, in pixels, to which the middle of an image is scaled
 
     def __post_init__(self) -> None:
         one_of("channels", self.channels, MODES)
         require(self.size >= 1, "size", self.size, ">= 1")
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """A row an image: its file, the attributes, each 1 or -1, and the official split."""
+        """One row for each image: file name, attributes (1 or -1) and official split."""
         return _rows(path, f"{IMAGES}/, {ATTRIBUTES}").rename_axis("file").reset_index()
 
     def pixels(self, frame: pd.DataFrame, path: str | None) -> np.ndarray:
@@ -44,16 +44,17 @@ class CelebA:
 
 @dataclass(frozen=True)
 class CelebAAttributes:
-    """The attributes alone, without the images, of the folder at ``dataset.path``: what annotators saw in each face."""
+    """The attributes that annotators saw in each face, without the images, of the folder at ``dataset.path``."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """A row an image: the attributes, each 1 or -1, and the official split."""
+        """One row for each image: attributes (1 or -1) and official split."""
         return _rows(path, ATTRIBUTES).reset_index(drop=True)
 
 
 def _rows(path: str | None, expected: str) -> pd.DataFrame:
-    """Attributes and official split; file names are the index.  ``expected``: for messages, what the folder must hold
-    beside the partition.
+    """Attributes and official split of every image; the index is the file name.
+
+    ``expected`` names what the folder must hold besides the partition; messages quote it.
     """
     attributes = _read(path, ATTRIBUTES, expected, skiprows=1)
     partition = _read(path, PARTITION, expected, header=None).iloc[:, 0]
@@ -65,7 +66,7 @@ def _rows(path: str | None, expected: str) -> pd.DataFrame:
 
 
 def _read(path: str | None, name: str, expected: str, **of_txt: int | None) -> pd.DataFrame:
-    """The table ``name``.txt, separated by spaces, or ``name``.csv, with a header; file names are the index."""
+    """The table ``name``.txt (separated by spaces) or ``name``.csv (with a header); the index is the file name."""
     readers = {
         f"{name}.txt": functools.partial(pd.read_csv, sep=r"\s+", index_col=0, **of_txt),
         f"{name}.csv": functools.partial(pd.read_csv, index_col=0),
@@ -90,4 +91,4 @@ def _absent(rows: pd.DataFrame | pd.Series, others: pd.DataFrame | pd.Series) ->
 
 def _refuse(path: str | None, name: str, allowed: str, wrong: pd.Series) -> None:
     if wrong.any():
-        raise InputError(f"dataset.path={path}: {name} must hold {allowed}; not so for {wrong.idxmax()}")
+        raise InputError(f"dataset.path={path}: {name} must hold {allowed}; first wrong image: {wrong.idxmax()}")

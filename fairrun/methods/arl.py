@@ -2,22 +2,24 @@
 
 min over theta  max over phi of  mean_i lambda_i(phi) l_i(theta),   lambda_i = 1 + sigma(f_i) / mean_j sigma(f_j)
 
-A learner theta; an adversary f, linear in the features and the label, puts weight where the learner's loss is large and
-it can tell so from (x, y).  Groups that it cannot tell are not its concern, nor are rows that are merely noisy.
+A learner theta plays against an adversary f, which is linear in features and label.  The adversary gives more weight to
+rows for which it can predict from (x, y) that the learner's loss is large.  It does not help groups that it cannot
+recognise from (x, y), and it does not chase rows that are merely noisy.
 
-    1  lambda <- by phi, with means over the batch
+    1  lambda <- the weights by phi, with means over the batch
     2  theta <- theta - lr grad_theta mean_i lambda_i l_i
     3  phi <- the adversary's step up  grad_phi mean_i lambda_i l_i
 
-Both step from the same point.  Sees no group.
-Letters: phi is the adversary's weights ``u``, one a feature and one a label, and its bias ``c``; sigma the logistic
-function.
-Differs from the paper: we know its formula and its code.  phi starts at 0, where all rows weigh the same.  A label of C
-> 2 classes is seen one-hot.  The weights' mean is 2: with plain SGD the steps are twice those of ERM.
+Both players step from the same point.  The method uses no group labels.
+Letters: phi is the adversary's weights ``u`` (one for each feature, one for the label) and its bias ``c``; sigma is the
+logistic function.
+Differs from the paper: we know only its formula and its code.  phi starts at 0, where all rows weigh the same.  The
+adversary sees a label of C > 2 classes one-hot.  The mean of the weights is 2, so plain SGD takes steps twice as long
+as those of ERM.
 Differs from the authors' code (google-research, group_agnostic_fairness): there the adversary has a hidden layer of 32
-linear units, which can say nothing more, drawn at random; it rests for the first 5000 batches of 256, in which lambda
-is 1, which ``pretrain_epochs`` says in epochs; both players have Adagrad.  As there, the mean of sigma is at least
-1e-4.
+linear units with random initial weights, which represents no other functions.  There the adversary starts after 5000
+batches of 256, and lambda is 1 until then; here ``pretrain_epochs`` gives this length in epochs.  There both players
+use Adagrad.  As there, the mean of sigma is at least 1e-4.
 """
 
 from dataclasses import dataclass
@@ -46,17 +48,17 @@ class ARL(Method):
     """min over theta, max over the adversary, of the reweighted loss."""
 
     adversary_optimizer: Optimizer
-    pretrain_epochs: Annotated[int, In("[0, inf)")] = 0  # in which the learner is trained alone
+    pretrain_epochs: Annotated[int, In("[0, inf)")] = 0  # the learner trains alone for so many epochs
     multiclass = True
 
     def remarks(self, epochs: int) -> list[str]:
-        """What a user should know before a training of so many epochs."""
+        """Warn if the adversary never starts within ``epochs``."""
         if self.pretrain_epochs < epochs:
             return []
         return [f"method.pretrain_epochs={self.pretrain_epochs}: the adversary never starts, epochs={epochs}"]
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """An adversary that weighs all rows alike."""
+        """Start with an adversary that gives all rows the same weight."""
         num_runs, _, num_features = train.x.shape
         num_labels = train.num_classes if train.num_classes > 2 else 1
         adversary = {
@@ -66,7 +68,7 @@ class ARL(Method):
         return State(theta, self.optimizer.init(theta), adversary, self.adversary_optimizer.init(adversary))
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """One step of each."""
+        """One step of the learner, then one of the adversary unless it has not started."""
         alone = batch.epoch < self.pretrain_epochs
         seen = torch.cat([batch.x, _labels(batch)], dim=-1)
         weights = torch.ones_like(batch.w) if alone else _weights(state.adversary, seen, batch.w)  # 1

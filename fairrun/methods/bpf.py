@@ -2,21 +2,21 @@
 
 min over theta  max over w of  mean_i (w_i / alpha) l_i(theta),   w_i in [eps, 1] with mean alpha, i all training rows
 
-so that no group of a share of at least alpha fares worse; eps > 0 because theta should be Pareto optimal between that
-group and the others.
+This minimises the loss of the worst group among all groups with a share of at least alpha.  The least weight eps is > 0
+so that theta is Pareto optimal between that group and the other rows.
 
     1  w_i <- alpha
-    2  theta <- theta - lr grad mean_i (w_i / alpha) l_i                one epoch
-    3  w <- the nearest to w + eta l(theta) with w_i in [eps, 1] and mean alpha; back to 2
+    2  theta <- theta - lr grad mean_i (w_i / alpha) l_i                for one epoch
+    3  w <- the point nearest to w + eta l(theta) with w_i in [eps, 1] and mean alpha; back to 2
 
-Sees no group.
+The method uses no group labels.
 Letters: our ``alpha`` is the paper's rho; eps is 0.01, as in the authors' experiments; ``eta`` is the regulator's step.
-Differs from the paper: theirs is a game of hundreds of rounds, whose best model on validation rows is kept.  Here a
-round is an epoch, and which epoch counts is ``selection``'s business.
-Differs from the authors' code: there line 3 starts at eta = 5 each round and repeats steps, with eta lowered where a
-step helps too little or too much, until the weighted loss has grown or the weights have changed by 5 %; here it is one
-step of a fixed size, so eta = 5 would be far too large.  The projection, there by bisection, is exact.  The learner's
-settings (one hidden layer of 512, Adam with lr 1e-5) are not ours.
+Differs from the paper: there the game has hundreds of rounds, and the best model on validation rows is kept.  Here a
+round is an epoch, and ``selection`` chooses the epoch.
+Differs from the authors' code: there line 3 starts at eta = 5 in each round and repeats its step until the weighted
+loss has grown or the weights have changed by 5 %; eta falls where a step helps too little or too much.  Here line 3 is
+one step of a fixed size, so eta = 5 would be far too large.  The projection is exact here, by bisection there.  Their
+learner (one hidden layer of 512, Adam with lr 1e-5) is not ours.
 """
 
 from dataclasses import dataclass
@@ -40,9 +40,9 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class BPF(Method):
-    """min over theta of the loss of the worst group of a share alpha, the others' kept in sight."""
+    """min over theta of the loss of the worst group of share alpha, with a small weight on all other rows."""
 
-    alpha: Annotated[PerRun, In(f"[{EPS}, 1]")] = 0.5  # mean of the weights, the least share of a group; 1 is ERM
+    alpha: Annotated[PerRun, In(f"[{EPS}, 1]")] = 0.5  # smallest share of a group, and mean of the weights; 1 is ERM
     eta: Annotated[PerRun, In("[0, inf)")] = 0.2  # step size of the weights; 0 is ERM
     multiclass = True
 
@@ -52,7 +52,7 @@ class BPF(Method):
 
     @torch.no_grad()
     def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, None]:
-        """The regulator's step, but before the first epoch."""
+        """The regulator's step; none before the first epoch."""
         if train.epoch == 0:
             return state, None
         losses = torch.cat([model.losses(state.theta, part) for part in parts(train)], dim=-1)
@@ -71,17 +71,17 @@ class BPF(Method):
 
 
 def project(v: Tensor, alpha: PerRun) -> Tensor:
-    """The point nearest to ``v`` [R, N] with numbers in [EPS, 1] and mean ``alpha`` [R, 1] -> [R, N].
+    """The point [R, N] nearest to ``v`` [R, N] whose entries are in [EPS, 1] with mean ``alpha`` [R, 1].
 
-    It is v - tau, kept within [EPS, 1], for some tau [R, 1]: as tau grows, a number is 1 up to tau = v - 1, falls, and
-    is EPS from tau = v - EPS on.  So the sum is linear between these 2N points.
+    It is v - tau, clamped to [EPS, 1], for some tau [R, 1].  As tau grows, an entry is 1 until tau = v - 1, then falls,
+    and is EPS from tau = v - EPS on.  So the sum of the entries is linear in tau between these 2N points.
     """
     exact, one = v.double(), torch.ones_like(v, dtype=torch.float64)
     points, order = torch.cat([exact - 1, exact - EPS], dim=-1).sort(dim=-1)
-    falling = torch.cat([one, -one], dim=-1).gather(-1, order).cumsum(-1)  # how many do, from each point on
+    falling = torch.cat([one, -one], dim=-1).gather(-1, order).cumsum(-1)  # number of falling entries after each point
     drops = (falling[:, :-1] * points.diff(dim=-1)).cumsum(-1)
-    target = (1 - alpha.double()) * v.shape[-1]  # by how much the sum is below N
-    j = torch.searchsorted(drops, target).clamp(max=drops.shape[-1] - 1)  # the first point after which it is reached
+    target = (1 - alpha.double()) * v.shape[-1]  # N minus the wanted sum
+    j = torch.searchsorted(drops, target).clamp(max=drops.shape[-1] - 1)  # the first interval that reaches it
     before = torch.where(j > 0, drops.gather(-1, (j - 1).clamp(min=0)), 0.0)
     tau = points.gather(-1, j) + (target - before) / falling.gather(-1, j).clamp(min=1)
     return (exact - tau).clamp(EPS, 1).to(v)
