@@ -1,4 +1,4 @@
-"""Empirical risk minimisation: the baseline that looks at no group.
+"""Empirical risk minimisation: the baseline without group labels.
 
 minimise over theta  mean_i l_i(theta)
 

@@ -1,19 +1,20 @@
 """FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024), Algorithm 1.  https://arxiv.org/abs/2410.16432
 
-Two players move one network: accuracy, the leader, all but the fairness layers, theta_a; fairness, the follower, the
-fairness layers, theta_f.
+Two players train one network.  The accuracy player (the leader) updates theta_a, all layers except the fairness layers.
+The fairness player (the follower) updates theta_f, the fairness layers.
 
 min over theta_a of  mean_i l_i(theta_a, theta_f*)   with   theta_f* in argmin over theta_f of  F(theta_a, theta_f)
 
     1  theta_a <- theta_a - lr grad_a mean_i l_i(theta_a, theta_f)
     2  theta_f <- theta_f - lr_f grad_f eta F(theta_a, theta_f)        with the theta_a of line 1
 
-Letters: our ``optimizer.lr`` and ``fairness_optimizer.lr`` are the eta_a and eta_f of the paper's box, our ``eta`` is
-the weight of its tables.  F is a fairness loss of the batch's scores, in the paper the demographic parity difference.
-Differs from the paper: both players see the same batch (the box draws one each: ``minibatches: split``).  As in the
-box, and unlike the paper's prose, nothing is unrolled; ``stackelberg.py`` does that.  With Adam, the paper's choice,
-``eta`` does nothing, for Adam divides the gradient by its size; the knobs are ``fairness_optimizer.lr`` and
-``follower_steps``, or ``eta`` with SGD.  More follower steps and the order are ours.
+Letters: our ``optimizer.lr`` and ``fairness_optimizer.lr`` are the eta_a and eta_f of the paper's box; our ``eta`` is
+the weight in its tables.  F is a fairness loss of the batch's scores; in the paper it is the demographic parity
+difference.
+Differs from the paper: both players see the same batch.  In the box each player draws its own (``minibatches: split``).
+As in the box, and unlike the paper's prose, nothing is unrolled; ``stackelberg.py`` unrolls.  With Adam, the paper's
+choice, ``eta`` has no effect, because Adam divides the gradient by its size.  Then ``fairness_optimizer.lr`` and
+``follower_steps`` set the trade-off; with SGD ``eta`` does.  More follower steps and the choice of order are ours.
 Differs from the authors' code, which is another algorithm: ``fairbinn_authors.py``.
 """
 
@@ -49,19 +50,19 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class FairBiNN(Method):
-    """The accuracy player moves all but the fairness layers, the fairness player the fairness layers."""
+    """The fairness player updates the fairness layers, the accuracy player all other layers."""
 
     fairness_optimizer: Optimizer  # of theta_f
     eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss; paper: 100 (Table 2)
     fairness_loss: FairnessLoss = "demographic_parity"
-    follower_steps: Annotated[int, In("[1, inf)")] = 1  # of the fairness player after each step of the accuracy player
-    # who moves first: as in the box; or as in the paper's section on complexity
+    follower_steps: Annotated[int, In("[1, inf)")] = 1  # steps of the fairness player for each of the other
+    # who steps first. accuracy_first: the paper's box; fairness_first: its section on complexity
     order: Literal["accuracy_first", "fairness_first"] = "accuracy_first"
-    minibatches: Literal["same", "split"] = "same"  # one for both players, or every other row of a batch for each
+    minibatches: Literal["same", "split"] = "same"  # the same for both players, or every other row for each
     needs = frozenset({"s", "fairness"})
 
     def remarks(self, epochs: int) -> list[str]:
-        """What a user should know before a training of so many epochs."""
+        """Warn if ``eta`` has no effect with the fairness player's optimizer."""
         if not self.fairness_optimizer.scale_free:
             return []
         name = type(self.fairness_optimizer).__name__
@@ -71,12 +72,12 @@ class FairBiNN(Method):
         ]
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """Each optimizer's first state, of its player's parameters."""
+        """The initial state of each optimizer, for its player's parameters."""
         theta_f, theta_a = split(theta, "fairness")
         return State(theta, self.optimizer.init(theta_a), self.fairness_optimizer.init(theta_f))
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """A step of the accuracy player, then steps of the fairness player, or the other way round."""
+        """A step of the accuracy player, then the steps of the fairness player; or in the opposite order."""
         theta_f, theta_a = split(state.theta, "fairness")
         opt, opt_f = state.opt, state.opt_f
         batch_a, batch_f = self._batches(batch)
@@ -99,7 +100,7 @@ class FairBiNN(Method):
         return State({**state.theta, **theta_a, **theta_f}, opt, opt_f), {"loss": loss, "unfairness": unfairness}
 
     def _batches(self, batch: Batch) -> tuple[Batch, Batch]:
-        """What the accuracy and the fairness player see."""
+        """The batches of the accuracy player and of the fairness player."""
         if self.minibatches == "same":
             return batch, batch
         even = torch.arange(batch.w.shape[-1], device=batch.w.device) % 2 == 0

@@ -1,20 +1,21 @@
 """FairBiNN as its released code trains it (Yazdani-Jahromi et al., NeurIPS 2024).  https://arxiv.org/abs/2410.16432
 
-Another algorithm than the paper's (``fairbinn.py``): the fairness player moves first, and the gradients of its loss are
-not cleared before the accuracy player's backward pass, so that they are added to its step.
+This is not the paper's algorithm (``fairbinn.py``).  The fairness player moves first.  The gradients of its loss are
+not cleared before the accuracy player's backward pass, so that they are added to the accuracy player's step.
 
     1  g_a, g_f <- grad_a, grad_f eta F(theta_a, theta_f)
     2  theta_f <- theta_f - lr_f g_f
     3  theta_a <- theta_a - lr (grad_a mean_i l_i(theta_a, theta_f) + g_a)        with the theta_f of line 2
 
-So theta_a descends on the Lagrangian, up to the fairness layers' small step between its two gradients, and ``eta``
-works through it: the fairness layers, whose lr is 1e-5, stay near their start, and Adam takes ``eta`` out of it.
+So theta_a descends on the Lagrangian, except that the fairness layers take a small step between its two gradients.
+``eta`` has an effect through theta_a only: the fairness layers have an lr of 1e-5 and stay near their start, and Adam
+divides ``eta`` out of their steps.
 
-Letters: theta_f is the fairness layers, theta_a the rest; F is 1/2 mean_s (E[q | s] - E[q])^2 with a second sigmoid,
-q = sigmoid(p).  The code has its group 0 in the place of every s: demographic_parity_fairbinn_group_0; but on Adult
-demographic_parity_fairbinn_group_1, for its group 0 are the men, and ours the women.
-Differs from the authors' code: rows are shuffled; a batch without group 0 has no fairness loss, theirs is then NaN and
-stays so; scales are those of the training rows; validation rows are kept for selection.
+Letters: theta_f is the fairness layers, theta_a the rest.  F is 1/2 mean_s (E[q | s] - E[q])^2 with a second sigmoid,
+q = sigmoid(p).  The code uses its group 0 instead of every s.  This is demographic_parity_fairbinn_group_0; on Adult it
+is demographic_parity_fairbinn_group_1, because its group 0 is the men and our group 0 the women.
+Differs from the authors' code: rows are shuffled.  A batch without group 0 has no fairness loss; theirs is then NaN and
+stays NaN.  Scales are those of the training rows.  Validation rows are kept for selection.
 """
 
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class FairBiNNAuthors(Method):
-    """Two players, of whom the one for accuracy also follows the fairness gradient."""
+    """Two players; the accuracy player also follows the fairness gradient."""
 
     fairness_optimizer: Optimizer  # of theta_f
     eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss; paper: 100 (Table 2)
@@ -57,12 +58,12 @@ class FairBiNNAuthors(Method):
     needs = frozenset({"s", "fairness"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """Each optimizer's first state, of its player's parameters."""
+        """The initial state of each optimizer, for its player's parameters."""
         theta_f, theta_a = split(theta, "fairness")
         return State(theta, self.optimizer.init(theta_a), self.fairness_optimizer.init(theta_f))
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """A step of the fairness player, then one of the accuracy player with what is left of the former's gradient."""
+        """A step of the fairness player, then one of the accuracy player, whose gradient includes the fairness loss."""
         theta_f, theta_a = split(state.theta, "fairness")
 
         def weighted_unfairness(theta: Theta) -> tuple[Tensor, Tensor]:

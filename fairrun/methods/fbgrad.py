@@ -1,6 +1,6 @@
-"""FBGrad: a fairness loss for each task, left out or turned where its gradient is in the way of another's.
-The correction of gradients of FairBranch (Roy, Koutlis, Papadopoulos and Ntoutsi, IJCNN 2024), without its branches.
-https://arxiv.org/abs/2310.13746
+"""FBGrad: a fairness loss for each task, left out or turned where its gradient conflicts with another gradient.
+This is the correction of gradients of FairBranch (Roy, Koutlis, Papadopoulos and Ntoutsi, IJCNN 2024), without its
+branches.  https://arxiv.org/abs/2310.13746
 
 minimise over theta_sh and all theta_t  sum_t (w_t L_t + lam_t F_t), but
 
@@ -11,13 +11,15 @@ minimise over theta_sh and all theta_t  sum_t (w_t L_t + lam_t F_t), but
     4  theta_sh <- theta_sh - lr sum_t (grad w_t L_t + p_t)
 
 Letters: F_t is a fairness loss of the scores on the rows with label 0 in task t, as in ``mtl_fair.py``; ``task_weight``
-is w_t.  Of two tasks in conflict 3 takes from each gradient its part along the other's original; with more tasks t goes
-against the originals t+1, .. T, 1, .. t-1 in turn.  Where lam_t is 0, by 1 too, g_t is 0 and turns nothing.
-Differs from the paper: no branches, of which it makes one for a group of tasks with similar heads and corrects between
-branches; here all tasks share all of the bottom.  Its fairness loss is that of ``greedy_fmt.py`` with equalized_odds.
-Differs from the authors' code: there 1 counts in the next step; 3 is done layer by layer, weights and biases apart,
-between the first two members of a group, the output layers of tasks among them; there is no correction before the first
-branches.
+is w_t.  If two tasks conflict, line 3 removes from each gradient its part along the other's original gradient.  With
+more tasks, t is corrected against the originals t+1, .. T, 1, .. t-1 in turn.  Where lam_t is 0, also by line 1, g_t is
+0 and turns no other gradient.
+Differs from the paper: the paper makes a branch for each group of tasks with similar heads and corrects between
+branches.  Here are no branches: all tasks share the whole bottom.  The paper's fairness loss is that of
+``greedy_fmt.py`` with equalized_odds.
+Differs from the authors' code: there line 1 takes effect in the next step.  There line 3 works layer by layer, on
+weights and biases separately, between the first two members of a group, and on the output layers of tasks too.  There
+is no correction before the first branches.
 """
 
 from dataclasses import dataclass
@@ -57,16 +59,16 @@ from fairrun.method import (
 
 @dataclass(frozen=True)
 class FBGrad(Method):
-    """min over shared and head parameters of every task's loss and fairness loss, less their conflicts."""
+    """min over shared and head parameters of every task's loss and fairness loss, without their conflicts."""
 
     lam: Annotated[PerTask, In("[0, inf)")] = 1.0  # lam_t, weight of the fairness loss; 0 is MTL
     task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
     fairness_loss: TaskLoss = "mmd"
-    reduction: Reduction = "mean"  # of the objective over the batch; sum: times the number of rows
+    reduction: Reduction = "mean"  # of the objective over the batch; sum: the mean times the number of rows
     needs = frozenset({"s", "tasks"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
-        """The optimizer's first state."""
+        """The initial state of the optimizer."""
         return TaskState(theta, self.optimizer.init(theta), positive_rates(train))
 
     def update(self, model: Model, state: TaskState, batch: Batch) -> tuple[TaskState, dict[str, Tensor]]:
@@ -98,6 +100,6 @@ def _inner_products(first: Theta, second: Theta, num_tasks: int) -> Tensor:
 
 
 def _of_task(factors: Tensor, name: str, grads: Theta) -> Tensor:
-    """The gradient of the parameter ``name`` of a head, times its task's of ``factors`` [R, T]."""
+    """The gradient of the head parameter ``name``, times the factor of its task in ``factors`` [R, T]."""
     grad = grads[name]
     return factors[:, int(name.split(".")[1])].view(-1, *[1] * (grad.dim() - 1)) * grad

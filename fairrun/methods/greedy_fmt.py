@@ -1,6 +1,6 @@
-"""Greedy-FMT: every task learns, step by step, from its loss or its fairness loss, whichever is larger.
-A baseline of L2T-FMT (Roy and Ntoutsi, "Learning to Teach Fairness-aware Deep Multi-task Learning", ECML-PKDD 2022).
-https://arxiv.org/abs/2206.08403
+"""Greedy-FMT: in every step a task trains on its loss or its fairness loss, whichever is larger.
+This is a baseline of L2T-FMT (Roy and Ntoutsi, "Learning to Teach Fairness-aware Deep Multi-task Learning", ECML-PKDD
+2022).  https://arxiv.org/abs/2206.08403
 
 minimise over theta_sh and all theta_t  sum_t omega_t max(L_t, F_t),  F_t = max_g L_t(y=1, g) + max_g L_t(y=0, g)
 
@@ -10,14 +10,15 @@ minimise over theta_sh and all theta_t  sum_t omega_t max(L_t, F_t),  F_t = max_
     4  G_t <- omega_t |grad L_t*|;  rho_t <- L_t* / L_t*(first step);  rho <- rho / mean rho
     5  omega <- omega - omega_lr d/domega sum_t |G_t - mean(G) rho_t|;  omega <- omega / sum omega
 
-Letters: L_t is the cross-entropy of task t, a mean over the batch, L_t(y, g) that over its rows with label y in group
-g, 0 without any.  Gradients in 4 are of the shared parameters.  omega starts at 1/T, none falls below 1e-6, and a step
-has those from before it.  Steps 4 and 5 are after GradNorm (Chen et al., ICML 2018).
-``fairness`` false_positive_rate: F_t = max_g L_t(y=0, g).  Where label 1 is rare it is seldom the larger (on Adult in
-1 of the first epoch's 52 choices, then in none), and what is trained is MTL.  With equalized_odds F_t >= L_t whatever
-the batch, as L_t is a mean of its cells: what is trained is the loss of the worst groups, and nothing is chosen.
-Differs from the authors' code, of which we know a description, and a copy of step 5 in the code of FairBranch: in that
-copy 5 comes before 3, and its slope leaves out rho.  Theirs is AdamW with batches of 8192; here both are configured.
+Letters: L_t is the mean cross-entropy of task t over the batch.  L_t(y, g) is the mean over its rows with label y in
+group g, or 0 without such rows.  Gradients in 4 are with respect to the shared parameters.  Every omega starts at 1/T
+and stays at least 1e-6; a step uses the omega from before it.  Lines 4 and 5 follow GradNorm (Chen et al., ICML 2018).
+``fairness`` false_positive_rate: F_t = max_g L_t(y=0, g).  Where label 1 is rare, F_t is seldom the larger loss (on
+Adult in 1 of the first epoch's 52 choices, then in none), and the method is MTL.  With equalized_odds F_t >= L_t for
+every batch, because L_t is a mean over its cells; then the method always trains on the loss of the worst groups.
+Differs from the authors' code: we know only a description of it, and a copy of line 5 in the code of FairBranch.  In
+that copy line 5 comes before line 3, and its slope leaves out rho.  They use AdamW with batches of 8192; here both are
+configured.
 """
 
 from dataclasses import dataclass
@@ -51,34 +52,34 @@ from fairrun.method import (
 )
 
 CLASSES = {"equalized_odds": (positives, negatives), "false_positive_rate": (negatives,)}
-SMALLEST = 1e-6  # weight of a task
+SMALLEST = 1e-6  # smallest weight of a task
 
 
 class State(NamedTuple):
-    """Parameters, optimizer, the weights of tasks, which sum to 1, and their losses in the first step, both [R, T]."""
+    """Parameters, optimizer, task weights (with sum 1), and the losses of tasks in the first step, both [R, T]."""
 
     theta: Theta
     opt: object
     omega: Tensor
-    start: Tensor  # 0 before it
+    start: Tensor  # 0 before the first step
 
 
 @dataclass(frozen=True)
 class GreedyFMT(Method):
     """min over shared and head parameters of the larger of each task's loss and fairness loss."""
 
-    fairness: Literal["equalized_odds", "false_positive_rate"] = "false_positive_rate"  # what F_t is for
-    reduction: Reduction = "mean"  # of the objective over the batch; sum: times the number of rows
+    fairness: Literal["equalized_odds", "false_positive_rate"] = "false_positive_rate"  # the criterion of F_t
+    reduction: Reduction = "mean"  # of the objective over the batch; sum: the mean times the number of rows
     omega_lr: Annotated[PerRun, In("[0, inf)")] = 0.001  # step size of the tasks' weights; 0 keeps them at 1/T
     needs = frozenset({"s", "tasks"})
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """Equal weights of tasks."""
+        """Start with equal task weights."""
         empty = torch.zeros_like(train.y[:, 0])  # [R, T]
         return State(theta, self.optimizer.init(theta), empty + 1 / empty.shape[-1], empty)
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """One step of heads, shared parameters and weights."""
+        """One step of heads, shared parameters and task weights."""
         leaves, omega = tracked(state.theta), state.omega
         heads, shared = split(leaves, "head.")
         losses = model.losses(leaves, batch)  # [R, B, T]
@@ -97,7 +98,7 @@ class GreedyFMT(Method):
         return State(theta, opt, new, start), logs | {f"omega/t={t}": v for t, v in enumerate(omega.unbind(-1))}
 
     def _fairness(self, losses: Tensor, batch: Batch) -> Tensor:
-        """F_t, [R, T]."""
+        """The fairness losses F_t, [R, T]."""
         each = []
         for t in range(losses.shape[-1]):
             rows = [select(task(batch, t)) for select in CLASSES[self.fairness]]
@@ -105,7 +106,7 @@ class GreedyFMT(Method):
         return torch.stack(each, dim=-1)
 
     def _weights(self, omega: Tensor, length: Tensor, progress: Tensor) -> Tensor:
-        """4 and 5, from the tasks' ``omega``, |grad L_t*| and L_t* / L_t*(first step), all [R, T]."""
+        """Lines 4 and 5 from ``omega``, ``length`` |grad L_t*| and ``progress`` L_t* / L_t*(first step), all [R, T]."""
         G = omega * length
         rho = progress / progress.mean(-1, keepdim=True).clamp(min=torch.finfo(progress.dtype).tiny)
         sign = torch.sign(G - G.mean(-1, keepdim=True) * rho)
@@ -115,5 +116,5 @@ class GreedyFMT(Method):
 
 
 def _worst_group(losses: Tensor, batch: Batch) -> Tensor:
-    """The largest of the groups' mean ``losses`` [R, B] -> [R]; 0 without a row."""
+    """The largest group mean [R] of ``losses`` [R, B]; a group without rows has mean 0."""
     return group_mean(losses, batch.s, batch.num_groups, batch.w).amax(-1)

@@ -6,8 +6,8 @@ min over theta, max over q in the simplex, of  sum_g q_g l_g(theta),  l_g the me
     2  theta <- theta - lr sum_g q_g grad l_g
 
 Letters: our ``eta_q`` is the paper's eta_q, our ``lr`` its eta_theta.
-Differs from the paper: a step sees a batch, so l_g is the group's mean in the batch, and a group that is absent has
-loss 0 (its q changes by the normalisation only); the paper draws one group a step.
+Differs from the paper: a step sees a batch, so l_g is the group's mean in the batch; the paper draws one group in each
+step.  A group without rows in the batch has loss 0, so that only the normalisation changes its q.
 Differs from the authors' code: no generalisation adjustment (C / sqrt n_g), and no running average of group losses.
 """
 
@@ -34,7 +34,7 @@ class GroupDRO(Method):
 
     # step size of the group weights; 0 is the mean of the group losses; paper: 0.01 (appendix C)
     eta_q: Annotated[PerRun, In("[0, inf)")] = 0.01
-    # the groups: s, the sensitive attribute; sy, its cells with the label, the paper's choice
+    # the groups. s: the sensitive attribute; sy: its cells with the label, the paper's choice
     group_by: Literal["s", "sy"] = "sy"
     needs = frozenset({"s"})
     multiclass = True
@@ -46,7 +46,7 @@ class GroupDRO(Method):
         return State(theta, self.optimizer.init(theta), q)
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """One step on the loss that the group weights make."""
+        """One step on the group losses, weighted by the group weights."""
         g, num_groups = self._groups(batch)
 
         def robust_risk(theta: Theta) -> tuple[Tensor, Tensor]:

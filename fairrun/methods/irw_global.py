@@ -1,7 +1,7 @@
-"""IRW (Li et al., "Alpha and Prejudice", 2024) with weights of all training rows, once an epoch: the global scheme.
+"""IRW (Li et al., "Alpha and Prejudice", 2024), global scheme: weights for all training rows, computed once an epoch.
 https://arxiv.org/abs/2411.03068
 
-The problem of ``irw.py``.  At the start of an epoch, over all N training rows, with g_i = grad l_i:
+The problem is that of ``irw.py``.  At the start of an epoch, over all N training rows, with g_i = grad l_i:
 
     1  W <- the ceil(alpha N) rows with the largest loss;   G <- mean_{i in W} g_i
     2  w_i <- max(<g_i, G>, 0), normalised
@@ -11,10 +11,10 @@ In each step of the epoch, on a batch of B rows, by ``scope``:
     3  reweighted   theta <- theta - lr (N / B) sum_i w_i g_i
        resampled    theta <- theta - lr (1 / B) sum_i g_i          rows are drawn in proportion to w
 
-On average both steps are the same where w sums to 1; ``bench.resampling`` says how much they vary.
+Both steps have the same mean if w sums to 1; ``bench.resampling`` measures their variances.
 
 Letters: as in ``irw.py``.
-Differs from the paper: as ``irw.py``.  Where G is 0, resampled rows are drawn alike.
+Differs from the paper: as ``irw.py``.  Where G is 0, all rows are drawn with the same probability.
 Differs from the authors' code: none was found.
 """
 
@@ -36,7 +36,7 @@ from fairrun.method import (
     worst_fraction,
 )
 
-MOST_KEPT = 2**20  # rows of all runs whose activations are kept while an epoch starts
+MOST_KEPT = 2**20  # most rows, over all runs, whose activations are kept at the start of an epoch
 
 
 class State(NamedTuple):
@@ -49,25 +49,25 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class IRWGlobal(WorstOff):
-    """Each row weighs, for an epoch, what a step on it gains for the worst-off share of all training rows."""
+    """For an epoch, each row weighs how much a step on it lowers the loss of the worst-off training rows."""
 
-    scope: Literal["reweighted", "resampled"] = "reweighted"  # rows of a batch are weighed, or drawn by their weights
-    layers: Literal["last", "all"] = "last"  # whose gradients are compared
+    scope: Literal["reweighted", "resampled"] = "reweighted"  # the weights weigh losses, or the drawing of rows
+    layers: Literal["last", "all"] = "last"  # layers whose gradients are compared
     normalise: Literal["sum", "norm"] = "sum"  # reweighted: weights sum to 1, or have the L2 norm of equal weights
     multiclass = True
 
     @property
     def needs(self) -> frozenset[str]:
-        """The layer ``classifier``, where only the last layer's gradients are compared."""
+        """The layer ``classifier`` if only the gradients of the last layer are compared."""
         return frozenset({"classifier"} if self.layers == "last" else ())
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """Equal weights."""
+        """Start with equal weights."""
         return State(theta, self.optimizer.init(theta), train.w)
 
     @torch.no_grad()
     def start_epoch(self, model: Model, state: State, train: Batch) -> tuple[State, Tensor | None]:
-        """The weights of all rows."""
+        """Compute the weights of all training rows; return those for drawing rows, or None."""
         rows = self._in_parts(model, state.theta, train)
         share = worst_fraction(torch.cat([part.losses for part in rows()], dim=1), self.alpha, train.w, up=True)  # 1
         G: Theta = {}
@@ -80,7 +80,7 @@ class IRWGlobal(WorstOff):
         return state, w if self.scope == "resampled" else None
 
     def _in_parts(self, model: Model, theta: Theta, train: Batch) -> Callable[[], Iterable[RowGradients]]:
-        """The gradients of all rows, to be gone through more than once: kept, or made anew where they are too many."""
+        """A function that iterates over the gradients of all rows; they are kept, or computed again if too many."""
 
         def rows() -> Iterator[RowGradients]:
             return (model.row_gradients(theta, part, self.layers) for part in parts(train))
@@ -91,12 +91,12 @@ class IRWGlobal(WorstOff):
         return lambda: kept
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """One step on the rows of the batch, by the epoch's weights."""
+        """One step on the rows of the batch, with the weights of the epoch."""
         w = self._weights(state, batch)
         theta, opt, logs = self.weighted_step(model, state.theta, state.opt, batch, w)  # 3
         return state._replace(theta=theta, opt=opt), logs
 
     def _weights(self, state: State, batch: Batch) -> Tensor:
-        """The weight of every row of the batch, [R, B]; of resampled rows all weigh alike."""
+        """The weight of every row of the batch, [R, B]; resampled rows all have the same weight."""
         even = batch.w / batch.w.sum(-1, keepdim=True)
         return even if self.scope == "resampled" else even * state.row_weights.gather(-1, batch.i)

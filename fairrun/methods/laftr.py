@@ -1,31 +1,34 @@
 """LAFTR, Learning Adversarially Fair and Transferable Representations (Madras et al., ICML 2018), equation 1.
 https://arxiv.org/abs/1802.06309
 
-An encoder f (the hidden layers) makes representations Z, a classifier g (the last layer) guesses y from them, and an
-adversary h the sensitive attribute:  min over f, g and max over h of  L_C - gamma E_A,  E_A the adversary's error
+An encoder f (the hidden layers) makes representations Z.  A classifier g (the last layer) predicts y from Z, and an
+adversary h predicts the sensitive attribute from Z.
+
+min over f, g and max over h of  L_C - gamma E_A,  where E_A is the adversary's error
 
     demographic parity     E_A = sum over groups a of the mean of |h_a(Z) - 1| over the rows of group a
     equalized odds         E_A = sum over cells (a, y) of the mean of |h_a(Z, y) - 1| over the rows of the cell
 
-with -log h_a in the place of |h_a - 1| for adversary_loss=cross_entropy
+With adversary_loss=cross_entropy, -log h_a replaces |h_a - 1|.
 
     1  f, g <- f, g - lr grad (L_C - gamma E_A)
     2  h <- h - lr grad E_A(h)                    adversary_steps times, on the same batch
 
-Letters: a is our s.  h_a is the adversary's probability of group a; for two groups |h_a - 1| is their |h - a|, and
-their L_Adv is 1 - E_A, or 2 - E_A for equalized odds.  alpha, the weight of L_C, is 1, and beta, that of the
-reconstruction, 0, as in the sweep of their code on Adult.
-Where the absolute error fails: an h that is sure of one group for all rows has no gradient to learn from, nor has f.
-A wide representation can drive h there, E_A stays at its value for no knowledge, and the rest is ERM: on Adult with
-64 units at gamma >= 1 after a few epochs; with 8 units, theirs, at gamma = 3.  The cross-entropy does not saturate.
-Differs from the paper: no decoder.  L_C is the cross-entropy.  More than two groups: h is a softmax over them; E_A is
-then smallest where h tells every group apart, and S - 1 (2S - 2 for the cells) for an h that sees nothing.  Means are
-over the rows of a batch; a group that is absent counts 0.  The last layer of h has no bias and starts at 0: no
-preference among groups.
-A model without a hidden layer has no encoder: gamma changes nothing.
-Differs from the authors' code (VectorInstitute/laftr): as it does, h sees y for equalized odds, and f and g step first;
-there L_C is the mean absolute error, a row has a fixed weight by its group or cell in place of the means, and encoder
-and classifier have a hidden layer of 8 each and a leaky ReLU; here they are the model's.
+Letters: a is our s.  h_a is the adversary's probability of group a.  For two groups |h_a - 1| is their |h - a|, and
+their L_Adv is 1 - E_A, or 2 - E_A for equalized odds.  alpha, the weight of L_C, is 1.  beta, the weight of the
+reconstruction, is 0, as in the sweep of their code on Adult.
+Where the absolute error fails: if h is sure of the same group for all rows, neither h nor f gets a gradient.  A wide
+representation can drive h to this point.  Then E_A stays at its value for no knowledge, and the rest of training is
+ERM.  On Adult this happens with 64 units at gamma >= 1 after a few epochs, and with 8 units, theirs, at gamma = 3.  The
+cross-entropy does not saturate.
+Differs from the paper: there is no decoder, and L_C is the cross-entropy.  For more than two groups h is a softmax over
+them; E_A is then smallest where h separates all groups, and S - 1 (2S - 2 for the cells) for an h that knows nothing.
+Means are over the rows of a batch; a group without rows counts 0.  The last layer of h has no bias and starts at 0, so
+that h starts without a preference among groups.  In a model without a hidden layer there is no encoder, and gamma has
+no effect.
+Differs from the authors' code (VectorInstitute/laftr): as there, h sees y for equalized odds, and f and g step first.
+There L_C is the mean absolute error, and each row has a fixed weight by its group or cell instead of the means.  There
+encoder and classifier have a hidden layer of 8 each and a leaky ReLU; here both are the model's.
 """
 
 from collections.abc import Sequence
@@ -71,13 +74,13 @@ class LAFTR(Method):
     adversary_optimizer: Optimizer
     gamma: Annotated[PerRun, In("[0, inf)")] = 1.0  # weight of the adversary's error; 0 is ERM
     goal: Literal["demographic_parity", "equalized_odds"] = "demographic_parity"
-    adversary_loss: Literal["absolute", "cross_entropy"] = "absolute"  # of a row; absolute: the paper's
+    adversary_loss: Literal["absolute", "cross_entropy"] = "absolute"  # loss of a row; absolute: the paper's
     adversary_width: Annotated[int, In("[1, inf)")] = 8  # units of the adversary's hidden layer
-    adversary_steps: Annotated[int, In("[1, inf)")] = 1  # of the adversary for each of the others
+    adversary_steps: Annotated[int, In("[1, inf)")] = 1  # steps of the adversary for each step of f and g
     needs = frozenset({"s"})
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
-        """The adversary; its hidden layer uniform in +-1/sqrt(number of inputs)."""
+        """Draw the adversary; its hidden layer is uniform in +-1/sqrt(number of inputs), its last layer 0."""
         num_inputs = theta["classifier.weight"].shape[1] + (self.goal == "equalized_odds")
         hidden = uniform(generators, (num_inputs + 1, self.adversary_width), num_inputs)
         return {
@@ -87,12 +90,12 @@ class LAFTR(Method):
         }
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The optimizers' first states."""
+        """The initial states of both optimizers."""
         adversary, theta = split(theta, "adversary.")
         return State(theta, self.optimizer.init(theta), adversary, self.adversary_optimizer.init(adversary))
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """One step of encoder and classifier, then those of the adversary."""
+        """One step of encoder and classifier, then the steps of the adversary."""
 
         def fooling_risk(theta: Theta) -> tuple[Tensor, Tensor, Tensor]:
             loss = mean(model.losses(theta, batch), batch.w)
@@ -112,7 +115,7 @@ class LAFTR(Method):
         return State(theta, opt, adversary, opt_a), {"loss": loss, "adversary_error": error}
 
     def _error(self, adversary: Theta, z: Tensor, batch: Batch) -> Tensor:
-        """E_A, the sum over groups or cells of the adversary's mean error, [R]."""
+        """E_A [R], the sum over groups or cells of the adversary's mean error."""
         cells, num_cells = batch.s, batch.num_groups
         if self.goal == "equalized_odds":
             z = torch.cat([z, batch.y.unsqueeze(-1)], dim=-1)

@@ -7,14 +7,15 @@ minimise over theta_sh and all theta_t  sum_t (w_t L_t + lam_t F_t)
     2  theta_sh <- theta_sh - lr sum_t a_t grad (w_t L_t + lam_t F_t)        a_t = 1; else by ``combine``
 
 Letters: L_t is the cross-entropy of task t; ``task_weight`` is w_t.  F_t is a fairness loss of the scores on N_t, the
-rows of the batch with label 0 in task t, for the aim is the difference of false positive rates; see ``mtaf.py``.
-``fairness_loss`` None: no F_t, and group labels are not seen; that is ``method=mtl``, the "vanilla" MTL of the paper.
-``reduction`` sum, as in the authors' code: w_t (L_t + lam_t |N_t| F_t), L_t a sum over the batch.
+rows of the batch with label 0 in task t, because the aim is a small difference of false positive rates; see
+``mtaf.py``.
+``fairness_loss`` None: there is no F_t, and group labels are not used.  This is ``method=mtl``, the paper's "vanilla".
+``reduction`` sum, as in the authors' code: w_t (L_t + lam_t |N_t| F_t), where L_t is a sum over the batch.
 ``combine`` weighs the tasks' gradients of the shared parameters by their inner products: PCGrad (Yu et al., NeurIPS
 2020), MGDA (Sener and Koltun, NeurIPS 2018), CAGrad (Liu et al., NeurIPS 2021; c = 0.5), Nash-MTL (Navon et al., ICML
-2022); ``fairrun/method/bargaining.py`` says how they differ from their papers.  Their directions differ in length:
-CAGrad's is about the mean, PCGrad's about the sum of the gradients, Nash-MTL's has length sqrt(T) whatever theirs; and
-where the tasks have no agreement it is 0.
+2022); ``fairrun/method/bargaining.py`` says how they differ from their papers.  Their directions differ in length.
+That of CAGrad is about as long as the mean of the gradients, that of PCGrad about as long as their sum.  That of
+Nash-MTL has length sqrt(T) whatever the gradients are; it is 0 where the tasks cannot agree.
 """
 
 from dataclasses import dataclass
@@ -51,12 +52,12 @@ class FairMTL(Method):
     lam: Annotated[PerTask, In("[0, inf)")] = 1.0  # lam_t, weight of the fairness loss; 0 is MTL
     task_weight: Annotated[PerTask, In("[0, inf)")] = 0.5  # w_t
     fairness_loss: TaskLoss | None = "mmd"
-    reduction: Reduction = "mean"  # of a task's losses over the batch; sum: F_t is multiplied by w_t |N_t| too
-    combine: Combine = "sum"  # of the tasks' gradients of the shared parameters
+    reduction: Reduction = "mean"  # of a task's losses over the batch; sum: also multiplies F_t by w_t |N_t|
+    combine: Combine = "sum"  # how the tasks' gradients of the shared parameters are combined
 
     @property
     def needs(self) -> frozenset[str]:
-        """Labels of several tasks; group labels for a fairness loss."""
+        """Labels of several tasks, and group labels if there is a fairness loss."""
         return frozenset({"tasks"} if self.fairness_loss is None else {"s", "tasks"})
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class FairMTL(Method):
         require(unused, "lam", self.lam, "0 with method.fairness_loss=null, where there is no fairness loss to weigh")
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
-        """The optimizer's first state."""
+        """The initial state of the optimizer."""
         return TaskState(theta, self.optimizer.init(theta), positive_rates(train))
 
     def update(self, model: Model, state: TaskState, batch: Batch) -> tuple[TaskState, dict[str, Tensor]]:

@@ -4,14 +4,14 @@ minimise over theta  mean_i l_i(theta) + lam F(theta)
 
     1  theta <- theta - lr grad (mean_i l_i + lam F)      F: a fairness loss of the batch's scores
 
-Letters: ``lam`` is lambda, the weight of the fairness loss.  Used under many names (regularised, Lagrangian, "gap
-regularisation"); with F the demographic parity gap it is the DiffDP of the FFB benchmark (Han et al., ICLR 2024).
-Differs from the paper: F is any of ``fairrun.method.losses``.  Differs from the authors' code: not compared.
+Letters: ``lam`` is lambda, the weight of the fairness loss.  The method has many names (regularised, Lagrangian, "gap
+regularisation").  With the demographic parity gap as F it is the DiffDP of the FFB benchmark (Han et al., ICLR 2024).
+Differs from the paper: F is any loss of ``fairrun.method.losses``.  Differs from the authors' code: not compared.
 
-``method=lagrangian`` is the baseline of FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, https://arxiv.org/abs/2410.16432):
-``lam`` is their eta, F their loss, and the network has the players' fairness layers.
-Differs from their code: theirs has the fairness layers twice, 41,310 parameters instead of 31,008 on Adult, and hands
-some of them to Adam twice.  Theirs logs the sum as the loss; the preset logs the mean loss, and F apart.
+``method=lagrangian`` is the baseline of FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024,
+https://arxiv.org/abs/2410.16432): ``lam`` is their eta, F their loss, and the network has the players' fairness layers.
+Differs from their code: their network has the fairness layers twice (41,310 parameters instead of 31,008 on Adult), and
+their Adam gets some of these layers twice.  They log the sum as the loss; the preset logs the mean loss and F.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Penalty(Method):
 
     lam: Annotated[PerRun, In("[0, inf)")] = 1.0  # weight of the fairness loss; 0 is ERM
     fairness_loss: FairnessLoss = "demographic_parity"
-    logged_loss: Literal["objective", "mean"] = "objective"  # what is logged as loss: the sum, or the mean loss alone
+    logged_loss: Literal["objective", "mean"] = "objective"  # logged as loss: the sum, or the mean loss alone
     needs = frozenset({"s"})
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:

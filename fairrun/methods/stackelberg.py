@@ -1,8 +1,8 @@
-"""The Stackelberg game that FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, section 3.2) sets out to play.
+"""The Stackelberg game that FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, section 3.2) describes.
 https://arxiv.org/abs/2410.16432
 
-The accuracy player, the leader, moves all but the fairness layers, theta_a, and knows how the fairness player, the
-follower, will answer with the fairness layers, theta_f.
+The accuracy player (the leader) updates theta_a, all layers except the fairness layers.  It knows how the fairness
+player (the follower) will answer with theta_f, the fairness layers.
 
 min over theta_a of  L(theta_a, theta_f*(theta_a))   with   theta_f*(theta_a) = argmin over theta_f of
 phi(theta_a, theta_f) = (eta F + proximal/2 |theta_f - theta_f^0|^2) / (eta + proximal)
@@ -10,17 +10,18 @@ phi(theta_a, theta_f) = (eta F + proximal/2 |theta_f - theta_f^0|^2) / (eta + pr
     1  theta_f(theta_a) <- theta_f, then follower_steps times  theta_f <- theta_f - follower_lr grad_f phi
     2  theta_a <- theta_a - lr dL(theta_a, theta_f(theta_a)) / dtheta_a
 
-The total derivative of line 2, beside grad_a L, goes through the answer:
+The total derivative of line 2 is grad_a L plus a part that goes through the answer:
 
     unrolled   (Maclaurin et al., ICML 2015)  the steps of line 1 are differentiated
     implicit   (Pedregosa, ICML 2016)         - (d^2 phi / dtheta_a dtheta_f) v,  (d^2 phi / dtheta_f^2) v = grad_f L,
                v by conjugate gradient; a run stops at a direction along which phi does not curve upwards
 
-Letters: L is the mean loss, F a fairness loss of the batch's scores, a smooth one, for a gap has no derivative at
-parity; theta_f^0 is the first theta_f.  The proximal term keeps the follower from the solution that suits it best
-whatever the leader does, a constant output.  Dividing by the weights changes no answer: one follower_lr serves all eta.
-Differs from the paper: all of this.  Its prose speaks of unrolling; its Algorithm 1 is ``fairbinn.py``.  Where
-theta_f has not come to rest both derivatives are approximate: the implicit one takes theta_f for the answer.
+Letters: L is the mean loss.  F is a fairness loss of the batch's scores; it is smooth, because a gap has no derivative
+at parity.  theta_f^0 is the initial theta_f.  Without the proximal term the follower's best answer would be a constant
+output, whatever the leader does.  Dividing by eta + proximal does not change the answer, and lets one follower_lr serve
+all eta.
+Differs from the paper: in all of this.  Its prose speaks of unrolling; its Algorithm 1 is ``fairbinn.py``.  Where
+theta_f has not converged both derivatives are approximate; the implicit one treats theta_f as the answer.
 Differs from the authors' code: ``fairbinn_authors.py``.
 """
 
@@ -49,7 +50,7 @@ from fairrun.method import (
 
 
 class State(NamedTuple):
-    """Parameters, the leader's optimizer, and the fairness layers' first parameters, [R, P_f]."""
+    """Parameters, the leader's optimizer, and the initial parameters of the fairness layers, [R, P_f]."""
 
     theta: Theta
     opt: Any
@@ -58,21 +59,21 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Stackelberg(Method):
-    """A leader for accuracy that sees through the answer of a follower for fairness."""
+    """A leader for accuracy that foresees the answer of a follower for fairness."""
 
     eta: Annotated[PerRun, In("[0, inf)")] = 100.0  # weight of the fairness loss
     proximal: Annotated[PerRun, In("(0, inf)")] = 1.0  # weight of the distance of theta_f from its start
     follower_lr: Annotated[PerRun, In("(0, inf)")] = 0.5  # step size of the follower
     follower_steps: Annotated[int, In("[1, inf)")] = 3
     fairness_loss: FairnessLoss = "demographic_parity_mean_square"
-    # of the answer; none, for comparison: the leader takes theta_f as given
+    # how the leader foresees the answer; none, for comparison: it treats theta_f as fixed
     derivative: Literal["unrolled", "implicit", "none"] = "unrolled"
-    cg_steps: Annotated[int, In("[1, inf)")] = 5  # of conjugate gradient, where the derivative is implicit
+    cg_steps: Annotated[int, In("[1, inf)")] = 5  # of conjugate gradient, for derivative=implicit
     needs = frozenset({"s", "fairness"})
     second_derivatives = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """The leader's optimizer; the follower starts where it is drawn."""
+        """The initial state of the leader's optimizer, and the drawn fairness layers as theta_f^0."""
         theta_f, theta_a = split(theta, "fairness")
         return State(theta, self.optimizer.init(theta_a), flatten(theta_f))
 
@@ -108,7 +109,7 @@ class Stackelberg(Method):
 
 
 def _answered(loss: Tensor, slope: Tensor, f: Tensor, steps: int) -> Tensor:
-    """<grad_f phi, v> with v held fixed, [R]: its gradient at theta_a is (d^2 phi / dtheta_a dtheta_f) v."""
+    """<grad_f phi, v> [R] with fixed v; its gradient by theta_a is (d^2 phi / dtheta_a dtheta_f) v."""
     (g,) = torch.autograd.grad(loss.sum(), f, retain_graph=True)  # grad_f L
 
     def curvature(v: Tensor) -> Tensor:
@@ -119,9 +120,9 @@ def _answered(loss: Tensor, slope: Tensor, f: Tensor, steps: int) -> Tensor:
 
 @torch.no_grad()
 def conjugate_gradient(product: Callable[[Tensor], Tensor], b: Tensor, steps: int) -> Tensor:
-    """X with ``product(x)`` = ``b`` [R, P], for a symmetric matrix a run (Hestenes and Stiefel, 1952).
+    """Solve ``product(x)`` = ``b`` [R, P] for x, with a symmetric matrix for each run (Hestenes and Stiefel, 1952).
 
-    A run stops where a direction does not curve upwards (Steihaug, 1983), and where it has arrived.
+    A run stops at a direction that does not curve upwards (Steihaug, 1983), or when it has reached the solution.
     """
     x, r, p = torch.zeros_like(b), b, b
     rr = (r * r).sum(-1, keepdim=True)

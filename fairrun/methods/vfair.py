@@ -1,23 +1,25 @@
 """VFair (Wang et al., "Towards Harmless Rawlsian Fairness Regardless of Demographic Prior", NeurIPS 2024).
 https://openreview.net/forum?id=7U5MwUS3Rw
 
-Make the losses of all rows alike, without harm to their mean: minimise the variance of the loss among the minima of it
+Minimise the variance of the loss among the minimisers of the mean loss.  So all rows get similar losses, and the mean
+loss does not rise.
 
     1  mu <- the running mean of the loss;   sigma <- sqrt(mean_i (l_i - mu)^2)                 over a batch
     2  g <- grad mean_i l_i;   f <- grad sigma = mean_i ((l_i - mu) / sigma) grad l_i
     3  lam <- max(epsilon - <f, g> / <g, g>,  (mu - min_i l_i) / sigma,  0)
     4  theta <- theta - lr (f + lam g)
 
-The first bound in 3 keeps <f + lam g, g> >= epsilon |g|^2: the mean falls.  By the second no row weighs less than 0 in
-f + lam g = mean_i ((l_i - mu) / sigma + lam) grad l_i, so no row's gradient is climbed to lower the variance.
+The first bound in 3 makes <f + lam g, g> >= epsilon |g|^2, so that the mean loss falls.  The second bound makes all
+weights in f + lam g = mean_i ((l_i - mu) / sigma + lam) grad l_i at least 0, so that no step raises a row's loss in
+order to lower the variance.
 
-Sees no group.
-Letters: as theirs, but mu and sigma; ``decay`` is how much of mu stays from step to step.  mu is a constant in 2.
-Large epsilon is ERM, but for the length of its steps.
+The method uses no group labels.
+Letters: theirs, except mu and sigma.  ``decay`` is the share of mu that stays from step to step.  Line 2 treats mu as a
+constant.  With a large epsilon the steps are those of ERM, except for their length.
 Differs from the paper: we know its abstract and its code, not its text.
-Differs from the authors' code (wxqpxw/VFair): mu, there for tables the mean over all training rows anew at every step
-and for images a running mean that starts at 0 (decay 0.999), is a running mean that starts at the first batch's.  As
-found, theirs does not run for labels; the formulas above are its.
+Differs from the authors' code (wxqpxw/VFair): here mu is a running mean that starts at the mean of the first batch.
+There mu is, for tables, the mean over all training rows, computed again at every step, and for images a running mean
+that starts at 0 (decay 0.999).  Their code as we found it does not run for labels; the formulas above are from it.
 """
 
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ TINY = torch.finfo(torch.float32).tiny
 
 
 class State(NamedTuple):
-    """Parameters, optimizer, mu, and the number of losses that it is worth, both [R, 1]."""
+    """Parameters, optimizer, the running mean mu, and the number of batches that it weighs, both [R, 1]."""
 
     theta: Theta
     opt: Any
@@ -58,17 +60,17 @@ class State(NamedTuple):
 class VFair(Method):
     """min over theta of the variance of the loss, among the minima of its mean."""
 
-    epsilon: Annotated[PerRun, In("[0, inf)")] = 1.0  # least share of the mean loss in a step's descent; their code: 1
-    decay: Annotated[PerRun, In("[0, 1)")] = 0.99  # of the running mean of the loss; authors' code, images: 0.999
+    epsilon: Annotated[PerRun, In("[0, inf)")] = 1.0  # a step lowers the mean loss >= epsilon times as fast as ERM
+    decay: Annotated[PerRun, In("[0, 1)")] = 0.99  # of the running mean; authors' code, images: 0.999
     multiclass = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
-        """No loss seen."""
+        """Start without a running mean."""
         zero = torch.zeros_like(train.w[:, :1])
         return State(theta, self.optimizer.init(theta), zero, zero)
 
     def update(self, model: Model, state: State, batch: Batch) -> tuple[State, dict[str, Tensor]]:
-        """One step that lowers the mean loss and, as far as that allows, its deviation."""
+        """One step that lowers the mean loss and, as far as possible then, the deviation of the loss."""
         leaves = tracked(state.theta)
         losses = model.losses(leaves, batch)
         l = losses.detach()
