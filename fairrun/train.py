@@ -131,7 +131,8 @@ def task(cfg: DictConfig) -> float:
 
 def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
-    from fairrun.sweep.job import GROUPS, Job
+    from fairrun.results.records import GROUPS
+    from fairrun.sweep.job import Job
     from fairrun.sweep.runner import Sweep
     from fairrun.sweep.single_task import complete
     from fairrun.sweep.validate import check_keys

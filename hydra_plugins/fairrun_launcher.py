@@ -179,7 +179,8 @@ def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[
 
 
 def _job(folder: Path, composed: Composed) -> "Job":
-    from fairrun.sweep.job import GROUPS, Job
+    from fairrun.results.records import GROUPS
+    from fairrun.sweep.job import Job
 
     choices = composed.hydra["runtime"]["choices"]
     return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder)

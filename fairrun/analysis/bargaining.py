@@ -12,7 +12,7 @@ import pandas as pd
 
 from fairrun.analysis.interval import interval
 from fairrun.analysis.tradeoff import Tradeoff, describe
-from fairrun.results.records import HISTORY, read
+from fairrun.results.records import history_of, read
 
 ALPHA = "alpha/"  # prefix of a player's share of the weights
 COLUMNS = {  # of a history, as train/...
@@ -77,8 +77,7 @@ def alignment(trade: Tradeoff) -> Alignment | None:
 
 def _history(run: pd.Series) -> pd.DataFrame | None:
     """The columns about bargaining in a run's history, one row per epoch.  None if it has none, or no history."""
-    path = Path(run["folder"], HISTORY)
-    history = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    history = history_of(run["folder"])
     if "train/aligned" not in history:
         return None
     history.columns = history.columns.str.removeprefix("train/")

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from fairrun.config.check import InputError, one_of
-from fairrun.results.records import HISTORY, RECORD, dataset_name, load, method_name, read, replace
+from fairrun.results.records import RECORD, dataset_name, load, method_name, read, read_history, replace
 
 MARK = "wandb.json"  # in the folder of a logged run: its id at W&B, the mode, and the hash of the record logged
 # Git and machine data would describe the process that logs, not the one that trained.  Listing the installed packages
@@ -107,7 +107,8 @@ class Wandb:
         folders = [Path(run) for run in frame.loc[frame["status"] != "corrupt", "folder"]]
         new = [run for run in folders if not self._has(run)]
         for run in new:
-            self._log_run(run, sweep, read(run), _history(run))
+            record = read(run)
+            self._log_run(run, sweep, record, read_history(run, record))
         if sweep is not None:
             self._log_summaries(folder, sweep)
         print(f"W&B, {self.mode}: {len(new)} runs logged, {len(folders) - len(new)} already were")
@@ -191,15 +192,6 @@ class Wandb:
         run.summary.update(summary)
         run.finish(exit_code=exit_code)
         _write_mark(folder, mark | {"mode": self.mode})
-
-
-def _history(folder: Path) -> pd.DataFrame:
-    """The history of the run in ``folder``, one row per epoch.  Empty if its worker died."""
-    path = folder / HISTORY
-    try:
-        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it, and its record to train the run again") from None
 
 
 def _read_mark(folder: Path) -> dict[str, str | None]:

@@ -7,7 +7,10 @@ that a folder with a record is a finished run.
 """
 
 import functools
+import hashlib
+import io
 import json
+import logging
 import math
 import os
 import platform
@@ -24,7 +27,9 @@ import fairrun
 from fairrun.config.check import InputError
 from fairrun.config.keys import active_keys, dotted
 
+log = logging.getLogger(__name__)
 RECORD, HISTORY = "record.json", "history.parquet"
+GROUPS = ("method", "dataset", "model", "metric")  # of which a run has chosen a file each
 GIVEN = ("csv", "image_folder")  # data sets that are a user's file, or folder
 _SUFFIXES = re.compile(r"(\.(csv|tsv|txt|parquet|gz|zip|xz|bz2))+$", re.IGNORECASE)
 FIELDS = {  # the fields that every record has, and their types
@@ -39,11 +44,17 @@ FIELDS = {  # the fields that every record has, and their types
 }
 
 
-def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> None:
-    """Write a run's files; each appears whole or not at all, the record last.  No history: the run has none."""
+def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> dict[str, Any]:
+    """Write a run's files; each appears whole or not at all, the record last -> the record as written.
+
+    No history: the run has none.  The record has the SHA-256 of the history.  The files are on the disk at the end.
+    """
     if history is not None:
-        replace(folder / HISTORY, history.to_parquet(index=False))
+        content = history.to_parquet(index=False)
+        replace(folder / HISTORY, content)
+        record = record | {"history_sha256": hashlib.sha256(content).hexdigest()}
     replace(folder / RECORD, json.dumps(_plain(record), indent=2, allow_nan=False).encode() + b"\n")
+    return record
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -51,11 +62,42 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     try:
         record = json.loads(path.read_bytes())
-        if wrong := [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]:
-            raise ValueError(f"it has no {', '.join(wrong)}")
+        lacking = [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]
+        if lacking := lacking or _lacking(record):
+            raise ValueError(f"it has no {', '.join(lacking)}")
     except (ValueError, AttributeError, OSError) as error:  # not JSON, JSON of another kind, or not a file
         raise InputError(f"{path} is not the record of a run: {error}") from None
     return record
+
+
+def _lacking(record: Mapping[str, Any]) -> list[str]:
+    """What a record with all ``FIELDS`` lacks below them."""
+    lacking = [f"choices.{name}" for name in GROUPS if not isinstance(record["choices"].get(name), str)]
+    metric = record["config"].get("metric")
+    return lacking if isinstance(metric, dict) and isinstance(metric.get("name"), str) else [*lacking, "config.metric"]
+
+
+def read_history(folder: Path, record: Mapping[str, Any]) -> pd.DataFrame:
+    """The history of the run in ``folder``, a row an epoch; empty if it has none.  Raises ``InputError`` if damaged."""
+    path = folder / HISTORY
+    if not path.exists() and "history_sha256" not in record:
+        return pd.DataFrame()  # its worker died
+    try:
+        content = path.read_bytes()
+        if record.get("history_sha256", digest := hashlib.sha256(content).hexdigest()) != digest:
+            raise ValueError("its SHA-256 is not the one in the record")
+        return pd.read_parquet(io.BytesIO(content))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); the same command trains the run again") from None
+
+
+def history_of(folder: Path | str) -> pd.DataFrame:
+    """As ``read_history``, for reports: one that is damaged is empty, with a warning."""
+    try:
+        return read_history(Path(folder), read(Path(folder)))
+    except InputError as error:
+        log.warning("%s; the report goes without it", error)
+        return pd.DataFrame()
 
 
 def load(folder: Path | str) -> pd.DataFrame:
@@ -139,10 +181,22 @@ def _commit() -> str | None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; it is on the disk at the end."""
     part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _plain(value: Any) -> Any:

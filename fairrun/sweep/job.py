@@ -22,7 +22,6 @@ from fairrun.results.selection import BALANCED, SELECTED, Traded, degenerate, se
 from fairrun.training.fit import Run
 
 log = logging.getLogger(__name__)
-GROUPS = ("method", "dataset", "model", "metric")
 
 
 @dataclass(frozen=True)

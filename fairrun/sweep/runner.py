@@ -19,7 +19,7 @@ from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
-from fairrun.results.records import RECORD, dataset_name, read, write
+from fairrun.results.records import RECORD, dataset_name, read, read_history, write
 from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.sweep.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
 from fairrun.sweep.plan import plan
@@ -176,7 +176,7 @@ class Sweep:
                 entry = failed(job, result.reason, data)
             try:
                 job.folder.mkdir(parents=True, exist_ok=True)
-                write(job.folder, entry, history)
+                entry = write(job.folder, entry, history)
             except OSError as error:
                 yield job.folder, Outcome("failed", f"its results could not be written: {error}")
                 continue
@@ -196,7 +196,9 @@ class Sweep:
 def _found(job: Job) -> dict[str, Any] | None:
     """The record in the job's folder; None, with a warning, if it cannot be read."""
     try:
-        return read(job.folder)
+        found = read(job.folder)
+        read_history(job.folder, found)
+        return found
     except InputError as error:
         log.warning("%s; the run is trained again", error)
         return None

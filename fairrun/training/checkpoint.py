@@ -1,5 +1,8 @@
 """Saves a stack's state to disk, so that a long training that was stopped goes on from there, bit for bit."""
 
+import contextlib
+import hashlib
+import io
 import logging
 import os
 import time
@@ -13,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 log = logging.getLogger(__name__)
+DIGEST = hashlib.sha256().digest_size
 Streams = dict[str, list[Generator]]
 
 
@@ -29,7 +33,7 @@ class Progress(NamedTuple):
 class Checkpoint:
     """A file that holds a stack's progress; written when ``every_s`` seconds have passed since the last time.
 
-    Safe to load: tensors and plain values only (``weights_only``).
+    The file is the SHA-256 of what follows it, which is safe to load: tensors and plain values only (``weights_only``).
     """
 
     path: Path  # named after the stack, so whatever it holds is continued
@@ -44,15 +48,19 @@ class Checkpoint:
             "epoch": progress.epoch,
             "state": [t.detach().cpu() for t in _tensors(progress.state)],
             "streams": {name: [g.get_state() for g in generators] for name, generators in streams.items()},
-            "records": [{name: torch.as_tensor(v) for name, v in record.items()} for record in progress.records],
+            "records": _joined(progress.records),
             "first_bad_step": torch.as_tensor(progress.first_bad_step),
         }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
         part = self.path.with_name(self.path.name + ".part")
         try:
-            torch.save(content, part)
+            part.write_bytes(hashlib.sha256(buffer.getbuffer()).digest() + buffer.getbuffer())
             os.replace(part, self.path)
-        except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
+        except OSError as error:
             log.warning("the checkpoint %s could not be written (%s); training goes on", self.path, error)
+            with contextlib.suppress(OSError):
+                part.unlink()
         self._written = time.monotonic()
 
     def load(self, start: Progress, streams: Streams) -> Progress:
@@ -60,10 +68,10 @@ class Checkpoint:
         if not self.path.exists():
             return start
         try:
-            content = torch.load(self.path, weights_only=True)
+            content = _opened(self.path.read_bytes())
             saved = iter(content["state"])
             state = _map(start.state, lambda t: next(saved).to(t))
-            records = [{name: v.numpy() for name, v in record.items()} for record in content["records"]]
+            records = _divided(content["records"])
             positions = {name: content["streams"][name] for name in streams}
         except Exception as error:  # a damaged file raises exceptions of many types
             log.warning("the checkpoint %s cannot be read (%s); training starts anew", self.path, error)
@@ -73,6 +81,27 @@ class Checkpoint:
                 generator.set_state(position)
         log.info("continuing %s after epoch %d", self.path.stem, content["epoch"])
         return Progress(content["epoch"], state, records, content["first_bad_step"].numpy())
+
+
+def _opened(file: bytes) -> dict[str, Any]:
+    """The content of a file, if its hash is right."""
+    digest, content = file[:DIGEST], file[DIGEST:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("its SHA-256 is not that of its content")
+    found: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    return found
+
+
+def _joined(records: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:
+    """One tensor [epochs, R] a metric, of the records of every epoch."""
+    names = records[0] if records else ()
+    return {name: torch.as_tensor(np.stack([record[name] for record in records])) for name in names}
+
+
+def _divided(columns: dict[str, Tensor]) -> list[dict[str, np.ndarray]]:
+    """The records of every epoch again."""
+    epochs = max((len(values) for values in columns.values()), default=0)
+    return [{name: values[epoch].numpy() for name, values in columns.items()} for epoch in range(epochs)]
 
 
 def _map(tree: Any, function: Callable[[Tensor], Tensor]) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fairrun.results.records import HISTORY
+from tests.helpers.records import rewrite
 from tests.helpers.reports import write_run
 
 CELLS = [f"s={s}/y={y}" for s in (0, 1) for y in (0, 1)]
@@ -36,7 +36,7 @@ def bargain(folder, method="nash", seed=0, lam=1.0, log=True, **columns):
     found = history(method, seed, **columns)
     last = {name: float(v) for name, v in found.iloc[-1].items() if name.startswith("train/")} if log else {}
     row = write_run(folder, method, lam, seed, **last)
-    found.to_parquet(f"{row['folder']}/{HISTORY}")
+    rewrite(row["folder"], found)
     return row
 
 

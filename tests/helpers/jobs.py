@@ -4,7 +4,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from fairrun.sweep.job import GROUPS, Job
+from fairrun.results.records import GROUPS
+from fairrun.sweep.job import Job
 from fairrun.sweep.plan import plan
 from fairrun.sweep.runner import Sweep
 from fairrun.sweep.validate import network

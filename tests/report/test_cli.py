@@ -18,6 +18,7 @@ from fairrun.report.sections.tradeoff import draw
 from fairrun.report.style import estimate, limits, look
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
+from tests.helpers.records import rewrite
 from tests.helpers.reports import HARD, SOFT, WRITTEN, sweep, trade, without_plotly, write_run, written
 
 # Files
@@ -84,7 +85,7 @@ def with_histories(rows):
     """The same runs, which got better over four epochs, by their seed."""
     for row in rows:
         history = pd.DataFrame({"epoch": range(1, 5), "train/loss": [0.9, 0.7, 0.6, 0.5 + row["seed"] / 10]})
-        history.to_parquet(f"{row['folder']}/{results.HISTORY}")
+        rewrite(row["folder"], history)
     return rows
 
 

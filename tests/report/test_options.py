@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from fairrun.config.check import InputError
 from fairrun.report import cli
 from fairrun.report.options import ReportOptions
-from fairrun.results.records import HISTORY
 from fairrun.train import CONF
 from hydra_plugins.fairrun_sweepers import conclude
+from tests.helpers.records import rewrite
 from tests.helpers.reports import sweep, write_run
 
 FIELDS = [option.name for option in dataclasses.fields(ReportOptions)]
@@ -54,7 +54,7 @@ def records(folder, *overrides):
     node = OmegaConf.to_container(composed(folder, *overrides).report)
     constant = write_run(folder, lam=9.0, report=node, **{"val/selection_rate": 0.0})
     for row in [*sweep(folder, seeds=2, report=node), constant]:
-        pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5]}).to_parquet(f"{row['folder']}/{HISTORY}")
+        rewrite(row["folder"], pd.DataFrame({"epoch": [1, 2], "train/loss": [1.0, 0.5]}))
     return folder
 
 

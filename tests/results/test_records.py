@@ -13,6 +13,33 @@ from tests.helpers.records import record
 HISTORY = pd.DataFrame({"epoch": [1, 2], "val/accuracy": [0.5, 0.75]})
 
 
+def test_a_history_that_is_not_the_one_that_was_written_is_named(tmp_path, caplog):
+    written = results.write(tmp_path, record(), HISTORY)
+    assert results.read_history(tmp_path, written).equals(HISTORY)
+    content = bytearray((tmp_path / results.HISTORY).read_bytes())
+    content[len(content) // 2] ^= 1
+    for damaged in (bytes(content), b""):
+        (tmp_path / results.HISTORY).write_bytes(damaged)
+        with pytest.raises(InputError, match=r"history\.parquet is damaged .*; the same command trains the run again"):
+            results.read_history(tmp_path, results.read(tmp_path))
+        assert results.history_of(tmp_path).empty
+    assert "the report goes without it" in caplog.text
+    (tmp_path / results.HISTORY).unlink()
+    assert results.history_of(tmp_path).empty
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacking"),
+    [({"choices": {}}, "choices.method, choices.dataset"), ({"config": {"metric": None}}, "config.metric")],
+)
+def test_a_record_that_is_half_good_is_named_and_left_out(tmp_path, changes, lacking):
+    for name, own in (("good", {}), ("bad", changes)):
+        (tmp_path / name).mkdir()
+        results.write(tmp_path / name, record(**own), None)
+    frame = results.load(tmp_path)
+    assert frame["status"].tolist() == ["corrupt", "finished"] and f"it has no {lacking}" in frame["failure"][0]
+
+
 @pytest.mark.parametrize(
     ("choice", "node", "name"),
     [

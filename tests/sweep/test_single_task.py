@@ -6,7 +6,8 @@ from omegaconf import OmegaConf
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
 from fairrun.results import records as results
-from fairrun.sweep.job import GROUPS, Job
+from fairrun.results.records import GROUPS
+from fairrun.sweep.job import Job
 from fairrun.sweep.runner import Outcome, Sweep
 from fairrun.sweep.single_task import complete
 from fairrun.sweep.validate import check

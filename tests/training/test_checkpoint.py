@@ -1,10 +1,12 @@
 """A training that was stopped goes on as if it had not been."""
 
+import io
+
 import pytest
 import torch
 
 from fairrun.models.mlp import MLP
-from fairrun.training.checkpoint import Checkpoint
+from fairrun.training.checkpoint import DIGEST, Checkpoint
 from fairrun.training.fit import fit
 from tests.helpers.synthetic import HEADS, METHODS, method, rows_for
 
@@ -70,6 +72,17 @@ def test_a_damaged_file_is_a_warning_and_a_new_start(tmp_path, caplog):
     assert "cannot be read" in caplog.text
 
 
+def test_a_flipped_bit_is_a_warning_and_a_new_start(tmp_path, caplog):
+    with pytest.raises(Stopped):
+        train([method("erm")], tmp_path / "stack.pt", stop_after=3)
+    content = bytearray((tmp_path / "stack.pt").read_bytes())
+    content[2 * len(content) // 3] ^= 1
+    (tmp_path / "stack.pt").write_bytes(content)
+    (run,) = train([method("erm")], tmp_path / "stack.pt")
+    assert run.history.equals(train([method("erm")], None)[0].history)
+    assert "its SHA-256 is not that of its content" in caplog.text
+
+
 def test_a_file_that_cannot_be_written_does_not_stop_training(tmp_path, caplog):
     (run,) = train([method("erm")], tmp_path / "no" / "such" / "folder" / "stack.pt")
     assert len(run.history) == 5
@@ -78,5 +91,5 @@ def test_a_file_that_cannot_be_written_does_not_stop_training(tmp_path, caplog):
 
 def test_the_file_holds_nothing_that_runs_code(tmp_path):
     train([method("group_dro")], tmp_path / "stack.pt")
-    content = torch.load(tmp_path / "stack.pt", weights_only=True)
+    content = torch.load(io.BytesIO((tmp_path / "stack.pt").read_bytes()[DIGEST:]), weights_only=True)
     assert content["epoch"] == 5

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import stat
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from fairrun.methods.penalty import Penalty
 from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
 from fairrun.training.fit import fit
-from fairrun.training.native.library import library
+from fairrun.training.native.library import _compiled, library
 from fairrun.training.native.parts import NativeAdam, NativeMLP, accelerate, choose, gather
 from fairrun.training.optim import SGD, Adagrad, Adam
 from tests.helpers.command import start_forked
@@ -261,6 +262,44 @@ def test_processes_may_build_it_at_once(tmp_path):
         process.join(timeout=100)
     assert [process.exitcode for process in processes] == [0, 0]
     assert [path.suffix for path in (tmp_path / "native").iterdir()] == [".so"]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache; the kernels are those of a new process."""
+    monkeypatch.setenv("FAIRRUN_CACHE", str(tmp_path))
+    library.cache_clear()
+    yield tmp_path / "native"
+    library.cache_clear()
+
+
+@built
+def test_a_damaged_library_is_built_again(cache, caplog):
+    path = _compiled(["c++"])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert _compiled(["c++"]).read_bytes()[:4] == whole[:4] and len(list(cache.iterdir())) == 1
+    assert "is damaged and built again" in caplog.text and stat.S_IMODE(cache.stat().st_mode) == 0o700
+
+
+@built
+def test_a_folder_that_others_may_write_into_is_not_loaded_from(cache, caplog):
+    cache.mkdir(mode=0o700)
+    cache.chmod(0o777)
+    assert library() is None
+    assert "must not be writable by others" in caplog.text
+
+
+@built
+def test_a_compiler_may_have_arguments_and_print_anything(cache, monkeypatch, tmp_path):
+    compiler = tmp_path / "odd compiler"
+    compiler.write_text('#!/bin/sh\nprintf "version \\351\\n"\n[ "$1" = "--version" ] || exec c++ "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", f"env '{compiler}'")
+    assert library() is not None
+    compiler.write_text('#!/bin/sh\nprintf "erreur \\351\\n" >&2\nexit 1\n')
+    library.cache_clear()
+    assert library() is None
 
 
 @pytest.mark.parametrize("compiler", ["", "no-such-compiler", "false"])

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,7 @@ from fairrun.analysis.tradeoff import Tradeoff, describe, words
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
 from fairrun.report.style import COLOURS, STYLES, Style, line, look, over_epochs
-from fairrun.results.records import HISTORY
+from fairrun.results.records import history_of
 
 log = logging.getLogger(__name__)
 WIDE = 3  # panels in a row
@@ -37,10 +36,8 @@ def steps_of(trade: Tradeoff, columns: Sequence[str]) -> pd.DataFrame | None:
     """
     frames = []
     for number, (_, setting) in enumerate(trade.settings.iterrows()):
-        for folder in trade.runs_of(setting)["folder"]:
-            path = Path(folder, HISTORY)
-            if path.exists():
-                frames.append(pd.read_parquet(path).reindex(columns=["epoch", *columns]).assign(setting=number))
+        histories = map(history_of, trade.runs_of(setting)["folder"])
+        frames += [history.reindex(columns=["epoch", *columns]).assign(setting=number) for history in histories]
     steps = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", *columns])
     for column in columns:
         if steps[column].isna().all():

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,40 +17,63 @@ from fairrun.data.sources import cache_folder
 log = logging.getLogger(__name__)
 SOURCE = Path(__file__).with_name("kernels.cpp")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-w")
+ANSWER, BUILD = 30, 300  # seconds, for the compiler's version and for the library
 COMPILERS = ("c++", "g++", "clang++")
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """Load the kernels.  Where that fails, log one line that says why and return None."""
-    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CXX", "")) or [c for c in COMPILERS if shutil.which(c)][:1]
+    if not compiler:
         log.warning("no native engine, training in torch: no C++ compiler (%s) on the path", ", ".join(COMPILERS))
         return None
     try:
         return ctypes.CDLL(str(_compiled(compiler)))
+    except subprocess.TimeoutExpired as error:
+        reason = f"it did not answer within {error.timeout:g} s"
     except (OSError, subprocess.SubprocessError) as error:
-        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        log.warning("no native engine, training in torch: %s: %s", compiler, lines[0])
-        return None
+        said = getattr(error, "stderr", None) or str(error).encode()
+        reason = said.decode(errors="replace").strip().splitlines()[0]
+    log.warning("no native engine, training in torch: %s: %s", shlex.join(compiler), reason)
+    return None
 
 
-def _compiled(compiler: str) -> Path:
-    """The library's file in the cache, built if it is missing.
+def _compiled(compiler: list[str]) -> Path:
+    """The library's file in the cache, built if it is missing or not what was built there.
 
-    Its name changes with all that it depends on.  Processes that build it at the same time each build their own, and
-    the last one stays.
+    Its name has a hash of all that it depends on, and the SHA-256 of its content.  Processes that build it at the same
+    time each build their own.  Raises ``OSError`` where others may write into the folder, for whatever is there is run.
     """
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    key = "\n".join((SOURCE.read_text(encoding="utf-8"), compiler, version, *FLAGS, _cpu()))
-    target = cache_folder() / "native" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            built = Path(folder, target.name)
-            subprocess.run([compiler, *FLAGS, "-o", built, SOURCE], capture_output=True, text=True, check=True)
-            built.replace(target)
-    return target
+    version = subprocess.run([*compiler, "--version"], capture_output=True, check=True, timeout=ANSWER).stdout
+    parts = [SOURCE.read_bytes(), shlex.join(compiler).encode(), version, *(flag.encode() for flag in FLAGS)]
+    key = hashlib.sha256(b"\n".join([*parts, _cpu().encode()])).hexdigest()[:16]
+    folder = cache_folder() / "native"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_shared(folder)
+    known = [path for path in folder.glob(f"{key}-*.so") if _sha256(path) == path.stem.partition("-")[2]]
+    if known:
+        return known[0]
+    for path in folder.glob(f"{key}-*.so"):
+        log.warning("%s is damaged and built again", path)
+        path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        built = Path(place, "built.so")
+        subprocess.run([*compiler, *FLAGS, "-o", built, SOURCE], capture_output=True, check=True, timeout=BUILD)
+        return built.replace(folder / f"{key}-{_sha256(built)}.so")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _refuse_shared(folder: Path) -> None:
+    """Raise ``OSError`` unless the folder is this user's own and nobody else may write into it."""
+    status = folder.stat()
+    if status.st_uid != os.getuid():
+        raise OSError(f"{folder} must belong to this user, and belongs to user {status.st_uid}: set FAIRRUN_CACHE")
+    if status.st_mode & 0o022:
+        raise OSError(f"{folder} must not be writable by others: delete it, or chmod 700 if its files are yours")
 
 
 def _cpu() -> str:
