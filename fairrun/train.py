@@ -24,8 +24,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
+from fairrun.config import guard, plugins
 from fairrun.config.check import InputError
-from fairrun.config.command import chosen, explain, in_one_line, later, quoted, refuse_missing_groups
+from fairrun.config.command import chosen, explain, in_one_line, later, packages, quoted, refuse_missing_groups
+from fairrun.config.environment import redact_logs, redacted, resolved
 from fairrun.config.keys import CONF, role
 from fairrun.config.metrics import MATCH_RATE, default
 from fairrun.config.renames import current
@@ -107,22 +109,26 @@ def main() -> None:
     given = quoted(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
+        redact_logs()
+        plugins.allow(packages(given))
+        guard.install(given)
         refuse_missing_groups(given)
         sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
         task()
     except Exception as error:
         if os.environ.get("FAIRRUN_DEBUG"):
             raise
-        sys.exit(explain(error, sys.argv[1:]))
+        sys.exit(redacted(explain(error, sys.argv[1:])))
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def task(cfg: DictConfig) -> float:
     """Train one run; returns its validation score, for sweepers that optimise it."""
+    redact_logs()
     try:
         return run(cfg)
     except (InputError, OmegaConfBaseException) as error:
-        said = str(error) if isinstance(error, InputError) else in_one_line(error)
+        said = redacted(str(error) if isinstance(error, InputError) else in_one_line(error))
         log.error("%s", said)
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
@@ -140,10 +146,10 @@ def run(cfg: DictConfig) -> float:
 
     hydra_config = HydraConfig.get()
     settle(cfg, hydra_config.runtime.choices["method"], hydra_config.overrides.task)
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    config, recorded = resolved(cfg)
     check_keys(config)
     choices = {group: hydra_config.runtime.choices[group] for group in GROUPS}
-    job = Job(config, choices, Path(hydra_config.runtime.output_dir))
+    job = Job(config, choices, Path(hydra_config.runtime.output_dir), recorded)
     whole = Path(hydra_config.runtime.cwd, hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
     sweep = Sweep(job.folder, whole.name if whole else None)
     known = sweep.finished_or_refused([job])

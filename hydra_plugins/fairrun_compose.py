@@ -19,7 +19,9 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from fairrun.config.check import InputError, unknown
+from fairrun.config.check import InputError, require, unknown
+from fairrun.config.environment import resolved
+from fairrun.config.guard import is_inside
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below
 from fairrun.config.renames import current, entries, overridden, warn
 
@@ -34,6 +36,7 @@ class Composed(NamedTuple):
 
     task: dict[str, Any]  # without the node hydra, interpolations as they are
     resolved: dict[str, Any]  # the same with their values
+    recorded: dict[str, Any]  # the same for records, without values from the environment
     hydra: dict[str, Any]  # the node hydra
     folder: Path
 
@@ -154,8 +157,7 @@ class Composer:
         node["overrides"] = hydra["overrides"] | {"task": overrides}
         node["runtime"] = hydra["runtime"] | {"output_dir": str(folder)}
         plain: Any = OmegaConf.to_container(task, enum_to_str=True)
-        resolved: Any = OmegaConf.to_container(task, resolve=True)
-        return Composed(plain, resolved, node, folder)
+        return Composed(plain, *resolved(task), node, folder)
 
     def _shape(self, overrides: list[str]) -> Shape:
         parsed = [self._parse(override) for override in overrides]
@@ -180,6 +182,7 @@ class Composer:
         if self.reads_hydra:
             HydraConfig.instance().set_config(full)
         subdir = str(OmegaConf.select(full, "hydra.sweep.subdir"))
+        require(is_inside(subdir), "hydra.sweep.subdir", subdir, "a path inside the folder of the sweep")
         folder = Path(os.path.abspath(Path(str(self.master.hydra.sweep.dir), subdir)))
         with flag_override(full.hydra, ["struct", "readonly"], [False, False]):
             full.hydra.runtime.output_dir = str(folder)

@@ -183,7 +183,7 @@ def _job(folder: Path, composed: Composed) -> "Job":
     from fairrun.sweep.job import Job
 
     choices = composed.hydra["runtime"]["choices"]
-    return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder)
+    return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder, composed.recorded)
 
 
 def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:

@@ -5,11 +5,13 @@ import difflib
 import functools
 import importlib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
+
+from fairrun.config.plugins import ALWAYS, is_allowed, places
 
 
 class InputError(ValueError):
@@ -51,20 +53,32 @@ def unknown(key: str, known: Collection[str]) -> str:
 
 def imported(target: str, key: str) -> Any:
     """The class or function that the ``_target_`` of node ``key`` names.  Raises ``InputError``."""
-    module, _, name = str(target).rpartition(".")
+    return located(target, f"{key}._target_")
+
+
+def located(path: str, key: str, packages: Iterable[str] = ALWAYS) -> Any:
+    """The class or function of a dotted path, the value of ``key``.
+
+    It must be defined in one of ``packages`` or in one that the user names; others are not imported.  Raises
+    ``InputError``.
+    """
+    module, _, name = str(path).rpartition(".")
+    require(is_allowed(module, packages), key, path, places(packages))
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's own raises what it likes
         what = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"{key}._target_ must be a class or function that can be imported, got {target!r}: {what}"
-        ) from None
+        raise InputError(f"{key} must be a class or function that can be imported, got {path!r}: {what}") from None
+    home = str(getattr(found, "__module__", None))  # fairrun.train.sys has none, fairrun.train.Path another
+    if not is_allowed(home, packages):
+        raise InputError(f"{key} must be defined {places(packages)}, got {path!r} of {home}")
+    return found
 
 
 def is_path(value: object) -> bool:
     """Whether ``value`` is the path of something that can be imported and called."""
     try:
-        return callable(imported(str(value), ""))
+        return callable(located(str(value), ""))
     except InputError:
         return False
 
@@ -117,7 +131,7 @@ class OneOf:
     @property
     def allowed(self) -> str:
         """For messages."""
-        path = ", or the path of a function that can be imported" if self.or_path else ""
+        path = f", or the path of a function {places()}" if self.or_path else ""
         return f"one of {', '.join(map(str, self.choices))}{path}"
 
 

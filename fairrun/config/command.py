@@ -13,13 +13,14 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fairrun.config.check import InputError, nearest, unknown
+from fairrun.config.check import InputError, nearest, require, unknown
 from fairrun.config.keys import CONF, GONE, dotted
 from fairrun.config.metrics import METRICS
 
 SWEPT = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 NEEDED = {"method": "erm", "dataset": "adult", "model": "mlp", "tracker": "none"}  # groups, and a choice
 NEEDED |= {"metric": "demographic_parity_difference"}
+_PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
 
 
@@ -87,6 +88,19 @@ def values(override: Override) -> list[str]:
     if override.is_choice_sweep():
         return list(override.sweep_string_iterator())
     return [] if value is None or override.is_sweep_override() else [str(value)]
+
+
+def packages(arguments: Sequence[str]) -> list[str]:
+    """The packages that a command line allows, plugins=[mypkg].  Raises ``InputError``."""
+    found: list[str] = []
+    for override in _overrides(arguments):
+        if override.key_or_group == "plugins" and override.type != OverrideType.DEL:
+            value = override.value()
+            names: Any = value if isinstance(value, list) else [value]
+            sound = all(isinstance(name, str) and _PACKAGE.fullmatch(name) for name in names)
+            require(sound, "plugins", override.input_line, "a list of packages, as plugins=[mypkg]")
+            found += names
+    return found
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:

@@ -47,6 +47,7 @@ ROLES = {
     "results": IGNORED,
     "report": IGNORED,
     "tracker": IGNORED,
+    "plugins": IGNORED,
     "method": SETTING,
     **{f"method.{name}.decay": SETTING._replace(switch=f"method.{name}.decay_every") for name in _OPTIMIZERS},
     **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},

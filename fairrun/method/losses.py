@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from fairrun.config.check import OneOf, imported
+from fairrun.config.check import OneOf, located
 from fairrun.method.api import Batch
 from fairrun.method.rows import group_mask, group_mean
 
@@ -193,7 +193,7 @@ FairnessLoss = Annotated[str, OneOf(tuple(LOSSES), or_path=True)]
 @functools.cache
 def loss_named(name: str) -> Loss:
     """The loss of a ``FairnessLoss``."""
-    own: Loss = LOSSES[name] if name in LOSSES else imported(name, "fairness_loss")
+    own: Loss = LOSSES[name] if name in LOSSES else located(name, "fairness_loss")
     return own
 
 

@@ -31,12 +31,18 @@ class Job:
     config: dict[str, Any]  # resolved
     choices: dict[str, str]  # the name of the chosen file for each of GROUPS
     folder: Path  # for its record
+    recorded: dict[str, Any] | None = None  # the configuration with names of environment variables; None: it has none
+
+    @property
+    def public(self) -> dict[str, Any]:
+        """The configuration as records, logs and trackers may have it."""
+        return self.config if self.recorded is None else self.recorded
 
     @property
     def name(self) -> str:
         """The run's method, data set and seed, for people to read."""
-        method, data = (name(self.choices, self.config) for name in (method_name, dataset_name))
-        return f"{method} on {data}, seed {self.config['seed']}"
+        method, data = (name(self.choices, self.public) for name in (method_name, dataset_name))
+        return f"{method} on {data}, seed {self.public['seed']}"
 
     def key(self, data_sha256: str) -> str:
         """The run's identity, a SHA-256: two runs with the same key are the same run.
@@ -165,8 +171,9 @@ def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:
 def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
     return {
         "choices": job.choices,
-        "config": job.config,
+        "config": job.public,
         **data,
+        "identity": identity_of(job.config),
         "key": job.key(data["data_sha256"]),
         "sources": sources(job.config),
         "versions": versions(),
@@ -176,8 +183,17 @@ def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
 
 def is_same(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
     """Whether ``record`` is of this run, made by the same code or by other code."""
-    ours, theirs = (digest(identity(dotted(config))) for config in (job.config, record["config"]))
-    return ours == theirs and record["data_sha256"] == data_sha256
+    return identity_of(job.config) == recorded_identity(record) and record["data_sha256"] == data_sha256
+
+
+def identity_of(config: dict[str, Any]) -> str:
+    """A digest of what makes a run of this configuration another run."""
+    return digest(identity(dotted(config)))
+
+
+def recorded_identity(record: dict[str, Any]) -> str:
+    """The digest ``identity_of`` the run of a record, whose configuration may lack values from the environment."""
+    return str(record.get("identity") or identity_of(record["config"]))
 
 
 def other_code(job: Job, record: dict[str, Any]) -> list[str]:
@@ -189,7 +205,7 @@ def other_code(job: Job, record: dict[str, Any]) -> list[str]:
 
 def refuse_other(job: Job, record: dict[str, Any]) -> None:
     """Raise ``InputError``: ``record``, found in the job's folder, is of another run and must not be overwritten."""
-    theirs, ours = (identity(dotted(config)) for config in (record["config"], job.config))
+    theirs, ours = (identity(dotted(config)) for config in (record["config"], job.public))
     missing = "no such key"
     both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
     differ = [f"{k}={old}" for k, old, new in both if old != new]

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from fairrun.config.check import InputError
-from fairrun.config.keys import dotted, identity
 from fairrun.results.records import RECORD, read
-from fairrun.sweep.job import Job, digest
+from fairrun.sweep.job import Job, identity_of, recorded_identity
 from fairrun.sweep.runner import Sweep
 from fairrun.sweep.single_task import NAME
 
@@ -27,7 +25,7 @@ def places(jobs: Sequence[Job], folder: Path, sweep: Sweep) -> dict[Path, Path]:
     for job in jobs:
         if job.folder not in found:
             occupied = job.folder in records and _is_number(job.folder, folder) and job.config["resume"]
-            other_data = job.folder in others and others[job.folder][0] == _identity(job.config)
+            other_data = job.folder in others and others[job.folder][0] == identity_of(job.config)
             found[job.folder] = next(free) if occupied and not other_data else job.folder
     return found
 
@@ -40,7 +38,7 @@ def _records(folder: Path) -> Iterator[tuple[Path, tuple[str, str]]]:
                 record = read(path.parent)
             except InputError:
                 continue
-            yield path.parent, (_identity(record["config"]), record["data_sha256"])
+            yield path.parent, (recorded_identity(record), record["data_sha256"])
 
 
 def _recorded(job: Job, records: dict[Path, tuple[str, str]], sweep: Sweep) -> Path | None:
@@ -48,15 +46,11 @@ def _recorded(job: Job, records: dict[Path, tuple[str, str]], sweep: Sweep) -> P
     if not records or not job.config["resume"]:
         return None
     try:
-        run = (_identity(job.config), str(sweep.facts(job.config)["data_sha256"]))
+        run = (identity_of(job.config), str(sweep.facts(job.config)["data_sha256"]))
     except InputError:
         return None
     same = [path for path, other in records.items() if other == run]
     return job.folder if job.folder in same else next(iter(same), None)
-
-
-def _identity(config: dict[str, Any]) -> str:
-    return digest(identity(dotted(config)))
 
 
 def _is_number(path: Path, folder: Path) -> bool:

@@ -17,6 +17,8 @@ import torch
 
 from fairrun.config.build import build
 from fairrun.config.check import InputError
+from fairrun.config.environment import redacted
+from fairrun.config.plugins import named
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, dataset_name, read, read_history, write
@@ -93,7 +95,7 @@ class Sweep:
             data = self.facts(job.config)
             check_data(job.config, data)
         except InputError as error:
-            return Outcome("refused", str(error))
+            return Outcome("refused", redacted(str(error)))
         found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
         if found is None:
             return None
@@ -149,7 +151,7 @@ class Sweep:
 
     def _task(self, name: str, stack: list[Job]) -> Task:
         config = stack[0].config
-        task = Task(name, [job.config for job in stack], None, self.work, own_hash())
+        task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash())
         if not config["resume"]:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
@@ -173,7 +175,7 @@ class Sweep:
                 how = {"engine": result.engine, "side_by_side": len(stack), "wall_time_s": result.seconds}
                 entry = record(job, run, data, **how, **result.origin)
             else:
-                entry = failed(job, result.reason, data)
+                entry = failed(job, redacted(result.reason), data)
             try:
                 job.folder.mkdir(parents=True, exist_ok=True)
                 entry = write(job.folder, entry, history)
@@ -183,7 +185,7 @@ class Sweep:
             if said := remark(entry):
                 log.warning("%s, in %s: %s", job.name, job.folder, said)
             self._tracker(job).log(job.folder, self.name, entry, history)
-            trace = result.trace or None if isinstance(result, Failure) else None
+            trace = redacted(result.trace) or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
 
     def _tracker(self, job: Job) -> Any:

@@ -70,7 +70,7 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
         data = sweep.facts(job.config)
         if data["tasks"] and "optimizer" in job.config["method"]:  # the single-task run uses the job's optimizer
             alike = _outside(job.config, data["data_sha256"])
-            code = digest([alike, _method(job)])[:16]
+            code = digest([alike, _method(job.config)])[:16]
             outside[code] = alike
             wanted.setdefault(code, []).append(job)
             if job.choices["method"] == NAME:
@@ -84,15 +84,16 @@ def _outside(config: dict[str, Any], data_sha256: str) -> str:
     return digest([kept, fairrun.__version__, data_sha256])
 
 
-def _method(job: Job) -> dict[str, Any]:
-    """The node of ``stl`` with the optimizer and the reduction of a job."""
-    node = job.config["method"]
+def _method(config: dict[str, Any]) -> dict[str, Any]:
+    """The node of ``stl`` with the optimizer and the reduction of a job's configuration."""
+    node = config["method"]
     reduction = node.get("reduction", "sum" if node.get("variant") == "authors" else "mean")
     return {"_target_": f"{STL.__module__}.{STL.__name__}", "optimizer": node["optimizer"], "reduction": reduction}
 
 
 def _single_task(job: Job, folder: Path) -> Job:
-    return Job(job.config | {"method": _method(job)}, job.choices | {"method": NAME}, folder)
+    own, public = (config | {"method": _method(config)} for config in (job.config, job.public))
+    return Job(own, job.choices | {"method": NAME}, folder, public)
 
 
 def _recorded(place: Path, here: Collection[Path]) -> set[str]:
@@ -114,5 +115,5 @@ def _recorded(place: Path, here: Collection[Path]) -> set[str]:
 
 
 def _refused(job: Job) -> Outcome:
-    like = f"the sweep hold a run of method=stl with seed {job.config['seed']} (same data, split, model, epochs)"
+    like = f"the sweep hold a run of method=stl with seed {job.public['seed']} (same data, split, model, epochs)"
     return Outcome("refused", f"results.train_missing must be true, or {like}, got false")

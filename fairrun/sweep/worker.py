@@ -15,6 +15,7 @@ import torch
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.metrics import computed
+from fairrun.config.plugins import allow
 from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import versions
@@ -34,6 +35,7 @@ class Task(NamedTuple):
     configs: list[dict[str, Any]]
     data: Path | None  # the file with its data; if None, the worker loads the data set itself
     work: Path  # the folder for its progress and checkpoint
+    plugins: list[str]  # packages that the user allows
     source: str  # the hash of the code that makes results, which a worker must have too
 
     @property
@@ -64,6 +66,7 @@ def train(task: Task) -> Trained | Failure:
         started = time.perf_counter()
         if own_hash() != task.source:
             return _of_other_code()
+        allow(task.plugins)
         config = task.configs[0]
         dtype = getattr(torch, config["dtype"])
         engine = choose(config["engine"], dtype, config["device"])

@@ -334,7 +334,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv
 
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
     (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = False")
-    sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
+    sweep = ["-m", *DESCRIPTION, *DEADLY]
     done = run_warm(tmp_path, *sweep, "hydra.sweep.dir=sweep")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "deaths").read_text() == "x"
@@ -343,7 +343,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
 
 def test_a_stack_that_kills_its_workers_fails_with_the_reason_and_the_others_are_trained(tmp_path, csv):
     (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = True")
-    sweep = ["-m", *DESCRIPTION, "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
+    sweep = ["-m", *DESCRIPTION, *DEADLY]
     done = run_warm(tmp_path, *sweep, "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -353,6 +353,7 @@ def test_a_stack_that_kills_its_workers_fails_with_the_reason_and_the_others_are
     assert frame.loc["plugin.Deadly", "failure"].str.startswith("lost twice: ").all()
 
 
+DEADLY = ["plugins=[plugin]", "method._target_=plugin.Deadly,fairrun.methods.erm.ERM", "seed=range(2)"]
 PLUGIN = """
 import os, signal
 from pathlib import Path

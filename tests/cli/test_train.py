@@ -99,7 +99,7 @@ def test_a_method_and_its_config_may_live_outside(tmp_path, csv):
     (plugin / "conf" / "method" / "mine.yaml").write_text(yaml)
     path = f"{plugin}{os.pathsep}{Path(__file__).parent.parent}"
     search = f"hydra.searchpath=[file://{plugin}/conf]"
-    done = run(tmp_path, *DESCRIPTION, search, "method=mine", "hydra.run.dir=out", PYTHONPATH=path)
+    done = run(tmp_path, *DESCRIPTION, search, "method=mine", "plugins=[mypkg]", "hydra.run.dir=out", PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     assert records(tmp_path)[0]["choices"]["method"] == "mine"
 
@@ -123,7 +123,7 @@ def own_metric(tmp_path, csv):
     (tmp_path / "conf" / "metric").mkdir(parents=True)
     yaml = "_target_: mine.worst_rate\ngreater_is_better: true\nsurrogate: mine.low_scores\n"
     (tmp_path / "conf" / "metric" / "mine.yaml").write_text(yaml)
-    return [*DESCRIPTION, f"hydra.searchpath=[file://{tmp_path}/conf]", "metric=mine"]
+    return [*DESCRIPTION, f"hydra.searchpath=[file://{tmp_path}/conf]", "metric=mine", "plugins=[mine]"]
 
 
 def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):

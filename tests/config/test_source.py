@@ -11,7 +11,8 @@ from fairrun.config import source
 from fairrun.config.source import MAKE_RESULTS, OWN, PACKAGE, module_hash, own_hash, sources
 
 # What the worker imports and results do not hang on
-SPEAKS_ONLY = {"sweep/progress.py", "report/options.py", "results/records.py", "config/keys.py"}
+SPEAKS_ONLY = {"sweep/progress.py", "report/options.py", "results/records.py"}
+SPEAKS_ONLY |= {f"config/{name}.py" for name in ("environment", "keys", "plugins")}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.results import records as results
 from fairrun.sweep import worker
@@ -225,7 +226,7 @@ def test_runs_of_a_version_that_recorded_no_code_are_trained_again(tmp_path, des
 
 def test_a_worker_with_other_source_code_trains_nothing(tmp_path, described):
     (only,) = jobs_of(tmp_path, described)
-    result = worker.train(worker.Task("a", [only.config], None, tmp_path, "other"))
+    result = worker.train(worker.Task("a", [only.config], None, tmp_path, [], "other"))
     assert isinstance(result, worker.Failure) and "must have the source code of the command" in result.reason
 
 
@@ -277,6 +278,7 @@ def test_what_cannot_be_trained_is_refused_first_and_the_rest_is_trained(tmp_pat
 
 def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, described, monkeypatch):
     (tmp_path / "unlucky.py").write_text(PLUGIN.format(body=CRASH))
+    monkeypatch.setenv(plugins.VARIABLE, "unlucky")
     monkeypatch.syspath_prepend(tmp_path)
     jobs = jobs_of(tmp_path, [*described, "method._target_=unlucky.Unlucky"], described)
     outcomes = train(tmp_path, jobs)

@@ -1,0 +1,76 @@
+"""Values that a configuration takes from the environment: the run has the value, what is recorded has its name.
+
+Importing this module makes OmegaConf's resolver ``oc.env`` remember what it read.
+"""
+
+import functools
+import logging
+import os
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.resolvers import oc
+
+LEAST = 6  # characters: a shorter value is too common to be replaced in messages
+_values: dict[str, str] = {}  # what was read, by the name of its variable
+_reads = [0]  # how often
+
+
+def _read(name: str, *default: Any) -> Any:
+    if name in os.environ:
+        _values[name] = os.environ[name]
+        _reads[0] += 1
+    return oc.env(name, *default)
+
+
+OmegaConf.register_new_resolver("oc.env", _read, replace=True)
+
+
+def resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration with all its values, and the same for records: text in place of what the environment says.
+
+    That text is the interpolation itself, ``${oc.env:NAME}``.  Numbers are no secrets, and stay: reports compare them.
+    """
+    before = _reads[0]
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return plain, plain if _reads[0] == before else _recorded(config)
+
+
+def _recorded(node: DictConfig | ListConfig) -> Any:
+    raw: Any = OmegaConf.to_container(node)
+    if not isinstance(raw, dict | list):
+        return raw
+    found = {key: _entry(node, key, raw[key]) for key in (raw if isinstance(raw, dict) else range(len(raw)))}
+    return found if isinstance(raw, dict) else list(found.values())
+
+
+def _entry(node: Any, key: Any, raw: Any) -> Any:
+    if isinstance(raw, str) and "${" not in raw:
+        return raw
+    before = _reads[0]
+    value = node[key]
+    if OmegaConf.is_config(value):
+        return raw if _reads[0] > before else _recorded(value)
+    return raw if _reads[0] > before and isinstance(value, str) else value
+
+
+def redacted(text: str) -> str:
+    """The text with names of variables in place of the values that this process has read."""
+    for name, value in _values.items():
+        if len(value) >= LEAST:
+            text = text.replace(value, f"${{oc.env:{name}}}")
+    return text
+
+
+@functools.cache
+def redact_logs() -> None:
+    """Redact whatever this process logs from now on."""
+    make = logging.getLogRecordFactory()
+
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        if _values:
+            record.msg, record.args = redacted(record.getMessage()), ()
+        return record
+
+    logging.setLogRecordFactory(make_redacted)
