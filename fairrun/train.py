@@ -67,17 +67,21 @@ class Refused(InputError):
     """A command, or a job of it, that cannot be carried out."""
 
 
+_locks: list[IO[bytes]] = []  # open as long as this process lives; other launchers pickle the callback without them
+
+
 class OutputFolder(Callback):
-    """Refuses a folder that cannot be written with one message, before Hydra would with a traceback."""
+    """Refuses a folder that cannot be written, or that another process writes to, before Hydra makes files there."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Before a single run."""
+        """Before a single run; the folder is this process's until it ends, however it ends."""
         _make_folder("hydra.run.dir", config.hydra.run.dir)
+        _locks.append(_lock("hydra.run.dir", config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Before a sweep; the folder is this process's until it ends, however it ends."""
         _make_folder("hydra.sweep.dir", config.hydra.sweep.dir)
-        self.lock = _lock("hydra.sweep.dir", config.hydra.sweep.dir)
+        _locks.append(_lock("hydra.sweep.dir", config.hydra.sweep.dir))
 
 
 def _make_folder(key: str, folder: str) -> None:

@@ -72,10 +72,20 @@ class StackedLauncher(Launcher):
             raise Refused(str(error)) from None
 
     def _launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        self._say_what_is_not_called()
         folders, composed = self._compose(job_overrides, first)
         if composed:
             self._train(composed)
         return [self.returns[path] for path in folders]
+
+    def _say_what_is_not_called(self) -> None:
+        """Jobs of a stack have no beginning and no end of their own."""
+        if others := [str(name) for name in self.config.hydra.callbacks or {} if name != "output_folder"]:
+            log.warning(
+                "hydra.callbacks.%s: on_job_start and on_job_end are not called with hydra/launcher=stacked, whose jobs"
+                " train side by side; take hydra/launcher=basic for them",
+                ", ".join(others),
+            )
 
     def _train(self, composed: dict[Path, Composed]) -> None:
         folder = Path(self.config.hydra.sweep.dir)

@@ -20,6 +20,7 @@ import pandas as pd
 from fairrun.config.check import InputError, one_of
 from fairrun.results.records import RECORD, dataset_name, load, method_name, read, read_history, replace
 
+TAG = 64  # the most characters of a tag
 MARK = "wandb.json"  # in the folder of a logged run: its id at W&B, the mode, and the hash of the record logged
 # Git and machine data would describe the process that logs, not the one that trained.  Listing the installed packages
 # costs as much as all the rest.
@@ -82,10 +83,22 @@ class Wandb:
         one_of("mode", self.mode, ("offline", "online"))
 
     def check(self) -> None:
-        """Raise ``InputError`` if the mode is online and there is no W&B key."""
-        import wandb
-
-        if self.mode == "online" and not wandb.login(prompt=False, verify=False):
+        """Raise ``InputError`` if wandb cannot be imported, or refuses the project's name or the key."""
+        try:
+            import wandb
+        except Exception as error:  # a broken installation raises what it likes
+            what = f"{type(error).__name__}: {_flat(error)}"
+            raise InputError(f"tracker=wandb needs the package wandb, which cannot be imported: {what}") from error
+        try:
+            wandb.Settings(project=self.project, entity=self.entity)
+        except Exception as error:  # wandb's own, and pydantic's
+            message = f"tracker.project must be a name that W&B takes, got {self.project!r}: {_flat(error)}"
+            raise InputError(message) from error
+        try:
+            known = self.mode == "offline" or wandb.login(prompt=False, verify=False)
+        except Exception as error:  # a key of another length
+            raise InputError(f"tracker.mode=online needs a W&B key of the right form: {_flat(error)}") from error
+        if not known:
             raise InputError(
                 "tracker.mode=online needs a W&B key: run `wandb login`, set WANDB_API_KEY, or choose offline"
             )
@@ -126,7 +139,7 @@ class Wandb:
             exit_code=0 if record["status"] == "finished" else 1,
             name=f"{method_name(choices, record['config'])} {dataset} seed={record['seed']}",
             group=sweep,
-            tags=[choices["method"], dataset, choices["model"]],
+            tags=[name[:TAG] for name in (choices["method"], dataset, choices["model"])],
             config=record["config"] | {"data_sha256": record["data_sha256"]},
         )
 
@@ -156,13 +169,13 @@ class Wandb:
                 "front": wandb.plot.scatter(wandb.Table(dataframe=points), metric, "accuracy", title),
             }
             self._log(
-                folder / f"summary_{dataset}_{metric}",
+                folder / f"summary_{dataset}_{metric}".replace("/", "_"),
                 [media],
                 {"hypervolume": area, "reference": trade.hypervolume_point, "runs": len(runs)},
                 name=f"summary {dataset} {metric}",
                 group=sweep,
                 job_type="summary",
-                tags=[dataset],
+                tags=[dataset[:TAG]],
                 config={"dataset": dataset, "metric": metric},
             )
 
@@ -192,6 +205,11 @@ class Wandb:
         run.summary.update(summary)
         run.finish(exit_code=exit_code)
         _write_mark(folder, mark | {"mode": self.mode})
+
+
+def _flat(error: Exception) -> str:
+    """The message on one line."""
+    return " ".join(str(error).split())
 
 
 def _read_mark(folder: Path) -> dict[str, str | None]:

@@ -19,6 +19,7 @@ def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         ".hydra",
+        ".lock",
         "record.json",
         "history.parquet",
         "train.log",
