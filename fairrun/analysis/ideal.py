@@ -8,12 +8,13 @@ from scipy.optimize import linprog
 
 from fairrun.analysis.front import anchors, aopac, counts
 
-STEP = 0.01  # between the differences of the front
+STEP = 0.01  # step between the differences of neighbouring points
 
 
 def ideal_area(runs: pd.DataFrame) -> float:
-    """The AOPAC of the ideal front of the runs' test labels, in [0, 1]; NaN where the records do not count labels of
-    two classes, and where the labels are at parity.
+    """The AOPAC of the ideal front for the runs' test labels, in [0, 1].
+
+    NaN if the records do not count labels of two classes, or if the labels are at parity.
     """
     labels = anchors(runs)
     if np.isnan(labels.max_dp):
@@ -23,14 +24,16 @@ def ideal_area(runs: pd.DataFrame) -> float:
 
 @functools.cache
 def ideal_front(cells: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """From (rows, positive rows) of each group: accuracy and difference, 0, .01, ..., max_dp -> [points, 2].
+    """The points [points, 2] of accuracy and difference, at the differences 0, .01, ..., max_dp.
 
-    FCRL (Gupta et al., AAAI 2021): among all classifiers, also those that see the label, for each difference dp
+    ``cells`` holds (rows, positive rows) of each group.  As FCRL (Gupta et al., AAAI 2021), over all classifiers, also
+    those that see the label, for each difference dp:
 
         max 1 - sum_c |delta_c|  over  -P(Y=0, c) <= delta_c <= P(Y=1, c)  with  |rate_i - rate_j| <= dp  for all i, j,
 
-    where delta_c is the share of rows, of group c, that are decided against their label, from 1 to 0 if positive, and
-    rate_c = (P(Y=1, c) - delta_c) / P(c).  A linear program in delta = down - up and the smallest rate.
+    Here rate_c = (P(Y=1, c) - delta_c) / P(c).  delta_c is the share of all rows that are in group c and decided
+    against their label: 0 instead of 1 if delta_c is positive, 1 instead of 0 if negative.  This is a linear program in
+    delta = down - up and the smallest rate.
     """
     if not cells:
         return np.empty((0, 2))

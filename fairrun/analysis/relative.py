@@ -1,17 +1,17 @@
-"""Runs of several tasks measured against single-task runs: ARFG and ARE (Wang et al., KDD 2021), KG and DG (FairBranch,
+"""Compare runs of several tasks with single-task runs: ARFG and ARE (Wang et al., KDD 2021), KG and DG (FairBranch,
 IJCNN 2024).
 
-    ARFG = (1/T) sum_t gap_t / gap_S^t      gap: the false positive rate difference, a spread, so never negative
+    ARFG = (1/T) sum_t gap_t / gap_S^t      gap: the false positive rate difference, which is never negative
     ARE  = (1/T) sum_t err_t / err_S^t      err: 1 - accuracy
     KG   = (1/T) sum_t (acc_t - acc_S^t)
     DG   = (1/T) sum_t (gap_t - gap_S^t)
 
-Below 1 (KG: above 0, DG: below 0) is better than single-task training without a fairness term.
+ARFG or ARE below 1, KG above 0 and DG below 0 are better than single-task training without a fairness term.
 
 S is the mean over seeds, on the same split, of the single-task runs that belong to a run.  These are finished runs of
-method ``stl`` on the same data set and tasks, equal to the run in every key that varies and is not of a method, with
-seeds that the run's own configuration has too.  Of several configurations of ``stl``, S is the one with the highest
-mean validation accuracy.
+method ``stl`` on the same data set and tasks.  They equal the run in every key that varies outside the method, and
+their seeds are among the seeds of the run's configuration.  Among several configurations of ``stl``, S is the one with
+the highest mean validation accuracy.
 """
 
 import logging
@@ -25,15 +25,15 @@ from fairrun.analysis.front import settings
 from fairrun.config.metrics import MATCH_RATE
 
 log = logging.getLogger(__name__)
-SINGLE = "stl"  # the method
+SINGLE = "stl"  # the method of single-task runs
 SPLITS = ("val", "test")
 ACCURACY, GAP = "accuracy", "false_positive_rate_difference"
-TASK = re.compile(r"test/accuracy/((?!s=)[^/]+)")  # test/accuracy/s=0 is of a group
-LEAST, SMALL = 0.001, 0.01  # a single-task gap below: ARFG is unknown; a warning
+TASK = re.compile(r"test/accuracy/((?!s=)[^/]+)")  # test/accuracy/s=0 is a group's accuracy
+LEAST, SMALL = 0.001, 0.01  # below LEAST a single-task gap leaves ARFG unknown; below SMALL: a warning
 
 
 def tasks(runs: pd.DataFrame) -> list[str]:
-    """The tasks that any run has, in the order of the columns; none where every run has one label."""
+    """The tasks of any of the runs, in the order of the columns; empty if every run has one label."""
     columns = {match[1]: name for name in runs if (match := TASK.fullmatch(name))}
     return [task for task, column in columns.items() if runs[column].notna().any()]
 
@@ -46,11 +46,12 @@ def tasks_of_runs(runs: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def relative(runs: pd.DataFrame) -> pd.DataFrame:
-    """The finished ``runs`` with more columns for ``val`` and ``test``: ``arfg``, ``are`` (decisions at 0.5),
-    ``match_rate_arfg``, ``match_rate_are``, ``kg``, ``dg`` (at the match-rate threshold).
+    """Add the comparisons with single-task runs to the finished ``runs``, as columns for ``val`` and ``test``.
 
-    NaN for a run of one label, without a single-task run that belongs to it, where a single-task gap is below
-    ``LEAST`` or a single-task error is 0; a warning names each but the first.  Without tasks the runs are returned.
+    The columns are ``arfg`` and ``are`` (decisions at 0.5), and ``match_rate_arfg``, ``match_rate_are``, ``kg`` and
+    ``dg`` (at the match-rate threshold).  A value is NaN for a run of one label, for a run without single-task runs, if
+    a single-task gap is below ``LEAST``, and if a single-task error is 0.  A warning names each case but the first.
+    Runs without tasks are returned unchanged.
     """
     names = tasks(runs)
     if not names:
@@ -71,7 +72,7 @@ def _columns(split: str, prefix: str, metric: str, names: Sequence[str]) -> list
 
 
 def _parts(names: Sequence[str]) -> Iterator[tuple[str, str, list[str], list[str]]]:
-    """Split and threshold, and the columns of accuracy and of the gap."""
+    """Yield each split and threshold with its columns of accuracy and of the gap."""
     for split in SPLITS:
         for prefix in ("", MATCH_RATE):
             accuracy, gap = (_columns(split, prefix, metric, names) for metric in (ACCURACY, GAP))
@@ -79,7 +80,7 @@ def _parts(names: Sequence[str]) -> Iterator[tuple[str, str, list[str], list[str
 
 
 def _single(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The values of S for each run: a row a run, the columns of ``_parts``; NaN without single-task runs."""
+    """The values of S, one row for each run, with the columns of ``_parts``; NaN without single-task runs."""
     columns = [name for *_, accuracy, gap in _parts(names) for name in (*accuracy, *gap)]
     single = pd.DataFrame(np.nan, index=runs.index, columns=columns)
     by = settings(runs)
@@ -98,12 +99,12 @@ def _single(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def _keys(runs: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """What each run has in ``columns``, as text."""
+    """The values of each run in ``columns``, as text."""
     return pd.Series([tuple(map(str, row)) for row in runs[columns].to_numpy()], index=runs.index)
 
 
 def _measured(runs: pd.DataFrame, single: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The new columns, a row a run."""
+    """The new columns, with one row for each run."""
     found = {}
     for split, prefix, accuracy, gap in _parts(names):
         acc, acc_s = (frame.reindex(columns=accuracy).to_numpy(dtype=float) for frame in (runs, single))  # [runs, T]
@@ -117,7 +118,7 @@ def _measured(runs: pd.DataFrame, single: pd.DataFrame, names: Sequence[str]) ->
 
 
 def _warn_of_missing(dataset: str, runs: pd.DataFrame) -> None:
-    """Warn of runs that have no single-task runs, and say which runs to add."""
+    """Warn about runs that have no single-task runs, and say which runs to add."""
     if runs.empty:
         return
     methods = [str(method) for method in runs["method"].unique()]
@@ -133,7 +134,7 @@ def _warn_of_missing(dataset: str, runs: pd.DataFrame) -> None:
 
 
 def _warn_of_small(dataset: str, single: pd.DataFrame, names: Sequence[str]) -> None:
-    """Warn of denominators near zero: one warning for the gaps of a task, and one for its errors."""
+    """Warn about denominators near zero: one warning for the gaps of a task, and one for its errors."""
     for t, task in enumerate(names):
         gaps, errors = {}, []
         for split, prefix, accuracy, gap in _parts(names):

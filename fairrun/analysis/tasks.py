@@ -1,7 +1,7 @@
-"""Runs of several tasks: error against gap of each task, ARE against ARFG, and the configuration that a rule picks.
+"""Analyse runs of several tasks: error against gap of each task, ARE against ARFG, and a picked configuration.
 
-The gap is the false positive rate difference.  Fronts and the configuration are chosen on validation rows, at the
-match-rate threshold.
+The gap is the false positive rate difference.  Pareto fronts and the picked configuration are chosen on validation
+rows, at the match-rate threshold.
 """
 
 from collections.abc import Mapping
@@ -16,24 +16,24 @@ from fairrun.analysis.relative import ACCURACY, GAP, SPLITS, tasks
 from fairrun.analysis.tradeoff import Tradeoff, describe, words
 from fairrun.config.metrics import MATCH_RATE, POSITIVE
 
-ERROR = "error"  # 1 - accuracy, of a task as error/TASK
+ERROR = "error"  # 1 - accuracy; for a task: error/TASK
 ARE, ARFG = f"{MATCH_RATE}are", f"{MATCH_RATE}arfg"
 GAINS = {"KG": "kg", "DG": "dg"}
 HYPERVOLUME_POINT = (1.2, 1.0)  # reference point of the hypervolume: ARE and ARFG
-VANILLA, SLACK = "mtl", 0.01  # the picked configuration has at most the ARE of this method plus the slack
+VANILLA, SLACK = "mtl", 0.01  # a picked configuration has at most this method's ARE plus the slack
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Error against gap of one task, or ARE against ARFG.  Lower is better in both."""
+    """A chart of error against gap of one task, or of ARE against ARFG.  Lower is better in both."""
 
     title: str
-    labels: tuple[str, str]  # of error and gap
-    error: str  # column of runs and settings, as test/<error>
+    labels: tuple[str, str]  # labels of error and gap
+    error: str  # column of runs and settings, without the split: test/<error>
     gap: str
-    settings: pd.DataFrame  # with method_front: on the front of its method in this plane
+    settings: pd.DataFrame  # method_front: whether on the Pareto front of its method in this plane
     published: pd.DataFrame  # method, number, error, gap
-    relative: bool  # whether it is that of ARE and ARFG, where single-task runs have 1
+    relative: bool  # whether it shows ARE and ARFG, which are 1 for single-task runs
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Multitask:
     seeds: str  # in words
     tasks: list[str]
     runs: pd.DataFrame
-    by: list[str]  # the columns that tell configurations apart
-    settings: pd.DataFrame  # a row a configuration: means over seeds with intervals; fronts of ARE and ARFG
-    methods: pd.DataFrame  # a row a method: hypervolume, and the figures of its picked configuration
-    bound: float  # greatest ARE on validation rows of a configuration that may be picked
+    by: list[str]  # the columns in which configurations differ
+    settings: pd.DataFrame  # a row for each configuration: means over seeds with intervals; fronts of ARE and ARFG
+    methods: pd.DataFrame  # a row for each method: hypervolume, and the figures of its picked configuration
+    bound: float  # largest ARE on validation rows that a picked configuration may have
     vanilla: bool  # whether the bound comes from runs of VANILLA
     planes: list[Plane]
     published: pd.DataFrame  # published.of_tasks
-    numbers: Mapping[str, int]  # of each method, among all methods of the data set
+    numbers: Mapping[str, int]  # number of each method among all methods of the data set
 
 
 def multitask(trade: Tradeoff) -> Multitask | None:
-    """The analysis of the runs that have several tasks; None without such runs."""
+    """Analyse the runs of several tasks; None if there are none."""
     names = tasks(trade.runs)
     if not names:
         return None
@@ -82,8 +82,9 @@ def multitask(trade: Tradeoff) -> Multitask | None:
 
 
 def _settings(runs: pd.DataFrame, names: list[str], by: list[str]) -> pd.DataFrame:
-    """A row a configuration: ``summarise`` of all figures, with the fronts of ARE and ARFG, and the means on validation
-    rows that choose the fronts.
+    """A row for each configuration: ``summarise`` of all figures, with the fronts of ARE and ARFG.
+
+    It also holds the means on validation rows, which choose the fronts.
     """
     columns = [name for prefix in ("", MATCH_RATE) for name in _figures(prefix, names).values()]
     table = summarise(_turned(runs, ARE), ARFG, columns=[*columns, *GAINS.values()])
@@ -95,14 +96,14 @@ def _settings(runs: pd.DataFrame, names: list[str], by: list[str]) -> pd.DataFra
 
 
 def _errors(runs: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The runs with the error of each task as a column."""
+    """Add the error of each task to the runs, as a column."""
     prefixes = [f"{split}/{prefix}" for split in SPLITS for prefix in ("", MATCH_RATE)]
     found = {f"{p}{ERROR}/{task}": 1 - runs[f"{p}{ACCURACY}/{task}"] for p in prefixes for task in names}
     return runs.join(pd.DataFrame(found))
 
 
 def _figures(prefix: str, names: list[str]) -> dict[str, str]:
-    """The figures at one threshold: their headings in tables, and their columns without "test/"."""
+    """The figures at one threshold: heading in tables -> column without "test/"."""
     found = {}
     for task in names:
         found[f"{words(task)}: error"] = f"{prefix}{ERROR}/{task}"
@@ -111,12 +112,12 @@ def _figures(prefix: str, names: list[str]) -> dict[str, str]:
 
 
 def _turned(runs: pd.DataFrame, error: str) -> pd.DataFrame:
-    """Runs or configurations with minus ``error`` in the place of accuracy, for fronts and areas."""
+    """Replace accuracy by minus ``error``, for fronts and areas of runs or configurations."""
     return runs.assign(**{f"{split}/{ACCURACY}": -runs[f"{split}/{error}"] for split in SPLITS})
 
 
 def _planes(table: pd.DataFrame, names: list[str], points: pd.DataFrame) -> list[Plane]:
-    """A plane for each task, and one for ARE and ARFG where any configuration has both."""
+    """A plane for each task, and one for ARE and ARFG if any configuration has both."""
     found = []
     for number, task in enumerate(names, 1):
         error, gap = f"{MATCH_RATE}{ERROR}/{task}", f"{MATCH_RATE}{GAP}/{task}"
@@ -132,9 +133,9 @@ def _planes(table: pd.DataFrame, names: list[str], points: pd.DataFrame) -> list
 
 
 def _bound(table: pd.DataFrame) -> tuple[float, bool]:
-    """The greatest ARE on validation rows that a picked configuration may have, and whether runs of ``VANILLA`` set it.
+    """The largest ARE on validation rows that a picked configuration may have, and whether runs of ``VANILLA`` set it.
 
-    It is the least ARE of a configuration of ``VANILLA``, or 1 without one, plus ``SLACK``.
+    It is the smallest ARE of a configuration of ``VANILLA``, or 1 if there is none, plus ``SLACK``.
     """
     least = float(table.loc[table["method"].str.partition(",")[0] == VANILLA, f"val/{ARE}"].min())
     known = least == least
@@ -142,15 +143,16 @@ def _bound(table: pd.DataFrame) -> tuple[float, bool]:
 
 
 def picked(table: pd.DataFrame, bound: float) -> pd.DataFrame:
-    """The configuration with the least ARFG among those whose ARE is at most ``bound``, both on validation rows: one
-    row, or none if no ARE is.
+    """The configuration with the smallest ARFG among those with an ARE of at most ``bound``, both on validation rows.
+
+    The result has one row, or none if every ARE is larger.
     """
     allowed = table[table[f"val/{ARE}"] <= bound].dropna(subset=f"val/{ARFG}")
     return allowed.sort_values([f"val/{ARFG}", f"val/{ARE}"], kind="stable").head(1)
 
 
 def _methods(runs: pd.DataFrame, table: pd.DataFrame, by: list[str], bound: float) -> pd.DataFrame:
-    """A row a method: number of settings and seeds, hypervolume, ``picked`` (in words; empty: none) and its figures."""
+    """A row for each method: numbers of settings and seeds, hypervolume, and ``picked`` (in words) with its figures."""
     turned, corner = _turned(runs, ARE), (-HYPERVOLUME_POINT[0], HYPERVOLUME_POINT[1])
     rows = []
     for method, own in table.groupby("method", sort=False):

@@ -1,4 +1,4 @@
-"""The trade-off of one data set: its configurations, its methods, and methods against each other."""
+"""The trade-off on one data set: its configurations, its methods, and comparisons of methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from fairrun.analysis.interval import difference, interval
 from fairrun.config.metrics import RELATIVE, of_name
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
-IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the ideal front's area
+IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the area of the ideal front
 AREAS = ("hypervolume", *AOPAC, *IDEAL)
 NOTHING = pd.DataFrame(columns=[*published.COLUMNS])
 ORACLE = "test_oracle/"  # prefix of an area whose settings were chosen on test rows
@@ -28,53 +28,53 @@ class Tradeoff:
     dataset: str
     metric: str
     greater_is_better: bool
-    columns: list[str]  # more metrics to be shown
+    columns: list[str]  # more metrics to show
     test_oracle: bool  # whether there are also fronts chosen on test rows
-    keep_degenerate: bool  # whether nearly constant predictions may be on fronts
-    seed_summary: str  # a configuration's value of the metric: mean over its seeds, or that of the worst
-    runs: pd.DataFrame  # finished, each configuration and seed once
-    by: list[str]  # the columns that tell configurations apart
-    settings: pd.DataFrame  # a row a configuration: summarise
-    methods: pd.DataFrame  # a row a method: by_method
-    comparisons: pd.DataFrame  # a row a pair of methods and an area: compare
-    pairs: pd.DataFrame  # a row a pair of configurations: paired
+    keep_degenerate: bool  # whether runs with nearly constant predictions may be on fronts
+    seed_summary: str  # the metric of a configuration: mean over its seeds, or worst seed
+    runs: pd.DataFrame  # finished runs, one for each configuration and seed
+    by: list[str]  # the columns in which configurations differ
+    settings: pd.DataFrame  # a row for each configuration: summarise
+    methods: pd.DataFrame  # a row for each method: by_method
+    comparisons: pd.DataFrame  # a row for each area and pair of methods: compare
+    pairs: pd.DataFrame  # a row for each pair of configurations: paired
     anchors: Anchors
     ideal: float  # the AOPAC of the ideal front
-    published: pd.DataFrame  # points of this data set and metric that others published
-    published_tasks: pd.DataFrame  # figures of this data set's tasks that others published: published.of_tasks
-    other: "Tradeoff | None"  # the same runs by the other demographic parity difference, hard or soft
+    published: pd.DataFrame  # published points of this data set and metric
+    published_tasks: pd.DataFrame  # published figures of this data set's tasks: published.of_tasks
+    other: "Tradeoff | None"  # the same runs with the other demographic parity difference (hard or soft)
 
     @property
     def panels(self) -> "list[Tradeoff]":
-        """The trade-offs that are drawn side by side."""
+        """The trade-offs to draw side by side."""
         return [self] if self.other is None else [self, self.other]
 
     @property
     def anchored(self) -> bool:
-        """Whether the anchors are known, and the metric is a demographic parity difference, which they bound."""
+        """Whether the anchors are known and the metric is a demographic parity difference, which they bound."""
         return self.metric in AOPAC.values() and self.anchors.majority == self.anchors.majority
 
     @property
     def areas(self) -> list[str]:
-        """The areas to show: AOPAC only of two classes, and where lower values of the metric are better."""
+        """The areas to show: AOPAC only for two classes, and if lower values of the metric are better."""
         several = self.anchors.majority == self.anchors.majority and self.anchors.max_dp != self.anchors.max_dp
         return ["hypervolume"] if several or self.greater_is_better else list(AREAS)
 
     @property
     def heading(self) -> str:
-        """The metric in words; "largest ..." where the worst seed of a configuration counts."""
+        """The metric in words; "largest ..." (or "smallest ...") if the worst seed of a configuration counts."""
         if self.seed_summary == "mean":
             return words(self.metric)
         return f"{'smallest' if self.greater_is_better else 'largest'} {words(self.metric)}"
 
     @property
     def direction(self) -> str:
-        """Which end of the metric is good."""
+        """Whether higher or lower values of the metric are better."""
         return "higher is better" if self.greater_is_better else "lower is better"
 
     @property
     def directions(self) -> dict[str, str]:
-        """The metrics that are shown, and which end of each is good."""
+        """The shown metrics, and whether higher or lower values of each are better."""
         return {"accuracy": "higher is better", self.metric: self.direction} | {
             n: direction(n, self.runs) for n in self.columns
         }
@@ -88,13 +88,13 @@ class Tradeoff:
 
     @property
     def removal(self) -> dict[str, str]:
-        """Columns about the training rows that methods removed as outliers, at the selected epoch, and their names."""
+        """Columns about training rows removed as outliers, at the selected epoch -> their names in words."""
         found = [column for column in REMOVAL if column in self.settings and self.settings[column].notna().any()]
         return {column: words(column.removeprefix("train/")) for column in found}
 
     @property
     def seeds(self) -> str:
-        """The number of seeds of each configuration: "5 seeds", or "3 to 5 seeds" where it differs."""
+        """The number of seeds of each configuration: "5 seeds", or "3 to 5 seeds" if it differs."""
         low, high = self.settings["seeds"].min(), self.settings["seeds"].max()
         return f"{high} seed{'s' * bool(high > 1)}" if low == high else f"{low} to {high} seeds"
 
@@ -102,9 +102,9 @@ class Tradeoff:
     def hypervolume_point(self) -> tuple[float, float]:
         """The reference point of the hypervolume: accuracy of the majority, and the worst value of the metric.
 
-        The worst value is 1 for a difference, and 0 for a metric whose greater values are better.  The point depends on
-        the test labels alone: it is the same for every method, seed and sweep, and no configuration is too unfair for
-        it.
+        The worst value is 1 for a difference, and 0 for a metric whose higher values are better.  The point depends on
+        the test labels alone.  So it is the same for every method, seed and sweep, and no configuration is outside it
+        by its metric.
         """
         return (self.anchors.majority, 0.0 if self.greater_is_better else 1.0)
 
@@ -121,10 +121,10 @@ def tradeoff(
     keep_degenerate: bool = False,
     points: pd.DataFrame | None = None,
 ) -> Tradeoff:
-    """The trade-off of the runs of one data set; ``columns``: more metrics to be shown, ``compared``:
-    pairs of methods, ``points``: what others published, as ``published.read`` gives it.
+    """Analyse the runs of one data set.
 
-    Raises ``InputError`` if none finished.
+    ``columns`` are more metrics to show, ``compared`` pairs of methods, and ``points`` published results as
+    ``published.read`` returns them.  Raises ``InputError`` if no run finished.
     """
     runs = finished(runs)
     by = settings(runs)
@@ -158,7 +158,7 @@ def tradeoff(
 
 
 def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
-    """The trade-off by another metric, to draw beside ``trade``.  Methods and pairs stay those of ``trade``."""
+    """The trade-off with another metric, to draw beside ``trade``.  Methods and pairs stay those of ``trade``."""
     options: dict[str, Any] = {"greater_is_better": False, "columns": []}
     kept: dict[str, Any] = {"test_oracle": trade.test_oracle, "seed_summary": trade.seed_summary}
     kept["keep_degenerate"] = trade.keep_degenerate
@@ -169,7 +169,7 @@ def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
 
 
 def _other(runs: pd.DataFrame, metric: str) -> str | None:
-    """The soft demographic parity difference for the hard one, and the other way round, if the runs have it."""
+    """The soft demographic parity difference for the hard one, and the hard one for the soft, if the runs have it."""
     both = list(AOPAC.values())
     if metric not in both:
         return None
@@ -180,12 +180,13 @@ def _other(runs: pd.DataFrame, metric: str) -> str | None:
 def areas(
     runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False, test_oracle: bool = False
 ) -> pd.DataFrame:
-    """A row a method and seed: the areas of the Pareto front that this seed's validation values choose.
+    """A row for each method and seed: the areas of the Pareto front that this seed's validation values choose.
 
-    Columns ``method``, ``seed``, ``hypervolume`` (in accuracy and ``metric``), ``aopac`` and ``soft_aopac`` (the front
-    chosen in accuracy and the hard or soft demographic parity difference), ``aopac_ideal`` and ``soft_aopac_ideal``
-    (their share of the ideal front's area); with ``test_oracle`` the same again, chosen on test values, as
-    ``test_oracle/...``.  A seed whose runs failed in part has the front of the others.
+    The columns are ``method``, ``seed``, ``hypervolume`` (in accuracy and ``metric``), ``aopac`` and ``soft_aopac`` (of
+    the front chosen in accuracy and the hard or soft demographic parity difference), and ``aopac_ideal`` and
+    ``soft_aopac_ideal`` (their share of the ideal front's area).  With ``test_oracle`` there are also
+    ``test_oracle/...``, the same areas for fronts chosen on test values.  If some runs of a seed failed, the front is
+    that of the other runs.
     """
     labels, ideal = anchors(runs), ideal_area(runs)
     reference = (labels.majority, 0.0 if greater_is_better else 1.0)
@@ -204,15 +205,15 @@ def areas(
 
 
 def share(area: float, ideal: float) -> float:
-    """``area`` as a share of the ideal front's; NaN where that is 0."""
+    """``area`` as a share of the ideal front's area; NaN if the latter is 0."""
     return area / ideal if ideal > 0 else float("nan")
 
 
 def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """A row a method: its areas, as means over seeds with intervals, and its configurations.
+    """A row for each method: its areas, as means over seeds with intervals, and its configurations.
 
-    Columns: ``settings``, the number of configurations; ``chosen``, how many of them are on the method's validation
-    front; ``seeds``; ``most_accurate`` and ``fairest``, the two ends of that front; the areas.
+    The columns are ``settings``, the number of configurations; ``chosen``, the number of those on the method's
+    validation front; ``seeds``; ``most_accurate`` and ``fairest``, the two ends of that front; and the areas.
     """
     rows = []
     for method, own in table.groupby("method", sort=False):
@@ -229,11 +230,11 @@ def by_method(table: pd.DataFrame, areas: pd.DataFrame, by: list[str]) -> pd.Dat
 
 
 def compare(areas: pd.DataFrame) -> pd.DataFrame:
-    """A row a pair of methods and an area: ``first`` minus ``second`` over the seeds that both have.
+    """A row for each area and pair of methods: ``first`` minus ``second`` over the seeds that both have.
 
-    Columns ``area``, ``first``, ``second``, ``seeds``, ``difference`` with ``.low`` and ``.high`` (95% interval of the
-    mean of the paired differences), ``first_better`` (seeds).  Pairs without a seed in common are left out, and areas
-    that nobody has.  All are chosen on validation rows.
+    The columns are ``area``, ``first``, ``second``, ``seeds``, ``difference`` with ``.low`` and ``.high`` (95% interval
+    of the mean of the paired differences), and ``first_better`` (number of seeds).  Pairs without a common seed and
+    areas that no method has are left out.  All fronts are chosen on validation rows.
     """
     rows = []
     by_seed = {method: own.set_index("seed") for method, own in areas.groupby("method", sort=False)}
@@ -251,12 +252,12 @@ def compare(areas: pd.DataFrame) -> pd.DataFrame:
 
 
 def _range(area: str) -> tuple[float, float]:
-    """The range of an area; that of AOPAC counts points below the majority's accuracy negatively."""
+    """The range of an area; AOPAC counts points below the majority's accuracy negatively, and may be below 0."""
     return (0.0, 1.0) if area.removeprefix(ORACLE) == "hypervolume" else (-float("inf"), 1.0)
 
 
 def direction(name: str, runs: pd.DataFrame) -> str:
-    """Which end of a metric of the ``runs`` is good, in words."""
+    """Whether higher or lower values of a metric of the ``runs`` are better, in words."""
     greater = greater_is_better(name, runs)
     if greater is None:
         return "neither end is better"
@@ -264,10 +265,10 @@ def direction(name: str, runs: pd.DataFrame) -> str:
 
 
 def greater_is_better(name: str, runs: pd.DataFrame) -> bool | None:
-    """Whether greater values of a metric are better; None: neither end is.  "metric/task" is of one task.
+    """Whether greater values of a metric are better; None: neither greater nor smaller.  "metric/task" is for one task.
 
-    The configuration of ``runs`` that were made with the metric says it; then the table of metrics.  A metric that
-    neither knows, of a user's own, counts as one of which lower values are better.
+    The configuration of ``runs`` made with this metric decides, else the table of metrics.  For a user's own metric
+    that neither knows, lower values count as better.
     """
     own = dict(zip(runs["metric.name"], runs["metric.greater_is_better"], strict=True))
     if name in own:
@@ -277,13 +278,13 @@ def greater_is_better(name: str, runs: pd.DataFrame) -> bool | None:
 
 
 def describe(row: pd.Series, by: list[str]) -> str:
-    """A configuration in words, without its method: "lam 0.5, epochs 10"; empty where only the method varies."""
+    """A configuration in words, without its method: "lam 0.5, epochs 10"; empty if only the method varies."""
     known = [(c, value(row[c])) for c in by if c != "method"]
     return ", ".join(f"{c.removeprefix('method.')} {text}" for c, text in known if text)
 
 
 def value(cell: object) -> str:
-    """A value of a configuration as text; empty for a key that the method does not have."""
+    """A value of a configuration as text; empty if the method lacks the key."""
     if isinstance(cell, float):
         return "" if cell != cell else f"{cell:.6g}"
     return "" if cell is None else str(cell)

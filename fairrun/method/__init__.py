@@ -1,4 +1,4 @@
-"""All that a method imports, beside torch: ``from fairrun.method import Method, Batch, descend``."""
+"""Everything that a method imports besides torch: ``from fairrun.method import Method, Batch, descend``."""
 
 from fairrun.config.check import In, InputError, OneOf, require
 from fairrun.method.api import Batch, Method, Model, Optimizer, PerRun, PerTask, RowGradients, State, Theta

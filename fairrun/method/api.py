@@ -1,8 +1,8 @@
-"""The interface of a method, and the helpers that carry the papers' boxes.
+"""The interface of a method.
 
-Every tensor in a method has a leading run axis R: one run is R = 1, a sweep trains R runs side by side.  A method
-reduces over the last axis only, so runs cannot touch each other, and the gradient of the summed loss is every run's own
-gradient.
+Every tensor in a method has a leading run axis R.  One run has R = 1; a sweep trains R runs side by side.  A method
+reduces over the last axis only, so that runs cannot affect each other.  The gradient of the loss summed over runs then
+holds every run's own gradient.
 
 Letters: R runs, N rows of a split, B rows of a batch, D features, C classes, T tasks, S values of the sensitive
 attribute, G groups.
@@ -17,41 +17,41 @@ from torch import Generator, Tensor
 
 from fairrun.config.check import In, check_values
 
-if TYPE_CHECKING:  # a number when it is written, a tensor when it is read
+if TYPE_CHECKING:  # to a type checker: a number when written, a tensor when read
     PerRun = Any
     PerTask = Any
 else:
     PerRun = Tensor  # a float in the config; in training a tensor [R, 1], which broadcasts against [R, ...]
     PerTask = Tensor | list[float]  # a number, or a list with one for each task; in training a tensor, [R, 1] or [R, T]
 Theta = dict[str, Tensor]  # parameters by name, each [R, ...]
-RowLoss = Callable[[Tensor, Tensor], Tensor]  # of every row's cross-entropy and probability of class 1, all [R, B]
+RowLoss = Callable[[Tensor, Tensor], Tensor]  # rows' cross-entropies, probabilities of class 1 -> losses, all [R, B]
 
 
 class Batch(NamedTuple):
-    """Rows of a data set.  A row with ``w`` 0 is padding: it weighs nothing."""
+    """Rows of a data set.  A row with ``w`` 0 is padding and must have no effect."""
 
     x: Tensor  # [R, B, D] features
-    y: Tensor  # [R, B] labels, 0.0 or 1.0, of C classes 0.0 to C-1; for a method of several tasks [R, B, T]
+    y: Tensor  # [R, B] labels: 0.0 or 1.0 for two classes, 0.0 to C-1 for C; [R, B, T] for a method of several tasks
     i: Tensor  # [R, B] row numbers in the training set
     w: Tensor  # [R, B] 1.0 for a real row, 0.0 for padding of the last batch
-    sensitive: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}, or None where it is withheld; read ``s``
-    val: "Batch | None" = None  # the balanced validation batch [R, M], with s; None where it is not needed
+    sensitive: Tensor | None = None  # [R, B] sensitive attribute in {0..S-1}; None: withheld.  Read it as ``s``
+    val: "Batch | None" = None  # the balanced validation batch [R, M], with s; None unless the method needs it
     num_groups: int = 2  # S
     num_classes: int = 2  # C
     epoch: int = 0
-    masks: tuple[Tensor, ...] = ()  # dropout masks, from each run's own generator; the model's business
+    masks: tuple[Tensor, ...] = ()  # dropout masks, from each run's own generator; only the model reads them
     generators: tuple[Generator, ...] = ()  # one for each run, on the CPU, for the method's own random numbers
 
     @property
     def s(self) -> Tensor:
-        """The sensitive attribute in {0..S-1}, [R, B].  Raises ``ValueError`` where the method has not asked for it."""
+        """The sensitive attribute in {0..S-1}, [R, B].  Raises ``ValueError`` if the method does not need it."""
         if self.sensitive is None:
             raise ValueError('batch.s is withheld: a method that reads it must declare needs = frozenset({"s"})')
         return self.sensitive
 
 
 class RowGradients(Protocol):
-    """The gradients g_i of the B rows' losses at some layers of the network, without one tensor for each of them."""
+    """The gradients g_i of the B rows' losses at some layers of the network, without a tensor for each row."""
 
     @property
     def losses(self) -> Tensor:
@@ -59,11 +59,11 @@ class RowGradients(Protocol):
         ...
 
     def combined(self, w: Tensor) -> Theta:
-        """sum_i w_i g_i, with ``w`` [R, B]: a gradient at these layers."""
+        """sum_i w_i g_i for ``w`` [R, B], as a gradient at these layers."""
         ...
 
     def along(self, direction: Theta) -> Tensor:
-        """<g_i, direction> for every row, [R, B]; ``direction`` is of these layers."""
+        """<g_i, direction> for every row, [R, B]; ``direction`` is a gradient at these layers."""
         ...
 
     def gram(self) -> Tensor:
@@ -72,35 +72,35 @@ class RowGradients(Protocol):
 
 
 class Model(Protocol):
-    """What a method sees of a network: pure functions of the parameters."""
+    """The network as a method sees it: pure functions of the parameters."""
 
     def losses(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's loss, [R, B]; of several tasks [R, B, T]."""
+        """Every row's loss, [R, B]; for several tasks [R, B, T]."""
         ...
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's probability of class 1, [R, B], of tasks [R, B, T]; of each of C > 2 classes, [R, B, C]."""
+        """Every row's probability of class 1, [R, B]; for tasks [R, B, T]; for C > 2 that of each class, [R, B, C]."""
         ...
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Both, for the price of one."""
+        """Losses and scores from one pass through the network."""
         ...
 
     def representation(self, theta: Theta, batch: Batch) -> Tensor:
-        """What the last layer, ``classifier``, sees of every row: H numbers, [R, B, H]."""
+        """The H inputs of the last layer, ``classifier``, for every row, [R, B, H]."""
         ...
 
     def row_gradients(self, theta: Theta, batch: Batch, layers: str) -> RowGradients:
-        """Of ``layers``: all, or the last one, ``classifier``."""
+        """The rows' gradients at ``layers``: all, or last, which is ``classifier``."""
         ...
 
     def influence(
         self, theta: Theta, batch: Batch, theta_val: Theta, val: Batch, weights: Tensor, loss: RowLoss
     ) -> tuple[Tensor, Tensor]:
-        """How much a step on each row of ``batch`` lowers K mean losses of the M rows of ``val``, up to the step size.
+        """How much a step of size 1 on each row of ``batch`` lowers K mean losses of the M rows of ``val``.
 
-        <grad l_j(theta), grad sum_v weights_kv loss_v(theta_val)>, [R, K, B], with ``weights`` [R, K, M]; and the rows'
-        loss_v, [R, M].
+        Returns <grad l_j(theta), grad sum_v weights_kv loss_v(theta_val)> [R, K, B], with ``weights`` [R, K, M], and
+        the losses loss_v of the rows of ``val``, [R, M].
         """
         ...
 
@@ -110,7 +110,7 @@ class Optimizer(ABC):
     """A first-order optimizer as pure functions (``fairrun.training.optim``)."""
 
     lr: Annotated[PerRun, In("(0, inf)")]  # step size
-    # of lr, after every ``decay_every`` epochs; None: lr follows the schedule of the run
+    # lr is multiplied by it after every ``decay_every`` epochs; None: lr follows the schedule of the run
     decay: Annotated[PerRun, In("(0, 1]")] = dataclasses.field(default=0.5, kw_only=True)
     decay_every: Annotated[int | None, In("[1, inf)")] = dataclasses.field(default=None, kw_only=True)
 
@@ -120,7 +120,7 @@ class Optimizer(ABC):
     @property
     @abstractmethod
     def scale_free(self) -> bool:
-        """Whether a gradient twice as large makes the same step.  A class attribute will do."""
+        """Whether a gradient twice as large makes the same step.  A subclass may set it as a class attribute."""
 
     @abstractmethod
     def init(self, theta: Theta) -> Any:
@@ -132,7 +132,7 @@ class Optimizer(ABC):
 
 
 class State(NamedTuple):
-    """What a method carries from step to step; one with more to carry defines its own, with ``theta`` first."""
+    """What a method keeps from step to step; a method that keeps more defines its own, with ``theta`` first."""
 
     theta: Theta
     opt: Any
@@ -145,10 +145,10 @@ NEEDS = frozenset({"s", "val", "tasks", "fairness", "classifier"})  # what a met
 class Method(ABC):
     """A frozen dataclass of hyper-parameters with pure functions of a state and a batch.
 
-    Only ``update`` must be written.  A subclass adds its fields, each with its range or its choices in the type, which
-    are checked when it is made: ``alpha: Annotated[PerRun, In("(0, 1]")]``, ``goal: Literal["mean", "worst"]``.  What
-    it asks of data and model it says by class attributes (``multiclass = True``) or, where that depends on a field, by
-    properties.
+    A subclass must define ``update`` only.  It adds its fields, each with its range or its choices in the type:
+    ``alpha: Annotated[PerRun, In("(0, 1]")]``, ``goal: Literal["mean", "worst"]``.  Values are checked when the method
+    is made.  Class attributes say what it requires of data and model (``multiclass = True``); where this depends on a
+    field, properties do.
     """
 
     optimizer: Optimizer
@@ -158,7 +158,7 @@ class Method(ABC):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What ``update`` reads beyond ``x``, ``y`` and ``i``, any of:
+        """What ``update`` reads besides ``x``, ``y`` and ``i``; any of:
 
         - "s": the sensitive attribute of the training rows.  ``batch.s`` raises without it.
         - "val": the balanced validation batch, with its sensitive attribute.
@@ -175,8 +175,9 @@ class Method(ABC):
 
     @property
     def second_derivatives(self) -> bool:
-        """Whether ``update`` differentiates gradients of the network.  The network then runs in torch, whatever the
-        engine: torch's second derivatives are faster.
+        """Whether ``update`` differentiates gradients of the network.
+
+        The network then runs in torch, whatever the engine, because torch's second derivatives are faster.
         """
         return False
 
@@ -187,35 +188,35 @@ class Method(ABC):
 
     @property
     def reads_all_rows(self) -> bool:
-        """Whether ``start_epoch`` is overridden; no other method pays for the batch of all rows."""
+        """Whether ``start_epoch`` is overridden; only then is the batch of all rows made."""
         return type(self).start_epoch is not Method.start_epoch
 
     @property
     def smallest_batch(self) -> tuple[int, str]:
-        """The least ``batch_size``, and the field and its value that ask for it: (20, "alpha=0.05")."""
+        """The smallest allowed ``batch_size``, and the field and value that require it: (20, "alpha=0.05")."""
         return 1, ""
 
     def remarks(self, epochs: int) -> list[str]:
-        """What a user should know before a training of so many epochs."""
+        """What a user should know before training for so many ``epochs``."""
         return []
 
     def remarks_on(self, data: Mapping[str, Any], batch_size: int) -> list[str]:
-        """What a user should know of these data, by the facts of them that records hold."""
+        """What a user should know about these data; ``data`` holds the facts about them that records hold."""
         return []
 
     def with_group_sizes(self, group_rows: Sequence[int], seed: int) -> Self:
-        """The method that is trained where each group has so many training rows, by default this one.
+        """The method that is trained if the groups have ``group_rows`` training rows; by default this method.
 
         Raises ``InputError``.
         """
         return self
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
-        """Parameters of the method's own, each [R, ...] in float64, every run's from its own generator.
+        """Draw the method's own parameters, each [R, ...] in float64, for every run from its own generator.
 
-        ``theta`` holds the network's parameters, drawn before from the same generators.  A name starts with a prefix
-        that no layer has, such as ``adversary.``.  ``init`` gets both together and may ``split`` them; the network
-        ignores those that are not its own.
+        ``theta`` holds the network's parameters, drawn before from the same generators.  The names start with a prefix
+        that no layer has, such as ``adversary.``.  ``init`` gets both kinds of parameters together and may ``split``
+        them; the network ignores those that are not its own.
         """
         return {}
 
@@ -227,19 +228,19 @@ class Method(ABC):
         return State(theta, self.optimizer.init(theta))
 
     def start_epoch(self, model: Model, state: Any, train: Batch) -> tuple[Any, Tensor | None]:
-        """The state before the first step of an epoch, and numbers by which the epoch's rows are drawn.
+        """The state before the first step of an epoch, and the weights by which the epoch's rows are drawn.
 
         ``train`` is the whole training set as one batch: the N rows in the order of their numbers, then rows of weight
-        0, whose features ``parts`` adds.  So the state may hold a number for each row, to be found by ``batch.i``.
-        Numbers [R, N], none below 0: rows are drawn with replacement, each in proportion to its number.  None: each row
-        comes once, in random order.  Only a method that overrides this function is given ``train``.
+        0, whose features ``parts`` adds.  So the state may hold a value for each row, which ``batch.i`` finds.  Weights
+        [R, N], none below 0: rows are drawn with replacement, in proportion to their weights.  None: each row comes
+        once, in random order.
         """
         return state, None
 
     @abstractmethod
     def update(self, model: Model, state: Any, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
-        """One step: the next state, with its parameters in the same order, and what to log, each [R].
+        """One step: the next state, with its parameters in the same order, and the logs, each [R].
 
-        ``loss`` must be among the logs.  ``removed``, if it is, is [R, B]: 1 for a row that the step left out as an
+        The logs must contain ``loss``.  They may contain ``removed`` [R, B]: 1 for a row that the step left out as an
         outlier.
         """

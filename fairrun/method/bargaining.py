@@ -1,17 +1,16 @@
-"""Weights of K players from the Gram matrix of their gradients: the Nash bargaining solution, and what it is compared
-with.
+"""Weights of K players from the Gram matrix of their gradients: the Nash bargaining solution and other rules.
 
-Player i wants its loss L_i to fall; g_i is the gradient of L_i, the rows of G [K, P] are the g_i, and M = G G^T is the
-Gram matrix.  A rule maps M to weights a: the step follows -d, d = G^T a, and L_i falls at the rate u_i = g_i . d.
+Player i wants its loss L_i to fall.  g_i is the gradient of L_i, the rows of G [K, P] are the g_i, and M = G G^T is the
+Gram matrix.  A rule maps M to weights a.  The step follows -d with d = G^T a, and L_i falls at the rate u_i = g_i . d.
 
 Letters: ``gram`` is M, [R, K, K] for R runs or [K, K] for one (any leading shape).  Inside, in float64: n_i = |g_i|,
-C_ij = M_ij / (n_i n_j) the cosines, b_i = a_i n_i.  Weights are in the type of ``gram``, [R, K].
-Everywhere: a player whose gradient is 0 (or whose row and column of M the caller has set to 0) is left out: its weight
-is 0, and the others' are as if it were not there.  Where M is not finite every weight is 0 (G^T a is then nan by
-itself).  No gradient flows through the weights.  A run's weights are bit for bit the same in any batch of runs: sums
-are over the last axes only, linear algebra is one call a matrix (see ``_aligned``), and a run that has converged is
-frozen.  Iterations end early when every run is frozen, which changes nothing; on a GPU it waits for the device, once an
-iteration.
+C_ij = M_ij / (n_i n_j) the cosines, b_i = a_i n_i.  Weights are [R, K] in the type of ``gram``.
+In all rules: a player whose gradient is 0, or whose row and column of M the caller has set to 0, is left out.  Its
+weight is 0, and the other weights are as if it did not exist.  Where M is not finite every weight is 0 (then G^T a is
+nan without further action).  No gradient flows through the weights.  A run's weights are bit for bit the same in any
+batch of runs: sums are over the last axes only, linear algebra is called once for each matrix (see ``_aligned``), and a
+run that has converged is frozen.  Iterations end early when every run is frozen, which does not change the result; on a
+GPU this check waits for the device once in each iteration.
 """
 
 from collections.abc import Callable
@@ -21,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, threshold
 
-MAX_STEPS = 100  # Newton steps, of either solver; the most seen is 82 (K = 32, nearly opposed)
+MAX_STEPS = 100  # limit of Newton steps in both solvers; the most seen is 82 (K = 32, nearly opposed)
 NEAR = 1e-5  # a hull of unit gradients this close to 0 counts as one that contains 0
 TOLERANCE = 1e-5  # largest residual of a solution, reached only at the edge of NEAR; 1e-13 is usual
-SMOOTHING = 1e-4  # of the norm in CAGrad, in units of the players' root mean square norm
+SMOOTHING = 1e-4  # smoothing of the norm in CAGrad, in units of the players' root mean square norm
 
 
 class Status(NamedTuple):
@@ -46,16 +45,16 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
         2  q <- (A + I)^-1 r;  lam <- sqrt(r' q)           Newton's relative step, its decrement
         3  b <- b (1 + t q),  t = 1 if lam < 1/4 else 1 / (1 + lam)          b stays > 0; F converges from anywhere
 
-    up to a step of lam < 1e-6, after which lam is about 1e-12.  The scale of a gradient cancels in C.
+    The last step is one with lam < 1e-6; after it lam is about 1e-12.  The scale of a gradient cancels in C.
 
-    Returns the weights and their ``Status``.  A run is solved where the residual is at most ``TOLERANCE``.  It is not,
-    and all its weights are 0, where no player is left, or where the hull of the g_i/n_i comes as near to 0 as ``NEAR``
-    (4 sqrt(eps) of gram's type if that is more: float32 cannot tell 0.0014 from 0): as d/sum(b) lies in the hull and
-    |d| = sqrt(K) at the solution, that is where sum(b) >= sqrt(K)/NEAR.  Two players are that near where their cosine
-    is -1 + 2e-10.
+    Returns the weights and their ``Status``.  A run is solved if the residual is at most ``TOLERANCE``.  A run is not
+    solved, and all its weights are 0, if no player is left, or if the hull of the g_i/n_i is nearer to 0 than ``NEAR``.
+    (NEAR is 4 sqrt(eps) of gram's type if that is more: float32 cannot distinguish 0.0014 from 0.)  d/sum(b) lies in
+    the hull and |d| = sqrt(K) at the solution, so the second condition is sum(b) >= sqrt(K)/NEAR.  Two players are so
+    near if their cosine is -1 + 2e-10.
 
-    Differs from the authors' solver, a sequence of convex programs that keeps the last weights where one fails: the
-    equation is solved to rounding, and a failure is told.
+    Differs from the authors' solver, a sequence of convex programs that keeps the last weights if one fails: here the
+    equation is solved to rounding, and ``Status`` reports a failure.
     """
     C, norm, one = _cosines(_aligned(gram))
     identity = torch.eye(C.shape[-1], dtype=C.dtype, device=C.device)
@@ -81,7 +80,7 @@ def nash_bargaining(gram: Tensor) -> tuple[Tensor, Status]:
 
 @torch.no_grad()
 def uniform(gram: Tensor) -> Tensor:
-    """1/K each: d is the gradient of the mean loss of the players that are not left out."""
+    """Weights 1/K: d is the gradient of the mean loss of the players that are not left out."""
     _, _, one = _cosines(gram)
     return (one / one.sum(-1, keepdim=True).clamp(min=1)).to(gram.dtype)
 
@@ -91,8 +90,8 @@ def mgda(gram: Tensor) -> Tensor:
     """The point of least norm in the convex hull of the gradients (Desideri, 2012; Sener and Koltun, NeurIPS 2018).
 
     min_w |G^T w|^2 over w >= 0, sum w = 1.  u_i >= |d|^2 for every i; d = 0 where the players cannot all gain.
-    Differs from Sener and Koltun, who iterate Frank and Wolfe's steps: by an interior point, so that |d - d*| is at
-    most 1e-6 of the smallest n_i.  Where gradients are dependent w may not be unique; d is.
+    Differs from Sener and Koltun, who use the Frank-Wolfe algorithm: an interior point method makes |d - d*| at most
+    1e-6 of the smallest n_i.  If gradients are linearly dependent w may not be unique, but d is.
     """
     C, norm, one = _cosines(_aligned(gram))
     smallest = torch.where(one > 0, norm, torch.inf).amin(-1, keepdim=True)
@@ -105,15 +104,15 @@ def mgda(gram: Tensor) -> Tensor:
 
 @torch.no_grad()
 def pcgrad(gram: Tensor) -> Tensor:
-    """Gradient surgery (Yu et al., NeurIPS 2020, Algorithm 1): d = sum_i p_i, where p_i is g_i less its conflicts.
+    """Gradient surgery (Yu et al., NeurIPS 2020, Algorithm 1): d = sum_i p_i, where p_i is g_i without its conflicts.
 
     p_i <- g_i;  for every j != i:  p_i <- p_i - min(p_i . g_j, 0) / |g_j|^2 g_j.
-    Row i of W holds p_i as weights on the players, so all i go side by side and p_i . g_j = (W M)_ij.
-    Differs from the paper, where every i takes the j in random order: here it takes i+1, i+2, .. K, 1, .. i-1.
+    Row i of W holds p_i as weights of the players.  So all i are computed together, and p_i . g_j = (W M)_ij.
+    Differs from the paper: there every i goes through the j in random order, here through i+1, i+2, .. K, 1, .. i-1.
     """
     C, norm, one = _cosines(gram)
     K = C.shape[-1]
-    W = torch.diag_embed(one * norm)  # on the unit gradients
+    W = torch.diag_embed(one * norm)  # weights of the unit gradients
     i = torch.arange(K, device=C.device)
     for step in range(1, K):
         j = (i + step) % K
@@ -128,10 +127,10 @@ def cagrad(gram: Tensor, c: float | Tensor) -> Tensor:
 
     max_d min_i g_i . d  where |d - g_0| <= c |g_0|.  Its dual is  min_w g_w . g_0 + c |g_0| |g_w|  over w >= 0,
     sum w = 1, with g_w = G^T w, and  d = g_0 + c |g_0| g_w / |g_w|.  ``c`` in [0, 1), a float or [R, 1]; the
-    authors' toy has 0.5.  c = 0 is ``uniform``.  Solved by an interior point in w and tau, the paper's lambda, where
-    |g_w| = min_tau (|g_w|^2 / tau + tau) / 2.
-    Differs from the paper: |g_w| is smoothed to sqrt(|g_w|^2 + (1e-4 n)^2), n^2 the mean of the n_i^2 (the authors'
-    code: 1e-8 under the root, whatever the scale), so that |d - g_0| may fall short of c |g_0| where g_w is near 0.
+    authors' toy has 0.5.  c = 0 is ``uniform``.  An interior point method solves it in w and tau, the paper's lambda,
+    with |g_w| = min_tau (|g_w|^2 / tau + tau) / 2.
+    Differs from the paper: |g_w| is smoothed to sqrt(|g_w|^2 + (1e-4 n)^2), where n^2 is the mean of the n_i^2.  So
+    |d - g_0| may be less than c |g_0| where g_w is near 0.  The authors' code has 1e-8 under the root, at any scale.
     """
     C, norm, one = _cosines(_aligned(gram, beside=1))
     count = one.sum(-1, keepdim=True).clamp(min=1)
@@ -164,7 +163,7 @@ def cagrad(gram: Tensor, c: float | Tensor) -> Tensor:
 
 
 def _cosines(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """C [R, K, K], n [R, K], and who counts, 1.0 or 0.0 [R, K]; for who is left out, C is 0 and n is 1."""
+    """C [R, K, K], n [R, K], and 1.0 for players that count, else 0.0, [R, K]; for the others C is 0 and n is 1."""
     M = gram.detach().double()
     squares = M.diagonal(dim1=-2, dim2=-1)
     counts = (squares > 0) & M.isfinite().all(-1).all(-1, keepdim=True)
@@ -174,8 +173,10 @@ def _cosines(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _aligned(gram: Tensor, beside: int = 0) -> Tensor:
-    """With players without a gradient, so that K + ``beside`` is a multiple of 4: every matrix and vector of a stack
-    starts at a multiple of 32 bytes.  LAPACK's rounding depends on that, and so, else, on the place in the stack.
+    """Add players without a gradient, so that K + ``beside`` is a multiple of 4.
+
+    Then every matrix and vector of a stack starts at a multiple of 32 bytes.  LAPACK's rounding depends on this
+    alignment; without the added players it would depend on the place in the stack.
     """
     missing = -(gram.shape[-1] + beside) % 4
     return pad(gram, (0, missing, 0, missing))
@@ -184,8 +185,9 @@ def _aligned(gram: Tensor, beside: int = 0) -> Tensor:
 def _interior(model: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, a: Tensor) -> Tensor:
     """The x >= 0 with a' x = 1 that minimises a convex function, from a start x > 0, all [R, n].
 
-    ``model(x)`` is the gradient [R, n] and the Hessian H [R, n, n].  Newton's steps on  gradient - nu a = z,
-    x_i z_i = mu, a' x = 1  with z > 0, and mu a tenth of the mean of x_i z_i, until that is below 1e-14.
+    ``model(x)`` returns the gradient [R, n] and the Hessian H [R, n, n].  Newton's method solves  gradient - nu a = z,
+    x_i z_i = mu, a' x = 1  with z > 0.  mu is a tenth of the mean of x_i z_i; the steps end when this mean is below
+    1e-14.
     """
     z = torch.ones_like(x)
     active = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
@@ -193,7 +195,7 @@ def _interior(model: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, a: Te
         gradient, H = model(x)
         mu = (x * z).mean(-1, keepdim=True) / 10
         S = x.unsqueeze(-1) * H * x.unsqueeze(-2)
-        ridge = 1e-15 * S.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)  # what rounding may have made indefinite
+        ridge = 1e-15 * S.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)  # in case rounding has made S indefinite
         S = S + torch.diag_embed(x * z + ridge)
         sides = torch.stack([mu - x * gradient, x * a], -1)
         free, bound = torch.cholesky_solve(sides, torch.linalg.cholesky_ex(S).L).unbind(-1)

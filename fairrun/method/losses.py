@@ -1,8 +1,8 @@
-"""Differentiable fairness losses.  Each takes scores and a batch and gives one value per run, 0 under parity.
+"""Differentiable fairness losses.  Each takes scores and a batch and returns one value for each run, 0 at parity.
 
-``p`` [R, B] are scores in [0, 1]; the result is [R].  Any number of groups; rows of weight 0 count for nothing, so a
-loss on some of the rows is the loss on a batch that weighs only them.  A group that is absent from the batch is left
-out; with fewer than two groups present the loss and its gradient are 0, but for ``mmd_authors``.
+``p`` [R, B] are scores in [0, 1]; the result is [R].  There may be any number of groups.  Rows of weight 0 have no
+effect, so the loss on a subset of rows is the loss on a batch in which only the subset has weight.  Groups without rows
+in the batch are left out.  With rows of fewer than two groups the loss and its gradient are 0, except ``mmd_authors``.
 """
 
 import functools
@@ -18,16 +18,16 @@ from fairrun.method.api import Batch
 from fairrun.method.rows import group_mask, group_mean
 
 Loss = Callable[[Tensor, Batch], Tensor]
-KERNEL_WIDTH = 0.1  # of the MMD's Gaussian kernel, in units of probability
+KERNEL_WIDTH = 0.1  # width of the MMD's Gaussian kernel, in units of probability
 
 
 def positives(batch: Batch) -> Batch:
-    """The batch with only the rows of class 1 weighed."""
+    """The batch in which only rows of class 1 have weight."""
     return batch._replace(w=batch.w * batch.y)
 
 
 def negatives(batch: Batch) -> Batch:
-    """The batch with only the rows of class 0 weighed."""
+    """The batch in which only rows of class 0 have weight."""
     return batch._replace(w=batch.w * (1 - batch.y))
 
 
@@ -37,7 +37,7 @@ def task(batch: Batch, t: int) -> Batch:
 
 
 def exclusive_negatives(batch: Batch, t: int) -> Batch:
-    """``task(batch, t)`` with only the rows weighed that are of class 0 in task ``t`` and of class 1 in all others."""
+    """``task(batch, t)`` in which only rows of class 0 in task ``t`` and of class 1 in all others have weight."""
     in_all_others = batch.y.sum(-1) == batch.y.shape[-1] - 1
     return negatives(task(batch._replace(w=batch.w * in_all_others), t))
 
@@ -52,7 +52,7 @@ def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
 
 
 def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
-    """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; of two groups the squared gap."""
+    """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; for two groups the squared gap."""
     rates = group_mean(p, batch.s, batch.num_groups, batch.w)  # [R, S]
     return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), _present(batch))
 
@@ -84,26 +84,26 @@ def average_equalized_odds_mean_square(p: Tensor, batch: Batch) -> Tensor:
 
 
 def demographic_parity_fairbinn(p: Tensor, batch: Batch) -> Tensor:
-    """What FairBiNN's code means to train with (Yazdani-Jahromi et al., NeurIPS 2024), in [0, 0.03).
+    """The loss that FairBiNN's code intends (Yazdani-Jahromi et al., NeurIPS 2024), in [0, 0.03).
 
-    1/2 mean_s (E[q | s] - E[q])^2 with q = sigmoid(p): a second sigmoid, on the network's own, whose slope is 0.20 to
-    0.25.
+    1/2 mean_s (E[q | s] - E[q])^2 with q = sigmoid(p): a second sigmoid, with a slope of 0.20 to 0.25, on top of the
+    network's own.
     """
     return demographic_parity_mean_square(torch.sigmoid(p), batch) / 2
 
 
 def demographic_parity_fairbinn_group_0(p: Tensor, batch: Batch) -> Tensor:
-    """What that code does train with, by an index that takes group 0 for every group: 1/2 (E[q | s = 0] - E[q])^2.
+    """The loss that FairBiNN's code computes, by a wrong index: 1/2 (E[q | s = 0] - E[q])^2, in [0, 0.03).
 
-    In [0, 0.03).  With more than two groups it asks nothing of how the others differ among each other.
+    Group 0 takes the place of every group.  With more than two groups, the other groups may differ from each other.
     """
     return _fairbinn_of_group(p, batch, 0)
 
 
 def demographic_parity_fairbinn_group_1(p: Tensor, batch: Batch) -> Tensor:
-    """The same of group 1.  Groups are numbered by the alphabet here: the men of Adult, group 0 of that code, are 1.
+    """The same for group 1.  On Adult the men are group 0 in that code, and group 1 here, in the order of the alphabet.
 
-    Of two groups the rarer weighs more: (E[q | s] - E[q])^2 is 4.3 times as large for the women of Adult.
+    Of two groups the rarer has the larger loss: (E[q | s] - E[q])^2 is 4.3 times as large for the women of Adult.
     """
     return _fairbinn_of_group(p, batch, 1)
 
@@ -129,9 +129,9 @@ def average_equalized_odds(p: Tensor, batch: Batch) -> Tensor:
 
 
 def correlation(p: Tensor, batch: Batch) -> Tensor:
-    """max_g |corr(p, 1[s = g])|, in [0, 1]: the absolute Pearson correlation of the score and membership of a group.
+    """max_g |corr(p, 1[s = g])|, in [0, 1]: the absolute Pearson correlation of the score and membership in a group.
 
-    With two groups this is |corr(p, s)|.  Deviations are population ones; 1e-7 under each root keeps the gradient
+    With two groups this is |corr(p, s)|.  Standard deviations divide by N; 1e-7 under each root keeps the gradient
     finite where all scores are equal.
     """
     member = group_mask(batch.s, batch.num_groups).to(p.dtype)  # [R, S, B]
@@ -139,7 +139,7 @@ def correlation(p: Tensor, batch: Batch) -> Tensor:
     p_centred = p.unsqueeze(1) - (w * p.unsqueeze(1)).sum(-1, keepdim=True)
     share = (w * member).sum(-1)  # [R, S]
     covariance = (w * p_centred * (member - share.unsqueeze(-1))).sum(-1)
-    spread = (share * (1 - share)).clamp(min=0)  # a share of 1 may round to more
+    spread = (share * (1 - share)).clamp(min=0)  # a share of 1 may be rounded to more
     deviations = ((w * p_centred.square()).sum(-1) + 1e-7).sqrt() * (spread + 1e-7).sqrt()
     present = _present(batch)
     value = (covariance.abs() / deviations).masked_fill(~present, 0).amax(-1)
@@ -150,16 +150,16 @@ def mmd(p: Tensor, batch: Batch) -> Tensor:
     """The squared maximum mean discrepancy of the groups' scores, averaged over pairs of groups, in [0, 2].
 
     MMD^2 = E k(p, p') + E k(q, q') - 2 E k(p, q) for scores p, p' of one group and q, q' of another (Gretton et al.
-    2012, biased estimate, diagonal included), with k(p, q) = exp(-(p - q)^2 / 0.1^2).  Smooth; time and memory grow
-    as the number of rows.
+    2012, biased estimate, diagonal included), with k(p, q) = exp(-(p - q)^2 / 0.1^2).  Smooth; time and memory are
+    linear in the number of rows.
     """
     return _mmd(p, batch, batch.w.unsqueeze(1))[:, 0]
 
 
 def mmd_authors(p: Tensor, batch: Batch) -> Tensor:
-    """``mmd``, but where a single group is present its E k(p, p') in (0, 1], which spreads that group's scores.
+    """``mmd``; if only one group has rows, that group's E k(p, p') in (0, 1], whose gradient spreads its scores.
 
-    As in MTA-F's code (Wang et al., KDD 2021), where means over the rows of an absent group are 0.
+    As in MTA-F's code (Wang et al., KDD 2021), where the mean over the rows of an absent group is 0.
     """
     return _mmd_authors(p, batch, batch.w.unsqueeze(1))[:, 0]
 
@@ -186,13 +186,13 @@ LOSSES: dict[str, Loss] = {
         mmd_authors,
     )
 }
-# A method's field: the name of one of them, or the path of a function of the user's own, "package.module.name"
+# Type of a method's field: the name of a loss, or the path of the user's own function, "package.module.name"
 FairnessLoss = Annotated[str, OneOf(tuple(LOSSES), or_path=True)]
 
 
 @functools.cache
 def loss_named(name: str) -> Loss:
-    """The loss of a ``FairnessLoss``."""
+    """The function that a ``FairnessLoss`` names."""
     own: Loss = LOSSES[name] if name in LOSSES else located(name, "fairness_loss")
     return own
 
@@ -200,15 +200,16 @@ def loss_named(name: str) -> Loss:
 def step_gap(p: Tensor, batch: Batch, threshold: Tensor, temperature: float = 0.1) -> Tensor:
     """max_s - min_s of E[sigmoid((p - threshold) / temperature) | s], in [0, 1]; ``threshold`` is [R] or [R, 1].
 
-    A differentiable spread of the rates of decisions at a threshold: of ``negatives``, of false positive rates.
+    A differentiable spread of the rates of decisions 1 at a threshold.  On ``negatives`` these are false positive
+    rates.
     """
     return demographic_parity(torch.sigmoid((p - threshold.view(-1, 1)) / temperature), batch)
 
 
 def on_subsets(loss: Loss, p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-    """``loss`` of J subsets of the rows, each with its ``weights`` [R, J, B] in place of the batch's w, [R, J].
+    """``loss`` [R, J] on J subsets of the rows, whose ``weights`` [R, J, B] replace the batch's w.
 
-    What an MMD computes of every score it computes once: two subsets cost little more than one.
+    An MMD computes the features of every score once, so that two subsets cost little more than one.
     """
     if loss in _MMDS:
         return _MMDS[loss](p, batch, weights)
@@ -216,13 +217,13 @@ def on_subsets(loss: Loss, p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
 
 
 def _mmd(p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-    """``mmd`` with each of ``weights`` [R, J, B] -> [R, J]."""
+    """``mmd`` [R, J] for each of ``weights`` [R, J, B]."""
     phi, present = _mean_features(p, batch, weights)
     return _mean_over_pairs(_square(phi.unsqueeze(-2) - phi.unsqueeze(-3)), present)
 
 
 def _mmd_authors(p: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-    """``mmd_authors`` with each of ``weights`` [R, J, B] -> [R, J]."""
+    """``mmd_authors`` [R, J] for each of ``weights`` [R, J, B]."""
     phi, present = _mean_features(p, batch, weights)
     between = _mean_over_pairs(_square(phi.unsqueeze(-2) - phi.unsqueeze(-3)), present)
     return torch.where(present.sum(-1) == 1, _square(phi).sum(-1), between)
@@ -236,8 +237,9 @@ def _square(v: Tensor) -> Tensor:
 
 
 def _mean_features(p: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Every group's mean of features phi with phi(p) . phi(q) = k(p, q), [R, J, S, 2K], 0 for an absent group; and
-    which groups are present, [R, J, S].
+    """Every group's mean [R, J, S, 2K] of features phi with phi(p) . phi(q) = k(p, q), and which groups have rows.
+
+    The mean is 0 for a group without rows; the second result is bool [R, J, S].
     """
     mask = group_mask(batch.s, batch.num_groups).unsqueeze(1) * weights.unsqueeze(2)  # [R, J, S, B]
     share = (mask / mask.sum(-1, keepdim=True).clamp(min=1)).flatten(1, 2)  # each group's rows sum to 1
@@ -252,10 +254,10 @@ def _kernel_series(p: Tensor) -> tuple[Tensor, Tensor]:
 
     The kernel exp(-(d/l)^2), repeated with period P, is a cosine series: omega_k = 2 pi k / P, k = 0, 1, ..., and
     a_k^2 = (2 - [k = 0]) sqrt(pi) l/P exp(-(pi l k/P)^2).  For |d| <= 1 the next period adds at most
-    exp(-((P - 1)/l)^2), and K terms leave out some exp(-(pi l K/P)^2).  The two are equal if P (P - 1) = pi l^2 K:
-    5e-9 for K = 20, 2e-17 for K = 32.
+    exp(-((P - 1)/l)^2), and K terms leave out about exp(-(pi l K/P)^2).  The two errors are equal if
+    P (P - 1) = pi l^2 K: 5e-9 for K = 20, 2e-17 for K = 32.
     """
-    K = 20 if p.dtype == torch.float32 else 32  # a multiple of 4: else products round as the place in memory tells
+    K = 20 if p.dtype == torch.float32 else 32  # a multiple of 4: else rounding depends on memory layout
     period = (1 + math.sqrt(1 + 4 * math.pi * KERNEL_WIDTH**2 * K)) / 2
     k = torch.arange(K, dtype=p.dtype, device=p.device)
     area = math.sqrt(math.pi) * KERNEL_WIDTH / period
@@ -269,7 +271,7 @@ def _fairbinn_of_group(p: Tensor, batch: Batch, group: int) -> Tensor:
 
 
 def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """E[p | s] - E[p], 0 for a group without a row of positive weight, and which groups have one, both [R, S]."""
+    """E[p | s] - E[p], and which groups have a row of positive weight, both [R, S]; the gap of the others is 0."""
     rates = group_mean(p, batch.s, batch.num_groups, batch.w)
     overall = group_mean(p, torch.zeros_like(batch.s), 1, batch.w)  # [R, 1]
     present = _present(batch)
@@ -277,7 +279,7 @@ def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _mean_over_pairs(distance: Tensor, present: Tensor) -> Tensor:
-    """Mean of ``distance`` [..., S, S] over the pairs of groups that are ``present`` [..., S]; 0 without one."""
+    """Mean of ``distance`` [..., S, S] over the pairs of groups that are ``present`` [..., S]; 0 without a pair."""
     pairs = (present.unsqueeze(-1) & present.unsqueeze(-2)).triu(1)  # [..., S, S]
     return (distance * pairs).sum((-2, -1)) / pairs.sum((-2, -1)).clamp(min=1)
 

@@ -1,6 +1,6 @@
-"""Functions that methods of several tasks share: losses, and gradients of parameters that all tasks move.
+"""Functions that methods of several tasks share: losses, and gradients of shared and head parameters.
 
-Parameters are those of ``model=shared_bottom``: ``head.t`` of task t, from 0; all others are shared.
+Parameters are those of ``model=shared_bottom``: ``head.t`` belongs to task t, from 0; all others are shared.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,13 @@ from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.method.losses import LOSSES, exclusive_negatives, negatives, on_subsets, step_gap, task
 from fairrun.method.steps import backward, flatten, split, tracked, unflatten
 
-Combine = Literal["sum", "pcgrad", "mgda", "cagrad", "nash"]  # how the tasks' gradients become one
+Combine = Literal["sum", "pcgrad", "mgda", "cagrad", "nash"]  # how the tasks' gradients are combined
 Reduction = Literal["mean", "sum"]  # of losses over a batch
-TaskLoss = Literal["mmd", "mmd_authors", "correlation", "demographic_parity", "step_gap"]  # of a set of rows
+TaskLoss = Literal[
+    "mmd", "mmd_authors", "correlation", "demographic_parity", "step_gap"
+]  # fairness losses on a set of rows
 SUM = "sum"
-AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # of a Gram matrix [R, T, T]: the weight of each gradient
+AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # Gram matrix [R, T, T] -> weight of each gradient [R, T]
     "pcgrad": pcgrad,
     "mgda": mgda,
     "cagrad": partial(cagrad, c=0.5),
@@ -38,13 +40,13 @@ class TaskState(NamedTuple):
 
 
 def reduced(losses: Tensor, batch: Batch, reduction: str) -> Tensor:
-    """Each task's ``losses`` [R, B, T] over the real rows of the batch, their mean or their sum -> [R, T]."""
+    """The mean or sum [R, T] of each task's ``losses`` [R, B, T] over the real rows of the batch."""
     weights = batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
     return (losses.mT * weights.unsqueeze(1)).sum(-1)
 
 
 def factor(batch: Batch, reduction: str) -> Tensor:
-    """The factor that turns a mean over the batch into ``reduction``: 1, or the number of real rows, [R, 1]."""
+    """The factor [R, 1] that turns a mean over the batch into ``reduction``: 1, or the number of real rows."""
     num_rows = batch.w.sum(-1, keepdim=True)
     return num_rows if reduction == SUM else torch.ones_like(num_rows)
 
@@ -55,11 +57,11 @@ def positive_rates(train: Batch) -> Tensor:
 
 
 def unfairness(name: TaskLoss, p: Tensor, batch: Batch, rates: Tensor) -> tuple[Tensor, Tensor]:
-    """The fairness loss of every task on the rows of class 0, and on those of them that are of class 1 in every other
-    task: [R, T, 2], and how many rows these are, [R, T, 2].
+    """The fairness loss of every task on two sets of rows, and the numbers of rows in these sets, both [R, T, 2].
 
-    ``p`` [R, B, T].  The threshold of ``step_gap`` is ``rates`` [R, T], the share of
-    label 1 in training.
+    The first set is the rows of class 0 in the task; the second is the rows of the first set that are of class 1 in
+    every other task.  ``p`` is [R, B, T].  The threshold of ``step_gap`` is ``rates`` [R, T], the share of label 1 in
+    training.
     """
     values, sizes = [], []
     for t in range(p.shape[-1]):
@@ -72,14 +74,15 @@ def unfairness(name: TaskLoss, p: Tensor, batch: Batch, rates: Tensor) -> tuple[
 
 
 def task_gradients(objectives: Objectives, theta: Theta, combine: str = SUM) -> tuple[Theta, tuple[Tensor, ...]]:
-    """The gradient of every head on its own task's objective, and of the shared parameters on all tasks'.
+    """The gradient of every head for its own task's objective, and of the shared parameters for the objectives of all.
 
-    ``objectives(theta)`` is (heads, shared, ...): the objectives [R, T] that head t moves by, and those that the shared
-    parameters move by.  Returns the gradients, and what ``objectives`` returned, detached.
+    ``objectives(theta)`` is (heads, shared, ...): the objectives [R, T] of the heads, and those of the shared
+    parameters.  Returns the gradients, and what ``objectives`` returned, detached.
 
-    One pass forward; one backward where ``heads`` is ``shared``, else one through the heads alone and one through the
-    shared layers.  ``combine`` sum: the shared gradient is that of the sum over tasks; else of ``AGGREGATORS``, with a
-    backward pass a task: sum_t a_t g_t with weights a from the inner products of the g_t.
+    There is one forward pass.  There is one backward pass if ``heads`` is ``shared``; otherwise one through the heads
+    alone and one through the shared layers.  With ``combine`` sum the shared gradient is that of the sum over tasks.
+    Otherwise it is sum_t a_t g_t: a backward pass for each task gives g_t, and the rule in ``AGGREGATORS`` gives the
+    weights a from the inner products of the g_t.
     """
     leaves = tracked(theta)
     result = objectives(leaves)
@@ -94,13 +97,13 @@ def task_gradients(objectives: Objectives, theta: Theta, combine: str = SUM) -> 
 
 
 def backward_each(objectives: Tensor, leaves: Theta) -> Tensor:
-    """The gradient of every task's of ``objectives`` [R, T], by a pass each: [R, T, P], laid out as ``flatten``."""
+    """The gradients [R, T, P] of every task's objective in ``objectives`` [R, T], laid out as by ``flatten``."""
     last = objectives.shape[-1] - 1
     return torch.stack([flatten(backward(o, leaves, keep=t < last)) for t, o in enumerate(objectives.unbind(-1))], 1)
 
 
 def weighted(g: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
-    """sum_t a_t g_t of gradients ``g`` [R, T, P], with the weights a that ``rule`` makes of their inner products."""
+    """sum_t a_t g_t of gradients ``g`` [R, T, P]; ``rule`` makes the weights a from their inner products."""
     exact = g.double()
     a = rule(exact @ exact.mT).to(g)
     return (a.unsqueeze(-1) * g).sum(1)

@@ -1,27 +1,29 @@
-"""Group shares from randomised responses: how small the smallest group is, where nobody has said which group is theirs.
+"""Estimate group shares from randomised responses, so that nobody has to say which group is theirs.
 
-Each person reports the own group with probability tau and each of the other K - 1 groups with probability beta:
+Each person reports their own group with probability tau, and each of the other K - 1 groups with probability beta:
 
     tau = e^epsilon / (e^epsilon + K - 1),  beta = 1 / (e^epsilon + K - 1)
 
-With two groups and epsilon = ln 3: 3/4 and 1/4, the two coins of Dwork and Roth (2014, section 3.2: on heads the truth,
-on tails a fair coin).  A share p_k makes the group's share of the reports q_k = beta + (tau - beta) p_k on average, so
+With two groups and epsilon = ln 3 these are 3/4 and 1/4, the two coins of Dwork and Roth (2014, section 3.2: the truth
+on heads, a fair coin on tails).  If a group has share p_k, its mean share of the reports is q_k = beta + (tau - beta)
+p_k.  So
 
     p_k = (q_k - beta) / (tau - beta)
 
-estimates it without bias, and the estimates sum to 1; one may be below 0.
+is an unbiased estimate.  The estimates sum to 1; some may be below 0.
 
-Private: a report is (epsilon, 0)-locally differentially private, for any two groups make any report with probabilities
-whose ratio is at most e^epsilon = tau / beta.  What is computed from the reports alone (shares, bounds, alpha) costs no
-further privacy.
+Private: a report is (epsilon, 0)-locally differentially private, because any two groups make a report with
+probabilities whose ratio is at most e^epsilon = tau / beta.  Everything computed from the reports alone (shares,
+bounds, alpha) costs no further privacy.
 
 Not private:
-- Features and labels: they are used as they are, and may tell the group better than the report does.
-- Answers beyond the first: each adds its epsilon.  Two attributes asked separately cost 2 epsilon; asked as one
-  attribute of all their combinations, epsilon.  One person asked anew for every seed costs epsilon a seed.
-- Whatever else reads the true groups, such as metrics by group.
-- The draw itself: who knows the seed can undo it.  ``respond`` plays people who answer by chance that is theirs alone.
-- Runs of several seeds: ``WorstOff.with_group_sizes`` plays new answers for each, to show how far they move alpha.
+- Features and labels: they are used unchanged, and may reveal the group better than the report does.
+- Answers after the first: each adds its epsilon.  Two attributes asked separately cost 2 epsilon; asked as one
+attribute
+  with all combinations they cost epsilon.  Asking a person again for every seed costs epsilon for each seed.
+- Everything else that reads the true groups, such as metrics by group.
+- The draw itself: whoever knows the seed can undo it.  ``respond`` simulates people who answer by their own chance.
+- Runs of several seeds: ``WorstOff.with_group_sizes`` simulates new answers for each, to show how much alpha varies.
 """
 
 import dataclasses
@@ -38,13 +40,16 @@ from fairrun.method.api import Batch, Method, Model, PerRun, Theta
 from fairrun.method.rows import mean, row_weight_logs, whole_rows
 from fairrun.method.steps import descend
 
-STREAM = 1000  # of a run's seed, for its reports; those of training (fairrun.training.fit) have smaller numbers
+STREAM = (
+    1000  # random stream of a run's seed for its reports; those of training (fairrun.training.fit) have smaller numbers
+)
 
 
 def probabilities(num_groups: int, epsilon: float) -> tuple[float, float]:
-    """Of a report the probabilities tau, of the own group, and beta, of each other one; tau / beta = e^epsilon.
+    """The probabilities of a report: tau for the own group, beta for each other group; tau / beta = e^epsilon.
 
-    ``InputError`` unless there are at least two groups and ``epsilon`` is above 0 (by 1e-9, which rounding can tell).
+    Raises ``InputError`` unless there are at least two groups and ``epsilon`` is at least 1e-9, which rounding can
+    distinguish from 0.
     """
     require(is_integer(num_groups) and num_groups >= 2, "num_groups", num_groups, "an integer >= 2")
     require(is_number(epsilon) and epsilon >= 1e-9, "epsilon", epsilon, "a number > 0 (from 1e-9 on)")
@@ -54,7 +59,7 @@ def probabilities(num_groups: int, epsilon: float) -> tuple[float, float]:
 
 
 def respond(s: np.ndarray, num_groups: int, epsilon: float, rng: np.random.Generator) -> np.ndarray:
-    """One report for each value of ``s`` [N], integers in 0..K-1 -> [N], likewise."""
+    """Draw a report in 0..K-1 for each value of ``s`` [N], integers in 0..K-1 -> [N]."""
     tau, _ = probabilities(num_groups, epsilon)
     _check_groups("s", s, num_groups)
     others = (s + rng.integers(1, num_groups, size=len(s))) % num_groups
@@ -70,30 +75,30 @@ def shares(reports: np.ndarray, num_groups: int, epsilon: float) -> np.ndarray:
 
 
 def standard_errors(p: np.ndarray, num_rows: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Standard errors of the estimates from ``num_rows`` reports, where the shares are ``p`` [K]: two, each [K].
+    """Two standard errors, each [K], of the estimates from ``num_rows`` reports if the shares are ``p`` [K].
 
-    The first for the rows at hand, whose true groups are fixed; the second for the population that they were drawn
-    from, row by row.  With q = beta + (tau - beta) p, their squares are
+    The first is for the shares among these rows, whose true groups are fixed.  The second is for the shares in the
+    population from which the rows were drawn independently.  With q = beta + (tau - beta) p, their squares are
 
         (p tau (1 - tau) + (1 - p) beta (1 - beta)) / (N (tau - beta)^2)
         q (1 - q) / (N (tau - beta)^2)
 
-    and differ by p (1 - p) / N.  Two groups and epsilon = ln 3: 3 / (4 N) whatever p, and (3 / 4 + p (1 - p)) / N.
-    Estimates from ``shares`` may stand for ``p``, also those outside [0, 1].
+    They differ by p (1 - p) / N.  For two groups and epsilon = ln 3 they are 3 / (4 N) for every p, and
+    (3 / 4 + p (1 - p)) / N.  ``p`` may be estimates from ``shares``, also outside [0, 1].
     """
     tau, beta = probabilities(len(p), epsilon)
     require(is_integer(num_rows) and num_rows >= 1, "num_rows", num_rows, "an integer >= 1")
-    q = np.clip(beta + (tau - beta) * p, 0, 1)  # beyond by rounding alone
+    q = np.clip(beta + (tau - beta) * p, 0, 1)  # for estimates outside [0, 1], and rounding
     given = tau * beta + q * (1 - tau - beta)  # the first numerator in terms of q: never negative
     return np.sqrt(given / num_rows) / (tau - beta), np.sqrt(q * (1 - q) / num_rows) / (tau - beta)
 
 
 def radius(num_rows: int, num_groups: int, epsilon: float, delta: float) -> float:
-    """How far off any estimated share is at most, with probability at least 1 - ``delta``.
+    """A bound on the errors of all estimated shares, which fails with probability at most ``delta``.
 
-    sqrt(ln(2 K / delta) / (2 N)) / (tau - beta): Hoeffding's inequality for each group, on both sides, and the union
-    bound over groups.  Two groups need no union, for their errors are opposite: ln(2 / delta).  It holds both for the
-    shares among the rows at hand and for those of the population that they were drawn from, row by row.
+    It is sqrt(ln(2 K / delta) / (2 N)) / (tau - beta), by Hoeffding's inequality for each group on both sides and the
+    union bound over groups.  Two groups have opposite errors and need no union bound: ln(2 / delta).  The bound holds
+    for the shares among these rows, and for those of the population from which the rows were drawn independently.
     """
     tau, beta = probabilities(num_groups, epsilon)
     require(is_integer(num_rows) and num_rows >= 1, "num_rows", num_rows, "an integer >= 1")
@@ -103,18 +108,20 @@ def radius(num_rows: int, num_groups: int, epsilon: float, delta: float) -> floa
 
 
 def alpha(reports: np.ndarray, num_groups: int, epsilon: float) -> float:
-    """The smallest estimated share, clipped to [1/N, 1/K]: one row at least.
+    """The smallest estimated share, clipped to [1/N, 1/K], so that it is at least one row.
 
-    Before clipping it is on average at most the smallest true share: of several estimates the least errs downwards.
+    Before clipping its mean is at most the smallest true share, because the smallest of several estimates is on average
+    too low.
     """
     least = float(shares(reports, num_groups, epsilon).min())
     return min(max(least, 1 / len(reports)), 1 / num_groups)
 
 
 def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: float) -> float:
-    """A bound in (0, 1/K) that the smallest true share is below with probability at most ``delta``.
+    """A lower confidence bound in (0, 1/K) on the smallest true share, which fails with probability ``delta`` at most.
 
-    The smallest estimate minus ``radius``.  ``InputError`` where that is not above 0, as such a bound says nothing.
+    It is the smallest estimate minus ``radius``.  Raises ``InputError`` if it is not above 0, because it then says
+    nothing.
     """
     least = float(shares(reports, num_groups, epsilon).min())
     off = radius(len(reports), num_groups, epsilon, delta)
@@ -128,9 +135,9 @@ def conservative(reports: np.ndarray, num_groups: int, epsilon: float, delta: fl
 
 @dataclass(frozen=True)
 class WorstOff(Method):
-    """A method for the worst-off share ``alpha`` of the rows, which is given or estimated from reports of groups."""
+    """A method for the worst-off share ``alpha`` of the rows; alpha is given, or estimated from reports of groups."""
 
-    alpha: Annotated[PerRun, In("(0, 1]")] = 0.5  # a lower bound on the smallest group's share
+    alpha: Annotated[PerRun, In("(0, 1]")] = 0.5  # a lower bound on the share of the smallest group
     alpha_from: Literal["given", "randomized_response"] = "given"
     epsilon: Annotated[float, In("(0, inf)")] = math.log(3)  # privacy of the reports
     # alpha is a lower confidence bound on the smallest share that fails with probability delta; None: the estimate
@@ -143,13 +150,13 @@ class WorstOff(Method):
 
     @property
     def batch_with_a_worst_off_row(self) -> tuple[int, str]:
-        """The least number of rows of which a share ``alpha`` is one row, and why; 1 while alpha is not known."""
+        """The smallest batch of which a share ``alpha`` is at least one row, and why; 1 while alpha is not known."""
         return (whole_rows(1 / self.alpha), f"alpha={self.alpha:.6g}") if self.alpha_from == "given" else (1, "")
 
     def weighted_step(
         self, model: Model, theta: Theta, opt: Any, batch: Batch, w: Tensor
     ) -> tuple[Theta, Any, dict[str, Tensor]]:
-        """Theta <- theta - lr sum_i w_i grad l_i, with row weights ``w`` [R, B]; and what to log of the step."""
+        """One step theta <- theta - lr sum_i w_i grad l_i with row weights ``w`` [R, B], and its logs."""
 
         def weighted_risk(theta: Theta) -> tuple[Tensor, Tensor]:
             losses = model.losses(theta, batch)
@@ -160,11 +167,11 @@ class WorstOff(Method):
         return theta, opt, logs | row_weight_logs(w, batch)
 
     def with_group_sizes(self, group_rows: Sequence[int], seed: int) -> Self:
-        """The method with the alpha that reports say, or itself where ``alpha_from`` is given.
+        """The method with the alpha estimated from reports; the method itself if ``alpha_from`` is given.
 
-        ``group_rows`` [K]: how many training rows each group has.  Each makes a report, by chance that depends on
-        ``seed`` alone.  How many reports there are of each group decides, so which row makes which is not drawn.
-        ``InputError`` as of ``respond`` and ``conservative``.
+        ``group_rows`` [K] is the number of training rows of each group.  Every row makes a random report, which depends
+        on ``seed`` alone.  Only the number of reports of each group matters, so no report is assigned to a row.  Raises
+        ``InputError`` where ``respond`` and ``conservative`` do.
         """
         if self.alpha_from == "given":
             return self

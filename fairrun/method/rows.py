@@ -12,19 +12,20 @@ from fairrun.method.api import Batch, PerRun, PerTask
 
 
 def per_task(value: PerTask, num_tasks: int) -> Tensor:
-    """A bound field of one number for each task, [R, T]."""
+    """A bound ``PerTask`` field as [R, T]: one number for each task."""
     assert isinstance(value, Tensor)
     return value.expand(-1, num_tasks)
 
 
 def mean(v: Tensor, w: Tensor) -> Tensor:
-    """Mean of ``v`` [R, B] over the real rows of a batch, those with ``w`` [R, B] 1 -> [R]."""
+    """Mean [R] of ``v`` [R, B] over the real rows of a batch, which have ``w`` [R, B] 1."""
     return (w / w.sum(-1, keepdim=True) * v).sum(-1)
 
 
 def parts(rows: Batch, size: int = 256) -> Iterator[Batch]:
-    """A batch of many rows as batches of ``size``, whose activations stay in cache.  Rows of padding at its end may be
-    without features in ``rows.x``: they are 0.
+    """Split a batch of many rows into batches of ``size``, whose activations stay in cache.
+
+    Padding rows at the end of the batch may lack features in ``rows.x``; they get features 0.
     """
     for start in range(0, rows.y.shape[1], size):
         x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
@@ -35,13 +36,14 @@ def parts(rows: Batch, size: int = 256) -> Iterator[Batch]:
 
 
 def group_mask(g: Tensor, num_groups: int) -> Tensor:
-    """Which rows are in which group: ``g`` [R, B] in {0..G-1} -> bool [R, G, B]."""
+    """Whether each row is in each group: ``g`` [R, B] in {0..G-1} -> bool [R, G, B]."""
     return g.unsqueeze(1) == torch.arange(num_groups, device=g.device).unsqueeze(-1)
 
 
 def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
-    """Mean of ``v`` [R, B] over each group of ``g`` [R, B], rows weighted by ``w`` [R, B] -> [R, G].  An empty group
-    has mean 0.
+    """Mean [R, G] of ``v`` [R, B] over each group of ``g`` [R, B], with row weights ``w`` [R, B].
+
+    An empty group has mean 0.
     """
     weights = group_mask(g, num_groups) * w.unsqueeze(1)
     total = weights.sum(-1)
@@ -49,8 +51,9 @@ def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
 
 
 def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
-    """Equal weights, summing to 1, on the ``fraction`` [R, 1] of the real rows with the largest ``losses`` [R, B], at
-    least one row, rounded down or ``up``; the others weigh 0 -> [R, B].
+    """Equal weights [R, B], with sum 1, on the ``fraction`` [R, 1] of real rows with the largest ``losses`` [R, B].
+
+    The number of these rows is rounded down, or ``up``, and is at least 1.  All other rows have weight 0.
     """
     rank = losses.masked_fill(w == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True).argsort(-1)
     number = share_of_rows(fraction, w, up=up)
@@ -58,15 +61,17 @@ def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = Fa
 
 
 def share_of_rows(fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:
-    """The number of rows in a ``fraction`` [R, 1] of those with ``w`` [R, B] 1: whole, and at least 1 -> [R, 1]."""
+    """The number [R, 1] of rows in a ``fraction`` [R, 1] of those with ``w`` [R, B] 1; whole, and at least 1."""
     exact = fraction.double() * w.double().sum(-1, keepdim=True)
-    slack = 1e-6 + 1e-7 * exact  # 0.3 * 10 is 3, not 2.999...; in float32 0.3 itself is off by 6e-8 of it at most
+    slack = 1e-6 + 1e-7 * exact  # 0.3 * 10 is 3, not 2.999...; float32 rounds 0.3 by at most 6e-8 of it
     return ((exact - slack).ceil() if up else (exact + slack).floor()).clamp(min=1).to(w)
 
 
 def share_without(group: int, total: int, batch_size: int) -> float:
-    """How probable it is that ``batch_size`` of ``total`` rows, drawn without replacement, are none of ``group`` of
-    them: C(total - group, batch_size) / C(total, batch_size), in [0, 1].
+    """The probability that a batch has no row of a group, in [0, 1].
+
+    The batch is ``batch_size`` of ``total`` rows, drawn without replacement; ``group`` of these rows are in the group:
+    C(total - group, batch_size) / C(total, batch_size).
     """
     others, batch_size = total - group, min(batch_size, total)
     if batch_size > others:
@@ -76,7 +81,7 @@ def share_without(group: int, total: int, batch_size: int) -> float:
 
 
 def whole_rows(number: PerRun) -> int:
-    """``number`` rounded up.  One that rounding errors have put just past an integer gives that integer.
+    """``number`` rounded up, except that a number just above an integer by rounding errors gives this integer.
 
     For example, 1 / (1 / 49) gives 49, not 50.
     """
@@ -84,7 +89,7 @@ def whole_rows(number: PerRun) -> int:
 
 
 def kth_smallest(v: Tensor, k: int) -> Tensor:
-    """The ``k``-th smallest, from 1, along the last axis, or the largest of fewer -> [...]."""
+    """The ``k``-th smallest value along the last axis, from k = 1; the largest if there are fewer than k."""
     k = min(k, v.shape[-1])
     if v.is_cuda:
         return v.topk(k, largest=False).values[..., -1]
@@ -92,8 +97,9 @@ def kth_smallest(v: Tensor, k: int) -> Tensor:
 
 
 def normalised(w: Tensor, real: Tensor, rule: str) -> Tensor:
-    """Row weights ``w`` [R, B], none below 0, by the ``rule`` norm with the L2 norm of equal weights on the ``real``
-    rows, by sum with the sum 1; all 0 stay 0.
+    """Normalise row weights ``w`` [R, B], none below 0; weights that are all 0 stay 0.
+
+    ``rule`` norm gives them the L2 norm of equal weights on the ``real`` rows; sum gives them the sum 1.
     """
     if rule == "norm":
         return scaled(w, (w.square().sum(-1, keepdim=True) * real.sum(-1, keepdim=True)).sqrt())
@@ -106,9 +112,7 @@ def scaled(v: Tensor, length: Tensor) -> Tensor:
 
 
 def row_weight_logs(w: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """What to log of row weights ``w`` [R, B]: the share of rows that weigh anything, and the largest share of the
-    weight that one class has.
-    """
+    """The logs of row weights ``w`` [R, B]: the share of rows with weight, and the largest weight share of a class."""
     per_class = (group_mask(batch.y, batch.num_classes) * w.unsqueeze(1)).sum(-1)  # [R, C]
     return {
         "weighted_rows": mean((w > 0).to(w), batch.w),
@@ -117,5 +121,5 @@ def row_weight_logs(w: Tensor, batch: Batch) -> dict[str, Tensor]:
 
 
 def label_cells(batch: Batch) -> Tensor:
-    """The cell of sensitive attribute and label that each row is in, C s + y in {0..CS-1}, [R, B]."""
+    """The cell of sensitive attribute and label of each row, C s + y in {0..CS-1}, [R, B]."""
     return batch.num_classes * batch.s + batch.y.long()

@@ -1,4 +1,4 @@
-"""Gradients and steps of parameters, each run's its own."""
+"""Gradients and steps of parameters, separate for each run."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from fairrun.method.api import Optimizer, Theta
 def descend(loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Optimizer) -> tuple[Theta, Any, Any]:
     """One step of every run on its own loss: theta <- theta - lr grad loss(theta).
 
-    Returns the parameters, the optimizer's state, and what ``loss`` returned, detached.  ``loss`` and errors as of
-    ``gradient``.
+    Returns the parameters, the optimizer's state, and what ``loss`` returned, detached.  ``loss`` and the errors raised
+    are those of ``gradient``.
     """
     grads, result = gradient(loss, theta)
     return *move(theta, grads, opt, optimizer), result
@@ -22,8 +22,8 @@ def descend(loss: Callable[[Theta], Any], theta: Theta, opt: Any, optimizer: Opt
 def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
     """The gradient of every run's loss at its parameters, and what ``loss`` returned, detached.
 
-    ``loss(theta)`` is a loss [R], or a tuple that starts with one.  Raises ``ValueError`` for a loss that is not [R]:
-    [R, 1] times [R] is [R, R].
+    ``loss(theta)`` returns a loss [R], or a tuple that starts with one.  Raises ``ValueError`` for a loss that is not
+    [R]; a common mistake is [R, 1] times [R], which is [R, R].
     """
     leaves = tracked(theta)
     result = loss(leaves)
@@ -32,7 +32,7 @@ def gradient(loss: Callable[[Theta], Any], theta: Theta) -> tuple[Theta, Any]:
 
 
 def gradients(losses: Callable[[Theta], tuple[Tensor, ...]], theta: Theta) -> tuple[list[Theta], tuple[Tensor, ...]]:
-    """The gradients of each of several losses [R], and the losses, detached; from one pass through ``losses``."""
+    """The gradient of each of several losses [R], and the detached losses, from one call of ``losses``."""
     leaves = tracked(theta)
     result = losses(leaves)
     grads = [_gradient(loss, leaves, keep=k + 1 < len(result)) for k, loss in enumerate(result)]
@@ -47,12 +47,12 @@ def _gradient(loss: Tensor, leaves: Theta, keep: bool = False) -> Theta:
 
 
 def tracked(theta: Theta) -> Theta:
-    """Copies of the parameters to differentiate by."""
+    """Copies of the parameters that require gradients."""
     return {name: p.detach().requires_grad_() for name, p in theta.items()}
 
 
 def backward(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
-    """The gradient of the sum of ``objective``, of any shape, at some of the ``tracked``; ``keep`` it for more."""
+    """The gradient of the sum of ``objective`` (any shape) by ``tracked`` parameters; ``keep`` its graph if needed."""
     grads = torch.autograd.grad(objective.sum(), list(leaves.values()), retain_graph=keep)
     return dict(zip(leaves, grads, strict=True))
 
@@ -70,17 +70,17 @@ def split(theta: Theta, group: str) -> tuple[Theta, Theta]:
 
 
 def flatten(tensors: Theta) -> Tensor:
-    """All tensors [R, ...] side by side -> [R, P]."""
+    """Concatenate all tensors [R, ...] into [R, P]."""
     return torch.cat([t.flatten(1) for t in tensors.values()], dim=1)
 
 
 def unflatten(flat: Tensor, theta: Theta) -> Theta:
-    """``flat`` [R, P] as views in the shapes of ``theta``, laid out as ``flatten`` does."""
+    """Views of ``flat`` [R, P] in the shapes of ``theta``; the inverse of ``flatten``."""
     parts = torch.split_with_sizes(flat, [p.numel() // len(p) for p in theta.values()], dim=1)
     return {name: part.view_as(p) for (name, p), part in zip(theta.items(), parts, strict=True)}
 
 
 def uniform(generators: Sequence[Generator], size: tuple[int, ...], num_inputs: int) -> Tensor:
-    """A parameter [R, *size] in float64, uniform in +-1/sqrt(num_inputs), each run's from its own generator."""
+    """Draw a parameter [R, *size] in float64, uniform in +-1/sqrt(num_inputs), for each run by its own generator."""
     u = torch.stack([torch.rand(size, generator=g, dtype=torch.float64) for g in generators])
     return (2 * u - 1) / num_inputs**0.5

@@ -1,4 +1,4 @@
-"""A small convolutional network with group normalisation, for square images that come as rows of features."""
+"""A small convolutional network with group normalisation, for square images given as rows of features."""
 
 import math
 from collections.abc import Sequence
@@ -18,32 +18,33 @@ FAIRNESS_TYPES = ("conv", "residual", "linear")
 
 @dataclass(frozen=True)
 class CNN(Network):
-    """Blocks of a 3x3 convolution, group normalisation, ReLU and 2x2 mean pooling; the mean over what is left of the
-    image; a linear classifier.
+    """Convolution blocks, the mean over the remaining image, and a linear classifier.
+
+    A block is a 3x3 convolution, group normalisation, ReLU and 2x2 mean pooling.
 
     Parameter groups, by the first part of the name: ``base``, then ``fairness`` (the last layers), then ``classifier``.
-    A block has ``weight`` [R, out, in, 3, 3] and ``bias`` [R, out] of the convolution, ``scale`` and ``shift`` [R, out]
-    of the normalisation; the classifier ``weight`` [R, in, out] and ``bias`` [R, 1, out], with one logit of two classes
-    and C of C.  All are drawn as torch.nn draws them.
+    A block has ``weight`` [R, out, in, 3, 3] and ``bias`` [R, out] of the convolution, and ``scale`` and ``shift``
+    [R, out] of the normalisation.  The classifier has ``weight`` [R, in, out] and ``bias`` [R, 1, out], with one logit
+    for two classes and C logits for C classes.  All are drawn as by torch.nn.
 
-    The fairness layers are of one of the types of FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, Table 9).  ``conv``:
-    blocks like the others.  ``residual``: the block's input is added before the ReLU; the block has as many channels
-    after as before, so nothing projects the input.  ``linear``: a square linear layer, ``weight`` [R, in, in] and
-    ``bias`` [R, 1, in], and ReLU, behind the mean over the image of the last block.  The last two take at least one
-    block before them.
+    The fairness layers have one of the types of FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024, Table 9).  ``conv``:
+    blocks like the others.  ``residual``: the block's input is added before the ReLU; the block keeps the number of
+    channels, so that the input needs no projection.  ``linear``: a square linear layer, ``weight`` [R, in, in] and
+    ``bias`` [R, 1, in], and ReLU, after the mean over the image of the last block.  The last two types require at least
+    one block before them.
 
-    The runs go through the blocks one after another: on a processor torch's convolution is two to four times as fast as
-    a product of unfolded images for all runs at once, and a run is bit for bit the run alone.
+    The runs go through the blocks one after another.  On a processor torch's convolution is then two to four times as
+    fast as a product of unfolded images for all runs together, and a run is bit for bit the run alone.
     """
 
     num_features: int  # D, channels x size x size; 0 before the data is known
-    num_classes: int  # C; a logit for each, or one for two classes
-    channels: int  # of an image: 1 grey, 3 red, green and blue
-    filters: int  # channels after the first block; after each further one twice as many
-    depth: int  # layers, blocks and linear ones; each block halves the image
-    groups: int  # of the channels of a block, each normalised apart
-    fairness_layers: int  # how many of the layers, counted from the last, are the group "fairness"
-    fairness_type: str  # what those are: conv, residual or linear
+    num_classes: int  # C; one logit for each class, or a single one for two classes
+    channels: int  # channels of an image. 1: grey; 3: red, green and blue
+    filters: int  # channels after the first block; each further block doubles them
+    depth: int  # number of layers (blocks and linear layers); each block halves the image
+    groups: int  # groups of channels of a block, each normalised separately
+    fairness_layers: int  # number of layers, counted from the last, in the group "fairness"
+    fairness_type: str  # type of the fairness layers: conv, residual or linear
     dropout: float  # probability that an input of the classifier is dropped in training, in [0, 1)
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class CNN(Network):
 
     @property
     def widest(self) -> int:
-        """Units of the first block, which has more than any other."""
+        """Units of the first block, which has the most."""
         return self.filters * self._size**2
 
     @property
@@ -84,7 +85,7 @@ class CNN(Network):
 
     @property
     def _blocks(self) -> int:
-        """How many of the layers, counted from the first, are blocks; the others are linear."""
+        """The number of layers, counted from the first, that are blocks; the others are linear."""
         return self.depth - self.fairness_layers if self.fairness_type == "linear" else self.depth
 
     def _layers(self) -> list[str]:
@@ -96,7 +97,7 @@ class CNN(Network):
         return [self.channels, *(self.filters * 2 ** min(k, doubling - 1) for k in range(self.depth))]
 
     def init(self, generators: Sequence[Generator]) -> Theta:
-        """Parameters in float64, each run's from its own generator."""
+        """Draw parameters in float64, for each run by its own generator."""
         theta, widths = {}, self._widths()
         for name, num_in, num_out in zip(self._layers()[: self._blocks], widths, widths[1:], strict=False):
             theta[f"{name}.weight"] = uniform(generators, (num_out, num_in, 3, 3), 9 * num_in)
@@ -110,17 +111,17 @@ class CNN(Network):
         return theta
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
-        """One mask [R, B, channels], 0 or 1 / (1 - dropout)."""
+        """One mask [R, B, channels], with values 0 or 1 / (1 - dropout)."""
         if self.dropout == 0:
             return ()
         return (dropout_mask(generators, (num_rows, self._widths()[-1]), self.dropout),)
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B]; of C > 2 classes [R, B, C]."""
+        """[R, B, D] -> [R, B]; for C > 2 classes [R, B, C]."""
         return classified(theta, self.hidden(theta, x, masks))
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """The means over the last block's images, behind them the linear layers, [R, B, D] -> [R, B, channels]."""
+        """The means over the last block's images, after the linear layers if any, [R, B, D] -> [R, B, channels]."""
         images = x.unflatten(-1, (self.channels, self._size, self._size))
         parts = {name: p.unbind() for name, p in theta.items()}
         h = torch.stack([self._run({name: p[r] for name, p in parts.items()}, v) for r, v in enumerate(images)])

@@ -1,4 +1,4 @@
-"""Networks as functions of a parameter dict with a leading run axis."""
+"""Losses, scores and gradients of a network, as functions of a parameter dict with a leading run axis."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from fairrun.models.row_gradients import Layer, LinearGradients, LinearPullback,
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network and what it predicts: what methods see as ``model``.  With several tasks [R, B] is [R, B, T]."""
+    """A network with its labels, the ``model`` that methods see.  With several tasks [R, B] is [R, B, T]."""
 
     network: Network
     target: Target = ONE_LABEL
@@ -24,7 +24,7 @@ class Classifier:
         return self.target.link.losses(self.network.logits(theta, batch.x, batch.masks), batch.y)
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's probability of class 1, [R, B]; of C > 2 classes of each, [R, B, C]."""
+        """Every row's probability of class 1, [R, B]; for C > 2 that of each class, [R, B, C]."""
         return self.target.link.scores(self.network.logits(theta, batch.x, batch.masks))
 
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,8 @@ class Classifier:
     ) -> tuple[Tensor, Tensor]:
         """<grad l_j(theta), grad sum_v weights_kv loss_v(theta_val)> for all j and k, [R, K, B], and loss_v, [R, M].
 
-        For linear layers by products of their inputs and slopes, no row's gradient is made.  Two classes.
+        For linear layers this uses products of their inputs and slopes, without any row's gradient.  For two classes
+        only.
         """
         ours = self.network.tangents(theta, batch.x, batch.masks)
         theirs = self.network.tangents(theta_val, val.x, val.masks)
@@ -97,17 +98,17 @@ class AnyGradients:
     batch: Batch
 
     def combined(self, w: Tensor) -> Theta:
-        """By a backward pass."""
+        """sum_i w_i g_i, by a backward pass."""
         with torch.enable_grad():
             leaves = tracked(self.theta)
             return backward(w * self.model.losses(leaves, self.batch), leaves)
 
     def along(self, direction: Theta) -> Tensor:
-        """By a forward-mode derivative."""
+        """<g_i, direction>, by a forward-mode derivative."""
         return self.model.slope_along(self.theta, self.batch, direction)
 
     def gram(self) -> Tensor:
-        """Computed from every row's gradient, which takes B times the memory of the parameters."""
+        """<g_i, g_j> from every row's gradient, which takes B times the memory of the parameters."""
         with torch.enable_grad():
             leaves = tracked(self.theta)
             losses = self.model.losses(leaves, self.batch)

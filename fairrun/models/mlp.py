@@ -1,4 +1,4 @@
-"""A multi-layer perceptron, and with depth 0 the linear model."""
+"""A multi-layer perceptron; with depth 0 it is the linear model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from fairrun.models.row_gradients import Layer, LinearPullback
 class MLP(Network):
     """ReLU layers and a linear classifier, for R runs at once.
 
-    Parameter groups, by the first part of the name: ``base`` and ``fairness`` (the hidden layers), ``classifier``.
-    Weights are [R, in, out], biases [R, 1, out], both uniform in +-1/sqrt(in), as torch.nn.Linear draws them.
+    Parameter groups, by the first part of the name: ``base`` and ``fairness`` (the hidden layers), and ``classifier``.
+    Weights are [R, in, out] and biases [R, 1, out], both uniform in +-1/sqrt(in) as by torch.nn.Linear.
 
-    The fairness layers are square where the widths around them are equal, which at position 1 takes a width of
-    ``num_features``; the groups then have as many parameters at every position.  Position p comes after p - 1 layers of
-    ``base``, as in FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024).
+    Fairness layers are square if the widths around them are equal; at position 1 this requires a width of
+    ``num_features``.  Then the groups have the same numbers of parameters at every position.  Position p comes after
+    p - 1 layers of ``base``, as in FairBiNN (Yazdani-Jahromi et al., NeurIPS 2024).
     """
 
     num_features: int  # D
-    num_classes: int  # C; a logit for each, or one for two classes
-    width: int | list[int]  # of every hidden layer, or of each in turn
+    num_classes: int  # C; one logit for each class, or a single one for two classes
+    width: int | list[int]  # width of every hidden layer, or a list with one for each
     depth: int  # hidden layers; 0 is the linear model
-    fairness_layers: int  # how many of the hidden layers, one behind the other, are the group "fairness"
-    fairness_position: int | None  # place of the first of them among the hidden layers, from 1; None: they are the last
+    fairness_layers: int  # number of consecutive hidden layers in the group "fairness"
+    fairness_position: int | None  # place of the first fairness layer, from 1; None: they are the last layers
     dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class MLP(Network):
         return layer_names(self.depth, self.fairness_layers, self.fairness_position)
 
     def init(self, generators: Sequence[Generator]) -> Theta:
-        """Parameters in float64, each run's from its own generator."""
+        """Draw parameters in float64, for each run by its own generator."""
         sizes = [self.num_features, *self._widths(), outputs(self.num_classes)]
         theta = {}
         for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
@@ -72,13 +72,13 @@ class MLP(Network):
         return theta
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
-        """One mask [R, B, width] a hidden layer, 0 or 1 / (1 - dropout)."""
+        """One mask [R, B, width] for each hidden layer, with values 0 or 1 / (1 - dropout)."""
         if self.dropout == 0:
             return ()
         return tuple(dropout_mask(generators, (num_rows, width), self.dropout) for width in self._widths())
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B]; of C > 2 classes [R, B, C]."""
+        """[R, B, D] -> [R, B]; for C > 2 classes [R, B, C]."""
         return classified(theta, self.hidden(theta, x, masks))
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
@@ -91,7 +91,7 @@ class MLP(Network):
         return classified(theta, inputs[-1]), self.pullback(theta, inputs, masks)
 
     def pullback(self, theta: Theta, inputs: Sequence[Tensor], masks: tuple[Tensor, ...]) -> LinearPullback:
-        """The pullback to the linear layers, given their ``inputs``, first to last."""
+        """The pullback to the linear layers, given their ``inputs`` from first to last."""
 
         def layers(slope: Tensor) -> dict[str, Layer]:
             e = slope.unsqueeze(-1) if self.num_classes == 2 else slope
@@ -99,7 +99,9 @@ class MLP(Network):
             for k, name in reversed(list(enumerate(self._hidden()))):
                 above = theta[f"{next(reversed(found))}.weight"]
                 e = e * above.mT if e.shape[-1] == 1 else e @ above.mT
-                e = torch.ops.aten.threshold_backward(e, inputs[k + 1], 0.0)  # of relu; where() is 20 times slower
+                e = torch.ops.aten.threshold_backward(
+                    e, inputs[k + 1], 0.0
+                )  # the derivative of relu; where() is 20 times slower
                 e = e * masks[k] if masks else e
                 found[name] = Layer(inputs[k], e)
             return found
@@ -107,7 +109,7 @@ class MLP(Network):
         return LinearPullback(layers)
 
     def _inputs(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...]) -> list[Tensor]:
-        """Of every linear layer, first to last."""
+        """The input of every linear layer, first to last."""
         inputs = [x]
         for k, name in enumerate(self._hidden()):
             x = torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()

@@ -15,11 +15,11 @@ class Network(ABC):
     """A network for R runs at once: pure functions of a parameter dict with a leading run axis.
 
     Subclasses are frozen dataclasses, and their fields are the keys of ``conf/model``.  The data set fills the fields
-    ``num_features``, ``num_tasks``, ``categories`` and ``num_classes`` of a subclass that has them.  Only a subclass
-    with ``num_classes``, and with a logit for each class (``outputs``), learns more than two classes.
+    ``num_features``, ``num_tasks``, ``categories`` and ``num_classes`` if a subclass has them.  Only a subclass with
+    ``num_classes`` and with a logit for each class (``outputs``) learns more than two classes.
     """
 
-    least_stack: ClassVar[int] = 2  # how many runs are worth a stack, though the cache holds fewer
+    least_stack: ClassVar[int] = 2  # smallest stack of runs that is worthwhile, even if the cache holds fewer
 
     @property
     @abstractmethod
@@ -28,30 +28,33 @@ class Network(ABC):
 
     @abstractmethod
     def init(self, generators: Sequence[Generator]) -> Theta:
-        """Parameters [R, ...] in float64, each run's drawn from its own generator."""
+        """Draw parameters [R, ...] in float64, for each run by its own generator."""
 
     @abstractmethod
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B]; with several tasks [R, B, T]; with C > 2 classes [R, B, C].  No masks: no dropout."""
+        """[R, B, D] -> [R, B]; [R, B, T] for several tasks, [R, B, C] for C > 2 classes.  Without masks: no dropout."""
 
     @abstractmethod
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """The input of the layer ``classifier``, [R, B, D] -> [R, B, H]; ``x`` where there is no hidden layer."""
+        """The input of the layer ``classifier``, [R, B, D] -> [R, B, H]; ``x`` if there is no hidden layer."""
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
-        """Dropout masks for a batch, each [R, B, ...] and drawn from each run's own generator; () without dropout."""
+        """Dropout masks for a batch, each [R, B, ...], drawn for each run by its own generator; () without dropout."""
         return ()
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
-        """The logits, and the pullback to all parameters.  None for a network that is more than linear layers:
-        forward-mode derivatives of ``logits`` are taken instead.
+        """The logits, and the pullback to all parameters.
+
+        None for a network that has other than linear layers; then forward-mode derivatives of ``logits`` are used.
         """
         return None
 
 
 def layer_names(depth: int, fairness_layers: int, fairness_position: int | None) -> list[str]:
-    """Names of the hidden layers, first to last: the group ``fairness`` from the 1-based position on, by None the last
-    layers, and the group ``base`` before and after it.
+    """Names of the hidden layers, first to last.
+
+    The group ``fairness`` starts at ``fairness_position``, from 1; None: it is the last layers.  The layers before and
+    after it are the group ``base``.
     """
     first = depth - fairness_layers if fairness_position is None else fairness_position - 1
     after = range(first, depth - fairness_layers)
@@ -63,20 +66,20 @@ def layer_names(depth: int, fairness_layers: int, fairness_position: int | None)
 
 
 def outputs(num_classes: int) -> int:
-    """The number of logits for a number of classes."""
+    """The number of logits for ``num_classes`` classes."""
     return 1 if num_classes == 2 else num_classes
 
 
 def dropout_mask(generators: Sequence[Generator], size: tuple[int, ...], dropout: float) -> Tensor:
-    """[R, *size], 0 or 1 / (1 - dropout), each run's from its own generator."""
+    """Draw a mask [R, *size] of 0 and 1 / (1 - dropout), for each run by its own generator."""
     keep = 1 - dropout
     return torch.stack([torch.rand(size, generator=g) < keep for g in generators]) / keep
 
 
 def classified(theta: Theta, x: Tensor) -> Tensor:
-    """The logits of the layer ``classifier``, [R, B, in] -> [R, B], of C > 2 classes [R, B, C]."""
+    """The logits of the layer ``classifier``, [R, B, in] -> [R, B]; for C > 2 classes [R, B, C]."""
     weight, bias = theta["classifier.weight"], theta["classifier.bias"]
     if weight.shape[-1] > 1:
         return torch.baddbmm(bias, x, weight)
-    # A product with one column is slow as a batched matrix product, and rounds differently with the number of runs.
+    # A batched matrix product with one column is slow, and its rounding depends on the number of runs.
     return (x * weight.mT).sum(-1) + bias.squeeze(-1)

@@ -1,4 +1,4 @@
-"""Gradients of each row's loss at linear layers, without forming one."""
+"""Gradients of each row's loss at linear layers, without computing any of them explicitly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from fairrun.method.api import Theta
 
 
 class Layer(NamedTuple):
-    """A linear layer's part of the gradient of every row's loss: of its weight a_i e_i^T, of its bias e_i."""
+    """A linear layer's part of the gradient of every row's loss: a_i e_i^T for its weight, e_i for its bias."""
 
     a: Tensor  # [R, B, in] the layer's input
-    e: Tensor  # [R, B, out] the loss's slope at its output
+    e: Tensor  # [R, B, out] the derivative of the loss by the layer's output
 
 
 class Pullback(Protocol):
-    """Carries the slopes of the rows' losses at the logits, [R, B] or [R, B, C], back to the parameters."""
+    """Turns the slopes of the rows' losses at the logits, [R, B] or [R, B, C], into gradients of the parameters."""
 
     def layers(self, slope: Tensor) -> dict[str, Layer]:
-        """Every linear layer's part of every row's gradient, by name and last to first."""
+        """Every linear layer's part of every row's gradient, by name, from the last layer to the first."""
         ...
 
     def gradient(self, slope: Tensor) -> Theta:
@@ -32,7 +32,7 @@ class Pullback(Protocol):
 
 @dataclass(frozen=True)
 class LinearPullback:
-    """The pullback to given linear layers."""
+    """The pullback of a network of linear layers."""
 
     layers: Callable[[Tensor], dict[str, Layer]]
 
@@ -47,19 +47,19 @@ class LinearPullback:
 
 @dataclass(frozen=True)
 class LinearGradients:
-    """``RowGradients`` of linear layers, from inputs and slopes: no row's gradient is made."""
+    """``RowGradients`` of linear layers, from inputs and slopes, without any row's gradient."""
 
     losses: Tensor
-    slope: Tensor  # of the losses at the logits
+    slope: Tensor  # derivative of the losses by the logits
     pullback: Pullback
     link: Link
 
     def combined(self, w: Tensor) -> Theta:
-        """By an ordinary backward pass."""
+        """sum_i w_i g_i, by an ordinary backward pass."""
         return self.pullback.gradient(self.link.weighted(w, self.slope))
 
     def along(self, direction: Theta) -> Tensor:
-        """The sum over layers of <e_i, a_i direction>, as the layer itself would work on a_i."""
+        """<g_i, direction>: the sum over layers of <e_i, a_i direction>, with direction as the layer's weights."""
         total = torch.zeros_like(self.losses)
         for name, (a, e) in self.pullback.layers(self.slope).items():
             weight, bias = direction[f"{name}.weight"], direction[f"{name}.bias"]
@@ -70,7 +70,7 @@ class LinearGradients:
         return total
 
     def gram(self) -> Tensor:
-        """The sum over layers of (1 + <a_i, a_j>) <e_i, e_j>."""
+        """<g_i, g_j>: the sum over layers of (1 + <a_i, a_j>) <e_i, e_j>."""
         first, *others = (products(layer, layer) for layer in self.pullback.layers(self.slope).values())
         for other in others:
             first += other
@@ -78,7 +78,7 @@ class LinearGradients:
 
 
 def products(ours: Layer, theirs: Layer) -> Tensor:
-    """A linear layer's part of <grad l_i, grad l_j>, weights and bias, [R, B, M] for B rows of ours and M of theirs."""
+    """A linear layer's part of <grad l_i, grad l_j> (weight and bias), [R, B, M] for B rows of ours and M of theirs."""
     inputs = torch.baddbmm(ours.a.new_ones(()), ours.a, theirs.a.mT)
     slopes = ours.e * theirs.e.mT if ours.e.shape[-1] == 1 else ours.e @ theirs.e.mT
     return inputs.mul_(slopes)

@@ -20,23 +20,24 @@ from fairrun.models.network import Network, classified
 class SharedBottom(Network):
     """Shared ReLU layers, then ReLU layers and a linear unit for each task, for R runs at once.
 
-    Parameter groups, by the first part of the name: ``shared``, the embeddings among them, and ``head.t`` of task t,
-    from 0.  Weights are [R, in, out], biases [R, 1, out]: Glorot and Bengio's uniform in +-sqrt(6 / (in + out)), and 0.
-    A task with a bottom of its own has it as ``own.t.shared``, as method ``stl`` draws it.
+    Parameter groups, by the first part of the name: ``shared``, which includes the embeddings, and ``head.t`` for task
+    t, from 0.  Weights are [R, in, out], uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio); biases are [R, 1, out]
+    and start at 0.  A task with its own bottom has it as ``own.t.shared``, which method ``stl`` draws.
 
-    An embedding is a table with a row for each category; a column's one-hot features times its table.  Embeddings and
-    the first layer have nothing between them, so they are multiplied first, a product as small as the tables, and the
-    rows meet one matrix [D, width]: the same function and gradient.
+    An embedding is a table with a row for each category, by which the column's one-hot features are multiplied.  No
+    layer is between the embeddings and the first layer.  So the tables are multiplied by the first layer's weights
+    once, a small product, and the rows are multiplied by the resulting matrix [D, width].  Function and gradient are
+    the same.
     """
 
     num_features: int  # D
-    categories: list[int]  # how many of the last features are each column's of categories
+    categories: list[int]  # number of one-hot features of each column of categories, the last features
     num_tasks: int  # T
     shared: list[int]  # widths of the shared layers, one or more
     head: list[int]  # widths of the hidden layers of every head; [] is a linear head
     embedding_dim: int | None  # width of each column's embedding, normal with deviation 1/sqrt(width), cut off at two
     #                            deviations; None: one-hot features go into the first layer
-    least_stack: ClassVar[int] = 16  # measured: fewer runs side by side spend their time between torch's operations
+    least_stack: ClassVar[int] = 16  # measured: with fewer runs torch's overhead dominates
 
     def __post_init__(self) -> None:
         require(min(self.shared, default=0) >= 1, "shared", self.shared, "a list of one width >= 1 or more")
@@ -46,11 +47,11 @@ class SharedBottom(Network):
 
     @property
     def widest(self) -> int:
-        """Units of the widest layer, all heads together."""
+        """Units of the widest layer; those of all heads are added."""
         return max([*self.shared, *(self.num_tasks * width for width in self.head)])
 
     def init(self, generators: Sequence[Generator]) -> Theta:
-        """Parameters in float64, each run's from its own generator."""
+        """Draw parameters in float64, for each run by its own generator."""
         theta: Theta = {}
         num_in = self.num_features
         if self.embedding_dim is not None:
@@ -73,7 +74,7 @@ class SharedBottom(Network):
                 h = _relu_layer(theta, f"head.{t}.{k}", h)
             top = {f"classifier.{part}": theta[f"head.{t}.classifier.{part}"] for part in ("weight", "bias")}
             logits.append(classified(top, h))
-        return torch.stack(logits, dim=1).mT  # each task's logits lie one behind the other
+        return torch.stack(logits, dim=1).mT  # each task's logits are contiguous
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The input of the heads, [R, B, D] -> [R, B, H]."""

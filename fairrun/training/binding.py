@@ -1,4 +1,4 @@
-"""Methods of several runs as one, with a value for each run."""
+"""Bind the methods of several runs into one method that holds a value for each run."""
 
 import copy
 import dataclasses
@@ -12,11 +12,11 @@ from fairrun.method.api import PerRun, PerTask
 
 
 def bind(methods: Sequence[Any], dtype: torch.dtype, device: str = "cpu") -> Any:
-    """R methods that differ in ``PerRun`` and ``PerTask`` fields only -> one method that holds the runs' values as
-    tensors [R, 1], or [R, T].
+    """Bind R methods that differ only in ``PerRun`` and ``PerTask`` fields into one method.
 
-    The fields of nested dataclasses, such as optimizers, are bound too.  The result is a copy: values were checked as
-    numbers when the methods were made.  Raises ``InputError`` where a class or another field differs.
+    The bound fields are tensors with the values of all runs, [R, 1] or [R, T].  Fields of nested dataclasses, such as
+    optimizers, are bound too.  Values are not checked again, because they were checked when the methods were made.
+    Raises ``InputError`` if a class or another field differs.
     """
     bound = copy.copy(methods[0])
     for method in methods:

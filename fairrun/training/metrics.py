@@ -1,14 +1,14 @@
-"""Accuracy and fairness of R runs on one split, named as in fairlearn.
+"""Accuracy and fairness metrics of R runs on one split, with the names of fairlearn.
 
-Every metric is a function of an ``Outcome`` and gives one value per run, [R], float64.  Its direction and its other
-properties stand in the table ``fairrun.config.metrics``.
+Every metric is a function of an ``Outcome`` and returns one value for each run, [R], float64.  The table
+``fairrun.config.metrics`` holds its direction and its other properties.
 
-With two classes, the decision is 1 where the probability is above 0.5; with several tasks some metrics are also
-computed at the threshold of ``matched``.  With C > 2 classes, the decision is the most probable class, and metrics for
-two classes only are left out.
+With two classes, the decision is 1 if the probability is above 0.5.  With several tasks some metrics are also computed
+at the threshold of ``matched``.  With C > 2 classes, the decision is the most probable class, and metrics that need two
+classes are left out.
 
-A difference is the largest value minus the smallest over the groups that have a row to count, so the order of groups
-does not matter.  It is 0 with one such group and NaN with none.  A rate over no rows is NaN.
+A difference is the largest value minus the smallest value over the groups for which the value exists, so the order of
+groups does not matter.  It is 0 with one such group and NaN without one.  A rate over no rows is NaN.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from torch import Tensor
 from fairrun.config.metrics import GROUP_METRICS, MATCH_RATE, MATCHED, METRICS, Metric, of_classes
 from fairrun.data.table import Data, Table
 
-NUM_BINS = 15  # of the calibration error, of equal width
+NUM_BINS = 15  # bins of equal width for the calibration error
 
 
 class Outcome(NamedTuple):
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     """
 
     logits: Tensor  # [R, N]; with C > 2 classes [R, N, C]
-    p: Tensor  # [R, N] float64, probability of class 1; with C > 2 classes of each class, [R, N, C]
+    p: Tensor  # [R, N] float64, probability of class 1; with C > 2 that of each class, [R, N, C]
     losses: Tensor  # [R, N] float64, cross-entropy in nats
     y: Tensor  # [N] float64
     s: Tensor  # [N]
@@ -41,10 +41,10 @@ class Outcome(NamedTuple):
 
 
 def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The outcome of a label of two classes.
+    """The outcome for a label of two classes.
 
-    ``logits`` [R, M] with M >= N; rows past N are padding.  Padding fixes the position of a row in its tensor, and with
-    it how elementwise functions round.
+    ``logits`` [R, M] with M >= N; rows past N are padding.  Padding fixes the position of a row in its tensor, on which
+    the rounding of elementwise functions depends.
     """
     num_rows = len(table.y)
     p = torch.sigmoid(logits.double())[:, :num_rows]
@@ -54,9 +54,9 @@ def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
 
 
 def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The outcome of a label of C classes, with ``logits`` [R, M, C]; M as of ``outcome``.
+    """The outcome for a label of C classes, with ``logits`` [R, M, C]; M is that of ``outcome``.
 
-    The decision is the most probable class, and the first of equally probable ones.
+    The decision is the most probable class, or the first of equally probable classes.
     """
     num_rows, num_classes = len(table.y), logits.shape[-1]
     log_p = torch.log_softmax(logits.double(), dim=-1)[:, :num_rows]
@@ -67,7 +67,7 @@ def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome
 
 
 def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The outcome of random decisions: each row's is 1 with its probability ``p`` [R, N] float64.
+    """The outcome of random decisions, each of which is 1 with the row's probability ``p`` [R, N] float64.
 
     Counts are expected values, the score of a row is its ``p``, and losses are NaN.
     """
@@ -77,7 +77,7 @@ def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
 
 
 def _counted(correct: Tensor, y: Tensor, s: Tensor, num_groups: int, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Count the rows of each group and label, [S, C], and those that are decided correctly, [R, S, C].
+    """Count the rows of each group and label, [S, C], and how many of them are decided correctly, [R, S, C].
 
     ``correct`` [R, N] is bool or probabilities.
     """
@@ -95,15 +95,16 @@ def accuracy(o: Outcome) -> Tensor:
 def balanced_accuracy(o: Outcome) -> Tensor:
     """Mean over classes of P(y_pred = c | y = c), in [0, 1], higher is better; NaN where a class has no row.
 
-    With two classes it is the mean of the true positive and the true negative rate.  Some papers call that AUC: it is
-    the area under the curve of hard labels, which has one corner.
+    With two classes it is the mean of the true positive and the true negative rate.  Some papers call it AUC, because
+    it is the area under the ROC curve of hard decisions, which has one corner.
     """
     return (o.correct.sum(1) / o.rows.sum(0)).mean(-1)
 
 
 def roc_auc(o: Outcome) -> Tensor:
-    """P(score of a positive row > score of a negative row), ties count half, in [0, 1], higher is better; NaN with one
-    class.
+    """P(score of a positive row > score of a negative row), in [0, 1], higher is better.
+
+    Ties count half.  NaN if only one class has rows.
     """
     positive, negative = (np.sort(o.logits[:, o.y == label].cpu().numpy()) for label in (1, 0))
     if positive.shape[1] == 0 or negative.shape[1] == 0:
@@ -113,8 +114,8 @@ def roc_auc(o: Outcome) -> Tensor:
 
 
 def _area(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The area under the curve of sorted scores.  NumPy sorts and searches 3 times as fast as torch."""
-    below = np.searchsorted(negative, positive)  # [positive rows], how many negative rows score less
+    """The area under the ROC curve, from sorted scores.  NumPy sorts and searches 3 times as fast as torch."""
+    below = np.searchsorted(negative, positive)  # [positive rows], number of negative rows with a lower score
     tied = negative[np.minimum(below, len(negative) - 1)] == positive
     ties = np.searchsorted(negative, positive[tied], side="right") - below[tied]
     return float((below.sum() + ties.sum() / 2) / (len(positive) * len(negative)))
@@ -126,9 +127,9 @@ def log_loss(o: Outcome) -> Tensor:
 
 
 def loss_variance(o: Outcome) -> Tensor:
-    """Unbiased variance of the rows' cross-entropy, >= 0, 0 where all rows have the same loss; NaN over one row.
+    """Unbiased variance of the rows' cross-entropy, >= 0; 0 if all rows have the same loss, NaN for a single row.
 
-    Methods without group labels aim at a low variance.
+    Some methods without group labels lower this variance.
     """
     deviations = o.losses - o.losses.mean(-1, keepdim=True)
     return deviations.square().sum(-1) / (o.losses.shape[-1] - 1)
@@ -139,12 +140,12 @@ def worst_tenth_loss(o: Outcome) -> Tensor:
 
     No group of that size or larger, known or not, has a higher log loss.
     """
-    largest = o.losses.topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that ties and the order of rows change nothing
+    largest = o.losses.topk(-(-len(o.y) // 10), dim=-1)  # sorted, so that the order of rows has no effect
     return largest.values.mean(-1)
 
 
 def worst_group_log_loss(o: Outcome) -> Tensor:
-    """Largest mean cross-entropy of a group that has rows, in nats, >= 0, lower is better."""
+    """Largest mean cross-entropy of a group, in nats, >= 0, lower is better.  Groups without rows are left out."""
     return -_lowest(-group_log_loss(o))
 
 
@@ -154,8 +155,9 @@ def selection_rate(o: Outcome) -> Tensor:
 
 
 def expected_calibration_error(o: Outcome) -> Tensor:
-    """Mean over rows of |mean label - mean score| of the row's bin (15 bins of equal width), in [0, 1], lower is
-    better.
+    """Mean over rows of |mean label - mean score| in the row's bin, in [0, 1], lower is better.
+
+    The score has 15 bins of equal width.
     """
     return _calibration_error(o, torch.zeros_like(o.s), 1)[:, 0]
 
@@ -196,15 +198,16 @@ def accuracy_difference(o: Outcome) -> Tensor:
 
 
 def total_accuracy_deviation(o: Outcome) -> Tensor:
-    """Sum over groups that have rows of |accuracy of the group - accuracy|, >= 0, 0 is parity; it grows with the number
-    of groups.  "TAD" of VFair (NeurIPS 2024).
+    """Sum over groups of |accuracy of the group - accuracy|, >= 0, 0 is parity; "TAD" of VFair (NeurIPS 2024).
+
+    Groups without rows are left out.  The sum grows with the number of groups.
     """
     deviations = (group_accuracy(o) - accuracy(o).unsqueeze(-1)).abs()
-    return deviations.sort(-1).values.nansum(-1)  # in an order that numbers of groups do not change
+    return deviations.sort(-1).values.nansum(-1)  # sorted, so that the numbering of groups has no effect
 
 
 def worst_group_accuracy(o: Outcome) -> Tensor:
-    """Smallest accuracy of a group that has rows, in [0, 1], higher is better."""
+    """Smallest accuracy of a group, in [0, 1], higher is better.  Groups without rows are left out."""
     return _lowest(group_accuracy(o))
 
 
@@ -214,8 +217,9 @@ def balanced_accuracy_difference(o: Outcome) -> Tensor:
 
 
 def worst_group_balanced_accuracy(o: Outcome) -> Tensor:
-    """Smallest balanced accuracy (AUC of hard labels in some papers) of a group that has all classes, in [0, 1],
-    higher is better.
+    """Smallest balanced accuracy of a group that has all classes, in [0, 1], higher is better.
+
+    Some papers call it AUC of hard labels.
     """
     return _lowest(group_balanced_accuracy(o))
 
@@ -259,7 +263,7 @@ Evaluation = Callable[[Tensor, Table], dict[str, Tensor]]  # logits and rows of 
 
 
 def evaluation(data: Data, metrics: Sequence[Metric]) -> Evaluation:
-    """How the runs on ``data`` are evaluated: one label with its classes, or several tasks and their means."""
+    """The function that evaluates runs on ``data``: one label, or several tasks and their means."""
     num_groups = len(data.groups)
     if not data.tasks:
         made = outcome if data.num_classes == 2 else outcome_of_classes
@@ -269,7 +273,7 @@ def evaluation(data: Data, metrics: Sequence[Metric]) -> Evaluation:
 
 
 def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) -> dict[str, Tensor]:
-    """Every metric by name, [R], every group metric by "name/s=g"; NaN for a run with a logit that is not finite."""
+    """Every metric by name and group metric as "name/s=g", each [R]; NaN for a run with a logit that is not finite."""
     num_classes = o.rows.shape[-1]
     values = {metric.name: _computed(metric, o) for metric in of_classes(metrics, num_classes)}
     for metric in of_classes(GROUP_METRICS, num_classes):
@@ -279,7 +283,7 @@ def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) ->
 
 
 def _computed(metric: Metric, o: Outcome) -> Tensor:
-    """A metric of each run, [R].  Raises ``ValueError`` where a function gives something else."""
+    """A metric of each run, [R].  Raises ``ValueError`` if the metric's function returns anything else."""
     value: Tensor = metric.fn(o)
     shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
     if shape != [len(o.p)]:
@@ -288,17 +292,17 @@ def _computed(metric: Metric, o: Outcome) -> Tensor:
 
 
 def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """NaN for a run with a logit that is not finite."""
+    """Replace the values of a run with a logit that is not finite by NaN."""
     known = o.logits.isfinite().flatten(1).all(-1)
     return {name: torch.where(known, value, torch.nan) for name, value in values.items()}
 
 
 def matched(o: Outcome, rate: float) -> Outcome:
-    """The same scores, with the decision 1 from a threshold on that a share ``rate`` in [0, 1] of the rows reaches.
+    """The outcome at the match-rate threshold, which a share ``rate`` in [0, 1] of the rows reaches.
 
-    The threshold is the score with int((1 - rate) N) - 1 others below it, or else the lowest; one row more than the
-    share may reach it.  It is taken from the rows that are decided.  As in MTA-F's code (Wang et al., KDD 2021), where
-    ``rate`` is the share of label 1 among the training rows.
+    The threshold is the score with int((1 - rate) N) - 1 other scores below it, or else the lowest score.  One row more
+    than the share may reach it.  It is taken from the rows that are decided.  This follows MTA-F's code (Wang et al.,
+    KDD 2021), where ``rate`` is the share of label 1 among the training rows.
     """
     below = max(0, int((1 - rate) * len(o.y)) - 1)
     threshold = o.p.kthvalue(below + 1, dim=-1, keepdim=True).values
@@ -314,10 +318,10 @@ def evaluate_tasks(
     rates: Sequence[float],
     metrics: Sequence[Metric] = tuple(METRICS.values()),
 ) -> dict[str, Tensor]:
-    """Every metric of every task as "name/task" and "name/task/s=g", and its mean over tasks as "name" and "name/s=g".
+    """Every metric of each task, "name/task" and "name/task/s=g", and its mean over tasks, "name" and "name/s=g".
 
-    ``logits`` [R, M, T] as of ``outcome``.  ``rates``: the share of label 1 among the training rows of each task.
-    Metrics with ``at_match_rate`` are also computed at that threshold, as "match_rate_name".
+    ``logits`` [R, M, T] are padded as in ``outcome``.  ``rates`` is the share of label 1 among the training rows of
+    each task.  Metrics with ``at_match_rate`` are also computed at the threshold of ``matched``, as "match_rate_name".
     """
     found = {}
     for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
@@ -331,30 +335,31 @@ def evaluate_tasks(
 
 
 def of_task(name: str, task: str) -> str:
-    """The name of a metric, or of a group's, of one task: "accuracy/s=0" -> "accuracy/TASK/s=0"."""
+    """The name of a metric or group metric for one task: "accuracy/s=0" -> "accuracy/TASK/s=0"."""
     metric, slash, group = name.partition("/")
     return f"{metric}/{task}{slash}{group}"
 
 
 def _selected(o: Outcome) -> Tensor:
-    """How many rows of each group and of two labels are decided 1, [R, S, 2]."""
+    """The number of rows of each group and label that are decided 1, [R, S, 2]; two labels."""
     return torch.stack([o.rows[:, 0] - o.correct[..., 0], o.correct[..., 1]], dim=-1)
 
 
 def _lowest(rates: Tensor) -> Tensor:
-    """Smallest of ``rates`` [R, S] that is not NaN -> [R]; NaN if there is none."""
+    """Smallest of ``rates`` [R, S] that is not NaN, [R]; NaN if all are NaN."""
     lowest = rates.nan_to_num(nan=torch.inf).amin(-1)
     return torch.where(rates.isnan().all(-1), torch.nan, lowest)
 
 
 def _spread(rates: Tensor) -> Tensor:
-    """Largest minus smallest of ``rates`` [R, S], NaN left out -> [R]; NaN if there is none."""
+    """Largest minus smallest of ``rates`` [R, S] without NaN, [R]; NaN if all are NaN."""
     return -_lowest(-rates) - _lowest(rates)
 
 
 def _calibration_error(o: Outcome, g: Tensor, num_groups: int) -> Tensor:
-    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score, N the rows of each group of ``g`` [N] -> [R, G];
-    NaN over no rows or with a score of NaN.
+    """sum_b |sum_{i in b} (y_i - p_i)| / N over bins b of the score, [R, G], for each group of ``g`` [N].
+
+    N is the number of rows of the group.  NaN for a group without rows, or with a score of NaN.
     """
     bins = (o.p * NUM_BINS).long().clamp_(0, NUM_BINS - 1).add_(NUM_BINS * g)
     gaps = o.p.new_zeros(len(o.p), num_groups * NUM_BINS).scatter_add_(1, bins, o.y - o.p)

@@ -1,6 +1,6 @@
-"""Optimizers as pure functions, with every hyper-parameter per run.
+"""Optimizers as pure functions, with a value of every hyper-parameter for each run.
 
-The parameters of a run are handled as one row of a matrix [R, P], so a hyper-parameter [R, 1] broadcasts against it.
+The parameters of a run are one row of a matrix [R, P], so that a hyper-parameter [R, 1] broadcasts.
 """
 
 import copy
@@ -17,7 +17,7 @@ from fairrun.method.steps import flatten, unflatten
 
 
 def subtract(theta: Theta, update: Tensor) -> Theta:
-    """``theta`` minus ``update`` [R, P], laid out as ``flatten`` does."""
+    """``theta`` minus ``update`` [R, P], which is laid out as by ``flatten``."""
     new = torch._foreach_sub(list(theta.values()), list(unflatten(update, theta).values()))
     return dict(zip(theta, new, strict=True))
 
@@ -30,8 +30,9 @@ class SGDState(NamedTuple):
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Gradient descent with momentum: v <- momentum v + g + weight_decay theta;  theta <- theta - lr v.  As
-    torch.optim.SGD.
+    """Gradient descent with momentum, as torch.optim.SGD.
+
+    v <- momentum v + g + weight_decay theta;  theta <- theta - lr v
     """
 
     momentum: Annotated[PerRun, In("[0, 1)")] = 0.9
@@ -39,7 +40,7 @@ class SGD(Optimizer):
     scale_free = False
 
     def init(self, theta: Theta) -> SGDState:
-        """No velocity."""
+        """Start with velocity 0."""
         return SGDState(torch.zeros_like(flatten(theta)))
 
     def step(self, theta: Theta, grads: Theta, state: SGDState) -> tuple[Theta, SGDState]:
@@ -50,7 +51,7 @@ class SGD(Optimizer):
 
 
 class AdamState(NamedTuple):
-    """Running means of the gradient and its square [R, P], and the number of gradients that each is worth [R, 1]."""
+    """Running means of the gradient and its square [R, P], and the sum of the weights in each mean [R, 1]."""
 
     m: Tensor
     v: Tensor
@@ -62,18 +63,18 @@ class AdamState(NamedTuple):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, ICLR 2015, Algorithm 1).  As torch.optim.Adam.
 
-    theta <- theta - lr m / (sqrt(v) + eps), where m and v are the bias-corrected running means of g and g^2.  The
-    corrected mean m_t / (1 - b1^t) is the mean whose t-th gradient has weight 1 / n_t, n_t = 1 + b1 n_{t-1}: no
-    separate correction is needed.
+    theta <- theta - lr m / (sqrt(v) + eps), where m and v are the bias-corrected running means of g and g^2.  In the
+    corrected mean m_t / (1 - b1^t) the t-th gradient has weight 1 / n_t, with n_t = 1 + b1 n_{t-1}.  So the mean is
+    updated with this weight, and no separate correction is needed.
     """
 
     b1: Annotated[PerRun, In("[0, 1)")] = 0.9  # decay of the mean of the gradient
     b2: Annotated[PerRun, In("[0, 1)")] = 0.999  # decay of the mean of its square
     eps: Annotated[PerRun, In("(0, inf)")] = 1e-8
-    scale_free = True  # but for eps
+    scale_free = True  # except for eps
 
     def init(self, theta: Theta) -> AdamState:
-        """No gradient seen."""
+        """Start with means of no gradient."""
         zero = torch.zeros_like(flatten(theta))
         return AdamState(zero, zero, zero[:, :1], zero[:, :1])
 
@@ -101,7 +102,7 @@ class Adagrad(Optimizer):
 
     @property
     def scale_free(self) -> bool:
-        """But for eps, where the sum starts at 0."""
+        """True if the sum starts at 0; eps is neglected."""
         return bool(self.initial_accumulator_value == 0)
 
     def __post_init__(self) -> None:
@@ -110,7 +111,7 @@ class Adagrad(Optimizer):
         require(self.eps > 0 or start > 0, "eps", self.eps, "> 0 where initial_accumulator_value is 0")
 
     def init(self, theta: Theta) -> AdagradState:
-        """Every sum at its start."""
+        """Start every sum at ``initial_accumulator_value``."""
         return AdagradState(torch.zeros_like(flatten(theta)) + self.initial_accumulator_value)
 
     def step(self, theta: Theta, grads: Theta, state: AdagradState) -> tuple[Theta, AdagradState]:
@@ -121,13 +122,13 @@ class Adagrad(Optimizer):
 
 
 def at_epoch(part: Any, epoch: int, factor: float) -> Any:
-    """``part``, a bound method or optimizer, with the learning rates of an epoch.
+    """A copy of ``part``, a bound method or optimizer, with the learning rates of an epoch.
 
-    An optimizer with ``decay_every`` follows its own schedule; of every other ``lr`` is multiplied by ``factor``.
+    An optimizer with ``decay_every`` follows its own schedule; the ``lr`` of every other is multiplied by ``factor``.
     """
     if not dataclasses.is_dataclass(part):
         return part
-    new = copy.copy(part)  # values are not checked again: they are tensors by now
+    new = copy.copy(part)  # without new checks: the values are tensors by now
     for field in dataclasses.fields(part):
         object.__setattr__(new, field.name, at_epoch(getattr(part, field.name), epoch, factor))
     if isinstance(part, Optimizer):
