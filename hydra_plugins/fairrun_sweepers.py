@@ -61,7 +61,8 @@ class GridSweeper(BasicSweeper):
         complete = all(result.status == JobStatus.COMPLETED for result in chain(*returns))
         wrong = conclude(self.config, complete=complete)
         for result in chain(*returns):
-            _ = result.return_value  # raises what the job raised
+            if result.status != JobStatus.COMPLETED:
+                raise result._return_value  # what the job raised; the property would print its overrides first
         if wrong:
             raise Refused(wrong)
         return returns

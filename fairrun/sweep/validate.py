@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
 GROUP = "a group"  # in the place of a node that conf/train.yaml takes from one
+COPIES = 6  # of the parameters, at least: as drawn, in training, their gradient, the optimizer's, after a step
 COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # the metrics that a report can show for every run
 
 
@@ -217,7 +218,7 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     model = network_of(config, data)
     method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
-    layers = list(model.init([torch.Generator()]))
+    layers = _layers(model)
     _check_tasks(config, method, layers, data)
     if data["classes"]:
         _check_classes(config, method, len(data["classes"]))
@@ -241,6 +242,21 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _warn_once(remark)
     if "val" in method.needs:
         _check_balanced(config, data)
+
+
+def _layers(model: Network) -> list[str]:
+    """The names of the network's parameters, without making them.  Raises ``InputError`` if memory cannot hold them."""
+    generator = torch.Generator()
+    with torch.device("meta"):  # shapes alone
+        theta = model.init([generator])
+    needed = COPIES * sum(4 * p.numel() for p in theta.values()) / 2**30
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    if needed > there:
+        raise InputError(
+            f"model must be smaller: its parameters, their gradients and the optimizer's numbers need {needed:.0f} GB "
+            f"for one run, this machine has {there:.0f} GB"
+        )
+    return list(theta)
 
 
 def _check_batch_size(batch_size: int, method: Method) -> None:
