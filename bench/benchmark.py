@@ -28,7 +28,7 @@ from fairrun.sweep.validate import network
 from fairrun.train import CONF
 from fairrun.training.fit import fit
 
-SHAPES = {  # width and batch size; runs side by side; the least speed-up over the DataLoader loop
+SHAPES = {  # width, batch size, runs side by side, required speed-up over the DataLoader loop
     "MLP 64-64, batch 256": (64, 256, 16, 9.0),
     "MLP 64-64, batch 64": (64, 64, 32, 12.0),
     "MLP 128-128, batch 256": (128, 256, 8, 4.5),
@@ -37,14 +37,14 @@ LR = 1e-3
 
 
 def config_of(*overrides: str) -> dict[str, Any]:
-    """The configuration that Hydra composes from the overrides."""
+    """The configuration that Hydra composes from ``overrides``."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
     return config  # type: ignore[no-any-return]
 
 
 def few_rows(data: Data) -> Data:
-    """The data with all training rows but few others, because the DataLoader loop does not evaluate."""
+    """The data with all training rows and few other rows, because the DataLoader loop does not evaluate."""
     few = data.test._replace(**{name: value[:32] for name, value in data.test._asdict().items()})
     return data._replace(val=few, test=few)
 
@@ -76,7 +76,7 @@ def rate(work: Callable[[], int]) -> float:
 
 
 def train(pairs: int) -> None:
-    """ERM on Adult, one thread: training steps per CPU-second, against the DataLoader loop."""
+    """ERM on Adult, one thread: training steps per CPU-second, compared with the DataLoader loop."""
     torch.set_num_threads(1)
     data = load(config_of("dataset=adult"))
     short = few_rows(data)
@@ -96,7 +96,7 @@ def train(pairs: int) -> None:
 
 
 def nash(pairs: int) -> None:
-    """Nash bargaining: a solve; and steps of reweighting on Adult per CPU-second, against the double-backward loop."""
+    """Nash bargaining: time of a solve, and steps per CPU-second on Adult, compared with the double-backward loop."""
     torch.set_num_threads(1)
     for runs, most in ((1, 500), (128, 20)):
         g = torch.randn(runs, 4, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -120,7 +120,7 @@ def nash(pairs: int) -> None:
             summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
 
 
-IRW = {  # overrides; the most time that a step may take, as a multiple of ERM's
+IRW = {  # name -> overrides, and the longest allowed time of a step, as a multiple of ERM's
     "irw, last layer": (["method=irw"], 2.0),
     "irw, all layers": (["method=irw", "method.layers=all"], 3.0),
     "irwo, last layer": (["method=irwo"], 12.0),
@@ -131,7 +131,10 @@ IRW = {  # overrides; the most time that a step may take, as a multiple of ERM's
 
 
 def irw(pairs: int) -> None:
-    """Steps of IRW on Adult in CPU-seconds, against ERM's: MLP 64-32, batch 256, 16 runs side by side, one thread."""
+    """CPU-seconds of a step of IRW on Adult, divided by those of ERM.
+
+    MLP 64-32, batch 256, 16 runs side by side, one thread.
+    """
     torch.set_num_threads(1)
     data = few_rows(load(config_of("dataset=adult")))
     width = ["model.width=[64,32]"]
@@ -147,10 +150,11 @@ def irw(pairs: int) -> None:
 
 
 def fairbinn(pairs: int) -> None:
-    """12 eta x 5 seeds of FairBiNN on Adult, 50 epochs, batch 100, both cores: runs per hour of the whole command.
+    """Runs per hour of the whole command for FairBiNN on Adult: 12 eta x 5 seeds, 50 epochs, batch 100, both cores.
 
-    Against the same runs one after another by Hydra's basic launcher (extrapolated from two more jobs than one), and
-    against a DataLoader loop of two torch optimizers that does not evaluate (extrapolated from two epochs).
+    They are compared with the same runs one after another by Hydra's basic launcher (extrapolated from the difference
+    of three jobs and one job), and with a DataLoader loop of two torch optimizers without evaluation (extrapolated from
+    two epochs).
     """
     torch.set_num_threads(1)
     data = load(config_of("experiment=fairbinn/adult"))
@@ -177,10 +181,11 @@ def fairbinn(pairs: int) -> None:
 
 
 def mtaf(pairs: int) -> None:
-    """mtl, mtl_fair and mtaf with 6 lam, and stl, x 5 seeds on Adult, 40 epochs, batch 1024, both cores: runs per hour.
+    """Runs per hour of whole commands for MTA-F on Adult: 40 epochs, batch 1024, both cores.
 
-    Whole commands, against the same runs one after another by Hydra's basic launcher (extrapolated from four more jobs
-    than four: stl, mtl, mtl_fair, mtaf of a seed).
+    The runs are stl, mtl, and mtl_fair and mtaf with 6 lam, each with 5 seeds.  They are compared with the same runs
+    one after another by Hydra's basic launcher (extrapolated from the difference of eight jobs and four jobs: stl, mtl,
+    mtl_fair and mtaf with two seeds or one).
     """
     common = ["-m", "experiment=mtaf/adult"]
     lams = "method.lam=0.3,1,3,10,30,100"
@@ -204,7 +209,7 @@ def mtaf(pairs: int) -> None:
 
 
 def sweep(pairs: int) -> None:
-    """Whole sweeps by the command line, imports and report included."""
+    """Whole sweeps from the command line, including imports and report."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         throughput(pairs, Path(folder))
@@ -213,9 +218,9 @@ def sweep(pairs: int) -> None:
 
 
 def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) -> None:
-    """64 runs of 30 epochs, in one process: training steps per CPU-second against the DataLoader loop.
+    """Training steps per CPU-second of 64 runs of 30 epochs in one process, compared with the DataLoader loop.
 
-    The sweep's time is that of the whole command: imports, data, evaluation of every epoch, records, report.
+    The sweep's time is that of the whole command: imports, data, evaluation after every epoch, records, report.
     """
     data = load(config_of("dataset=adult"))
     for name in shapes:
@@ -237,13 +242,16 @@ def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) 
 
 
 def reference(pairs: int, folder: Path) -> None:
-    """12 weights x 10 seeds of penalty on Adult, 30 epochs, evaluated every epoch, MLP 64-64, batch 256, both cores."""
+    """Wall time of the reference sweep, compared with the DataLoader loop in Hydra's basic launcher.
+
+    The sweep is 12 weights x 10 seeds of penalty on Adult: 30 epochs with evaluation, MLP 64-64, batch 256, both cores.
+    """
     weights = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,1.2,1.5"
     common = ["-m", "method=penalty", "dataset=adult", "epochs=30", "batch_size=256"]
     ratios, overheads = [], []
     for k in range(pairs):
         jobs = []
-        for seeds in (1, 6):  # one job, and five more
+        for seeds in (1, 6):  # one job; one job and five more
             loops = [*common, "method.lam=0.5", f"seed=range({seeds})", "hydra/launcher=basic", "hydra/sweeper=basic"]
             jobs.append(wall(lambda: command(folder / f"loop-{k}-{seeds}", *loops, module="bench.loader_loop")))  # noqa: B023
         alone = (jobs[1] - jobs[0]) / 5
@@ -256,7 +264,7 @@ def reference(pairs: int, folder: Path) -> None:
 
 
 def flat(folder: Path) -> None:
-    """What a run costs, and the memory, as a sweep grows: German Credit, 2 epochs."""
+    """The cost of a run and the memory as a sweep grows, on German Credit with 2 epochs."""
     costs = {}
     for runs in (16, 128, 512):
         before = children_cpu_seconds()
@@ -271,7 +279,7 @@ def flat(folder: Path) -> None:
 
 
 def training_seconds(folder: Path) -> float:
-    """The seconds that all stacks below ``folder`` trained, by their records."""
+    """The total training time of all stacks below ``folder`` in seconds, by their records."""
     records = [read(path.parent) for path in folder.rglob("record.json")]
     return float(sum(record["wall_time_s"] / record["side_by_side"] for record in records))
 
@@ -313,8 +321,9 @@ def memory(pairs: int) -> None:
 
 
 def tracker(pairs: int) -> None:
-    """CPU time that W&B, offline, adds to each of a sweep's 100 runs of 30 epochs, its service and the summary run
-    counted in.
+    """The CPU time that W&B, offline, adds to each of a sweep's 100 runs of 30 epochs.
+
+    It includes W&B's service and the summary run.
     """
     trackers = ("NoTracker()", "Wandb('benchmark', None, 'offline')")
     with tempfile.TemporaryDirectory() as folder:
@@ -334,7 +343,7 @@ def tracker(pairs: int) -> None:
 
 
 def children_cpu_seconds() -> float:
-    """The CPU time, user and system, of this process's finished children and of their finished children."""
+    """The CPU time (user and system) of all finished descendants of this process."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

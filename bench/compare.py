@@ -1,9 +1,10 @@
-"""Compares two commits bit for bit: the metrics and histories of the runs of 22 commands, over all families of methods.
+"""Compare two commits bit for bit: metrics and histories of the runs of 22 commands, over all families of methods.
 
     python bench/compare.py run PYTHON OUT [COMMAND ...]   # train with the fairrun of that interpreter, below OUT
     python bench/compare.py diff OUT OTHER                 # name every run that differs; exit 1 if one does
 
-A change that must not move a number runs both halves: once with an environment of the commit before, once with its own.
+To check a change that must not move a number, ``run`` with an environment of the commit before and with one of the
+change, then ``diff`` the two folders.
 """
 
 import json
@@ -18,7 +19,7 @@ COMMANDS = dict(line.split(": ", 1) for line in Path(__file__).with_suffix(".txt
 
 
 def run(python: str, out: Path, only: list[str]) -> None:
-    """Train the commands, or ``only`` those named.  If one fails, show the end of its standard error."""
+    """Train all commands, or those in ``only``.  If one fails, show the end of its standard error."""
     out.mkdir(parents=True, exist_ok=True)
     for name, command in COMMANDS.items():
         if only and name not in only:
@@ -51,7 +52,7 @@ def found(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def diff(ours: Path, theirs: Path) -> int:
-    """Print the runs that differ, of the commands that both folders have; return how many there are."""
+    """Print and count the runs that differ, for commands that both folders have."""
     a, b = found(ours), found(theirs)
     shared = {key.split("/")[0] for key in a} & {key.split("/")[0] for key in b}  # commands that both have run
     a, b = ({key: value for key, value in runs.items() if key.split("/")[0] in shared} for runs in (a, b))

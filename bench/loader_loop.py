@@ -1,6 +1,7 @@
-"""The baseline of the benchmarks: the customary training loop as a Hydra application, one job after another.
+"""The baseline of the benchmarks: a usual training loop as a Hydra application, one job after another.
 
-nn.Module, DataLoader and torch.optim.Adam; a penalty on the demographic parity gap; scikit-learn's metrics every epoch.
+It uses nn.Module, DataLoader and torch.optim.Adam, a penalty on the demographic parity gap, and scikit-learn's metrics
+after every epoch.
 """
 
 import json
@@ -22,7 +23,7 @@ from fairrun.train import CONF
 
 
 def network(num_features: int, width: int) -> torch.nn.Module:
-    """Two hidden layers."""
+    """A network with two hidden layers."""
     layers = (torch.nn.Linear(num_features, width), torch.nn.Linear(width, width), torch.nn.Linear(width, 1))
     return torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
 
@@ -64,7 +65,7 @@ def metrics(net: torch.nn.Module, table: Table) -> dict[str, float]:
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(cfg: DictConfig) -> None:
-    """One job."""
+    """Run one job."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     torch.manual_seed(config["seed"])
     torch.set_num_threads(config["num_threads"])

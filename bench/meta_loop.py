@@ -1,6 +1,7 @@
-"""What the Nash bargaining benchmark is measured against: learning to reweight as it is usually written.
+"""The baseline of the Nash bargaining benchmark: learning to reweight as it is usually implemented.
 
-One run: a virtual step that is differentiated through (a gradient of a gradient), one backward pass a player.
+It trains one run.  Each step differentiates through a virtual step (a gradient of a gradient), with one backward pass
+for each player.
 """
 
 import torch
@@ -14,9 +15,9 @@ from fairrun.method.bargaining import nash_bargaining
 
 
 def train(data: Data, *, steps: int, batch_size: int, width: int, lr: float, bargain: bool) -> int:
-    """Train one run for so many steps on float32 data; returns their number.
+    """Train one run for ``steps`` steps on float32 data, and return their number.
 
-    ``bargain``: the cells of group and label bargain, else the mean validation loss is lowered.
+    With ``bargain`` the cells of group and label bargain; otherwise the weights lower the mean validation loss.
     """
     rows, val = data.held_out()
     net = network(rows.x.shape[1], width)

@@ -1,4 +1,4 @@
-"""What FairBiNN is measured against: the customary loop of two torch optimizers, one run after another."""
+"""The baseline of the FairBiNN benchmark: a usual loop with two torch optimizers, one run after another."""
 
 import itertools
 
@@ -13,8 +13,8 @@ from fairrun.data.table import Data
 def train(data: Data, *, epochs: int, batch_size: int, width: int, eta: float, leak: bool) -> int:
     """Train one run of two hidden layers, a fairness layer and a classifier; returns the number of steps.
 
-    ``leak``: the fairness player first, its gradients left for the accuracy player, as in FairBiNN's code; otherwise
-    as in the paper's box.
+    With ``leak`` the fairness player steps first, and its gradients are not cleared for the accuracy player, as in
+    FairBiNN's code; otherwise as in the paper's box.
     """
     table = data.train.to("cpu", torch.float32)
     sizes = [table.x.shape[1], width, width, width]
@@ -42,6 +42,6 @@ def train(data: Data, *, epochs: int, batch_size: int, width: int, eta: float, l
 
 
 def unfairness(logits: Tensor, s: Tensor) -> Tensor:
-    """The loss of FairBiNN's code, two groups."""
+    """The fairness loss of FairBiNN's code, for two groups."""
     q = torch.sigmoid(torch.sigmoid(logits))
     return (q[s == 0].mean() - q.mean()).square() / 2

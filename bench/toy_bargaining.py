@@ -1,9 +1,9 @@
-"""Nash bargaining on a problem of two losses in the plane: a table, and outputs/toy_bargaining.png and .pdf.
+"""Nash bargaining on a problem of two losses in the plane: prints a table, writes outputs/toy_bargaining.png and .pdf.
 
-The losses are those of Nash-MTL's toy (Navon et al., ICML 2022, after Liu et al., NeurIPS 2021) without their factor
-of 0.1 on the first, so that f1 = f2, the goal of fairness, cuts the Pareto front.  Five starts, Adam with lr 0.1, 1000
-steps.  A protocol of fairness follows its goal from the start, or from step 100, after Nash bargaining: the two stages
-of Zeng et al. (NeurIPS 2024).
+The losses are those of Nash-MTL's toy (Navon et al., ICML 2022, after Liu et al., NeurIPS 2021) without their factor of
+0.1 on the first loss, so that the line f1 = f2, the goal of fairness, crosses the Pareto front.  There are five starts,
+and 1000 steps of Adam with lr 0.1.  A fairness protocol follows its goal either from the start, or from step 100 on,
+after Nash bargaining (the two stages of Zeng et al., NeurIPS 2024).
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ from fairrun.training.optim import Adam
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
 STEPS = 1000
-STAGE = 100  # steps of the first of two stages
-OFF_FRONT = 0.1  # a greater norm of the least combination of the two gradients is off the front
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # one a start
+STAGE = 100  # steps of the first stage, of two
+OFF_FRONT = 0.1  # a point is off the front if the shortest convex combination of the two gradients is longer
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # one for each start
 
 
 def objectives(x: Tensor) -> Tensor:
@@ -55,12 +55,12 @@ def mean(losses: Tensor, gram: Tensor) -> Tensor:
 
 
 def gap(losses: Tensor, gram: Tensor) -> Tensor:
-    """FORML: the greater loss less the smaller."""
+    """FORML: the larger loss minus the smaller loss."""
     return torch.sign(losses - losses.flip(-1))
 
 
 def worst(losses: Tensor, gram: Tensor) -> Tensor:
-    """Meta-gDRO: the greatest loss."""
+    """Meta-gDRO: the larger loss."""
     return (1 + gap(losses, gram)) / 2
 
 
@@ -70,10 +70,10 @@ def nothing(losses: Tensor, gram: Tensor) -> Tensor:
 
 
 class Rule(NamedTuple):
-    """Nash bargaining for some steps, where it has a solution, and else a goal."""
+    """Nash bargaining for some steps if it has a solution; otherwise a goal."""
 
     goal: Goal
-    bargain: int = 0  # steps
+    bargain: int = 0  # number of steps with bargaining
 
 
 GOALS: dict[str, Goal] = {"LtR": mean, "FORML": gap, "Meta-gDRO": worst}
@@ -89,15 +89,15 @@ AGGREGATORS = {
 
 
 class Outcome(NamedTuple):
-    """What came of a rule from every start."""
+    """The results of a rule from every start."""
 
     losses: Tensor  # [T + 1, 5, 2]
-    stationarity: Tensor  # [5] the least norm of a convex combination of the gradients, at the end
-    unsolved: int  # steps, of all starts, in which bargaining had no solution
+    stationarity: Tensor  # [5] smallest norm of a convex combination of the gradients, at the end
+    unsolved: int  # number of steps, over all starts, in which bargaining had no solution
 
     @property
     def off_front(self) -> Tensor:
-        """Which ends are not on the Pareto front, bool [5]."""
+        """Whether each end point is off the Pareto front, bool [5]."""
         return self.stationarity > OFF_FRONT
 
     @property
@@ -107,7 +107,7 @@ class Outcome(NamedTuple):
 
 
 def descend(rules: dict[str, Rule], num_steps: int = STEPS) -> dict[str, Outcome]:
-    """Every rule from every start, all side by side."""
+    """Run every rule from every start, all side by side."""
     S = len(STARTS)
     runs = [slice(S * k, S * (k + 1)) for k in range(len(rules))]
     x = torch.tensor(STARTS, dtype=torch.float64).repeat(len(rules), 1)
@@ -136,13 +136,13 @@ def descend(rules: dict[str, Rule], num_steps: int = STEPS) -> dict[str, Outcome
 
 
 def ends(outcome: Outcome) -> str:
-    """The two losses at the end, from every start; a star: off the front."""
+    """The two losses at the end for every start; a star marks a point off the front."""
     points = zip(outcome.losses[-1].tolist(), outcome.off_front.tolist(), strict=True)
     return " ".join(f"({a:.1f}, {b:.1f}){'*' if off else ''}" for (a, b), off in points)
 
 
 def table(outcomes: dict[str, Outcome]) -> Table:
-    """A row a rule."""
+    """A table with a row for each rule."""
     table = Table(title=f"Two losses, {len(STARTS)} starts, {STEPS} steps of Adam; off front: least norm > {OFF_FRONT}")
     table.add_column("rule", no_wrap=True)
     for column in ("off front", "largest |f1 - f2|", "Nash unsolved"):
@@ -155,7 +155,7 @@ def table(outcomes: dict[str, Outcome]) -> Table:
 
 
 def draw(outcomes: dict[str, Outcome]) -> Figure:
-    """Paths in the plane of the losses: protocols above in one stage and below in two, then aggregators."""
+    """Draw paths in the plane of the losses: protocols with one stage, protocols with two stages, aggregators."""
     figure = Figure(figsize=(12, 9.6), layout="constrained")
     grid = figure.subplots(3, 4, sharex=True, sharey=True)
     rows = {
@@ -175,7 +175,7 @@ def draw(outcomes: dict[str, Outcome]) -> Figure:
 
 
 def panel(axes: Axes, name: str, outcome: Outcome) -> None:
-    """The paths of one rule."""
+    """Draw the paths of one rule."""
     off = outcome.off_front
     axes.plot((-20, 10), (-20, 10), ":", color="0.45", linewidth=1)
     x1 = torch.linspace(-7, 7, 100, dtype=torch.float64)
@@ -199,7 +199,7 @@ def panel(axes: Axes, name: str, outcome: Outcome) -> None:
 
 
 def legend(axes: Axes) -> None:
-    """What is what, in a place of its own."""
+    """Draw the legend into axes of its own."""
     axes.set_axis_off()
     handles = [
         Line2D([], [], color="0.7", linewidth=5, label="Pareto front"),
@@ -222,7 +222,7 @@ def legend(axes: Axes) -> None:
 
 
 def main() -> None:
-    """Run, print, draw."""
+    """Run all rules, print the table and write the pictures."""
     torch.set_num_threads(1)
     outcomes = descend(ONE_STAGE | TWO_STAGES | BARGAINING | AGGREGATORS)
     Console(width=160).print(table(outcomes))

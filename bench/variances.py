@@ -1,7 +1,7 @@
-"""What IRW's global weights cost in variance, reweighted or resampled, as it trains: scripts/variances.
+"""Compare the variances of reweighting and resampling with IRW's global weights during training: scripts/variances.
 
-After some epochs of ``irw_global``: the ratio of the two variances of ``bench.resampling``, of one row drawn, by
-gradients of all layers; above 1 resampling has the lower one.
+The table has the variance of reweighting divided by that of resampling (``bench.resampling``) after some epochs of
+``irw_global``, for one drawn row and gradients of all layers.  Above 1 resampling has the lower variance.
 """
 
 import argparse
@@ -25,7 +25,7 @@ EPOCHS = (1, 5, 20)
 
 
 def ratios(name: str, epochs: int, seeds: range) -> torch.Tensor:
-    """Reweighting's variance over resampling's after so many epochs of ``experiment=irw/NAME``, one for each seed."""
+    """The ratio of variances after ``epochs`` epochs of ``experiment=irw/NAME``, one for each seed."""
     config = config_of(f"experiment=irw/{name}", "method=irw_global")
     data, dtype = load(config).to("cpu", torch.float64), torch.float64
     model, method = network(config, len(data.features)), build(config["method"], "method")

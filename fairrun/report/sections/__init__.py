@@ -7,7 +7,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.report.section import Chapter, Section
 from fairrun.report.sections import bargaining, compare, histories, methods, published, settings, tasks, tradeoff
 
-# In the order of the page.  None: the data set has nothing to tell in the section.
+# In the order of the page.  A function returns None if the data set has nothing for its section.
 SECTIONS: list[Callable[[Tradeoff, ReportOptions], Section | None]] = [
     tradeoff.build,
     settings.build,

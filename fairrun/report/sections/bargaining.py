@@ -1,4 +1,4 @@
-"""Section on bargaining: alignment of the players and their shares of the weights, over epochs."""
+"""Section on bargaining: the alignment of players and their shares of the weights, over epochs."""
 
 from typing import Any
 
@@ -14,18 +14,25 @@ from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import STYLES, UNKNOWN, Style, estimate, line, look, over_epochs
 
-WIDE = 3  # panels in a row
-PLAYERS = ("#332288", "#AA4499", "#44AA99", "#999933", "#882255", "#88CCEE")  # Paul Tol's muted: not the methods'
-PANELS: tuple[tuple[str, dict[str, Style]], ...] = (  # title, and the columns with their line styles
+WIDE = 3  # most panels in a row
+PLAYERS = (
+    "#332288",
+    "#AA4499",
+    "#44AA99",
+    "#999933",
+    "#882255",
+    "#88CCEE",
+)  # Paul Tol's muted palette; methods have another
+PANELS: tuple[tuple[str, dict[str, Style]], ...] = (  # title -> columns with their line styles
     ("(a) smallest gain of a player", {"smallest_gain": "-"}),
     ("(b) alignment rate", {"aligned": "-", "aligned_rectified": "--"}),
     ("(c) steps without an agreement", {"infeasible": "-"}),
 )
-STAGE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 2))}  # of the line where stage 2 starts
+STAGE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 2))}  # style of the line where stage 2 starts
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
-    """The picture ``bargaining`` and a table; None where no method bargained."""
+    """The picture ``bargaining`` and a table; None if no method bargained."""
     found = alignment(trade)
     if found is None:
         return None
@@ -35,8 +42,10 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
 
 
 def draw(found: Alignment) -> Figure:
-    """Means over seeds, with intervals as bands.  Above, a colour a method: smallest gain, alignment rate and steps
-    without an agreement; below, a panel a method: each player's share of alpha.  Thin lines: where stage 2 starts.
+    """Draw means over seeds, with intervals as bands.
+
+    The upper panels show smallest gain, alignment rate and steps without an agreement, with a colour for each method.
+    The lower panels, one for each method, show each player's share of alpha.  Thin lines show where stage 2 starts.
     """
     players = list(found.players)
     shares = [method for method in found.settings if found.of(method)[players].notna().any(axis=None)]
@@ -90,7 +99,7 @@ def _stage(axes: Axes, steps: pd.DataFrame, colour: str) -> None:
 
 
 def _shades(found: Alignment) -> dict[str, tuple[str, Style]]:
-    """Colour and line style of each player: a colour a group, a style a label."""
+    """Colour and line style of each player: one colour for each group, one style for each label."""
     cells = {player: player.removeprefix(ALPHA).partition("/") for player in found.players}
     groups, labels = (list(dict.fromkeys(cell[k] for cell in cells.values())) for k in (0, 2))
     return {
@@ -100,7 +109,7 @@ def _shades(found: Alignment) -> dict[str, tuple[str, Style]]:
 
 
 def _legends(figure: Figure, found: Alignment, shares: bool) -> None:
-    """Methods and line styles above the panels, players below."""
+    """Draw legends: methods and line styles above the panels, players below."""
     above = [
         Line2D([], [], color=look(k).colour, label=f"{method} {found.settings[method]}".strip())
         for method, k in found.numbers.items()
@@ -120,7 +129,7 @@ def _legends(figure: Figure, found: Alignment, shares: bool) -> None:
 
 
 def alignment_table(found: Alignment) -> pd.DataFrame:
-    """A row a method, all text: rates by stage, means over seeds with interval."""
+    """A row of text for each method: rates by stage, as means over seeds with intervals."""
     rows = []
     for method, setting in found.settings.items():
         steps = found.of(method)
@@ -144,7 +153,7 @@ def _estimate(by_seed: pd.Series, digits: int = 3) -> str:
 
 
 def caption(found: Alignment) -> str:
-    """What the rows of the table are."""
+    """The caption of the table, which explains its rows."""
     text = f"{found.dataset}: share of steps that lower every player's loss (every g_i . d > 0), mean over epochs and "
     text += f"seeds [95% interval: {RULE}]; a player is a cell of group and label. Aligned: before rectification; "
     text += "rectified: with the row weights that were used, max(d, 0); goal alone: the direction that the goal alone "

@@ -1,4 +1,4 @@
-"""Section on pairs: configurations of two methods compared seed by seed, as ``report.compare`` asks for."""
+"""Section on pairs: configurations of two methods compared seed by seed, as set by ``report.compare``."""
 
 import pandas as pd
 from rich.table import Table as Text
@@ -14,7 +14,7 @@ from fairrun.report.terminal import in_parts
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
-    """``pairs.csv``, and a table where there are pairs."""
+    """``pairs.csv``, and a table if there are pairs."""
     table, csv = pairs_table(trade), {"pairs.csv": trade.pairs}
     if table.empty:
         return Section(csv=csv)
@@ -23,7 +23,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 
 
 def pairs_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a pair of configurations, all text: first minus second in each metric."""
+    """A row of text for each pair of configurations: first minus second in each metric."""
     keys = [column for column in trade.by if column != "method"]
     rows = []
     for _, row in trade.pairs.iterrows():
@@ -37,7 +37,7 @@ def pairs_table(trade: Tradeoff) -> pd.DataFrame:
 
 
 def caption(trade: Tradeoff) -> str:
-    """What the rows of the table are."""
+    """The caption of the table, which explains its rows."""
     text = f"{trade.dataset}: compared, seed by seed: first minus second on test rows, mean over shared seeds "
     text += f"[95% interval: {RULE}]. {directions(trade)} Settings agree in every key in which both "
     return text + "methods have a value in common."

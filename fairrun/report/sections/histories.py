@@ -1,4 +1,4 @@
-"""Section on histories: their columns over epochs, a line a configuration."""
+"""Section on histories: columns of histories over epochs, with a line for each configuration."""
 
 import logging
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from fairrun.report.style import COLOURS, STYLES, Style, line, look, over_epochs
 from fairrun.results.records import history_of
 
 log = logging.getLogger(__name__)
-WIDE = 3  # panels in a row
+WIDE = 3  # most panels in a row
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
-    """The picture ``curves``; None where no column is asked for, or no history has one of them."""
+    """The picture ``curves``; None if no column is asked for, or if no history has any of them."""
     steps = steps_of(trade, options.histories) if options.histories else None
     if steps is None:
         return None
@@ -30,9 +30,9 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
 
 
 def steps_of(trade: Tradeoff, columns: Sequence[str]) -> pd.DataFrame | None:
-    """A row a run and epoch: ``setting`` (its number in the table of settings), ``epoch``, and ``columns``.
+    """A row for each run and epoch: ``setting`` (its number in the table of settings), ``epoch``, and ``columns``.
 
-    None, with a warning, where no history has any of them; a column that none has is named in a warning.
+    A warning names each column that no history has.  The result is None if no history has any of the columns.
     """
     frames = []
     for number, (_, setting) in enumerate(trade.settings.iterrows()):
@@ -47,7 +47,10 @@ def steps_of(trade: Tradeoff, columns: Sequence[str]) -> pd.DataFrame | None:
 
 
 def draw(trade: Tradeoff, steps: pd.DataFrame) -> Figure:
-    """A panel a column: means over seeds with intervals as bands; a colour a method, a line style a configuration."""
+    """Draw a panel for each column: means over seeds, with intervals as bands.
+
+    Each method has its own colour, and each configuration of a method its own line style.
+    """
     columns = [column for column in steps if column not in ("epoch", "setting")]
     height = -(-len(columns) // WIDE)
     figure = Figure(figsize=(11, 0.8 + 3 * height), layout="constrained")
@@ -79,6 +82,8 @@ def _looks(trade: Tradeoff) -> list[tuple[str, str, Style]]:
         method = setting["method"]
         seen[method] = seen.get(method, -1) + 1
         k = methods.index(method)
-        style = STYLES[(seen[method] + k // len(COLOURS)) % len(STYLES)]  # methods beyond the colours have them again
+        style = STYLES[
+            (seen[method] + k // len(COLOURS)) % len(STYLES)
+        ]  # with more methods than colours, colours repeat
         looks.append((f"{method} {describe(setting, keys)}".strip(), look(k).colour, style))
     return looks

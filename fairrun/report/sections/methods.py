@@ -1,4 +1,4 @@
-"""Section on methods: the areas under their Pareto fronts, and the areas of two methods compared seed by seed."""
+"""Section on methods: the areas under their Pareto fronts, and comparisons of areas seed by seed."""
 
 import re
 
@@ -29,7 +29,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 
 
 def methods_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a method, all text: areas, and the two ends of its front; with a test oracle a row more for each."""
+    """A row of text for each method: areas, and the two ends of its front; with a test oracle a second row for each."""
     rows = []
     for prefix, split in (("", "validation"), (ORACLE, "test (oracle)"))[: 1 + trade.test_oracle]:
         for _, row in trade.methods.iterrows():
@@ -43,7 +43,7 @@ def methods_table(trade: Tradeoff) -> pd.DataFrame:
 
 
 def caption(trade: Tradeoff) -> str:
-    """What the rows of the table of methods are."""
+    """The caption of the table of methods, which explains its rows."""
     anchors, worst = trade.anchors, trade.hypervolume_point[1]
     text = f"{trade.dataset}: area under each method's front, mean over {trade.seeds} [95% interval: {RULE}]; "
     text += "higher is better. Every seed's front is chosen on its own validation rows and valued on test rows. "
@@ -67,7 +67,7 @@ def caption(trade: Tradeoff) -> str:
 
 
 def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a pair of methods and an area, all text; no rows with one method."""
+    """A row of text for each area and pair of methods; no rows if there is one method."""
     rows = []
     for _, row in trade.comparisons[trade.comparisons["area"].isin(trade.areas)].iterrows():
         cells = {"area": AREA_WORDS[row["area"]], "first": row["first"], "second": row["second"]}
@@ -77,7 +77,7 @@ def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
 
 
 def _terminal(trade: Tradeoff) -> list[Text]:
-    """The areas; no table where none is known."""
+    """The table of areas; none if no area is known."""
     if trade.methods[list(AREAS)].isna().all(axis=None):
         return []
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"

@@ -1,4 +1,4 @@
-"""Section on published points: their areas, as ``report.published`` asks for."""
+"""Section on published points: their areas, as set by ``report.published``."""
 
 import pandas as pd
 from rich.table import Table as Text
@@ -15,7 +15,7 @@ TERMINAL_CAPTION = "published points; areas with the anchors of these runs' test
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
-    """The table, and ``quoted.csv``; None where no published point is of the data set and metric."""
+    """The table, and ``quoted.csv``; None if no published point is for the data set and metric."""
     areas = published_areas(trade)
     if areas.empty:
         return None
@@ -28,10 +28,10 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
 
 
 def published_areas(trade: Tradeoff) -> pd.DataFrame:
-    """A row a published method and kind of demographic parity difference: the areas of its points, by the anchors of
-    the runs' test rows.
+    """The areas of published points, with the anchors of the runs' test rows.
 
-    Columns ``method``, ``kind``, ``points``, ``aopac``, ``aopac_ideal``, ``source``.
+    There is a row for each published method and kind of demographic parity difference, with the columns ``method``,
+    ``kind``, ``points``, ``aopac``, ``aopac_ideal`` and ``source``.
     """
     rows = []
     for panel in trade.panels:
@@ -45,7 +45,7 @@ def published_areas(trade: Tradeoff) -> pd.DataFrame:
 
 
 def _table(areas: pd.DataFrame) -> pd.DataFrame:
-    """A row a published method, all text."""
+    """A row of text for each published method."""
     names = {"aopac": "AOPAC", "aopac_ideal": "AOPAC / ideal"}
     return pd.DataFrame(
         {"method": f"{PUBLISHED}{row['method']}", "difference": row["kind"], "points": str(row["points"])}
@@ -61,7 +61,7 @@ def _caption(trade: Tradeoff, areas: pd.DataFrame) -> str:
 
 
 def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Text]:
-    """No table where the anchors are not known."""
+    """The table of areas; none if the anchors are not known."""
     if trade.anchors.majority != trade.anchors.majority:
         return []
     return [as_text(table, f"{trade.dataset}: published by others, not run here", TERMINAL_CAPTION)]

@@ -23,7 +23,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 
 
 def settings_table(trade: Tradeoff) -> pd.DataFrame:
-    """A row a configuration, all text: a star marks the Pareto front of all methods; the number of degenerate runs."""
+    """A row of text for each configuration; a star marks the Pareto front of all methods."""
     rows = []
     some_degenerate = (trade.settings["degenerate"] > 0).any()
     for _, row in trade.settings.iterrows():
@@ -41,7 +41,7 @@ def settings_table(trade: Tradeoff) -> pd.DataFrame:
 
 
 def caption(trade: Tradeoff) -> str:
-    """What the rows of the table are."""
+    """The caption of the table, which explains its rows."""
     text = f"{trade.dataset}: test rows, mean over {trade.seeds} [95% interval: {RULE}]. {directions(trade)} "
     if (trade.settings["seeds"] == 2).any():
         text += "Two seeds give no interval worth showing. "
@@ -69,7 +69,7 @@ def _terminal(trade: Tradeoff) -> list[Text]:
 
 
 def degenerate_note(trade: Tradeoff) -> str:
-    """How many runs are degenerate, and what became of their configurations; empty if none is."""
+    """A note on the number of degenerate runs and on their configurations; empty if there is none."""
     number = int(trade.settings["degenerate"].sum())
     if not number:
         return ""
@@ -82,7 +82,7 @@ def degenerate_note(trade: Tradeoff) -> str:
 
 
 def seed_summary_note(trade: Tradeoff) -> str:
-    """Which value of the metric a configuration has where it is not the mean over seeds; else empty."""
+    """A note on a configuration's value of the metric; empty if it is the mean over seeds."""
     if trade.seed_summary == "mean":
         return ""
     text = (
@@ -92,6 +92,6 @@ def seed_summary_note(trade: Tradeoff) -> str:
 
 
 def directions(trade: Tradeoff) -> str:
-    """Which end of each metric is good: "Accuracy: higher is better; log loss: lower is better."."""
+    """The better direction of each metric: "Accuracy: higher is better; log loss: lower is better."."""
     text = "; ".join(f"{words(name)}: {good}" for name, good in trade.directions.items())
     return f"{text[0].upper()}{text[1:]}."

@@ -1,4 +1,4 @@
-"""Section on several tasks: error against gap of each, and ARE against ARFG, on test rows."""
+"""Section on several tasks: error against gap of each task, and ARE against ARFG, on test rows."""
 
 from typing import Any
 
@@ -27,14 +27,15 @@ from fairrun.report.style import (
 )
 from fairrun.report.terminal import LEADING_ZERO, as_text
 
-WIDE = 3  # panels in a row
-FIGURES_AT_ONCE = 4  # in a table on the terminal
+WIDE = 3  # most panels in a row
+FIGURES_AT_ONCE = 4  # most figures in a table on the terminal
 ONE: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 1}
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
-    """The picture and tables of ``tasks``, ``tasks.csv`` (configurations) and ``tasks_methods.csv``; None where no run
-    has several tasks.
+    """The picture and tables of ``tasks``, ``tasks.csv`` (configurations) and ``tasks_methods.csv``.
+
+    None if no run has several tasks.
     """
     found = multitask(trade)
     if found is None:
@@ -51,11 +52,11 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
 
 
 def draw(found: Multitask) -> Figure:
-    """A panel a task, and one of ARE against ARFG with lines at 1; lower left is better.
+    """Draw a panel for each task, and one of ARE against ARFG with lines at 1; lower left is better.
 
-    A method has its colour.  Single runs are faint; configurations are points with intervals, and those on the method's
-    validation front in the panel are filled and joined.  Published points are grey and hollow.  Configurations that are
-    far off are counted, not drawn.
+    Each method has its own colour.  Single runs are faint; configurations are points with intervals.  Configurations on
+    the method's validation front in the panel are filled and joined.  Published points are grey and hollow.
+    Configurations far outside the others are counted but not drawn.
     """
     wide = min(WIDE, len(found.planes))
     height = -(-len(found.planes) // wide)
@@ -105,7 +106,10 @@ def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
 
 
 def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) -> tuple[float, float]:
-    """``span`` up to twice the median, the published points, and fronts within three times of these."""
+    """The limits of an axis: ``span`` up to twice the largest of median, published points and near front points.
+
+    A front point is near within three times of the median and the published points.
+    """
     settings = plane.settings
     beside = [*beside, 1.0] if plane.relative else beside
     middle = max([settings[column].median(), *beside])
@@ -118,7 +122,7 @@ def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) ->
 
 
 def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
-    """Say how many configurations are not in the picture."""
+    """Write the number of configurations outside the picture."""
     beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
     if beyond:
         text = f"not shown: {beyond} configuration{'s' * (beyond > 1)} far off or undefined"
@@ -130,8 +134,10 @@ FIGURES += " runs, mean over tasks. All: lower is better"
 
 
 def settings_table(found: Multitask, prefix: str = MATCH_RATE) -> pd.DataFrame:
-    """A row a configuration, all text: at the match-rate threshold, with KG and DG, a star for the front of ARE and
-    ARFG, and published rows; or with ``prefix`` "" at the threshold 0.5.
+    """A row of text for each configuration, at the match-rate threshold, or with ``prefix`` "" at the threshold 0.5.
+
+    At the match-rate threshold the table also has KG and DG, a star for the Pareto front of ARE and ARFG, and rows of
+    published methods.
     """
     figures = _figures(prefix, found.tasks) | (GAINS if prefix else {})
     rows = []
@@ -144,7 +150,7 @@ def settings_table(found: Multitask, prefix: str = MATCH_RATE) -> pd.DataFrame:
 
 
 def _published_cells(found: Multitask) -> list[dict[str, str]]:
-    """A row of text of each published method."""
+    """A row of text for each published method."""
     headings = {str(k): f"{words(task)}: " for k, task in enumerate(found.tasks, 1)}
     rows = []
     for _, own in found.published.groupby("number"):
@@ -161,7 +167,7 @@ def _published_cells(found: Multitask) -> list[dict[str, str]]:
 
 
 def methods_table(found: Multitask) -> pd.DataFrame:
-    """A row a method, all text."""
+    """A row of text for each method."""
     rows = []
     for _, row in found.methods.iterrows():
         cells = {"method": row["method"], "configurations": str(row["settings"]), "seeds": str(row["seeds"])}
@@ -174,7 +180,7 @@ def methods_table(found: Multitask) -> pd.DataFrame:
 
 
 def captioned(found: Multitask) -> list[Table]:
-    """At the match-rate threshold, at 0.5, and of methods."""
+    """The tables with captions: configurations at the match-rate threshold, those at 0.5, and methods."""
     over = f"test rows, mean over {found.seeds} [95% interval: {RULE}]"
     text = (
         f"{found.dataset}, decisions at the match-rate threshold (as many rows decided 1 as have label 1 in training)"
@@ -207,7 +213,7 @@ def rule(found: Multitask) -> str:
 
 
 def _terminal(found: Multitask) -> list[Text]:
-    """The tables in parts."""
+    """The tables for the terminal, in parts that fit it."""
     over = "test rows, mean over seeds [95% interval]"
     titles = f"at the match-rate threshold: {over}", f"at 0.5: {over}", f"match-rate threshold: {over}"
     published = "; published: by others, not run here; sources: table.md" * bool(len(found.published))
@@ -222,8 +228,9 @@ def _terminal(found: Multitask) -> list[Text]:
 
 
 def _figures_in_parts(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """Tables with the columns up to the seeds and some of the others each, ``front`` in the last.  A published row is
-    in a table where it has a figure.
+    """Split a table into tables that have the columns up to the seeds and some of the other columns.
+
+    The last table has the column ``front``.  A published row is only in tables in which it has a figure.
     """
     keys = list(table.loc[:, :"seeds"])
     figures = [name for name in table if name not in (*keys, "front")]

@@ -31,7 +31,7 @@ MAJORITY, MAX_DP = "always the majority", "the labels' difference"
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
-    """The picture ``front``, on the page the chart."""
+    """The picture ``front``, and the chart for the page."""
     return Section(pictures={"front": draw(trade)}, chart=chart(trade), notes=_notes(trade))
 
 
@@ -51,12 +51,14 @@ def _notes(trade: Tradeoff) -> list[str]:
 
 
 def draw(trade: Tradeoff) -> Figure:
-    """Accuracy against the metric.  A method has a colour: its single runs are faint, its configurations are points
-    with intervals, and those on its validation front are filled and joined, with the interval of accuracy as a band.
-    A ring marks the Pareto front of all methods.
+    """Draw accuracy against the metric.
 
-    A demographic parity difference, hard or soft, has the other one beside it, where the runs have both.  Lines show
-    the labels' anchors, where they are known, and grey points what others published.
+    Each method has its own colour.  Single runs are faint; configurations are points with intervals.  Configurations on
+    the method's validation front are filled and joined, with the interval of accuracy as a band.  A ring marks the
+    Pareto front of all methods.
+
+    If the metric is a demographic parity difference (hard or soft) and the runs have both, the other one is beside it.
+    Lines show the labels' anchors if they are known, and grey points show published results.
     """
     panels = trade.panels
     figure = Figure(figsize=(7.5 if len(panels) == 1 else 12, 5), layout="constrained")
@@ -85,7 +87,7 @@ def _draw_title(axes: Axes, trade: Tradeoff) -> None:
     if any(len(panel.published) for panel in trade.panels):
         legend += "; grey: published by others, not run here"
     note = axes.text(0, 1.015, legend, transform=axes.transAxes, fontsize=8, color="0.4")
-    note.set_in_layout(len(trade.panels) == 1)  # else what is wider than a panel would part the two
+    note.set_in_layout(len(trade.panels) == 1)  # else a note wider than a panel would move the panels apart
 
 
 def _draw_panel(axes: Axes, trade: Tradeoff) -> None:

@@ -1,4 +1,4 @@
-"""The interactive chart of a trade-off for plotly.js: traces and layout, plain JSON."""
+"""The interactive chart of a trade-off for plotly.js: traces and layout as plain JSON."""
 
 from typing import Any
 
@@ -21,16 +21,16 @@ from fairrun.report.style import (
 )
 
 Trace = dict[str, Any]
-LAST = 2000  # in the legend; plotly's own rank is 1000
-DOMAINS = ([0, 0.485], [0.515, 1])  # of two panels
+LAST = 2000  # rank of the last entries in the legend; plotly's default is 1000
+DOMAINS = ([0, 0.485], [0.515, 1])  # horizontal domains of two panels
 
 
 def chart(trade: Tradeoff) -> dict[str, Any]:
     """``data`` (traces) and ``layout`` of the chart.
 
-    A method's traces share its colour and place in the legend: band and line of its validation front, points of its
-    settings, single runs, and hidden its attainment surfaces (``meta``: "attainment" or "means").  Panels share the
-    axis of accuracy and the legend.
+    The traces of a method share its colour and its legend entry.  They are the band and line of its validation front,
+    the points of its settings, its single runs, and its hidden attainment surfaces.  ``meta`` of a trace is
+    "attainment" or "means".  Panels share the axis of accuracy and the legend.
     """
     data: list[Trace] = []
     for k, panel in enumerate(trade.panels):
@@ -40,7 +40,7 @@ def chart(trade: Tradeoff) -> dict[str, Any]:
 
 
 def _panel(trade: Tradeoff, bottom: float, *, named: bool) -> list[Trace]:
-    """The traces of one panel; ``named``: they are in the legend."""
+    """The traces of one panel; if ``named``, they are in the legend."""
     data: list[Trace] = _published(trade)
     targets: list[Trace] = []
     for k, (method, rows) in enumerate(trade.settings.groupby("method", sort=False)):
@@ -90,7 +90,7 @@ def _single(trade: Tradeoff, runs: pd.DataFrame, look: Look) -> Trace:
 
 
 def _points(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> list[Trace]:
-    """The settings: those on the method's validation front filled and joined, the others open."""
+    """The settings; those on the method's validation front are filled and joined, the others open."""
     traces = []
     for on_front in (False, True):
         own = rows[rows["method_front"] == on_front].sort_values(f"test/{trade.metric}")
@@ -108,8 +108,10 @@ def _points(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> list[Trace]:
 
 
 def _targets(trade: Tradeoff, rows: pd.DataFrame, look: Look) -> Trace:
-    """Invisible points that carry the text of configurations: small and last, for plotly.js prefers small points, then
-    late ones, and so finds a configuration before the single runs around it.
+    """Invisible points that carry the text of configurations.
+
+    plotly.js prefers small points, then late ones.  These points are small and last, so that it finds a configuration
+    before the single runs around it.
     """
     marker = {"size": 6, "opacity": 0, "color": look.colour}
     texts = [_hover(row, trade) for _, row in rows.iterrows()]
@@ -138,7 +140,7 @@ def _published(trade: Tradeoff) -> list[Trace]:
 
 
 def _surfaces(trade: Tradeoff, runs: pd.DataFrame, look: Look, bottom: float) -> list[Trace]:
-    """What half of the seeds attain, between what one and what every seed attains, as steps to the chart's edges."""
+    """The attainment surfaces of one, half and all of the seeds, as steps to the edges of the chart."""
     surface = attainment(runs, trade.metric, greater_is_better=trade.greater_is_better)
     edge = limits(trade, f"test/{trade.metric}")[not trade.greater_is_better]
     traces = []
@@ -205,7 +207,7 @@ def _layout(trade: Tradeoff) -> dict[str, Any]:
 
 
 def _anchors(trade: Tradeoff, k: int) -> list[dict[str, Any]]:
-    """The majority's accuracy dashed, the labels' difference dotted, across panel ``k``."""
+    """Lines across panel ``k``: the majority's accuracy (dashed) and the labels' difference (dotted)."""
     x, y = (f"{axis}{k + 1 if k else ''}" for axis in "xy")
     majority, max_dp = trade.anchors
     line = {"color": "#666", "width": 1}
@@ -232,7 +234,7 @@ def _name(row: pd.Series, trade: Tradeoff) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Labels of plotly.js know some tags of HTML; what could be read as one is escaped."""
+    """Escape text that plotly.js could read as HTML tags in its labels."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -248,5 +250,5 @@ def _clear(colour: str, opacity: float) -> str:
 
 
 def numbers(column: pd.Series) -> list[float | None]:
-    """As JSON takes them: null for an undefined value."""
+    """The values of a column for JSON; null for an undefined value."""
     return [None if np.isnan(number) else float(number) for number in column]
