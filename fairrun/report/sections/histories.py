@@ -82,8 +82,6 @@ def _looks(trade: Tradeoff) -> list[tuple[str, str, Style]]:
         method = setting["method"]
         seen[method] = seen.get(method, -1) + 1
         k = methods.index(method)
-        style = STYLES[
-            (seen[method] + k // len(COLOURS)) % len(STYLES)
-        ]  # with more methods than colours, colours repeat
+        style = STYLES[(seen[method] + k // len(COLOURS)) % len(STYLES)]  # methods may share a colour, but no style
         looks.append((f"{method} {describe(setting, keys)}".strip(), look(k).colour, style))
     return looks
