@@ -17,9 +17,7 @@ from fairrun.method.steps import backward, flatten, split, tracked, unflatten
 
 Combine = Literal["sum", "pcgrad", "mgda", "cagrad", "nash"]  # how the tasks' gradients are combined
 Reduction = Literal["mean", "sum"]  # of losses over a batch
-TaskLoss = Literal[
-    "mmd", "mmd_authors", "correlation", "demographic_parity", "step_gap"
-]  # fairness losses on a set of rows
+TaskLoss = Literal["mmd", "mmd_authors", "correlation", "demographic_parity", "step_gap"]  # on a set of rows
 SUM = "sum"
 AGGREGATORS: dict[str, Callable[[Tensor], Tensor]] = {  # Gram matrix [R, T, T] -> weight of each gradient [R, T]
     "pcgrad": pcgrad,

@@ -15,14 +15,8 @@ from fairrun.report.section import Section, Table
 from fairrun.report.style import STYLES, UNKNOWN, Style, estimate, line, look, over_epochs
 
 WIDE = 3  # most panels in a row
-PLAYERS = (
-    "#332288",
-    "#AA4499",
-    "#44AA99",
-    "#999933",
-    "#882255",
-    "#88CCEE",
-)  # Paul Tol's muted palette; methods have another
+# Paul Tol's muted palette; methods have another
+PLAYERS = ("#332288", "#AA4499", "#44AA99", "#999933", "#882255", "#88CCEE")
 PANELS: tuple[tuple[str, dict[str, Style]], ...] = (  # title -> columns with their line styles
     ("(a) smallest gain of a player", {"smallest_gain": "-"}),
     ("(b) alignment rate", {"aligned": "-", "aligned_rectified": "--"}),
