@@ -83,6 +83,7 @@ class Composer:
         self.left_out: dict[str, set[str]] = {}  # of these keys, the choices that have not
         self.kept: set[str] = set()  # keys that some job has
         self.known: set[str] = set()  # by other names, for messages
+        self.several = False  # whether the sweep has more than one job
         self.reads_hydra = False  # whether a value is interpolated from Hydra's own configuration
 
     def all(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Composed]:
@@ -96,15 +97,16 @@ class Composer:
         Raises ``InputError`` for a key that none of the jobs has.
         """
         before = self.left_out.keys() | set()
+        self.several |= len(job_overrides) > 1
         fitted = []
         for overrides in job_overrides:
             methods = functools.partial(self._methods, overrides)
-            renamed = current(list(overrides), methods, one_of_several=len(job_overrides) > 1)
+            renamed = current(list(overrides), methods, one_of_several=self.several)
             changed = (old for old, new in zip(overrides, renamed, strict=True) if old != new)
             self.kept |= {old.partition("=")[0].lstrip("+") for old in changed}  # another method may lack it
             fitted.append(self._fitted(renamed))
-        for key in self.left_out.keys() - self.kept:
-            raise InputError(unknown(key, sorted(self.known)))
+        if wrong := sorted(self.left_out.keys() - self.kept):
+            raise InputError("\n".join(unknown(key, sorted(self.known)) for key in wrong))
         for key in sorted(self.left_out.keys() - before):
             log.info("%s: left out with %s, which has no such key", key, ", ".join(sorted(self.left_out[key])))
         return fitted

@@ -17,11 +17,11 @@ from fairrun.config.check import InputError, nearest, require, unknown
 from fairrun.config.keys import CONF, GONE, dotted
 from fairrun.config.metrics import METRICS
 
-SWEPT = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
+WITH_KEYS = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 NEEDED = {"method": "erm", "dataset": "adult", "model": "mlp", "tracker": "none"}  # groups, and a choice
 NEEDED |= {"metric": "demographic_parity_difference"}
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
+OF_EXISTING_KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
 
 
 _TEXT = re.compile(r"(\+{0,2}dataset\.(?:label|positive|path|split\.column|rows\.separator))=(.+)", re.DOTALL)
@@ -60,8 +60,8 @@ def later(arguments: list[str]) -> list[str]:
     if not {"-m", "--multirun"} & set(arguments):
         return arguments
     sweeps = {argument: _is_sweep(argument) for argument in arguments}
-    swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(SWEPT)
-    swept |= set(SWEPT) if "experiment" in swept else set()
+    swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(WITH_KEYS)
+    swept |= set(WITH_KEYS) if "experiment" in swept else set()
     old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
     alone = {a for a in arguments if sweeps[a] is False and (a.partition(".")[0] in swept or old.match(a))}
     return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
@@ -183,7 +183,7 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
     for override in _overrides(arguments):
         key = str(override.key_or_group)
         plain_key = override.package is None and key not in groups and not key.startswith("hydra")
-        if override.type in KEYS and plain_key and key not in there:
+        if override.type in OF_EXISTING_KEYS and plain_key and key not in there:
             wrong.append(_no_key(key, [*known, *plain], choices))
     return wrong
 

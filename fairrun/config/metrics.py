@@ -23,7 +23,7 @@ class Metric:
 
     name: str  # of the function: an Outcome of R runs -> [R]; of the column
     greater_is_better: bool | None  # None: neither end is better, and no report trades it against accuracy
-    surrogate: str = "none"  # the fairness loss that methods train with in its place: a name of POSITIVEES, or a path
+    surrogate: str = "none"  # the fairness loss that methods train with in its place: a name in LOSSES, or a path
     two_classes_only: bool = False
     labels_needed: tuple[int, ...] = ()  # a group without rows of these labels does not count
     at_match_rate: bool = False  # with several tasks also computed at the match-rate threshold
@@ -85,9 +85,12 @@ def of_name(column: str) -> Metric | None:
 
 
 def can_be_traded(column: str) -> bool:
-    """Whether a metric can be traded against accuracy: it is not accuracy itself, and one of its ends is good."""
+    """Whether a metric can be traded against accuracy: it is not accuracy itself, and one of its ends is good.
+
+    So is every metric that the tables do not know, of a user's own.
+    """
     metric = of_name(column)
-    return column in RELATIVE if metric is None else metric.name != "accuracy" and metric.greater_is_better is not None
+    return metric is None or (metric.name != "accuracy" and metric.greater_is_better is not None)
 
 
 def bounds(column: str) -> tuple[float, float]:
@@ -109,7 +112,7 @@ def of_node(node: Mapping[str, Any]) -> Metric:
     if not own:
         one_of("metric.name", node["name"], [*METRICS, *OF_TASKS])
         return METRICS[node["name"].removeprefix(MATCH_RATE)]
-    imported(target, "metric")
+    require(callable(imported(target, "metric")), "metric._target_", target, "a function")
     return Metric(name, node["greater_is_better"], node["surrogate"], bounds=ANY, module=module)
 
 

@@ -18,7 +18,15 @@ PACKAGE = Path(__file__).parent.parent
 OWN = "fairrun"  # the part of ``sources`` that every run has
 # Files and folders of the package that make the results of every run.  A method, network or data set is its own part.
 MAKE_RESULTS = (
-    *("config/build.py", "config/check.py", "config/metrics.py", "config/source.py", "data", "method"),
+    *(
+        "config/build.py",
+        "config/check.py",
+        "config/metrics.py",
+        "config/source.py",
+        "config/values.py",
+        "data",
+        "method",
+    ),
     *("models/functional.py", "models/network.py", "models/row_gradients.py", "results/selection.py"),
     *("sweep/job.py", "sweep/validate.py", "sweep/worker.py", "training"),
 )

@@ -145,8 +145,8 @@ class WorstOff(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unused = self.delta is None or self.alpha_from == "randomized_response"
-        require(unused, "delta", self.delta, "null with method.alpha_from=given, where there are no reports")
+        sound = self.delta is None or self.alpha_from == "randomized_response"
+        require(sound, "delta", self.delta, "null with method.alpha_from=given, where there are no reports")
 
     @property
     def batch_with_a_worst_off_row(self) -> tuple[int, str]:

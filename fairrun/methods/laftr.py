@@ -77,7 +77,7 @@ class LAFTR(Method):
     adversary_loss: Literal["absolute", "cross_entropy"] = "absolute"  # loss of a row; absolute: the paper's
     adversary_width: Annotated[int, In("[1, inf)")] = 8  # units of the adversary's hidden layer
     adversary_steps: Annotated[int, In("[1, inf)")] = 1  # steps of the adversary for each step of f and g
-    needs = frozenset({"s"})
+    needs = frozenset({"s", "classifier"})
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
         """Draw the adversary; its hidden layer is uniform in +-1/sqrt(number of inputs), its last layer 0."""

@@ -62,8 +62,9 @@ class FairMTL(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unused = self.fairness_loss is not None or self.lam == 0
-        require(unused, "lam", self.lam, "0 with method.fairness_loss=null, where there is no fairness loss to weigh")
+        weights = self.lam if isinstance(self.lam, list) else [self.lam]
+        sound = self.fairness_loss is not None or not any(weights)
+        require(sound, "lam", self.lam, "0 with method.fairness_loss=null, where there is no fairness loss to weigh")
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The initial state of the optimizer."""

@@ -10,7 +10,7 @@ from fairrun.analysis.relative import relative, tasks, tasks_of_runs
 from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
 from fairrun.config.check import InputError, nearest, one_of
 from fairrun.config.keys import is_problem
-from fairrun.config.metrics import MATCH_RATE, RELATIVE
+from fairrun.config.metrics import MATCH_RATE, RELATIVE, can_be_traded
 from fairrun.report.options import ReportOptions
 
 log = logging.getLogger(__name__)
@@ -92,15 +92,9 @@ def _metric(runs: pd.DataFrame, name: str | None) -> tuple[str, bool]:
     if name is None and len(own) > 1:
         raise InputError(f"the runs must share one metric, got {', '.join(own)}; name one with --metric")
     name = own[0] if name is None else name
-    known = [m for m in _metrics(runs) if f"val/{m}" in runs and _is_fairness(m, runs)]
+    known = [m for m in _metrics(runs) if f"val/{m}" in runs and can_be_traded(m)]
     one_of("metric", name, known)
     return name, bool(greater_is_better(name, runs))
-
-
-def _is_fairness(name: str, runs: pd.DataFrame) -> bool:
-    """Whether a metric can be traded against accuracy: it is not accuracy itself, and one of its ends is good."""
-    is_accuracy = name.partition("/")[0].removeprefix(MATCH_RATE) == "accuracy"
-    return not is_accuracy and greater_is_better(name, runs) is not None
 
 
 def _metrics(runs: pd.DataFrame) -> list[str]:

@@ -7,13 +7,13 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
 import fairrun
 from fairrun.config.build import build
-from fairrun.config.check import InputError
+from fairrun.config.check import InputError, require
 from fairrun.config.keys import dotted, identity
 from fairrun.config.source import OWN, sources
 from fairrun.data.table import Data, Table
@@ -67,9 +67,22 @@ def _canonical(value: Any) -> Any:
     return value
 
 
+@runtime_checkable
+class Loadable(Protocol):
+    """What a node ``dataset`` describes."""
+
+    def load(self) -> Data:
+        """Read, check, split and encode.  Raises ``InputError``."""
+        ...
+
+
 @functools.lru_cache(maxsize=1)
 def _load(node: str) -> Data:
-    return build(json.loads(node), "dataset").load()
+    found = build(json.loads(node), "dataset")
+    allowed = "a data set, as fairrun.data.dataset.Dataset"
+    require(isinstance(found, Loadable), "dataset._target_", json.loads(node)["_target_"], allowed)
+    data: Data = found.load()
+    return data
 
 
 def load(config: dict[str, Any]) -> Data:

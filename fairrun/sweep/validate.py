@@ -175,8 +175,11 @@ def network(
         "num_classes": num_classes,
     }
     fields = {field.name for field in dataclasses.fields(cls)}
-    model: Network = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
-    return model
+    model = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
+    allowed = "a class that derives from fairrun.models.network.Network"
+    require(isinstance(model, Network), "model._target_", config["model"]["_target_"], allowed)
+    found: Network = model
+    return found
 
 
 def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
@@ -232,9 +235,7 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_fairness_layers(config, layers)
     if "classifier" in method.needs:
         last = "classifier.weight" in layers
-        allowed = (
-            f"a network whose last layer is linear and named classifier: {type(method).__name__} compares its gradients"
-        )
+        allowed = f"a network whose last layer is linear and named classifier: {type(method).__name__} reads that layer"
         require(last, "model", config["model"]["_target_"], allowed)
     if "s" in method.needs:
         _say_which_groups_batches_lack(config["batch_size"], data)

@@ -51,9 +51,11 @@ def imports_of(path):
             yield node.module
 
 
-def test_the_hash_covers_all_that_a_worker_imports():
-    """From the module that trains a stack, import by import."""
-    left, seen = ["fairrun.sweep.worker"], set()
+def test_the_hash_covers_all_that_a_run_imports():
+    """From the module that trains a stack, and those of data, methods and data sets, import by import."""
+    parts = [path for name in ("data", "methods", "datasets") for path in (PACKAGE / name).rglob("*.py")]
+    named = {f"fairrun.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}" for path in parts}
+    left, seen = ["fairrun.sweep.worker", *(name.removesuffix(".__init__") for name in sorted(named))], set()
     while left:
         path = PACKAGE.joinpath(*left.pop().split(".")[1:])
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
@@ -61,7 +63,7 @@ def test_the_hash_covers_all_that_a_worker_imports():
             seen.add(path)
             left += imports_of(path)
     covered = {file for name in MAKE_RESULTS for file in source._files(PACKAGE / name)}
-    own = {path for path in seen if path.parts[-2] != "models"}  # a network is a part of its own
+    own = {path for path in seen if path.parts[-2] not in ("models", "methods", "datasets")}  # parts of their own
     assert own <= covered
 
 

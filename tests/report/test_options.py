@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
+from fairrun.config.renames import warn
 from fairrun.report import cli
 from fairrun.report.options import ReportOptions
 from fairrun.train import CONF
@@ -119,7 +120,9 @@ def test_an_option_shows_the_same_whoever_gives_it(tmp_path, plain, name):
 def test_old_names_of_flags_and_in_records_are_read(name, caplog):
     arguments, recorded = OLD[name]
     value = EXAMPLES[name][2]
+    warn.cache_clear()
     assert getattr(from_args(*arguments), name) == value
+    assert "the old name works in this version only" in caplog.text
     assert getattr(ReportOptions.from_records(pd.DataFrame([recorded])), name) == value
 
 

@@ -11,6 +11,7 @@ from scipy.stats import hypergeom
 
 from fairrun.config.check import InputError
 from fairrun.data.table import Data, Table
+from fairrun.models.network import Network
 from fairrun.results.records import by_class
 from fairrun.sweep import job
 from fairrun.sweep.validate import check, check_data, network_of, share_without
@@ -217,15 +218,32 @@ def test_what_is_of_two_classes_is_refused_with_several(overrides, message):
 
 def test_a_network_that_is_not_told_how_many_classes_there_are_is_refused():
     config = of(WORST)
-    config["model"] = {"_target_": f"{__name__}.Network"}
+    config["model"] = {"_target_": f"{__name__}.Two"}
     with pytest.raises(
-        InputError, match=r"model must be a network of several classes .* got 'tests.sweep.test_job.Network'"
+        InputError, match=r"model must be a network of several classes .* got 'tests.sweep.test_job.Two'"
     ):
         check_data(config, of_classes(*"abc"))
 
 
 @dataclass(frozen=True)
-class Network:
+class Two(Network):
+    """A network with two classes, whatever the data have."""
+
+    def widest(self):
+        return 1
+
+    def init(self, generators):
+        return {}
+
+    def logits(self, theta, x, masks=()):
+        raise NotImplementedError
+
+    def hidden(self, theta, x, masks=()):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class NoNetwork:
     def init(self, generators):
         return {}
 
@@ -357,3 +375,16 @@ def test_of_several_tasks_a_report_may_show_what_they_alone_have():
     config = of(*HEADS, "method=mtl", TASKS, "report.metric=arfg", "report.columns=[match_rate_accuracy]")
     check(config)
     check_data(config, several("a", "b"))
+
+
+def test_a_class_of_another_kind_is_refused():
+    config = of()
+    with pytest.raises(
+        InputError, match=r"^model\._target_ must be a class that derives from fairrun\.models"
+    ):
+        check(config | {"model": {"_target_": f"{__name__}.NoNetwork"}})
+    metric = {"_target_": "math.pi", "name": "pi", "greater_is_better": True, "surrogate": "none"}
+    with pytest.raises(InputError, match=r"^metric\._target_ must be a function, got 'math\.pi'"):
+        check(config | {"metric": metric})
+    with pytest.raises(InputError, match=r"^dataset\._target_ must be a data set, as fairrun\.data\.dataset\.Dataset"):
+        job.load(config | {"dataset": {"_target_": f"{__name__}.NoNetwork"}})
