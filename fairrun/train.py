@@ -24,13 +24,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.config import guard, plugins
+from fairrun.command import guard
+from fairrun.command.environment import redact_logs, redacted, resolved
+from fairrun.command.line import chosen, explain, in_one_line, later, packages, quoted, refuse_missing_groups
+from fairrun.command.renames import current
+from fairrun.config import plugins
 from fairrun.config.check import InputError
-from fairrun.config.command import chosen, explain, in_one_line, later, packages, quoted, refuse_missing_groups
-from fairrun.config.environment import redact_logs, redacted, resolved
 from fairrun.config.keys import CONF, role
 from fairrun.config.metrics import MATCH_RATE, default
-from fairrun.config.renames import current
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -19,11 +19,11 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
+from fairrun.command.environment import resolved
+from fairrun.command.guard import is_inside
+from fairrun.command.renames import current, entries, overridden, warn
 from fairrun.config.check import InputError, require, unknown
-from fairrun.config.environment import resolved
-from fairrun.config.guard import is_inside
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below
-from fairrun.config.renames import current, entries, overridden, warn
 
 log = logging.getLogger(__name__)
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node

@@ -23,7 +23,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from fairrun.config.renames import current, renamed
+from fairrun.command.renames import current, renamed
 from hydra_plugins.fairrun_compose import Composer, settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
 

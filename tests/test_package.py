@@ -16,7 +16,7 @@ PACKAGE = Path(fairrun.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [  # a package imports from the floors before its own, and from itself
     {"config"},
-    {"method", "data", "results"},
+    {"command", "method", "data", "results"},
     {"models", "methods", "datasets", "analysis"},
     {"training", "report"},
     {"sweep"},
@@ -104,8 +104,8 @@ def test_no_test_imports_another():
 @pytest.mark.parametrize(
     ("library", "owners"),
     [
-        ("hydra", ["train", "config/command"]),
-        ("omegaconf", ["train", "config/command"]),
+        ("hydra", ["train", "command/line", "command/guard"]),
+        ("omegaconf", ["train", "command/line", "command/guard", "command/environment"]),
         ("wandb", ["report/wandb"]),
         ("optuna", ["sweep/search"]),
         ("fairlearn", ["training/postprocess"]),

@@ -130,7 +130,7 @@ _TUNED = (*_IRW, "arl", "bpf", "chi2_dro", "cvar_dro", "group_dro", "jtt", "vfai
 _FAIRBINN = ("fairbinn", "fairbinn_sgd", "fairbinn_authors")
 _SCOPE = (("batch", "irw"), ("reweighted", "irw_global"), ("resampled", "irw_resampled"))  # a field, now a choice
 _REDUCTION = (("algorithm1", "mean"), ("authors", "sum"))
-# To rename a key, add a line: the first entry that fits a key counts.  ``fairrun.config.renames`` applies the table to
+# To rename a key, add a line: the first entry that fits a key counts.  ``fairrun.command.renames`` applies the table to
 # the command line, to the ranges of a sweep and to configuration files.
 RENAMED = (
     Renamed("dataset.states", "dataset.proxies"),

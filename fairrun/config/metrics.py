@@ -112,7 +112,7 @@ def of_node(node: Mapping[str, Any]) -> Metric:
     if not own:
         one_of("metric.name", node["name"], [*METRICS, *OF_TASKS])
         return METRICS[node["name"].removeprefix(MATCH_RATE)]
-    require(callable(imported(target, "metric")), "metric._target_", target, "a function")
+    imported(target, "metric")
     return Metric(name, node["greater_is_better"], node["surrogate"], bounds=ANY, module=module)
 
 

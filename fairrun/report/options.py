@@ -17,9 +17,9 @@ import pandas as pd
 
 from fairrun.analysis import published
 from fairrun.analysis.compare import Pair
+from fairrun.command.renames import warn
 from fairrun.config.check import InputError, one_of, require, unknown
 from fairrun.config.keys import RENAMED
-from fairrun.config.renames import warn
 
 NODE = "report."  # prefix of the options' keys
 OLD_NAMES = {entry.new: entry.old for entry in RENAMED if entry.new.startswith(NODE)}

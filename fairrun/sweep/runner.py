@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from fairrun.command.environment import redacted
 from fairrun.config.build import build
 from fairrun.config.check import InputError
-from fairrun.config.environment import redacted
 from fairrun.config.plugins import named
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network

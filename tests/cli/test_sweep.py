@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fairrun.config.command import later
+from fairrun.command.line import later
 from fairrun.results import records as results
 from fairrun.train import sweep_name
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm

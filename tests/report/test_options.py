@@ -10,8 +10,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from fairrun.command.renames import warn
 from fairrun.config.check import InputError
-from fairrun.config.renames import warn
 from fairrun.report import cli
 from fairrun.report.options import ReportOptions
 from fairrun.train import CONF

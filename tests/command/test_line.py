@@ -10,8 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairrun.command.line import explain, in_one_line, mistakes, quoted, refuse_missing_groups
 from fairrun.config.check import InputError
-from fairrun.config.command import explain, in_one_line, mistakes, quoted, refuse_missing_groups
 from fairrun.config.keys import CONF
 from fairrun.sweep.validate import check, check_keys
 from tests.helpers.synthetic import config

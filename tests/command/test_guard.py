@@ -5,10 +5,10 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
+from fairrun.command.guard import check_hydra, is_inside
+from fairrun.command.line import packages
 from fairrun.config import plugins
 from fairrun.config.check import InputError, imported, is_path
-from fairrun.config.command import packages
-from fairrun.config.guard import check_hydra, is_inside
 
 OUTSIDE = [
     "os.system",

@@ -3,10 +3,10 @@
 import pytest
 from omegaconf import OmegaConf
 
+from fairrun.command.line import chosen
+from fairrun.command.renames import current, warn
 from fairrun.config.check import InputError
-from fairrun.config.command import chosen
 from fairrun.config.keys import RENAMED, dotted, is_below
-from fairrun.config.renames import current, warn
 from fairrun.sweep.validate import check_keys
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_compose import settle
