@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +20,7 @@ from fairrun.config.metrics import METRICS
 WITH_KEYS = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 NEEDED = {"method": "erm", "dataset": "adult", "model": "mlp", "tracker": "none"}  # groups, and a choice
 NEEDED |= {"metric": "demographic_parity_difference"}
+_NAME = (str, QuotedString)
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 OF_EXISTING_KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
 
@@ -127,12 +128,25 @@ def in_one_line(error: OmegaConfBaseException) -> str:
 
 
 def refuse_missing_groups(arguments: Sequence[str]) -> None:
-    """Raise ``InputError`` where a command line takes away a group that a run needs: method=null, ~dataset."""
+    """Raise ``InputError`` where a command line takes away a group that a run needs: method=null, ~dataset.
+
+    Or where it chooses what is no name: method=1, tracker=[null].
+    """
     for override in _overrides(arguments):
+        if (CONF / str(override.key_or_group)).is_dir() and not _is_choice(override):
+            key = f"{override.key_or_group}" + (f"@{override.package}" if override.package else "")
+            raise InputError(f"{key} must be the name of a choice, got {override.input_line!r}")
         gone = override.type == OverrideType.DEL or override.value() is None
         if gone and override.package is None and override.key_or_group in NEEDED:
             key = override.key_or_group
             raise InputError(f"{key} must be a choice, as {key}={NEEDED[key]}, got {override.input_line!r}")
+
+
+def _is_choice(override: Override) -> bool:
+    """Whether an override of a group has a name, names, or what Hydra takes for values of the group's keys."""
+    value: Any = override.value()
+    names = value.list if override.is_choice_sweep() else value if isinstance(value, list) else []
+    return value is None or isinstance(value, str | dict) or (bool(names) and all(isinstance(n, _NAME) for n in names))
 
 
 def mistakes(arguments: Sequence[str]) -> list[str]:

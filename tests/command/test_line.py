@@ -65,6 +65,15 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "argument", ["method=1", "tracker=[null]", "model=1e30", "method=erm,1", "+metric=true", "model=[]"]
+)
+def test_a_choice_that_is_no_name_is_refused(argument):
+    with pytest.raises(InputError, match=r"^\w+ must be the name of a choice, got "):
+        refuse_missing_groups([argument])
+    refuse_missing_groups(["method=erm,irw", "model=mlp", "+metric={}", "seed=1", "sweep=null", "method=choice(erm)"])
+
+
 def test_a_broken_file_is_named_with_its_line(path, tmp_path):
     with pytest.raises(yaml.YAMLError) as found, initialize_config_dir(str(CONF), version_base="1.3"):
         compose("train", [path, "experiment=broken"])

@@ -1,0 +1,1 @@
+"""Random configurations, tables and kills: none may end in anything but a result or one message."""
