@@ -1,7 +1,8 @@
-"""How bargaining went, epoch by epoch: how often a step lowered every player's loss, and each player's weight.
+"""The course of bargaining over epochs: how often a step lowered every player's loss, and each player's weight.
 
-A player is a cell of group and label; a direction d is aligned if every player gains by it: every g_i . d > 0.  Methods
-that bargain log means over the steps of an epoch, in ``COLUMNS`` and a column a player below ``ALPHA``.
+A player is a cell of group and label.  A direction d is aligned if it lowers every player's loss: every g_i . d > 0.
+Methods that bargain log means over the steps of an epoch: ``COLUMNS``, and for each player a column with the prefix
+``ALPHA``.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from fairrun.analysis.tradeoff import Tradeoff, describe
 from fairrun.results.records import history_of, read
 
 ALPHA = "alpha/"  # prefix of a player's share of the weights
-COLUMNS = {  # of a history, as train/...
+COLUMNS = {  # columns of a history, with the prefix train/
     "aligned": "share of steps whose direction was aligned",
     "aligned_rectified": "the same with the row weights that were used, max(d, 0)",
     "goal_aligned": "the same for the direction of the goal alone",
@@ -30,9 +31,9 @@ class Alignment:
     """The histories of bargaining on one data set; ``alignment`` makes it."""
 
     dataset: str
-    steps: pd.DataFrame  # a row a method, seed and epoch: COLUMNS (NaN: the method has none), players' shares, stage
-    settings: Mapping[str, str]  # in words, of each method whose histories have the columns
-    numbers: Mapping[str, int]  # of each method, among all methods of the data set
+    steps: pd.DataFrame  # one row for each method, seed and epoch: COLUMNS (NaN: not logged), players' shares, stage
+    settings: Mapping[str, str]  # method whose histories have the columns -> its configuration in words
+    numbers: Mapping[str, int]  # method -> its number among all methods of the data set
     groups: list[str]  # names of the groups
 
     def of(self, method: str) -> pd.DataFrame:
@@ -71,12 +72,12 @@ def alignment(trade: Tradeoff) -> Alignment | None:
     if not frames:
         return None
     names = {tuple(read(Path(folder)).get("groups", [])) for folder in folders}
-    groups = list(names.pop()) if len(names) == 1 else []  # of settings that differ in it: numbers
+    groups = list(names.pop()) if len(names) == 1 else []  # if groups differ between configurations: numbers
     return Alignment(trade.dataset, pd.concat(frames, ignore_index=True), settings, numbers, groups)
 
 
 def _history(run: pd.Series) -> pd.DataFrame | None:
-    """The columns about bargaining in a run's history, one row per epoch.  None if it has none, or no history."""
+    """The columns about bargaining in a run's history, one row for each epoch; None without such columns."""
     history = history_of(run["folder"])
     if "train/aligned" not in history:
         return None
@@ -95,5 +96,5 @@ def curve(steps: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def second_stage(steps: pd.DataFrame) -> float:
-    """The first epoch of stage 2, the median over the seeds that come to it; NaN if none does."""
+    """The first epoch of stage 2, as the median over the seeds that reach it; NaN if none does."""
     return float(steps[steps["stage"] == 2].groupby("seed")["epoch"].min().median())

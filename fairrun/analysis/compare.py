@@ -1,4 +1,4 @@
-"""Compares the configurations of one method with those of another, seed by seed."""
+"""Compare the configurations of one method with those of another, seed by seed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ SIDES = ("first", "second")
 def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequence[Pair]) -> pd.DataFrame:
     """One row for each pair of configurations: the metrics of the first minus those of the second.
 
-    Differences are of test rows, over the seeds that both have.  ``by``: the columns that tell configurations apart,
-    among them the method.  Columns: ``first`` and ``second``, the methods; their other keys as ``first.<column>`` and
-    ``second.<column>``; ``seeds``; the mean difference of each metric, ``test/<metric>``, with ``.low`` and ``.high``
-    (95% interval).
+    Differences are on test rows, over the seeds that both have.  ``by`` are the columns in which configurations differ,
+    including the method.  The columns are ``first`` and ``second``, the methods; their other keys as ``first.<column>``
+    and ``second.<column>``; ``seeds``; and the mean difference of each metric, ``test/<metric>``, with ``.low`` and
+    ``.high`` (95% interval).
 
-    Two configurations are a pair if they agree in every column in which the methods have a value in common.  Where
-    several of both methods agree, because each method has a key of its own that varies, none of them is a pair.
+    Two configurations are a pair if they agree in every column in which the methods have a common value.  If several
+    configurations of both methods agree, because each method has its own key that varies, none of them is a pair.
     Methods without a run are left out, and so are configurations without a seed in common.
     """
     keys = [column for column in by if column != "method"]

@@ -13,7 +13,7 @@ from fairrun.config.keys import is_setting, switch_of
 from fairrun.config.metrics import POSITIVE, bounds
 from fairrun.results.selection import BALANCED, SELECTED, degenerate
 
-REMOVAL = {  # of methods that leave outliers out, and the range of each
+REMOVAL = {  # columns of methods that leave out outliers -> the range of each
     "train/removed": POSITIVE,
     "train/removal_precision": (0.0, 1.0),
     "train/removal_recall": (0.0, 1.0),
@@ -21,14 +21,14 @@ REMOVAL = {  # of methods that leave outliers out, and the range of each
 
 
 class Anchors(NamedTuple):
-    """Bounds that the labels of the test rows set; NaN where the records do not count these labels."""
+    """Bounds that the labels of the test rows set; NaN if the records do not count these labels."""
 
     majority: float  # accuracy of always deciding for the most frequent label
-    max_dp: float  # demographic parity difference of the labels, that of a perfect classifier; NaN of several classes
+    max_dp: float  # demographic parity difference of the labels, and of a perfect classifier; NaN for several classes
 
 
 def settings(frame: pd.DataFrame) -> list[str]:
-    """The columns that tell the configurations of a sweep apart: method, and the keys that vary.
+    """The columns in which the configurations of a sweep differ: method, and the keys that vary.
 
     A key of the method counts if it varies among the runs of one method, because another method may not have it.  A key
     that has a switch (``dataset.outliers.rate``) counts if it varies among the runs that have it.  A key that equals
@@ -48,7 +48,7 @@ def _varies(column: pd.Series) -> bool:
 
 
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
-    """The runs that finished, each configuration and seed once; lists in configurations become strings.
+    """The finished runs, one for each configuration and seed; lists in configurations become strings.
 
     Raises ``InputError`` if there is none.
     """
@@ -70,25 +70,24 @@ def summarise(
     seed_summary: str = "mean",
     keep_degenerate: bool = False,
 ) -> pd.DataFrame:
-    """A row a configuration: means over seeds with 95% intervals, and whether it is on the Pareto front.
+    """One row for each configuration: means over seeds with 95% intervals, and whether it is on the Pareto front.
 
-    Columns of a configuration: its keys; ``seeds``; ``over_seeds``, which is ``seed_summary``; ``degenerate``, how many
-    of its runs have a nearly constant prediction (``fairrun.results.selection``; NaN where the records do not tell).
+    Columns of a configuration: its keys; ``seeds``; ``over_seeds``, which is ``seed_summary``; and ``degenerate``, the
+    number of its runs with a nearly constant prediction (``fairrun.results.selection``; NaN if not recorded).
 
-    Columns of metrics: ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, and ``columns`` and
-    ``REMOVAL``, as far as runs have these.  Those of test and training rows have intervals, ``.low`` and ``.high`` (NaN
-    with one seed).
+    Columns of metrics: ``val/accuracy``, ``val/<metric>``, ``test/accuracy``, ``test/<metric>``, and those of
+    ``columns`` and ``REMOVAL`` that the runs have.  Metrics on test and training rows have intervals, ``.low`` and
+    ``.high`` (NaN with one seed).
 
-    A configuration most of whose runs are degenerate is on no front, unless ``keep_degenerate``.
-
-    Columns that are true or false: ``front``, on the Pareto front of validation values; ``method_front``, on that of
-    its method's configurations; with ``test_oracle`` also ``test_oracle``, on the front of test values, to compare with
-    papers that select on test rows.
+    Boolean columns: ``front``, whether it is on the Pareto front of validation values; ``method_front``, whether it is
+    on the front of its method's configurations; with ``test_oracle`` also ``test_oracle``, whether it is on the front
+    of test values, to compare with papers that select on test rows.  If most of its runs are degenerate, it is on no
+    front unless ``keep_degenerate``.
 
     Failed runs and runs that repeat a configuration and seed are left out.  Raises ``InputError`` if none is left.
 
-    With ``seed_summary`` "worst" the metric, on validation and on test rows, is that of the worst seed, without an
-    interval, as in papers that give mean accuracy and the largest difference.  All else stays a mean.
+    With ``seed_summary`` "worst" the metric on validation and test rows is that of the worst seed, without an interval.
+    Some papers report mean accuracy and the largest difference in this way.  All other values stay means.
     """
     runs = finished(frame)
     by = settings(runs)
@@ -129,7 +128,7 @@ def summarise(
 
 
 def is_degenerate(table: pd.DataFrame) -> pd.Series:
-    """Which configurations of a table of ``summarise`` have more degenerate runs than others."""
+    """Whether more than half of the runs of each configuration in a table of ``summarise`` are degenerate."""
     return table["degenerate"] > table["seeds"] / 2
 
 
@@ -138,10 +137,10 @@ def _sortable(column: pd.Series) -> pd.Series:
 
 
 def on_front(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
-    """Which ``rows`` are on the Pareto front of accuracy and ``metric``, by the columns of ``split`` -> bool [rows].
+    """Whether each of ``rows`` is on the Pareto front of accuracy and ``metric`` on ``split``, bool [rows].
 
-    No other row is at least as good in both and better in one.  Equal rows are on it together; a row with an undefined
-    value is not on it and takes nobody off it.
+    A row is on the front if no other row is at least as good in both and better in one.  Equal rows are on it together.
+    A row with an undefined value is not on it, and does not keep other rows off it.
     """
     points = rows[[f"{split}/accuracy", f"{split}/{metric}"]].to_numpy(dtype=float)
     front = np.isfinite(points).all(axis=1)
@@ -151,7 +150,7 @@ def on_front(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False
 
 
 def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, split: str = "val") -> np.ndarray:
-    """Test accuracy and test ``metric`` of the rows on the front of ``split`` -> [points, 2]."""
+    """Test accuracy and test ``metric`` of the rows on the front of ``split``, [points, 2]."""
     front = on_front(rows, metric, greater_is_better=greater_is_better, split=split)
     return rows.loc[front, ["test/accuracy", f"test/{metric}"]].to_numpy(dtype=float)
 
@@ -214,9 +213,9 @@ def aopac(points: np.ndarray, anchors: Anchors) -> float:
 def attainment(runs: pd.DataFrame, metric: str, *, greater_is_better: bool = False) -> pd.DataFrame:
     """The empirical attainment surfaces of one method over its seeds (Grunert da Fonseca et al., EMO 2001).
 
-    Each seed gives the test values of the settings on its own validation front.  Columns: ``percent`` 0, 50 and 100;
-    ``test/accuracy`` and ``test/<metric>``, the corners of the surface that at least one seed, half of the seeds and
-    every seed reach.  Seeds with an undefined value are left out; no rows if there is no other.
+    For each seed these are the test values of the settings on its own validation front.  Columns: ``percent`` 0, 50 and
+    100; ``test/accuracy`` and ``test/<metric>``, the corners of the surface that at least one seed, half of the seeds
+    and every seed reach.  Seeds with an undefined value are left out; the result has no rows if no seed is left.
     """
     sets = [chosen(own, metric, greater_is_better=greater_is_better) for _, own in runs.groupby("seed")]
     sets = [points for points in sets if len(points) and np.isfinite(points).all()]

@@ -1,8 +1,8 @@
-"""Points that others published, to draw beside those of a sweep.
+"""Published points, to draw beside those of a sweep.
 
-``report.published`` names files of ``fairrun/report/published``, or CSV files of one's own.  A file has one of two sets
-of columns: ``COLUMNS``, accuracy against a demographic parity difference; or ``TASK_COLUMNS``, error against gap of
-each of several tasks, and ARE against ARFG.
+``report.published`` names files of ``fairrun/report/published``, or the user's own CSV files.  A file has one of two
+sets of columns: ``COLUMNS``, accuracy against a demographic parity difference; or ``TASK_COLUMNS``, error against gap
+of each of several tasks, and ARE against ARFG.
 """
 
 import functools
@@ -18,7 +18,7 @@ COLUMNS = ("method", "accuracy", "demographic_parity", "kind", "source")
 TASK_COLUMNS = ("dataset", "method", "task", "error", "gap", "source")
 KINDS = {"hard": "demographic_parity_difference", "soft": "soft_demographic_parity_difference"}
 SHARE = "a number between 0 and 1"
-RELATIVE = "relative"  # in the place of a task's number: error is ARE, gap is ARFG
+RELATIVE = "relative"  # instead of a task's number: then error is ARE and gap is ARFG
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The sensitive attribute: columns, numbers in bins, levels made one, and the groups that they give."""
+"""The sensitive attribute: its columns, binned numbers, merged levels, and the resulting groups."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -17,12 +17,12 @@ class Sensitive(NamedTuple):
     """One column of the sensitive attribute."""
 
     column: str
-    bins: list[float] | None = None  # where numbers are cut, each bin from its cut on
+    bins: list[float] | None = None  # cuts of numbers; a bin includes its lower cut
     merge: Mapping[str, list[Any]] | None = None
 
 
 def with_columns(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """A copy with these columns, whatever their names; ``DataFrame.assign`` takes none called "self"."""
+    """A copy with these columns, of any name; ``DataFrame.assign`` does not accept the name "self"."""
     copy = frame.copy()
     for name, values in columns.items():
         copy[name] = values
@@ -45,7 +45,7 @@ def parse_sensitive(entries: Sequence[Any]) -> list[Sensitive]:
 
 
 def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge") -> pd.DataFrame:
-    """With levels of columns made one; the others become text.  null is a missing value.  Raises ``InputError``."""
+    """Merge levels of columns; other levels become text.  null is a missing value.  Raises ``InputError``."""
     columns = {}
     for column, levels in merge.items():
         require(column in frame, key, column, f"a column of the data ({listed(list(frame.columns), 20)})")
@@ -90,7 +90,7 @@ def binned(values: pd.Series, cuts: Sequence[float]) -> pd.Series:
 
 
 def numbered(frame: pd.DataFrame, sensitive: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """The group of every row, [N], numbered by the columns' values in order; and the groups' names."""
+    """The group number of every row, [N], and the names of the groups, in the order of the columns' values."""
     columns = list(sensitive)
     for column in columns:
         if frame[column].nunique() < 2:

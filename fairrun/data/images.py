@@ -1,4 +1,4 @@
-"""From images with labels and groups to tensors: a row of features is the pixels of one channel behind the other's."""
+"""From images with labels and groups to tensors; a row of features is the pixels of all channels, in turn."""
 
 import contextlib
 import hashlib
@@ -32,7 +32,7 @@ class Images(Protocol):
     """What a module of ``fairrun.datasets`` provides for images."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """A row an image; an optional column ``split`` (train/test, or train/val/test) is the official split."""
+        """One row for each image; an optional column ``split`` (train/test or train/val/test) is the official split."""
         ...
 
     def pixels(self, frame: pd.DataFrame, path: str | None) -> np.ndarray:
@@ -44,7 +44,7 @@ class Images(Protocol):
 class ImageDataset:
     """A schema of images; ``load`` makes tensors of it.  Features are pixels in [0, 1], float32.
 
-    Those of more than 8 bits are in [0, 1] in training images; others may leave it.
+    With more than 8 bits only the pixels of training images are sure to be in [0, 1].
     """
 
     rows: Images
@@ -52,15 +52,15 @@ class ImageDataset:
     positive: str | int | float | bool | None  # the value of ``label`` that is class 1; None: every value is a class
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
     split: Split
-    outliers: Outliers  # put into training rows; of features, whose pixels leave [0, 1]
-    path: str | None  # the folder that the user has
-    name: str | None  # of the data, for reports
+    outliers: Outliers  # made of training rows; kind features lets pixels leave [0, 1]
+    path: str | None  # the user's folder
+    name: str | None  # name of the data in reports
 
     def __post_init__(self) -> None:
         require(self.sensitive, "sensitive", self.sensitive, "a list of columns: [column]")
 
     def load(self) -> Data:
-        """Read, check and split.  Raises ``InputError`` on anything that cannot be trained on."""
+        """Read, check and split the images.  Raises ``InputError`` if they cannot be trained on."""
         frame = self.rows.frame(self.path)
         refuse_unknown_columns(frame, "label", [self.label])
         refuse_unknown_columns(frame, "sensitive", self.sensitive)
@@ -76,7 +76,7 @@ class ImageDataset:
 
 
 def _scale(pixels: np.ndarray, train: np.ndarray) -> Callable[[np.ndarray], Tensor]:
-    """What makes features of images: 8 bits by their range, deeper ones by that of the images ``train``."""
+    """The function that scales pixels: those of 8 bits by their range, deeper ones by the range of ``train``."""
     low, high = (0, 255) if pixels.dtype == np.uint8 else (pixels[train].min(), pixels[train].max())
     require(high > low, "dataset.path", f"{low:g} everywhere", "training images with more than one value")
     span = float(high) - float(low)
@@ -84,11 +84,11 @@ def _scale(pixels: np.ndarray, train: np.ndarray) -> Callable[[np.ndarray], Tens
 
 
 def read_images(files: Sequence[Path], channels: int, size: int) -> np.ndarray:
-    """Images from files, the middle square of each brought to ``size`` x ``size`` -> [N, channels, size, size].
+    """Read images from files and scale the middle square of each, [N, channels, size, size].
 
-    uint8 of images with 8 bits a pixel or fewer; float32, with the values that the files hold, of grey images with
-    more.  Raises ``InputError`` for a file that is no image, for files of both kinds, for colours of more than 8 bits,
-    and where the features would take more than half of the memory.
+    Images with at most 8 bits a pixel become uint8.  Grey images with more bits become float32, with the values in the
+    files.  Raises ``InputError`` for a file that is not an image, for a mixture of both kinds, for colours of more than
+    8 bits, and if the features would take more than half of the memory.
     """
     _refuse_too_large(len(files), channels, size)
     with _opened(files[0]) as first:
@@ -113,7 +113,7 @@ def read_images(files: Sequence[Path], channels: int, size: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
-    """The image in ``file``.  Raises ``InputError`` where it cannot be read, also while it is open."""
+    """Open the image in ``file``.  Raises ``InputError`` if it cannot be read, also later while it is open."""
     try:
         with Image.open(file) as image:
             yield image
@@ -126,7 +126,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
 
 
 def _square(image: Image.Image, file: Path, channels: int, size: int) -> np.ndarray:
-    """The middle square, [channels, size, size]."""
+    """The scaled middle square, [channels, size, size]."""
     if image.mode not in DEEP:
         _refuse_deep_colours(image, file)
         upright = ImageOps.exif_transpose(image).convert(MODES[channels])

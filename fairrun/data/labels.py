@@ -1,4 +1,4 @@
-"""The label to predict: a column's values made into two classes or several."""
+"""The label to predict: the values of a column as two or more classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pandas as pd
 from fairrun.config.check import InputError, is_number, require
 from fairrun.config.values import listed, spelt
 
-LEAST = 3  # rows of each class where there are more than two: one for each split
+LEAST = 3  # fewest rows of each class with more than two classes: one for each split
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Label:
     column: str
     positive: str | int | float | bool | None = None
     above: float | None = None
-    key: str = "dataset.label"  # of the configuration, for messages
+    key: str = "dataset.label"  # the configuration key, for messages
     positive_key: str = "dataset.positive"
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Splits by strata."""
+"""Stratified splits of rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from fairrun.config.values import listed
 
 
 def stratified(cells: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Choose ``fraction`` of the rows at random, in every cell alike -> bool [N].
+    """Choose ``fraction`` of the rows of every cell at random, bool [N].
 
-    ``cells`` [N] holds each row's stratum.  Systematic sampling: cells are put in random order, rows in random order
-    within their cell, and a row is taken where the running total ``fraction * rank`` passes a half.  A cell of n rows
-    gives n * fraction of them, up or down to a whole row; the whole gives its share rounded.
+    ``cells`` [N] holds each row's stratum.  This is systematic sampling: cells are in random order, rows are in random
+    order within their cell, and a row is chosen if the running total ``fraction * rank`` passes a half.  From a cell of
+    n rows n * fraction rows are chosen, rounded up or down; from all rows their share, rounded.
     """
     _, cell = np.unique(cells, return_inverse=True)
     order = np.lexsort((rng.random(len(cells)), rng.random(cell.max(initial=0) + 1)[cell]))
@@ -26,7 +26,7 @@ def stratified(cells: np.ndarray, fraction: float, rng: np.random.Generator) -> 
 
 
 def per_cell(cells: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
-    """The positions of ``number`` rows of each cell, drawn at random and sorted by cell -> [M].
+    """The positions [M] of ``number`` random rows of each cell, sorted by cell.
 
     A cell never gives more than half of its rows, rounded up, so a small cell gives fewer.
     """
@@ -41,14 +41,14 @@ def per_cell_with_replacement(cells: np.ndarray, number: int, rng: np.random.Gen
 
 @dataclass(frozen=True)
 class Split:
-    """How rows are divided into train, validation and test, stratified by label and sensitive attribute."""
+    """The division of rows into train, validation and test, stratified by label and sensitive attribute."""
 
     test: str | float  # "official", or the fraction of all rows in (0, 1)
-    balance_test: bool  # draw that fraction with replacement, equally many of each cell of group and label
+    balance_test: bool  # draw that fraction with replacement, equally many rows of each cell of group and label
     val: float  # fraction of the rows that are not test rows, in (0, 1)
     balanced: int  # training rows of each cell of group and label for methods that validate on some, >= 1
-    seed: int  # of the split; apart from the training seed, so that runs of all seeds share their rows
-    column: str = "split"  # with the official split: train, test and perhaps val
+    seed: int  # independent of the training seed, so that runs of all seeds share their rows
+    column: str = "split"  # column of the official split: train, test and perhaps val
 
     def __post_init__(self) -> None:
         fractions = {"val": self.val} if self.test == "official" else {"test": self.test, "val": self.val}
@@ -64,7 +64,7 @@ class Split:
     def rows(
         self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray, classes: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
-        """The rows of train, val and test, and ``balanced``, which are rows of train; ``classes``: names of several."""
+        """The rows of train, val and test, and the ``balanced`` rows of train; ``classes``: names of more than two."""
         rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
         cells, every = _cells(s, y, max(2, len(classes))), np.arange(len(frame))
         balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
@@ -82,7 +82,7 @@ class Split:
         return split | {"balanced": balanced}
 
     def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The test rows, among ``rows``; those of a balanced test set may be there more than once."""
+        """The test rows, from ``rows``; a balanced test set may contain a row more than once."""
         if self.test == "official":
             if self.column not in frame or set(frame[self.column]) - {"val"} != {"train", "test"}:
                 has = sorted(frame[self.column].unique(), key=str) if self.column in frame else []
@@ -99,14 +99,14 @@ class Split:
         return rows[stratified(cells[rows], fraction, rng)]
 
     def _val(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which of ``rows`` are validation rows: the official ones where there are any, with the official test rows."""
+        """Whether each of ``rows`` is a validation row; the official ones, if any, with the official test rows."""
         if self.test == "official" and (frame[self.column] == "val").any():
             return (frame[self.column].iloc[rows] == "val").to_numpy()
         return stratified(cells[rows], self.val, rng)
 
 
 def _cells(s: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:
-    """The cell of group and labels that each row is in, C s + y of one label [N]; ``y`` is [N] or [N, T]."""
+    """The cell of group and labels of each row, [N], for one label C s + y; ``y`` is [N] or [N, T]."""
     for labels in y.reshape(len(y), -1).astype(np.int64).T:
         s = num_classes * s + labels
     return s

@@ -1,4 +1,4 @@
-"""From a typed frame to tensors: schema, groups, encoding, splits.
+"""The tensors of a data set, and of each of its splits.
 
 Whatever is learned from data (categories, means, scales) is learned from training rows only.
 """
@@ -22,15 +22,15 @@ class Table(NamedTuple):
     s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
 
     def to(self, device: str, dtype: torch.dtype) -> "Table":
-        """The same rows elsewhere, features and labels in ``dtype``."""
+        """The same rows on another device, with features and labels in ``dtype``."""
         return Table(self.x.to(device, dtype), self.y.to(device, dtype), self.s.to(device))
 
     def rows(self, i: Tensor) -> "Table":
-        """The rows ``i`` only; ``i`` is bool [N], or row numbers."""
+        """Only the rows ``i``, which is bool [N] or row numbers."""
         return Table(self.x[i], self.y[i], self.s[i])
 
     def task(self, t: int) -> "Table":
-        """The same rows with the labels of task ``t`` alone."""
+        """The same rows with only the labels of task ``t``."""
         return self._replace(y=self.y[:, t].contiguous())
 
 
@@ -42,13 +42,13 @@ class Data(NamedTuple):
     test: Table
     features: list[str]  # D names of encoded features
     groups: list[str]  # S names: the values of the sensitive attribute, "sex=Female" or "sex=Female, race=Black"
-    sha256: str  # of the frame that the tables were made from
+    sha256: str  # hash of the frame from which the tables were made
     balanced: Tensor  # [M] rows of train: equally many of each cell of group and label, for methods that validate
     tasks: Sequence[str] = ()  # T names; empty with one label
     categories: Sequence[int] = ()  # the number of features of each categorical column; these features come last
     outliers: Tensor | None = None  # bool [N], the training rows that were made outliers; None without outliers
     classes: Sequence[str] = ()  # C names, by number, with C > 2 classes; empty with two
-    account: dict[str, Any] | None = None  # what reading made of each column of a user's own table, as JSON
+    account: dict[str, Any] | None = None  # how each column of a user's own table was read, as JSON
 
     @property
     def num_classes(self) -> int:
@@ -57,15 +57,15 @@ class Data(NamedTuple):
 
     @property
     def target(self) -> Target:
-        """What a network is to predict."""
+        """The labels that a network predicts."""
         return Target(tuple(self.tasks), self.num_classes)
 
     def labels(self, table: Table) -> dict[str, Table]:
-        """``table`` with each label alone, by the name of its task; one label has the name ""."""
+        """``table`` with each label alone, by task name; the name of a single label is ""."""
         return {task: table.task(t) for t, task in enumerate(self.tasks)} or {"": table}
 
     def to(self, device: str, dtype: torch.dtype) -> "Data":
-        """The same data elsewhere."""
+        """The same data on another device."""
         tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}
         outliers = None if self.outliers is None else self.outliers.to(device)
         return self._replace(**tables, balanced=self.balanced.to(device), outliers=outliers)

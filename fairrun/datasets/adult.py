@@ -80,7 +80,7 @@ class Adult:
         one_of("variant", self.variant, ("complete", "all"))
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a person."""
+        """One row for each person."""
         frame = load("adult", SOURCES, FRAME_SHA256, path)
         if self.variant == "complete":
             frame = frame[~frame.eq("?").any(axis=1)].reset_index(drop=True)

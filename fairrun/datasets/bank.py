@@ -1,9 +1,9 @@
 """Bank marketing without divorced clients (Moro, Cortez and Rita 2014;
 https://archive.ics.uci.edu/dataset/222/bank+marketing; CC BY 4.0).
 
-Does a client of a Portuguese bank subscribe a term deposit after a phone call?  40,004 rows, 11.666% yes: the 45,211 of
-bank-full.csv less its 5,207 divorced clients, as the package that carries them ships them.  Figures published for
-bank-full are for other rows; the number of rows is in the data set's name.  Categories keep "unknown".
+Does a client of a Portuguese bank subscribe a term deposit after a phone call?  40,004 rows, 11.666% yes.  They are the
+45,211 rows of bank-full.csv without its 5,207 divorced clients, as the package with the data ships them.  Figures
+published for bank-full are for other rows; the number of rows is in the data set's name.  Categories keep "unknown".
 """
 
 import io
@@ -37,5 +37,5 @@ class Bank40004:
     """The rows of Bank marketing whose client is married or single."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a client."""
+        """One row for each client."""
         return load("bank_40004", SOURCES, FRAME_SHA256, path)

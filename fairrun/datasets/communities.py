@@ -2,8 +2,8 @@
 
 Is the rate of violent crimes in a US community high?  1,994 communities, 128 columns of the 1990 census, a survey of
 police departments and the FBI's crime reports, numbers scaled to [0, 1] by their publisher.  103 columns are complete.
-Of the others, 22 are of the survey and missing in 1,675 rows; the codes county and community are missing in 1,174 and
-1,177 rows, OtherPerCap in one.
+Of the others, 22 columns of the survey are missing in 1,675 rows.  The codes county and community are missing in 1,174
+and 1,177 rows, OtherPerCap in one.
 """
 
 import io
@@ -70,11 +70,11 @@ SOURCES = (
 class Communities:
     """The rows of Communities and Crime.
 
-    ``high_crime`` (yes/no) takes the place of ViolentCrimesPerPop; ``black_share`` says whether racepctblack, the share
+    ``high_crime`` (yes/no) replaces ViolentCrimesPerPop; ``black_share`` says whether racepctblack, the share
     of black residents as scaled by the publisher, is over 0.06.
     """
 
-    threshold: float  # ViolentCrimesPerPop from which on crime is high, in (0, 1]; 0.7 makes 6% of the rows high
+    threshold: float  # crime is high from this ViolentCrimesPerPop on, in (0, 1]; at 0.7 it is high in 6% of the rows
 
     def __post_init__(self) -> None:
         require(
@@ -82,7 +82,7 @@ class Communities:
         )
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a community."""
+        """One row for each community."""
         frame = load("communities", SOURCES, FRAME_SHA256, path)
         derived = {
             "black_share": (frame["racepctblack"] > 0.06).map({True: "over 6%", False: "6% or less"}),

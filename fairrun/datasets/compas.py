@@ -21,7 +21,7 @@ FRAME_SHA256 = "60ba072b4af37188fc4fe55763b15b8f8877a1e56845a2494e626d701d950ce5
 
 
 def _read(files: Files) -> pd.DataFrame:
-    """The raw table -> the columns ``KEPT`` and ``in_filter`` (1 where ProPublica's analysis keeps the row)."""
+    """The raw table -> the columns ``KEPT`` and ``in_filter`` (1 if ProPublica's analysis keeps the row)."""
     (content,) = files.values()
     raw = pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
     keep = raw["days_b_screening_arrest"].between(-30, 30) & (raw["is_recid"] != -1)
@@ -61,7 +61,7 @@ class Compas:
         require(self.races != [], "races", self.races, "a list of one race or more, or null")
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a defendant."""
+        """One row for each defendant."""
         frame = load("compas", SOURCES, FRAME_SHA256, path)
         if self.variant == "filtered":
             frame = frame[frame["in_filter"] == 1]

@@ -2,7 +2,7 @@
 https://archive.ics.uci.edu/dataset/350/default+of+credit+card+clients; CC BY 4.0).
 
 Does a client of a Taiwanese bank default on the payment of October 2005?  30,000 rows, 22.120% default.  Education and
-marriage keep their codes, among them those that the description does not explain (education 0, 5, 6; marriage 0).
+marriage keep their codes, including those that the description does not explain (education 0, 5, 6; marriage 0).
 """
 
 import io
@@ -24,7 +24,7 @@ FRAME_SHA256 = "c3fb3393645f1860ddc1d8e5bd952bc06e8ee31dd043332393826f58804e993c
 
 
 def _read(files: Files) -> pd.DataFrame:
-    """The table as published, whose rows are in the order of ``id``, 1 to 30,000, though it is left out."""
+    """The table as published; its rows are in the order of ``id``, 1 to 30,000, which is left out."""
     (content,) = files.values()
     table = pd.read_csv(io.BytesIO(content))
     table.insert(0, "id", np.arange(1, len(table) + 1))
@@ -32,7 +32,7 @@ def _read(files: Files) -> pd.DataFrame:
 
 
 def _read_one_hot(files: Files) -> pd.DataFrame:
-    """The table with education and marriage as one 0/1 column a code, sex as 0 (male) and 1, amounts as floats."""
+    """The table with a 0/1 column for each code of education and marriage, sex as 0 (male) and 1, amounts as floats."""
     (content,) = files.values()
     table = pd.read_csv(io.BytesIO(content)).astype(np.int64)
     table = table.rename(columns=str.lower).rename(columns={"default-payment-next-month": "default"})
@@ -62,5 +62,5 @@ class Credit:
     """The rows of the credit card clients."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a client."""
+        """One row for each client."""
         return load("credit", SOURCES, FRAME_SHA256, path)

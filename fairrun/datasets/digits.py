@@ -1,9 +1,9 @@
-"""Coloured digits: handwritten digits whose colour tells the label in training and not in the test.
+"""Coloured digits: handwritten digits whose colour predicts the label in training but not in the test.
 
-The 1,797 images of 8 x 8 pixels are those that scikit-learn brings (Alpaydin and Kaynak 1998, test part;
+The 1,797 images of 8 x 8 pixels are those that scikit-learn ships (Alpaydin and Kaynak 1998, test part;
 https://archive.ics.uci.edu/dataset/80; CC BY 4.0).  The colours are ours, after Arjovsky et al. 2019
 (https://arxiv.org/abs/1907.02893), who colour MNIST: an image of class k has the k-th colour with probability
-``correlation``, else another one.  A network that goes by the colour is wrong on the images of the other colour.
+``correlation``, else another colour.  A network that predicts by the colour is wrong on images of the other colour.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 class ColouredDigits:
     """The images, with the columns ``digit``, ``label`` (1 or 0), ``colour`` and ``split``."""
 
-    digits: list[int]  # of class 1; the others are of class 0
-    colours: list[str]  # of class 0, of class 1, and a third one, if given, that tells nothing
-    correlation: float  # probability in [0, 1] that an image has its class's colour, of train and validation rows
-    test_correlation: float  # of test rows; 1 / number of colours: the colour tells nothing
+    digits: list[int]  # digits of class 1; the others are of class 0
+    colours: list[str]  # colour of class 0, of class 1, and optionally a third one that says nothing about the label
+    correlation: float  # probability in [0, 1] that an image has the colour of its class, in train and validation rows
+    test_correlation: float  # the same in test rows; 1 / number of colours: the colour says nothing
     test: float  # fraction of the images that are test rows, in (0, 1)
-    seed: int  # of colours and test rows, apart from the training seed
+    seed: int  # for colours and test rows; independent of the training seed
 
     def __post_init__(self) -> None:
         some = set(self.digits) < set(range(10)) and len(self.digits) > 0
@@ -41,7 +41,7 @@ class ColouredDigits:
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """A row an image, in scikit-learn's order."""
+        """One row for each image, in scikit-learn's order."""
         require(path is None, "dataset.path", path, "null: the digits come with scikit-learn")
         digit = _load()[1]
         label = np.isin(digit, self.digits).astype(np.int64)
@@ -69,7 +69,7 @@ class ColouredDigits:
 
 def _load() -> tuple[np.ndarray, np.ndarray]:
     """Shades in {0..16}, uint8 [N, 8, 8], and digits [N]."""
-    from sklearn.datasets import load_digits  # slow to import, and of no use to workers, which get tensors
+    from sklearn.datasets import load_digits  # slow to import; workers get tensors and do not need it
 
     digits = load_digits()
     shades = digits.images.astype(np.uint8)

@@ -53,5 +53,5 @@ class German:
     """The rows of German Credit."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row an applicant."""
+        """One row for each applicant."""
         return load("german", SOURCES, FRAME_SHA256, path)

@@ -1,10 +1,10 @@
 """Heritage Health Prize (Heritage Provider Network 2011; https://www.kaggle.com/c/hhp; the competition's rules do not
 allow redistribution, so the rows are fetched and kept in the local cache only).
 
-Is a member's Charlson index, which says how ill a person is, above 0 in the third year?  55,924 members, 33.687% are,
-one row each: counts and averages of the year's claims, from the table ``health.csv`` of a row for every member and year
-that papers on fair representations share (Song et al. 2019, https://arxiv.org/abs/1812.04218), in the copy without the
-rows of unknown age or sex.
+Is a member's Charlson index, which says how ill a person is, above 0 in the third year?  It is for 33.687% of 55,924
+members.  Each row holds counts and averages of a member's claims in the year.  The rows are from ``health.csv``, a
+table with a row for every member and year that papers on fair representations share (Song et al. 2019,
+https://arxiv.org/abs/1812.04218), in the copy without the rows of unknown age or sex.
 """
 
 import io
@@ -77,5 +77,5 @@ class Health:
     """
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a member."""
+        """One row for each member."""
         return load("health", SOURCES, FRAME_SHA256, path)

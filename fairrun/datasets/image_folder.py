@@ -20,14 +20,14 @@ class ImageFolder:
     csv: str  # the file, in the folder, with a header
     file: str  # its column of file names, relative to the folder
     channels: int  # 1: grey; 3: red, green and blue
-    size: int  # of the square that an image is brought to
+    size: int  # side of the square, in pixels, to which the middle of an image is scaled
 
     def __post_init__(self) -> None:
         one_of("channels", self.channels, MODES)
         require(self.size >= 1, "size", self.size, ">= 1")
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """A row an image, with all columns of the file."""
+        """One row for each image, with all columns of the file."""
         table = folder(path) / self.csv
         require(table.is_file(), "dataset.rows.csv", self.csv, f"a CSV file in dataset.path={path}")
         options = {"dtype": {self.file: str}, "keep_default_na": False, "na_values": [""], "low_memory": False}

@@ -41,5 +41,5 @@ class LawSchool:
     """The rows of the bar-passage data."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a student."""
+        """One row for each student."""
         return load("law_school", SOURCES, FRAME_SHA256, path)

@@ -2,8 +2,8 @@
 code.
 
 Is a law student's first-year grade above the mean, and does the student pass the bar?  26,551 rows, 18,585 train and
-7,966 test rows.  A grade or a year of birth that is not known is 0, and who did not take the bar has not passed it.
-Nothing is fetched: the two files are yours.  ``fairrun.datasets.law_school`` has other rows of the same study.
+7,966 test rows.  An unknown grade or year of birth is 0, and students who did not take the bar count as not passed.
+Nothing is fetched: the two files are the user's.  ``fairrun.datasets.law_school`` has other rows of the same study.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ COLUMNS = [*NUMBERS, *CATEGORIES]
 class LSAC:
     """The rows of two files in the folder at ``dataset.path``, each without a header and with ``COLUMNS`` in order."""
 
-    train: str  # the file of the training rows
-    test: str  # and that of the test rows
+    train: str  # file of the training rows
+    test: str  # file of the test rows
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """A row a student, and the official split."""
+        """One row for each student, and the official split."""
         parts = {split: _read(path, f"rows.{split}", getattr(self, split)) for split in ("train", "test")}
         return pd.concat([part.assign(split=split) for split, part in parts.items()], ignore_index=True)
 

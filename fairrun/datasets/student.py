@@ -34,5 +34,5 @@ class StudentPortuguese:
     """The rows of the Portuguese course."""
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a pupil."""
+        """One row for each pupil."""
         return load("student_por", SOURCES, FRAME_SHA256, path)

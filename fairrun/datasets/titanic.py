@@ -1,7 +1,7 @@
 """Titanic (Harrell and Cason 2017, titanic3; https://www.openml.org/d/40945; OpenML states the licence "Public").
 
-Does a passenger survive?  1,309 passengers, 500 of whom did.  Missing: age of 263, fare of 1, embarked of 2, cabin of
-1,014, and more of boat, body and home.dest.  Boat and body tell who survived.
+Does a passenger survive?  500 of 1,309 passengers did.  Missing values: 263 of age, 1 of fare, 2 of embarked, 1,014 of
+cabin, and many of boat, body and home.dest.  Boat and body reveal who survived.
 """
 
 import io
@@ -16,7 +16,7 @@ FRAME_SHA256 = "b83ab0b5169ceb660a97f1157bde0951fa7bedfe492ae6686ce8e80a3ff94877
 
 
 def _read(files: Files) -> pd.DataFrame:
-    """Both forms are a head, of one line or of ARFF up to the line @data, and the same rows."""
+    """Both forms have the same rows after a head: one line, or in ARFF all lines up to @data."""
     (content,) = files.values()
     head = content.partition(b"@data\n" if content.startswith(b"@relation") else b"\n")
     return pd.read_csv(io.BytesIO(head[2]), header=None, names=COLUMNS, keep_default_na=False, na_values=["?"])
@@ -38,14 +38,14 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Titanic:
-    """The rows of Titanic, with constants where a value is missing, so that nothing is learned from other rows.
+    """The rows of Titanic, with constants for missing values, so that nothing is learned from other rows.
 
     A missing age is 0 and ``age_known`` is 0 there (1 elsewhere); a missing fare or body is 0; a missing category is
     "unknown".
     """
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row a passenger."""
+        """One row for each passenger."""
         frame = load("titanic", SOURCES, FRAME_SHA256, path)
         frame = frame.assign(age_known=frame["age"].notna().astype(int))
         zeros = dict.fromkeys(("age", "fare", "body"), 0.0)

@@ -42,7 +42,7 @@ class Batches:
     def epoch(self, epoch: int, weights: Tensor | None = None) -> Iterator[Batch]:
         """The batches of one epoch: all rows once or, with ``weights`` [R, N], as many rows drawn by weight.
 
-        ``x`` is one buffer that every batch fills anew.
+        ``x`` is one buffer, which every batch overwrites.
         """
         table, device = self.table, self.table.y.device
         rows = self._padded(self._order(weights)).to(device)  # [steps, R, B]
@@ -79,7 +79,7 @@ class Batches:
         return tuple(mask.to(self.table.x) for mask in self.network.masks(self.streams["dropout"], num_rows))
 
     def _padded(self, rows: Tensor) -> Tensor:
-        """[R, N] -> [steps, R, B], with zeros behind the rows of each batch."""
+        """[R, N] -> [steps, R, B], with zeros after the rows of each batch."""
         (num_runs, num_rows), size = rows.shape, self.size
         full, rest = divmod(num_rows, size)
         out = rows.new_zeros(full + (rest > 0), num_runs, self.padded)

@@ -35,7 +35,7 @@ Listener = Callable[[int, float], None]  # called after each epoch with the epoc
 
 
 class Schedule(NamedTuple):
-    """A step schedule of learning rates, for a method's optimizers that have no ``decay_every`` of their own."""
+    """A step schedule of learning rates, for optimizers of a method without their own ``decay_every``."""
 
     every: int  # the learning rates are multiplied by ``factor`` after every so many epochs
     factor: float

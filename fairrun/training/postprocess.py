@@ -1,16 +1,17 @@
-"""Decisions by a threshold for each group (Hardt, Price and Srebro, NeurIPS 2016), of a run that is trained already.
+"""Decisions by a threshold for each group (Hardt, Price and Srebro, NeurIPS 2016), for a trained run.
 https://arxiv.org/abs/1610.02413
 
-fairlearn's ThresholdOptimizer finds, on the scores, labels and groups of the validation rows, the most accurate
-decisions under the constraint.  They may be at random between two thresholds of a group: a row then has a probability
-of the decision 1, and every rate is its expected value, with no draw.
+fairlearn's ThresholdOptimizer finds the most accurate decisions under the constraint, from the scores, labels and
+groups of validation rows.  Decisions between two thresholds of a group may be random.  A row then has a probability of
+the decision 1, and every rate is an expected value; nothing is drawn.
 
-The same validation rows also choose fronts, and at parity they are by construction: where fronts of several methods are
-compared, they flatter these decisions.  A history, epoch by epoch, is of the decisions before.
+The same validation rows also choose fronts, and on these rows the decisions are at parity by construction.  So fronts
+on validation rows are too favourable to these decisions compared with other methods.  Histories are without
+post-processing.
 
-What that makes of the metrics: accuracy and rates are expected values.  The soft demographic parity difference is the
-hard one.  ROC AUC ranks rows by the probability of the decision 1, which takes few values.  Log loss and calibration
-error are about probabilities of the label, of which decisions say nothing: NaN.
+Effects on metrics: accuracy and rates are expected values.  The soft demographic parity difference equals the hard one.
+ROC AUC ranks rows by the probability of the decision 1, which takes few values.  Log loss and calibration error need
+probabilities of the label, which decisions do not give: they are NaN.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ def postprocess(
 
 
 def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:
-    """How each group's ``scores`` [N] become decisions: fairlearn's interpolation of two thresholds."""
+    """The rule that turns each group's ``scores`` [N] into decisions: fairlearn's interpolation of two thresholds."""
     from fairlearn.postprocessing import ThresholdOptimizer  # slow to import, and other runs do not need it
     from sklearn.base import BaseEstimator
 
@@ -77,7 +78,7 @@ def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:
 
 
 def probabilities(rules: dict[int, Any], scores: Tensor, s: Tensor) -> Tensor:
-    """The probability of the decision 1 of rows with ``scores`` [N] and groups ``s`` [N] -> [N] float64.
+    """The probability of the decision 1, [N] float64, for rows with ``scores`` [N] and groups ``s`` [N].
 
     For equalized odds, with probability p_ignore the score is ignored: the decision is 1 at a constant rate.
     """
