@@ -13,11 +13,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench.fuzz.cases import Counts, count, outcome
-from fairrun.config.command import refuse_missing_groups
-from fairrun.config.environment import resolved
-from fairrun.config.guard import check_hydra
+from fairrun.command.environment import resolved
+from fairrun.command.guard import check_hydra
+from fairrun.command.line import refuse_missing_groups
+from fairrun.command.renames import current
 from fairrun.config.keys import CONF, dotted
-from fairrun.config.renames import current
 from fairrun.results.records import GROUPS
 from fairrun.sweep.job import Job, facts, load
 from fairrun.sweep.runner import Sweep
