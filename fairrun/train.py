@@ -32,6 +32,7 @@ from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF, role
 from fairrun.config.metrics import MATCH_RATE, default
+from fairrun.training.stop import Stopped, listen
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,12 +115,16 @@ def main() -> None:
     given = quoted(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
+        listen()
         redact_logs()
         plugins.allow(packages(given))
         guard.install(given)
         refuse_missing_groups(given)
         sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
         task()
+    except Stopped as stop:
+        sys.stderr.write(f"stopped by {stop}; the same command goes on from what is saved\n")
+        sys.exit(128 + stop.number)
     except Exception as error:
         if os.environ.get("FAIRRUN_DEBUG"):
             raise

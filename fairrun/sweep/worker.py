@@ -26,6 +26,7 @@ from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.fit import Run, fit
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import postprocess
+from fairrun.training.stop import training
 
 
 class Task(NamedTuple):
@@ -75,21 +76,22 @@ def train(task: Task) -> Trained | Failure:
         publish(task.work, task.name, 0, math.nan)
         metrics = computed(config["metric"])
         model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
-        runs = fit(
-            model,
-            [build(config["method"], "method") for config in task.configs],
-            [config["seed"] for config in task.configs],
-            data,
-            epochs=config["epochs"],
-            batch_size=config["batch_size"],
-            dtype=dtype,
-            device=config["device"],
-            engine=engine,
-            schedule=schedule(config),
-            metrics=metrics,
-            progress=functools.partial(publish, task.work, task.name),
-            checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
-        )
+        with training():
+            runs = fit(
+                model,
+                [build(config["method"], "method") for config in task.configs],
+                [config["seed"] for config in task.configs],
+                data,
+                epochs=config["epochs"],
+                batch_size=config["batch_size"],
+                dtype=dtype,
+                device=config["device"],
+                engine=engine,
+                schedule=schedule(config),
+                metrics=metrics,
+                progress=functools.partial(publish, task.work, task.name),
+                checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
+            )
         rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
         for run, own in zip(runs, task.configs, strict=True):
             if own["postprocess"] is not None and run.failure is None:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from fairrun.training.stop import Stopped, asked
+
 log = logging.getLogger(__name__)
 DIGEST = hashlib.sha256().digest_size
 Streams = dict[str, list[Generator]]
@@ -41,8 +43,12 @@ class Checkpoint:
     _written: float = field(default_factory=time.monotonic)
 
     def save(self, progress: Progress, streams: Streams) -> None:
-        """Write the file, whole or not at all, if it is time.  If it cannot be written, log a warning."""
-        if time.monotonic() - self._written < self.every_s:
+        """Write the file, whole or not at all, if it is time.  If it cannot be written, log a warning.
+
+        Where a signal asked the training to end, it is time, and ``Stopped`` is raised then.
+        """
+        signal = asked()
+        if signal is None and time.monotonic() - self._written < self.every_s:
             return
         content = {
             "epoch": progress.epoch,
@@ -62,6 +68,8 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 part.unlink()
         self._written = time.monotonic()
+        if signal is not None:
+            raise Stopped(signal)
 
     def load(self, start: Progress, streams: Streams) -> Progress:
         """The progress in the file, or ``start`` if there is none.  Also sets ``streams`` to their saved states."""

@@ -1,19 +1,23 @@
 """A training that was stopped goes on as if it had not been."""
 
 import io
+import os
+import signal
 
 import pytest
 import torch
 
 from fairrun.models.mlp import MLP
+from fairrun.training import stop
 from fairrun.training.checkpoint import DIGEST, Checkpoint
 from fairrun.training.fit import fit
+from fairrun.training.stop import SIGNALS, Stopped, listen
 from tests.helpers.synthetic import HEADS, METHODS, method, rows_for
 
 NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=2, fairness_layers=1, fairness_position=None, dropout=0.2)
 
 
-class Stopped(Exception):
+class Killed(Exception):
     """As a kill would stop it."""
 
 
@@ -26,7 +30,7 @@ def fitted(methods, checkpoint, progress):
 def train(methods, path, stop_after=None, every_s=0.0):
     def progress(epoch, loss):
         if epoch - 1 == stop_after:
-            raise Stopped
+            raise Killed
 
     checkpoint = None if path is None else Checkpoint(path, every_s)
     return fitted(methods, checkpoint, progress)
@@ -40,7 +44,7 @@ STAGES = ["nash_ltr", "method.variant=authors", "method.bargain_epochs=5", "meth
 def test_a_stopped_training_continues_bit_for_bit(chosen, tmp_path):
     methods = [method(*chosen), method(*chosen, "method.optimizer.lr=0.01")]
     whole = train(methods, None)
-    with pytest.raises(Stopped):
+    with pytest.raises(Killed):
         train(methods, tmp_path / "stack.pt", stop_after=3)
     heard = []
     continued = fitted(methods, Checkpoint(tmp_path / "stack.pt", 0.0), lambda epoch, _: heard.append(epoch))
@@ -53,7 +57,7 @@ def test_a_stopped_training_continues_bit_for_bit(chosen, tmp_path):
 def test_a_run_that_failed_before_the_stop_is_still_marked(tmp_path):
     overrides = ["optimizer@method.optimizer=sgd", "method.optimizer.momentum=0"]
     methods = [method("erm", *overrides, f"method.optimizer.lr={lr}") for lr in (0.1, 1e30)]
-    with pytest.raises(Stopped):
+    with pytest.raises(Killed):
         train(methods, tmp_path / "stack.pt", stop_after=3)
     good, bad = train(methods, tmp_path / "stack.pt")
     assert good.failure is None
@@ -72,8 +76,33 @@ def test_a_damaged_file_is_a_warning_and_a_new_start(tmp_path, caplog):
     assert "cannot be read" in caplog.text
 
 
+def test_a_signal_ends_a_training_at_the_end_of_its_epoch_with_its_progress_saved(tmp_path):
+    """The third epoch's; the rest is trained by the next start, bit for bit."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    methods = [method("erm")]
+
+    def progress(epoch, loss):
+        if epoch == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        listen()
+        with pytest.raises(Stopped) as found, stop.training():
+            fitted(methods, Checkpoint(tmp_path / "stack.pt", 3600), progress)
+        assert found.value.number == signal.SIGTERM and stop.asked() is None
+        heard = []
+        (run,) = fitted(methods, Checkpoint(tmp_path / "stack.pt", 3600), lambda epoch, _: heard.append(epoch))
+        assert heard[-1] == 5 and len(heard) < 4
+        assert run.history.equals(train(methods, None)[0].history)
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def test_a_flipped_bit_is_a_warning_and_a_new_start(tmp_path, caplog):
-    with pytest.raises(Stopped):
+    with pytest.raises(Killed):
         train([method("erm")], tmp_path / "stack.pt", stop_after=3)
     content = bytearray((tmp_path / "stack.pt").read_bytes())
     content[2 * len(content) // 3] ^= 1

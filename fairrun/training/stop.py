@@ -1,0 +1,53 @@
+"""Ends a training at the end of an epoch, with its progress saved, where a signal asks for it."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # from the keyboard, and from a scheduler
+
+
+class Stopped(BaseException):
+    """A signal asked this process to end.  No ``except Exception`` takes it for a failure of a run."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@dataclass
+class _Process:
+    training: bool = False
+    asked: int | None = None  # the signal that came while it trained
+
+
+_process = _Process()
+
+
+def listen() -> None:
+    """Raise ``Stopped`` for a signal: while this process trains at the end of the epoch, a second one at once."""
+    for number in SIGNALS:
+        signal.signal(number, _handle)
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    if not _process.training or _process.asked is not None:
+        raise Stopped(number)
+    _process.asked = number
+
+
+@contextlib.contextmanager
+def training() -> Iterator[None]:
+    """While it lasts, a signal waits for the end of the epoch."""
+    _process.training, _process.asked = True, None
+    try:
+        yield
+    finally:
+        _process.training = False
+
+
+def asked() -> int | None:
+    """The signal that asked this training to end, if one did."""
+    return _process.asked if _process.training else None
