@@ -5,7 +5,6 @@ Hydra imports this file at every start, so functions that need heavy modules imp
 
 import contextlib
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,8 +58,6 @@ class StackedLauncher(Launcher):
             return self._launch(job_overrides, initial_job_idx)
         except (InputError, OmegaConfBaseException) as error:
             raise Refused(str(error)) from None
-        except KeyboardInterrupt:
-            sys.exit("interrupted; the same command does what is left")
 
     def fit(self, job_overrides: Sequence[Sequence[str]]) -> None:
         """Leave keys out of jobs that lack them, before the first of a sweep's batches is launched."""
