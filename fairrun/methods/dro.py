@@ -3,15 +3,15 @@ https://arxiv.org/abs/2010.05893
 
 minimise over theta  max over q of  sum_i q_i l_i(theta),   q >= 0 on the m rows of a batch, with sum 1, and
 
-    cvar   q_i <= 1 / (alpha m)                              the mean of the alpha m largest losses (not whole: in part)
+    cvar   q_i <= 1 / (alpha m)                              the mean of the alpha m largest losses
     chi2   1/(2m) sum_i (m q_i - 1)^2 <= rho                 rho = (1/alpha - 1)^2 / 2
 
     1  q <- the maximiser, exactly
     2  theta <- theta - lr sum_i q_i grad l_i
 
-The method uses no group labels.  ``DivergenceDRO`` is this method.  ``DRO`` is the average top-k loss (Fan et al.,
-NeurIPS 2017): q_i = 1/k for the k = floor(fraction m) largest losses.  It equals CVaR where fraction m is a whole
-number.
+If alpha m is not whole, the last loss of cvar counts in part.  The method uses no group labels.  ``DivergenceDRO`` is
+this method.  ``DRO`` is the average top-k loss (Fan et al., NeurIPS 2017): q_i = 1/k for the k = floor(fraction m)
+largest losses.  It equals CVaR where fraction m is a whole number.
 Line 1 of chi2: q_i is proportional to max(0, l_i - eta).  Let k losses be above eta, mu and v their mean and variance,
 and C^2 = 1 + 2 rho.  Then eta = mu - sqrt(v / (k C^2 / m - 1)), and k is the number for which exactly the k largest
 losses are above this eta.  Equal losses get equal weights.  If n rows share the largest loss and n C^2 >= m, they have
@@ -94,7 +94,7 @@ def cvar_weights(losses: Tensor, alpha: PerRun, w: Tensor) -> Tensor:
     """
     losses = losses.masked_fill(w == 0, -torch.inf)
     num_rows = w.sum(-1, keepdim=True)
-    number = (alpha * num_rows).clamp(max=num_rows)  # rows at the bound; not a whole number
+    number = (alpha * num_rows).clamp(max=num_rows)  # of rows at the bound; may be fractional
     last = number.ceil().long().clamp(min=1) - 1
     cut = losses.sort(dim=-1, descending=True).values.gather(-1, last)
     above, tied = ((losses > cut).to(w), (losses == cut).to(w))

@@ -51,7 +51,7 @@ class State(NamedTuple):
 class IRWGlobal(WorstOff):
     """For an epoch, each row weighs how much a step on it lowers the loss of the worst-off training rows."""
 
-    scope: Literal["reweighted", "resampled"] = "reweighted"  # the weights weigh losses, or the drawing of rows
+    scope: Literal["reweighted", "resampled"] = "reweighted"  # losses are weighted, or rows are drawn by weight
     layers: Literal["last", "all"] = "last"  # layers whose gradients are compared
     normalise: Literal["sum", "norm"] = "sum"  # reweighted: weights sum to 1, or have the L2 norm of equal weights
     multiclass = True
