@@ -47,6 +47,7 @@ class StackedLauncher(Launcher):
         self.folders: set[Path] = set()  # the folders of all jobs so far
         self.fitted: dict[tuple[str, ...], Path] = {}  # the folders of the jobs from which a key was left out
         self.returns: dict[Path, JobReturn] = {}
+        self.failures = 0  # runs that failed in training
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the jobs.  If one fails, the others are still trained."""
@@ -167,7 +168,9 @@ class StackedLauncher(Launcher):
         """Write why a job failed to its log, as Hydra's own launchers do.  A finished job writes nothing."""
         if outcome.status == "finished":
             return
-        log.error("%s %s: %s", folder, outcome.status, str(outcome.failure).splitlines()[-1])
+        self.failures += outcome.status == "failed"  # what was refused, before anything trained, is summed up below
+        if outcome.status == "failed" and self.failures <= FAILURES_SHOWN:
+            log.error("%s failed: %s", folder, _reason(outcome))
         when = time.strftime("%Y-%m-%d %H:%M:%S")
         try:
             with (folder / f"{self.config.hydra.job.name}.log").open("a", encoding="utf-8") as file:
@@ -193,13 +196,21 @@ def _job(folder: Path, composed: Composed) -> "Job":
     return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder, composed.recorded)
 
 
+def _reason(outcome: "Outcome") -> str:
+    return str(outcome.failure).splitlines()[-1]
+
+
 def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
     """Log the failures, then how many runs finished, failed and were trained now."""
     failed = {path: outcome for path, outcome in outcomes.items() if outcome.status != "finished"}
-    for path, outcome in list(failed.items())[:FAILURES_SHOWN]:
-        log.error("%s %s: %s", path, outcome.status, str(outcome.failure).splitlines()[-1])
-    if len(failed) > FAILURES_SHOWN:
-        log.error("and %d more; each has its reason in its own log", len(failed) - FAILURES_SHOWN)
+    alike: dict[tuple[str, str], list[Path]] = {}
+    for path, outcome in failed.items():
+        alike.setdefault((outcome.status, _reason(outcome)), []).append(path)
+    for (status, reason), paths in list(alike.items())[:FAILURES_SHOWN]:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        log.error("%s%s %s: %s", paths[0], more, status, reason)
+    if len(alike) > FAILURES_SHOWN:
+        log.error("and %d more reasons; each run has its own in its log", len(alike) - FAILURES_SHOWN)
     trained = sum(o.trained and o.status == "finished" for o in outcomes.values())
     log.info("%d runs finished, %d failed; %d trained now", len(outcomes) - len(failed), len(failed), trained)
 

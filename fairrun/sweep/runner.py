@@ -30,6 +30,7 @@ from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of
 from fairrun.sweep.worker import Failure, Task, Trained, _store, train
 
 log = logging.getLogger(__name__)
+REMARKS = 10  # on degenerate runs, by name
 WORK = ".work"  # the folder for the files that workers share during a sweep
 
 
@@ -54,6 +55,7 @@ class Sweep:
         self.stack_size = stack_size
         self._data: dict[str, dict[str, Any] | InputError] = {}  # the facts of each data set, or why it cannot load
         self._trackers: dict[str, Any] = {}
+        self._degenerate = 0  # runs so far
         self._changed: Counter[str] = Counter()  # runs that other code finished, counted by the parts that changed
 
     def finished_or_refused(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
@@ -183,7 +185,11 @@ class Sweep:
                 yield job.folder, Outcome("failed", f"its results could not be written: {error}")
                 continue
             if said := remark(entry):
-                log.warning("%s, in %s: %s", job.name, job.folder, said)
+                self._degenerate += 1
+                if self._degenerate < REMARKS:
+                    log.warning("%s, in %s: %s", job.name, job.folder, said)
+                elif self._degenerate == REMARKS:
+                    log.warning("more runs are degenerate; the report counts them")
             self._tracker(job).log(job.folder, self.name, entry, history)
             trace = redacted(result.trace) or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)

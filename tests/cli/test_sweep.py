@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import random
 import signal
@@ -16,7 +17,9 @@ import pytest
 
 from fairrun.command.line import later
 from fairrun.results import records as results
+from fairrun.sweep.runner import Outcome
 from fairrun.train import sweep_name
+from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
 
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
@@ -128,6 +131,18 @@ def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv
     assert "must be > 0, got -1" in (tmp_path / "sweep" / "2" / "train.log").read_text()
     assert (tmp_path / "sweep" / "0" / "train.log").read_text() == ""
     assert "report.html" in done.stdout  # of what is finished
+
+
+def test_runs_that_fail_alike_are_summed_up(caplog):
+    outcomes = {Path(str(k)): Outcome("refused", "batch_size must be >= 1, got 0") for k in range(3000)}
+    outcomes |= {Path("a"): Outcome("failed", "Traceback\nout of luck"), Path("b"): Outcome("finished", trained=True)}
+    with caplog.at_level(logging.INFO):
+        _summarise(outcomes)
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "0 and 2999 more refused: batch_size must be >= 1, got 0",
+        "a failed: out of luck",
+        "1 runs finished, 3001 failed; 1 trained now",
+    ]
 
 
 REFUSED = [
