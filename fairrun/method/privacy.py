@@ -148,6 +148,12 @@ class WorstOff(Method):
         sound = self.delta is None or self.alpha_from == "randomized_response"
         require(sound, "delta", self.delta, "null with method.alpha_from=given, where there are no reports")
 
+    def remarks(self, epochs: int) -> list[str]:
+        """Name a field that was set and has no effect."""
+        if self.alpha_from == "given" and self.epsilon != WorstOff.epsilon:
+            return [f"method.epsilon={self.epsilon:.6g} has no effect with method.alpha_from=given"]
+        return []
+
     @property
     def batch_with_a_worst_off_row(self) -> tuple[int, str]:
         """The smallest batch of which a share ``alpha`` is at least one row, and why; 1 while alpha is not known."""

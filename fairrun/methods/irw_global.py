@@ -56,6 +56,12 @@ class IRWGlobal(WorstOff):
     normalise: Literal["sum", "norm"] = "sum"  # reweighted: weights sum to 1, or have the L2 norm of equal weights
     multiclass = True
 
+    def remarks(self, epochs: int) -> list[str]:
+        """Name fields that were set and have no effect."""
+        unused = self.scope == "resampled" and self.normalise != IRWGlobal.normalise
+        said = [f"method.normalise={self.normalise} has no effect with method.scope=resampled"] if unused else []
+        return super().remarks(epochs) + said
+
     @property
     def needs(self) -> frozenset[str]:
         """The layer ``classifier`` if only the gradients of the last layer are compared."""

@@ -54,6 +54,10 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     of_node(config["metric"])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
+    known = METRICS.get(config["metric"]["name"])
+    nature = greater if known is None or known.greater_is_better is None else known.greater_is_better
+    allowed = f"{str(nature).lower()}, as {config['metric']['name']} has it"
+    require(greater == nature, "metric.greater_is_better", greater, allowed)
     cores = os.cpu_count() or 1
     threads = config["num_threads"]
     require(threads <= cores or not here, "num_threads", threads, f"at most {cores}, this machine's cores")

@@ -227,6 +227,7 @@ REFUSED = [
     (["dataset.split=null"], ["dataset.split must be a node with a _target_"]),
     (["method=penalty", "method.fairness_loss=[mmd]"], ["method.fairness_loss must be a string, got ['mmd']"]),
     (["metric.name=foo"], ["metric.name must be one of accuracy", "'foo'"]),
+    (["metric.greater_is_better=true"], ["must be false, as demographic_parity_difference has it, got True"]),
     (["metric.greater_is_better=maybe"], ["metric.greater_is_better must be true or false, got 'maybe'"]),
     (["tracker=wandb", "tracker.project=null"], ["tracker.project must be a string, got None"]),
     (["+dataset.proxies.group=x1"], ["dataset.proxies must be a mapping to a list", "'x1'"]),

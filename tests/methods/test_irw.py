@@ -21,7 +21,7 @@ from fairrun.models.mlp import MLP
 from fairrun.sweep.validate import check
 from fairrun.training.binding import bind
 from fairrun.training.optim import SGD
-from tests.helpers.synthetic import config
+from tests.helpers.synthetic import config, method
 
 NETWORK = MLP(num_features=5, num_classes=2, width=6, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 MODEL = Classifier(NETWORK)
@@ -144,6 +144,23 @@ def test_no_other_weights_of_their_length_lower_the_worst_off_loss_more_to_first
     v = torch.rand(1000, 3, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * batch.w
     v = v / v.norm(dim=-1, keepdim=True) * w.norm(dim=-1, keepdim=True)
     assert ((v * s).sum(-1) < (w * s).sum(-1)).all()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["irw"], []),
+        (["irw", "method.epsilon=2"], ["method.epsilon=2 has no effect with method.alpha_from=given"]),
+        (["irw", "method.epsilon=2", "method.alpha_from=randomized_response"], []),
+        (
+            ["irw_resampled", "method.normalise=norm"],
+            ["method.normalise=norm has no effect with method.scope=resampled"],
+        ),
+        (["irw_global", "method.normalise=norm"], []),
+    ],
+)
+def test_a_field_that_has_no_effect_is_named(chosen, said):
+    assert method(*chosen).remarks(epochs=5) == said
 
 
 def test_a_row_of_a_large_loss_and_no_gradient_weighs_nothing():
