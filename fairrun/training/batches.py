@@ -103,7 +103,8 @@ def whole_table(table: Table, num_runs: int, num_groups: int, num_classes: int) 
 def padded_table(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
     """A table as one batch, followed by rows of weight 0."""
     more = -len(table.y) % ROWS_MULTIPLE
-    padded = Table(F.pad(table.x, (0, 0, 0, more)), F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
+    x = torch.cat([table.x, table.x.new_zeros(more, *table.x.shape[1:])])  # F.pad refuses no features in torch 2.6
+    padded = Table(x, F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
     batch = whole_table(padded, num_runs, num_groups, num_classes)
     return batch._replace(w=(batch.i < len(table.y)).to(table.y))
 
