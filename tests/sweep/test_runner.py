@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fairrun.config import plugins
 from fairrun.config.check import InputError
+from fairrun.config.source import own_hash
 from fairrun.results import records as results
 from fairrun.sweep import worker
 from fairrun.sweep.executors import Loky
@@ -228,6 +229,16 @@ def test_a_worker_with_other_source_code_trains_nothing(tmp_path, described):
     (only,) = jobs_of(tmp_path, described)
     result = worker.train(worker.Task("a", [only.config], None, tmp_path, [], "other"))
     assert isinstance(result, worker.Failure) and "must have the source code of the command" in result.reason
+
+
+def test_a_worker_allows_the_packages_that_its_task_names(tmp_path, described, monkeypatch):
+    (tmp_path / "elsewhere.py").write_text("from fairrun.methods.erm import ERM\n\nclass Far(ERM): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (only,) = jobs_of(tmp_path, [*described, "method._target_=elsewhere.Far"])
+    for allowed, sound in (([], False), (["elsewhere"], True)):
+        monkeypatch.setenv(plugins.VARIABLE, "")  # as on another machine
+        result = worker.train(worker.Task("a", [only.config], None, tmp_path, allowed, own_hash()))
+        assert isinstance(result, worker.Trained) == sound, result
 
 
 def test_a_record_says_which_process_trained(tmp_path, described):
