@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
@@ -86,7 +87,7 @@ def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[P
     with tempfile.TemporaryDirectory(dir=folder, prefix=".report") as part:
         paths, pngs = [], {}
         for chapter in found:
-            dataset = "" if len(found) == 1 else f"_{chapter.trade.dataset.replace('/', '_')}"
+            dataset = "" if len(found) == 1 else "_" + re.sub(r"[^\w.-]+", "-", chapter.trade.dataset).strip("-")
             for name, figure in (item for section in chapter.sections for item in section.pictures.items()):
                 pictures = _save(figure, Path(part, f"{name}{dataset}"))
                 pngs[chapter.trade.dataset, name] = pictures[0].read_bytes()

@@ -65,6 +65,8 @@ def test_other_rows_groups_or_splits_are_other_problems_with_fronts_of_their_own
     rows = [row | {key: value} for value in values for row in sweep(tmp_path / str(value))]
     found = tradeoffs(pd.DataFrame(rows), complete(pd.DataFrame(rows)))
     assert [trade.dataset for trade in found] == names
+    pictures = [path.name for path in written(tmp_path, rows)["report.html"].parent.glob("front_*.png")]
+    assert len(pictures) == 2 and not any(set(name) & set(" ,/${}:") for name in pictures)
     assert all(len(trade.runs) == len(rows) / 2 and key not in trade.by for trade in found)
 
 
