@@ -166,6 +166,7 @@ def test_a_compressed_file_that_was_cut_off_is_refused(pack, tmp_path):
         (b"ARROW1 and more", "Feather"),
         (bytes(257) + b"ustar", "a tar archive"),
     ],
+    ids=["xlsx", "xls", "feather", "tar"],  # a name of its own for each: an archive's bytes hold the time
 )
 def test_a_file_of_another_kind_is_refused_by_name(content, what, tmp_path):
     refused(write(tmp_path, content), "dataset.path must be a CSV or Parquet file, got 'table.csv'", what)
