@@ -574,6 +574,6 @@ def test_a_loss_of_ones_own_is_named_by_its_path():
 def test_a_loss_that_cannot_be_called_is_refused(name):
     with pytest.raises(
         InputError,
-        match=rf"fairness_loss must be one of .*, or the path of a function that can be imported, got '{name}'$",
+        match=rf"fairness_loss must be one of .*, or the path of a function in fairrun, .*, got '{name}'",
     ):
         method("penalty", f"method.fairness_loss={name}")
