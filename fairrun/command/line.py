@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, QuotedString
+from hydra.core.override_parser.types import Glob, Override, OverrideType, QuotedString
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -86,6 +86,8 @@ def chosen(group: str, arguments: Sequence[str]) -> list[str]:
 def values(override: Override) -> list[str]:
     """The choices of an override of a group, one or several."""
     value = override.value()
+    if isinstance(value, Glob):
+        return list(value.filter([path.stem for path in sorted((CONF / str(override.key_or_group)).glob("*.yaml"))]))
     if override.is_choice_sweep():
         return list(override.sweep_string_iterator())
     return [] if value is None or override.is_sweep_override() else [str(value)]
