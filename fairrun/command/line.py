@@ -147,6 +147,8 @@ def refuse_missing_groups(arguments: Sequence[str]) -> None:
 def _is_choice(override: Override) -> bool:
     """Whether an override of a group has a name, names, or what Hydra takes for values of the group's keys."""
     value: Any = override.value()
+    if isinstance(value, Glob):
+        return True
     names = value.list if override.is_choice_sweep() else value if isinstance(value, list) else []
     return value is None or isinstance(value, str | dict) or (bool(names) and all(isinstance(n, _NAME) for n in names))
 
