@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from fairrun.command.guard import check_hydra, is_inside
@@ -84,6 +85,12 @@ HYDRA = {
     "hydra_logging": {"handlers": {"console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}}},
     "job_logging": {"handlers": {"file": {"class": "logging.FileHandler", "filename": "x/train.log"}}},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_configuration_yet(monkeypatch):
+    """As in a new process: another test may have left Hydra's."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
 
 
 def hydra(changes):
