@@ -4,6 +4,7 @@ import pickle
 
 from omegaconf import OmegaConf
 
+from fairrun import train
 from fairrun.train import OutputFolder
 
 
@@ -14,3 +15,5 @@ def test_a_callback_that_holds_a_lock_can_be_pickled(tmp_path):
     callback.on_run_start(config)
     callback.on_multirun_start(config)
     assert isinstance(pickle.loads(pickle.dumps(callback)), OutputFolder)
+    for lock in train._locks:
+        lock.close()

@@ -54,6 +54,7 @@ def test_a_value_of_the_environment_is_in_no_file_of_a_run(tmp_path, csv, sweep)
     assert SECRET not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_another_value_of_the_environment_is_another_run(tmp_path, csv):
     given = ["-m", *DESCRIPTION, "dtype=${oc.env:KIND}", "epochs=1,2", "hydra.sweep.dir=out", INLINE]
     for kind, before in (("float32", 0), ("float32", 2), ("float64", 0)):

@@ -78,6 +78,7 @@ def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path,
     assert not {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}.items() & before.items()
 
 
+@pytest.mark.slow
 def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     """The same sweep, asked for more: nothing is trained, and the report has it."""
     command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
@@ -107,6 +108,7 @@ def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     assert "roc auc" in from_records.stdout
 
 
+@pytest.mark.slow
 def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
     for name, batches in (
         ("whole", []),

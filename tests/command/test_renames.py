@@ -143,6 +143,7 @@ def test_old_keys_on_the_command_line_and_in_an_experiment_give_the_run_of_the_n
     assert new[0]["config"]["dataset"]["drop_categories"] == {"kind": ["a"]}
 
 
+@pytest.mark.slow
 def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
     for key in ("omitted", "drop_categories"):
         done = run_warm(tmp_path, "-m", *DESCRIPTION, f"+dataset.{key}.kind=[a]", "epochs=1", INLINE)
@@ -164,6 +165,7 @@ def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_job
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "launcher"),
     [("method.variant=authors", ["hydra/launcher=basic"]), ("+mtaf_variant=authors", [INLINE])],

@@ -559,6 +559,7 @@ def test_one_run_has_a_report_without_intervals_and_comparisons(tmp_path):
     assert "| penalty | 1 | 0.800 | 0.175 | \\* |" in files["table.md"].read_text()
 
 
+@pytest.mark.slow
 def test_more_methods_than_colours_have_a_report(tmp_path):
     rows = [write_run(tmp_path, f"method_{k}", k / 10, seed) for k in range(12) for seed in range(2)]
     assert set(written(tmp_path, rows)) == WRITTEN

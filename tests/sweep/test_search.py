@@ -278,6 +278,7 @@ def test_a_folder_of_another_search_is_refused(tmp_path, penalty):
     assert records(tmp_path / "sweep") == records(penalty[0])
 
 
+@pytest.mark.slow
 def test_a_failed_trial_does_not_end_a_search_and_no_setting_is_trained_twice(tmp_path):
     rates = "+hydra.sweeper.nuisance.method.optimizer.lr=[0.1,1e30]"
     command = [*SEARCH, "optimizer@method.optimizer=sgd", rates, "hydra.sweeper.trials=6", "hydra.sweeper.batch=3"]
