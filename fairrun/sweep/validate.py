@@ -1,5 +1,6 @@
 """Checks a run before it is trained: first its configuration alone, then with the facts about its data."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -28,6 +29,7 @@ from fairrun.training.postprocess import CONSTRAINTS
 log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
+SMALL = 10**7  # numbers in a layer of a network that every machine can hold
 GROUP = "a group"  # in the place of a node that conf/train.yaml takes from one
 COPIES = 6  # of the parameters, at least: as drawn, in training, their gradient, the optimizer's, after a step
 COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # the metrics that a report can show for every run
@@ -222,10 +224,10 @@ def _check_report_of_one_label(config: dict[str, Any], name: str) -> None:
 
 def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what depends on the data, using the facts about it.  Raises ``InputError``."""
-    model = network_of(config, data)
     method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
-    layers = _layers(model)
+    told = (data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
+    layers = list(_layers(json.dumps([config["model"], told])))
     _check_tasks(config, method, layers, data)
     if data["classes"]:
         _check_classes(config, method, len(data["classes"]))
@@ -249,11 +251,17 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_balanced(config, data)
 
 
-def _layers(model: Network) -> list[str]:
-    """The names of the network's parameters, without making them.  Raises ``InputError`` if memory cannot hold them."""
-    generator = torch.Generator()
-    with torch.device("meta"):  # shapes alone
-        theta = model.init([generator])
+@functools.lru_cache
+def _layers(described: str) -> tuple[str, ...]:
+    """The names of a network's parameters.  Raises ``InputError`` if memory cannot hold them, without making them.
+
+    ``described``: the node ``model`` and what the network is told of the data, as JSON, which many runs share.
+    """
+    node, told = json.loads(described)
+    model = network({"model": node}, *told)
+    small = model.widest * max(model.widest, told[0]) < SMALL
+    with contextlib.nullcontext() if small else torch.device("meta"):  # shapes alone, which takes torch a second
+        theta = model.init([torch.Generator()])
     needed = COPIES * sum(4 * p.numel() for p in theta.values()) / 2**30
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     if needed > there:
@@ -261,7 +269,7 @@ def _layers(model: Network) -> list[str]:
             f"model must be smaller: its parameters, their gradients and the optimizer's numbers need {needed:.0f} GB "
             f"for one run, this machine has {there:.0f} GB"
         )
-    return list(theta)
+    return tuple(theta)
 
 
 def _check_batch_size(batch_size: int, method: Method) -> None:

@@ -229,6 +229,7 @@ def test_a_network_that_is_not_told_how_many_classes_there_are_is_refused():
 class Two(Network):
     """A network with two classes, whatever the data have."""
 
+    @property
     def widest(self):
         return 1
 
