@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from fairrun.command.environment import resolved
 from fairrun.command.guard import is_inside
-from fairrun.command.renames import current, entries, overridden, warn
+from fairrun.command.renames import current, entries, never_was, overridden, warn
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below
 
@@ -233,11 +233,11 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
     What ``overrides``, those of the command line, say of the new key comes first.  Raises ``InputError`` for a key
     below an old top-level one that never was.
     """
-    old = [entry.old for entry in RENAMED]  # in files
+    old = [entry.old for entry in RENAMED]
     for node in GONE:
         for key, _ in _leaves(config.get(node), node) if node in config else ():
             if not any(is_below(key, name) for name in old):
-                raise InputError(f"{key} is no key: a method's own are method.KEY, a model's model.KEY")
+                raise never_was(key)
     with open_dict(config):
         for entry in entries(method):
             value = OmegaConf.select(config, entry.old, default=_NONE)

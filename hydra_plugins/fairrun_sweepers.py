@@ -83,12 +83,6 @@ class GridSweeper(BasicSweeper):
             if override.is_sweep_override() and not override.is_discrete_sweep():
                 key, line = override.get_key_element(), override.input_line
                 raise Refused(f"{key} must have values, as in {key}=1,2; got {line!r}, for hydra/sweeper=search")
-            if override.is_interval_sweep():
-                key, line = override.get_key_element(), override.input_line
-                raise Refused(
-                    f"{key} must be a list of values, as {key}=0,0.5,1, with hydra/sweeper=grid, got {line!r};"
-                    " hydra/sweeper=search takes ranges"
-                )
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
         return self.split_arguments(overrides, self.max_batch_size)

@@ -24,12 +24,13 @@ import functools
 import numpy as np
 from scipy.special import stdtrit
 
+from fairrun.config.metrics import ANY
+
 LEAST = 3  # fewest values for an interval
 FEWEST = 5  # fewest values for the bootstrap
 RESAMPLES = 1999
 MOST = 3  # the points of the bootstrap are at most so many times Student's points
 RULE = f"Student's t; from {FEWEST} seeds on the studentised bootstrap; an end without decimals is that of the range"
-ANY = (-np.inf, np.inf)  # the range of a quantity without bounds
 
 
 def interval(values: np.ndarray, bounds: tuple[float, float] = ANY) -> tuple[float, float]:

@@ -31,6 +31,11 @@ def renamed(key: str, methods: Callable[[], Collection[str]]) -> str:
     return new
 
 
+def never_was(key: str) -> InputError:
+    """The error for a key below an old top-level one that is no old key."""
+    return InputError(f"{key} is no key: a method's own are method.KEY, a model's model.KEY")
+
+
 def _entry(key: str, methods: Callable[[], Collection[str]], *, one_of_several: bool = False) -> Renamed | None:
     fitting = [entry for entry in RENAMED if is_below(key, entry.old)]
     for entry in fitting:
@@ -39,7 +44,7 @@ def _entry(key: str, methods: Callable[[], Collection[str]], *, one_of_several: 
     if any(set(methods()) & set(entry.methods) for entry in fitting) or key.split(".")[0] not in GONE:
         return None
     if not fitting:
-        raise InputError(f"{key} is no key: a method's own are method.KEY, a model's model.KEY")
+        raise never_was(key)
     if one_of_several:
         return fitting[0]  # a key that this method lacks, as others of the sweep do not
     known = ", ".join(fitting[0].methods)

@@ -167,10 +167,10 @@ def remark(record: dict[str, Any]) -> str | None:
     """The warning about a finished run whose prediction is nearly constant at its selected epoch, or None."""
     metrics = record["metrics"]
     labels = record.get("base_rates", {}).get("val", [])
-    if record["status"] != "finished" or not degenerate(pd.DataFrame([metrics]), labels).any():
+    shown = {name: metrics[name] for name in (f"val/{SELECTED}", f"val/{BALANCED}") if name in metrics}
+    if record["status"] != "finished" or not degenerate(pd.DataFrame([shown]), labels).any():
         return None
-    names = [name for name in (f"val/{SELECTED}", f"val/{BALANCED}") if name in metrics]
-    values = ", ".join(f"{name} is {metrics[name]:.4g}" for name in names)
+    values = ", ".join(f"{name} is {value:.4g}" for name, value in shown.items())
     return f"degenerate, a nearly constant prediction: {values} at epoch {record['epoch']}, the one that counts"
 
 

@@ -19,7 +19,8 @@ def places(jobs: Sequence[Job], folder: Path, sweep: Sweep) -> dict[Path, Path]:
     """
     records = dict(_records(folder))
     found = {job.folder: place for job in jobs if (place := _recorded(job, records, sweep)) is not None}
-    others = {path: run for path, run in records.items() if path not in found.values()}
+    known = set(found.values())
+    others = {path: run for path, run in records.items() if path not in known}
     taken = {*records, *(job.folder for job in jobs)}
     free = (path for path in (folder / str(number) for number in count()) if path not in taken)
     for job in jobs:

@@ -190,7 +190,12 @@ def network(
 
 def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
     """Build the network of a configuration from the facts about its data."""
-    return network(config, data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
+    return network(config, *_told(data))
+
+
+def _told(data: dict[str, Any]) -> tuple[int, int, list[int], int]:
+    """What ``network`` is told of the data: features, tasks, categories and classes."""
+    return data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"]))
 
 
 @functools.cache
@@ -212,9 +217,9 @@ def _check_tracker(node: str) -> None:
     build(json.loads(node), "tracker").check()
 
 
-def _check_report_of_one_label(config: dict[str, Any], name: str) -> None:
+def _check_report_of_one_label(config: dict[str, Any]) -> None:
     """Refuse metrics that only runs of several tasks have."""
-    options = check_report(config["report"], name)
+    options = check_report(config["report"], config["metric"]["name"])
     for key, column in [("metric", options.metric), *(("columns", column) for column in options.columns or ())]:
         if column in (*OF_TASKS, *RELATIVE):
             raise InputError(
@@ -226,14 +231,13 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what depends on the data, using the facts about it.  Raises ``InputError``."""
     method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
-    told = (data["features"], len(data["tasks"]), data["categories"], max(2, len(data["classes"])))
-    layers = list(_layers(json.dumps([config["model"], told])))
+    layers = list(_layers(json.dumps([config["model"], _told(data)])))
     _check_tasks(config, method, layers, data)
     if data["classes"]:
         _check_classes(config, method, len(data["classes"]))
     _check_metric(config["metric"], data)
     if not data["tasks"]:
-        _check_report_of_one_label(config, config["metric"]["name"])
+        _check_report_of_one_label(config)
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])

@@ -1,10 +1,8 @@
 """Saves a stack's state to disk, so that a long training that was stopped goes on from there, bit for bit."""
 
-import contextlib
 import hashlib
 import io
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from fairrun.results.records import replace
 from fairrun.training.stop import Stopped, asked
 
 log = logging.getLogger(__name__)
@@ -59,14 +58,10 @@ class Checkpoint:
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        part = self.path.with_name(self.path.name + ".part")
         try:
-            part.write_bytes(hashlib.sha256(buffer.getbuffer()).digest() + buffer.getbuffer())
-            os.replace(part, self.path)
+            replace(self.path, hashlib.sha256(buffer.getbuffer()).digest() + buffer.getbuffer())
         except OSError as error:
             log.warning("the checkpoint %s could not be written (%s); training goes on", self.path, error)
-            with contextlib.suppress(OSError):
-                part.unlink()
         self._written = time.monotonic()
         if signal is not None:
             raise Stopped(signal)

@@ -1,6 +1,5 @@
 """The schema of a user's own table: from what was read to tensors, with an account of every column."""
 
-import hashlib
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from fairrun.data.own.features import prepared
 from fairrun.data.own.guards import grouped, refuse_large, with_few_rows, without_leaks
 from fairrun.data.own.rows import REMEDY, fitted
 from fairrun.data.reading.account import Account, say
-from fairrun.data.sources import write_frame
+from fairrun.data.sources import sha256, write_frame
 from fairrun.data.table import Data
 
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val"}
@@ -58,7 +57,7 @@ class OwnTable(Dataset):
         """Read, type, check, split, fill and encode.  Raises ``InputError`` on anything that cannot be trained on."""
         read, account = self.rows.read(self.path, self.categorical or [])
         types = "\n".join(f"{column.name}: {column.type}" for column in account.columns)
-        digest = hashlib.sha256(write_frame(read) + types.encode()).hexdigest()
+        digest = sha256(write_frame(read) + types.encode())
         self._refuse_unknown(read)
         frame, account = self._with_split(merged(read, self.merge), account)
         frame, account = self._with_roles(frame, account)

@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import hashlib
 import logging
 import os
 import platform
@@ -12,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from fairrun.data.sources import cache_folder
+from fairrun.data.sources import cache_folder, sha256
 
 log = logging.getLogger(__name__)
 SOURCE = Path(__file__).with_name("kernels.cpp")
@@ -47,11 +46,11 @@ def _compiled(compiler: list[str]) -> Path:
     """
     version = subprocess.run([*compiler, "--version"], capture_output=True, check=True, timeout=ANSWER).stdout
     parts = [SOURCE.read_bytes(), shlex.join(compiler).encode(), version, *(flag.encode() for flag in FLAGS)]
-    key = hashlib.sha256(b"\n".join([*parts, _cpu().encode()])).hexdigest()[:16]
+    key = sha256(b"\n".join([*parts, _cpu().encode()]))[:16]
     folder = cache_folder() / "native"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_shared(folder)
-    known = [path for path in folder.glob(f"{key}-*.so") if _sha256(path) == path.stem.partition("-")[2]]
+    known = [path for path in folder.glob(f"{key}-*.so") if sha256(path.read_bytes()) == path.stem.partition("-")[2]]
     if known:
         return known[0]
     for path in folder.glob(f"{key}-*.so"):
@@ -60,11 +59,7 @@ def _compiled(compiler: list[str]) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         built = Path(place, "built.so")
         subprocess.run([*compiler, *FLAGS, "-o", built, SOURCE], capture_output=True, check=True, timeout=BUILD)
-        return built.replace(folder / f"{key}-{_sha256(built)}.so")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        return built.replace(folder / f"{key}-{sha256(built.read_bytes())}.so")
 
 
 def _refuse_shared(folder: Path) -> None:
