@@ -31,7 +31,7 @@ from fairrun.command.renames import current
 from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF, role
-from fairrun.config.metrics import MATCH_RATE, default
+from fairrun.config.metrics import LEAST_ROWS, MATCH_RATE, default
 from fairrun.training.stop import Stopped, listen
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
         per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
     cells = record["base_rates"][f"{tasks[0]}/test" if tasks else "test"]
     for g, group in enumerate(record["groups"]):
-        few = f" ({cells[g][0]} rows)" if cells[g][0] < 30 else ""  # what rests on them is uncertain
+        few = f" ({cells[g][0]} rows)" if cells[g][0] < LEAST_ROWS else ""
         per_group.add_row(escape(group + few), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
     console = Console()
     console.print(table, *([_by_task(tasks, metrics)] if tasks else []), per_group)

@@ -12,7 +12,7 @@ from fairrun.analysis.compare import Pair, paired
 from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 from fairrun.analysis.ideal import ideal_area
 from fairrun.analysis.interval import difference, interval
-from fairrun.config.metrics import RELATIVE, of_name
+from fairrun.config.metrics import RELATIVE, of_name, rests_on_groups
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the area of the ideal front
@@ -78,6 +78,13 @@ class Tradeoff:
         return {"accuracy": "higher is better", self.metric: self.direction} | {
             n: direction(n, self.runs) for n in self.columns
         }
+
+    @property
+    def of_groups(self) -> list[str]:
+        """The headings of shown metrics that compare groups."""
+        return [
+            self.heading if name == self.metric else words(name) for name in self.directions if rests_on_groups(name)
+        ]
 
     def runs_of(self, setting: pd.Series) -> pd.DataFrame:
         """The runs of a row of ``settings``."""

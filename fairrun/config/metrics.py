@@ -14,6 +14,7 @@ from fairrun.config.check import InputError, imported, one_of, require
 
 FUNCTIONS = "fairrun.training.metrics"
 POSITIVE, ANY = (0.0, math.inf), (-math.inf, math.inf)  # ranges of values
+LEAST_ROWS = 30  # test rows of a group; with fewer, metrics that rest on the group are uncertain
 MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
 
 
@@ -29,6 +30,7 @@ class Metric:
     at_match_rate: bool = False  # with several tasks also computed at the match-rate threshold
     of_probabilities: bool = False  # NaN for decisions by thresholds, which have no probability of the label
     bounds: tuple[float, float] = (0.0, 1.0)  # the range of its values
+    of_groups: bool = False  # whether it compares groups, or is that of one group
     module: str = FUNCTIONS  # where the function is
 
     @functools.cached_property
@@ -47,30 +49,42 @@ METRICS = {
         Metric("log_loss", False, of_probabilities=True, bounds=POSITIVE),
         Metric("loss_variance", False, of_probabilities=True, bounds=POSITIVE),
         Metric("worst_tenth_loss", False, of_probabilities=True, bounds=POSITIVE),
-        Metric("worst_group_log_loss", False, of_probabilities=True, bounds=POSITIVE),
+        Metric("worst_group_log_loss", False, of_probabilities=True, bounds=POSITIVE, of_groups=True),
         Metric("selection_rate", None, two_classes_only=True),
         Metric("expected_calibration_error", False, two_classes_only=True, of_probabilities=True),
-        Metric("demographic_parity_difference", False, "demographic_parity", two_classes_only=True),
-        Metric("soft_demographic_parity_difference", False, "demographic_parity", two_classes_only=True),
-        Metric("equal_opportunity_difference", False, "equal_opportunity", True, (1,), at_match_rate=True),
-        Metric("false_positive_rate_difference", False, "false_positive_rate", True, (0,), at_match_rate=True),
-        Metric("equalized_odds_difference", False, "equalized_odds", True, (0, 1)),
-        Metric("average_equalized_odds_difference", False, "average_equalized_odds", True, (0, 1)),
-        Metric("accuracy_difference", False),
-        Metric("total_accuracy_deviation", False),
-        Metric("worst_group_accuracy", True),
-        Metric("balanced_accuracy_difference", False),
-        Metric("worst_group_balanced_accuracy", True),
+        Metric("demographic_parity_difference", False, "demographic_parity", two_classes_only=True, of_groups=True),
+        Metric(
+            "soft_demographic_parity_difference", False, "demographic_parity", two_classes_only=True, of_groups=True
+        ),
+        Metric(
+            "equal_opportunity_difference", False, "equal_opportunity", True, (1,), at_match_rate=True, of_groups=True
+        ),
+        Metric(
+            "false_positive_rate_difference",
+            False,
+            "false_positive_rate",
+            True,
+            (0,),
+            at_match_rate=True,
+            of_groups=True,
+        ),
+        Metric("equalized_odds_difference", False, "equalized_odds", True, (0, 1), of_groups=True),
+        Metric("average_equalized_odds_difference", False, "average_equalized_odds", True, (0, 1), of_groups=True),
+        Metric("accuracy_difference", False, of_groups=True),
+        Metric("total_accuracy_deviation", False, of_groups=True),
+        Metric("worst_group_accuracy", True, of_groups=True),
+        Metric("balanced_accuracy_difference", False, of_groups=True),
+        Metric("worst_group_balanced_accuracy", True, of_groups=True),
     )
 }
 GROUP_METRICS = (  # one value per run and group, [R, S]: columns accuracy/s=0, accuracy/s=1, ...
-    Metric("group_accuracy", True),
-    Metric("group_log_loss", False, of_probabilities=True, bounds=POSITIVE),
-    Metric("group_balanced_accuracy", True),
-    Metric("group_selection_rate", None, two_classes_only=True),
-    Metric("group_true_positive_rate", None, two_classes_only=True),
-    Metric("group_false_positive_rate", None, two_classes_only=True),
-    Metric("group_expected_calibration_error", False, two_classes_only=True, of_probabilities=True),
+    Metric("group_accuracy", True, of_groups=True),
+    Metric("group_log_loss", False, of_probabilities=True, bounds=POSITIVE, of_groups=True),
+    Metric("group_balanced_accuracy", True, of_groups=True),
+    Metric("group_selection_rate", None, two_classes_only=True, of_groups=True),
+    Metric("group_true_positive_rate", None, two_classes_only=True, of_groups=True),
+    Metric("group_false_positive_rate", None, two_classes_only=True, of_groups=True),
+    Metric("group_expected_calibration_error", False, two_classes_only=True, of_probabilities=True, of_groups=True),
 )
 MATCHED = tuple(metric for metric in METRICS.values() if metric.at_match_rate)
 OF_TASKS = tuple(f"{MATCH_RATE}{metric.name}" for metric in MATCHED)  # columns of runs with several tasks only
@@ -91,6 +105,14 @@ def can_be_traded(column: str) -> bool:
     """
     metric = of_name(column)
     return metric is None or (metric.name != "accuracy" and metric.greater_is_better is not None)
+
+
+def rests_on_groups(column: str) -> bool:
+    """Whether a metric compares groups.  Every metric of a user's own counts as one that does."""
+    metric = of_name(column)
+    if metric is None:
+        return column.partition("/")[0].removeprefix(MATCH_RATE) not in ("are", "kg")
+    return metric.of_groups
 
 
 def bounds(column: str) -> tuple[float, float]:

@@ -59,8 +59,11 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
     """
     found = _chapters(frame, given)
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
-    for table in (table for chapter in found for section in chapter.sections for table in section.terminal):
-        console.print(table)
+    for chapter in found:
+        for table in (table for section in chapter.sections for table in section.terminal):
+            console.print(table)
+        if chapter.footnote:
+            console.print(chapter.footnote, highlight=False, markup=False)
     for _, run in frame[frame["status"] != "finished"].iterrows():
         console.print(
             f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True, markup=False

@@ -1,6 +1,6 @@
 """The parts of a report's section.  ``fairrun.report.sections`` lists the sections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ class Section:
     tables: Sequence[Table] = ()
     terminal: Sequence[Text] = ()
     csv: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # full precision, by the name of the file
+    of_groups: Collection[str] = ()  # headings of tables whose figures compare groups
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,4 @@ class Chapter:
 
     trade: Tradeoff
     sections: Sequence[Section]
+    footnote: str = ""  # on metrics that rest on a group of few test rows

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.config.metrics import rests_on_groups
+from fairrun.report.few import MARK, few_rows
 
 UNKNOWN = "-"
 
@@ -138,7 +140,8 @@ def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[
 def metric_title(trade: Tradeoff, separator: str) -> str:
     """The title of the metric's axis.  ``separator`` stands between the metric and the rest."""
     seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "
-    return f"{trade.heading}{separator}{seeds}on test rows ({trade.direction})"
+    mark = MARK if rests_on_groups(trade.metric) and few_rows(trade) else ""
+    return f"{trade.heading}{mark}{separator}{seeds}on test rows ({trade.direction})"
 
 
 def accuracy_title(trade: Tradeoff) -> str:

@@ -152,6 +152,7 @@ class Wandb:
 
         from fairrun.analysis.front import hypervolume
         from fairrun.analysis.tradeoff import tradeoff
+        from fairrun.report import few
         from fairrun.report.tradeoffs import by_problem
 
         frame = load(folder)
@@ -171,7 +172,7 @@ class Wandb:
             self._log(
                 folder / f"summary_{dataset}_{metric}".replace("/", "_"),
                 [media],
-                {"hypervolume": area, "reference": trade.hypervolume_point, "runs": len(runs)},
+                {"hypervolume": area, "reference": trade.hypervolume_point, "runs": len(runs)} | few.column(trade),
                 name=f"summary {dataset} {metric}",
                 group=sweep,
                 job_type="summary",

@@ -16,7 +16,7 @@ from fairrun.report import cli as report
 from fairrun.report.options import ReportOptions
 from fairrun.report.sections.tasks import captioned, draw, methods_table, settings_table
 from fairrun.report.tradeoffs import check, complete, tradeoffs
-from tests.helpers.reports import WRITTEN, trade, without_plotly, write_run
+from tests.helpers.reports import WRITTEN, trade, without_plotly, write_run, written
 
 TASKS = ("income", "capital_gain")
 GAP = "false_positive_rate_difference"
@@ -178,6 +178,15 @@ def test_the_tables_have_a_row_a_setting_and_a_method(tmp_path):
     assert table[table["method"] == "stl"]["ARFG"].item().startswith("1.0000 [")
     assert list(settings_table(found, "")) == ["method", "lam", "seeds", *figures, "ARE", "ARFG"]
     assert methods_table(found)["method"].tolist() == ["mtaf", "mtl", "mtl_fair", "stl"]
+
+
+def test_figures_that_compare_groups_are_marked_where_a_group_has_few_test_rows(tmp_path):
+    rows = [row | {"base_rates.income/test": [[50, 9], [29, 9]]} for row in sweep(tmp_path)]
+    text = written(tmp_path, rows)["table.md"].read_text()
+    assert (
+        "income: error | income: gap † | capital gain: error | capital gain: gap † | ARE | ARFG † | KG | DG †" in text
+    )
+    assert "† adult: uncertain, rests on a group of fewer than 30 test rows: sex=M: 29." in text
 
 
 def test_published_rows_follow_labelled_so(tmp_path):

@@ -18,7 +18,7 @@ def record(**changes):
         "key": "a" * 64,
         "versions": {"fairrun": "0"},
     }
-    rest |= {"base_rates": {"test": [[10, 5], [10, 5]]}}
+    rest |= {"base_rates": {"test": [[10, 5], [10, 5]]}, "groups": ["sex=F", "sex=M"]}
     metrics = {"test/accuracy": 0.75}
     return {"status": "finished", "choices": choices, "config": config, "metrics": metrics, **rest} | changes
 

@@ -198,6 +198,7 @@ def test_the_summary_run_shows_the_front(tmp_path):
     assert (run.run_group, run.job_type, run.project) == ("a-sweep", "summary", "fairness")
     assert values(run.config.update).items() >= {"dataset": "adult", "metric": DPD}.items()
     assert summary(folder)["hypervolume"] == pytest.approx(0.235)
+    assert summary(folder)["few_test_rows"] == "sex=F: 10; sex=M: 10"
     settings, points = tables(folder)["settings"], tables(folder)["front_table"]
     assert settings[["method.lam", "front"]].to_numpy().tolist() == [[0, True], [1, True], [2, False]]
     assert points[[DPD, "accuracy"]].to_numpy().tolist() == [[0.1, 0.75], [0.0, 0.6], [0.2, 0.6]]

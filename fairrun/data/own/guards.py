@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from fairrun.config.check import InputError
+from fairrun.config.metrics import LEAST_ROWS
 from fairrun.config.values import listed
 from fairrun.data.dataset import Divided
 from fairrun.data.own.rows import Prepared
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
 
 MOST_GROUPS = 20  # numbers that are groups as they are
-LEAST_ROWS = 30  # test rows of a group
 TINY, LARGE, LARGEST = 1e-6, 1e4, 1e18  # of scaled features: to be named; the square of the largest is one in float32
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Chapter, Section
 from fairrun.report.sections import bargaining, compare, histories, methods, published, settings, tasks, tradeoff
@@ -22,7 +23,10 @@ SECTIONS: list[Callable[[Tradeoff, ReportOptions], Section | None]] = [
 
 def chapters(trades: Sequence[Tradeoff], options: ReportOptions) -> list[Chapter]:
     """A chapter for each data set."""
-    return [
-        Chapter(trade, [section for build in SECTIONS if (section := build(trade, options)) is not None])
-        for trade in trades
-    ]
+    return [_chapter(trade, options) for trade in trades]
+
+
+def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
+    sections = [section for build in SECTIONS if (section := build(trade, options)) is not None]
+    footnote = few.note(trade)
+    return Chapter(trade, [few.marked(section, footnote) for section in sections] if footnote else sections, footnote)

@@ -19,7 +19,8 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
     if table.empty:
         return Section(csv=csv)
     title = "Compared, seed by seed"
-    return Section(tables=[Table("pairs", table, caption(trade), title)], terminal=_terminal(trade, table), csv=csv)
+    tables, texts = [Table("pairs", table, caption(trade), title)], _terminal(trade, table)
+    return Section(tables=tables, terminal=texts, csv=csv, of_groups=trade.of_groups)
 
 
 def pairs_table(trade: Tradeoff) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from rich.table import Table as Text
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, words
+from fairrun.config.metrics import rests_on_groups
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import UNKNOWN, estimate
@@ -25,7 +26,13 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
         text = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
         tables.append(Table("comparisons", compared, text, "Methods compared"))
     csv = {"methods.csv": trade.methods, "comparisons.csv": trade.comparisons}
-    return Section(tables=tables, terminal=_terminal(trade), csv=csv)
+    return Section(tables=tables, terminal=_terminal(trade), csv=csv, of_groups=_of_groups(trade))
+
+
+def _of_groups(trade: Tradeoff) -> list[str]:
+    """The headings of areas that rest on groups: all, or without the hypervolume if its metric does not."""
+    areas = [AREA_WORDS[name] for name in trade.areas if name != "hypervolume" or rests_on_groups(trade.metric)]
+    return [*areas, "first minus second"] if areas else []
 
 
 def methods_table(trade: Tradeoff) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from rich.table import Table as Text
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.relative import tasks
 from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import estimate
@@ -18,7 +19,8 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
     return Section(
         tables=[Table("settings", settings_table(trade), caption(trade), "Configurations")],
         terminal=_terminal(trade),
-        csv={"table.csv": trade.settings.drop(columns="dataset", errors="ignore")},
+        csv={"table.csv": trade.settings.drop(columns="dataset", errors="ignore").assign(**few.column(trade))},
+        of_groups=trade.of_groups,
     )
 
 

@@ -12,6 +12,7 @@ from fairrun.analysis.published import RELATIVE
 from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures, multitask
 from fairrun.analysis.tradeoff import Tradeoff, value, words
 from fairrun.config.metrics import MATCH_RATE
+from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import (
@@ -47,7 +48,8 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
         alt=f"Error against gap of each task, and ARE against ARFG, on {trade.dataset}",
         tables=captioned(found),
         terminal=_terminal(found),
-        csv={"tasks.csv": settings, "tasks_methods.csv": found.methods},
+        csv={"tasks.csv": settings.assign(**few.column(trade)), "tasks_methods.csv": found.methods},
+        of_groups=[*(f"{words(task)}: gap" for task in found.tasks), "ARFG", "DG", "hypervolume"],
     )
 
 

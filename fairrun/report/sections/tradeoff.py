@@ -9,6 +9,8 @@ from matplotlib.markers import MarkerStyle
 from fairrun.analysis.front import is_degenerate
 from fairrun.analysis.relative import tasks
 from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.metrics import rests_on_groups
+from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
 from fairrun.report.sections.settings import degenerate_note, seed_summary_note
@@ -38,6 +40,8 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
 def _notes(trade: Tradeoff) -> list[str]:
     """Captions of the chart."""
     notes = [seed_summary_note(trade), degenerate_note(trade)]
+    if rests_on_groups(trade.metric):
+        notes.append(few.note(trade))
     if trade.other is not None:
         notes.append(
             f"Left: {words(trade.metric)}; right: {words(trade.other.metric)}, each with a front of its own that "

@@ -1,0 +1,96 @@
+"""Metrics that rest on a group of few test rows are marked, and the group is named."""
+
+import pandas as pd
+import pytest
+
+from fairrun.config.metrics import LEAST_ROWS
+from fairrun.report import cli as report
+from fairrun.report import few
+from fairrun.report.options import ReportOptions
+from fairrun.report.sections.tradeoff import draw
+from fairrun.report.tradeoffs import complete, tradeoffs
+from tests.helpers.reports import HARD, sweep, without_plotly, written
+
+FOOTNOTE = "† adult: uncertain, rests on a group of fewer than 30 test rows: sex=M: 29"
+
+
+def with_rows(rows, *counts):
+    """The runs, with so many test rows of each group; half of them are of class 1."""
+    return [row | {"base_rates.test": [[n, n // 2] for n in counts]} for row in rows]
+
+
+def of(rows, **given):
+    (found,) = tradeoffs(pd.DataFrame(rows), complete(pd.DataFrame(rows), ReportOptions(**given)))
+    return found
+
+
+def headings(text, first):
+    """The headings of the tables in Markdown whose first heading is ``first``."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| {first} |")]
+    return [cell.strip() for line in lines for cell in line.strip("|").split("|")]
+
+
+def test_metrics_that_compare_groups_are_marked_and_others_are_not(tmp_path):
+    rows = with_rows(sweep(tmp_path), 50, 29)
+    text = written(tmp_path, rows, columns=("roc_auc", "worst_group_accuracy"))["table.md"].read_text()
+    found = headings(text, "method")
+    assert {"demographic parity difference †", "worst group accuracy †", "hypervolume †", "AOPAC †"} <= set(found)
+    assert {"accuracy", "roc auc", "seeds"} <= set(found)
+    assert text.count(FOOTNOTE) == 3  # configurations, methods, comparisons
+
+
+def test_a_hypervolume_of_another_metric_is_not_marked(tmp_path):
+    rows = with_rows([row | {"val/roc_auc": 0.9} for row in sweep(tmp_path)], 50, 29)
+    found = headings(written(tmp_path, rows, metric="roc_auc")["table.md"].read_text(), "method")
+    assert "hypervolume" in found and "roc auc" in found and not [name for name in found if "†" in name]
+
+
+@pytest.mark.parametrize("counts", [(50, LEAST_ROWS), (50, 0)])
+def test_enough_rows_or_none_are_no_mark(tmp_path, counts):
+    files = written(tmp_path, with_rows(sweep(tmp_path), *counts))
+    assert "†" not in files["table.md"].read_text() + without_plotly(files["report.html"].read_text())
+    assert "few_test_rows" not in pd.read_csv(files["table.csv"])
+
+
+def test_the_terminal_marks_tables_and_has_one_footnote(tmp_path, capsys):
+    report.show(tmp_path, pd.DataFrame(with_rows(sweep(tmp_path), 50, 29)))
+    printed = capsys.readouterr().out
+    assert "demographic parity difference †" in printed and "hypervolume †" in printed
+    assert printed.count(FOOTNOTE) == 1
+
+
+def test_the_page_the_picture_and_the_csv_name_the_group(tmp_path):
+    rows = with_rows(sweep(tmp_path), 50, 29)
+    files = written(tmp_path, rows)
+    page = without_plotly(files["report.html"].read_text())
+    assert page.count(FOOTNOTE) == 4  # of the chart too
+    assert "demographic parity difference †" in page
+    assert draw(of(rows)).axes[0].get_xlabel().startswith("demographic parity difference †")
+    assert set(pd.read_csv(files["table.csv"])["few_test_rows"]) == {"sex=M: 29"}
+
+
+def test_pairs_are_marked(tmp_path):
+    rows = with_rows(sweep(tmp_path), 50, 29)
+    text = written(tmp_path, rows, compare=(("penalty", "erm"),))["table.md"].read_text()
+    assert "demographic parity difference †" in headings(text, "first")
+
+
+def test_of_several_splits_the_smallest_number_that_is_not_0_counts(tmp_path):
+    first, second, third = sweep(tmp_path)[:3]
+    rows = [*with_rows([first], 50, 29), *with_rows([second], 50, 12), *with_rows([third], 50, 0)]
+    assert few.few_rows(of(rows)) == {"sex=M": 12}
+
+
+def test_data_sets_are_told_apart(tmp_path):
+    rows = [*with_rows(sweep(tmp_path, 1), 50, 29), *with_rows(sweep(tmp_path, 1, dataset="law_school"), 50, 50)]
+    marked = {found.dataset: few.note(found) for found in tradeoffs(pd.DataFrame(rows), complete(pd.DataFrame(rows)))}
+    assert marked == {"adult": f"{FOOTNOTE}.", "law_school": ""}
+
+
+def test_of_tasks_the_task_with_the_fewest_rows_counts(tmp_path):
+    rows = [
+        row
+        | {"base_rates.a/test": [[50, 5], [40, 5]], "base_rates.b/test": [[20, 5], [35, 5]], "base_rates.test": None}
+        for row in sweep(tmp_path)
+    ]
+    assert few.few_rows(of(rows, metric=HARD)) == {"sex=F": 20}
