@@ -24,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
-from fairrun.command import guard
+from fairrun.about import completion
+from fairrun.command import guard, help
 from fairrun.command.environment import redact_logs, redacted, resolved
 from fairrun.command.line import chosen, explain, in_one_line, later, packages, quoted, refuse_missing_groups
 from fairrun.command.renames import current
@@ -112,6 +113,9 @@ def _lock(key: str, folder: str) -> IO[bytes]:
 
 def main() -> None:
     """The command.  What is not done ends it with one message and exit status 1; FAIRRUN_DEBUG=1 shows where."""
+    if (answer := completion.answer(sys.argv[1:], completion.overrides)) is not None:
+        sys.stdout.write(answer)
+        return
     given = quoted(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
@@ -120,6 +124,9 @@ def main() -> None:
         plugins.allow(packages(given))
         guard.install(given)
         refuse_missing_groups(given)
+        if help.FLAGS & set(given):
+            sys.stdout.write(help.text(given))
+            return
         sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
         task()
     except Stopped as stop:

@@ -76,11 +76,11 @@ def chosen(group: str, arguments: Sequence[str]) -> list[str]:
     if named:
         return named
     experiments = [line for line in _lines(arguments) if line.startswith("experiment=")]
-    composed = []
+    found = []
     for experiment in experiments or [""]:
-        config = _composed([*_searchpath(arguments), *filter(None, [experiment])])
-        composed.append(str(config.hydra.runtime.choices[group]))
-    return composed
+        config = composed([*searchpath(arguments), *filter(None, [experiment])])
+        found.append(str(config.hydra.runtime.choices[group]))
+    return found
 
 
 def values(override: Override) -> list[str]:
@@ -176,7 +176,7 @@ def _of_files(lines: Sequence[str], arguments: Sequence[str], folders: Sequence[
     """What a file chooses that is not there, if a choice cannot be composed because of it."""
     for line in lines:
         try:
-            _composed([*_searchpath(arguments), line])
+            composed([*searchpath(arguments), line])
         except MissingConfigException as error:
             group, _, name = str(error.missing_cfg_file or "").rpartition("/")
             what = f"{group}={name}"
@@ -190,7 +190,7 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """The keys that no choice of the command line has."""
     groups = {line.partition("=")[0]: line for line in lines}
     try:
-        config = _composed([*_searchpath(arguments), *groups.values()])
+        config = composed([*searchpath(arguments), *groups.values()])
     except HydraException:
         return []
     plain: Any = OmegaConf.to_container(config)
@@ -238,12 +238,23 @@ def _choices(line: str, folders: Sequence[Path]) -> list[str]:
     return [f"{key}={name}" for name in names if not name.startswith("_")]
 
 
-def _composed(overrides: Sequence[str]) -> DictConfig:
+def composition(arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], list[Path]]:
+    """What a command line composes: its configuration, its choice of each group, and where files are looked for.
+
+    Overrides with several values are left out.  Raises as Hydra does.
+    """
+    given = [o for o in _overrides(arguments) if not o.is_sweep_override() and o.key_or_group != "hydra.searchpath"]
+    plain: Any = OmegaConf.to_container(composed([*searchpath(arguments), *(str(o.input_line) for o in given)]))
+    return plain, plain.pop("hydra")["runtime"]["choices"], [CONF, *_folders(arguments)]
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a command line, with Hydra's own node."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", list(overrides), return_hydra_config=True)
 
 
-def _searchpath(arguments: Sequence[str]) -> list[str]:
+def searchpath(arguments: Sequence[str]) -> list[str]:
     """Where else a command line looks for configuration files, as one override or none."""
     path = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
     for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
@@ -254,8 +265,8 @@ def _searchpath(arguments: Sequence[str]) -> list[str]:
 
 
 def _folders(arguments: Sequence[str]) -> list[Path]:
-    """The folders of ``_searchpath``; packages that it names are left to Hydra."""
-    return [Path(folder) for path in _searchpath(arguments) for folder in re.findall(r"file://([^,\]]+)", path)]
+    """The folders of ``searchpath``; packages that it names are left to Hydra."""
+    return [Path(folder) for path in searchpath(arguments) for folder in re.findall(r"file://([^,\]]+)", path)]
 
 
 def _overrides(arguments: Sequence[str]) -> list[Override]:

@@ -1,6 +1,5 @@
 """``python -m fairrun.report FOLDER``: print the tables of a sweep and write its report."""
 
-import argparse
 import contextlib
 import json
 import re
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from fairrun.analysis.tradeoff import value
+from fairrun.command.parser import Parser
 from fairrun.config.check import InputError
 from fairrun.report import page, tables
 from fairrun.report.options import ReportOptions
@@ -25,12 +25,9 @@ from fairrun.results.records import load
 LISTING = ".report.json"  # the files of the report in a folder
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.report") -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m fairrun.report", description=__doc__)
-    parser.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
-    ReportOptions.add_to(parser)
-    given = parser.parse_args(arguments)
+    given = parser(prog).parse_args(arguments)
     try:
         options = ReportOptions.from_args(given)
         frame = load(given.folder)
@@ -38,6 +35,14 @@ def main(arguments: list[str] | None = None) -> None:
         show(given.folder, frame, options)
     except InputError as error:
         sys.exit(str(error))
+
+
+def parser(prog: str) -> Parser:
+    """The folder and the options of the command ``prog``."""
+    found = Parser(prog=prog, description="Print the tables of a sweep and write its report.")
+    found.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
+    ReportOptions.add_to(found)
+    return found
 
 
 def report(folder: Path, given: ReportOptions = NOTHING) -> list[Path]:

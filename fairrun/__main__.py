@@ -1,0 +1,5 @@
+"""``python -m fairrun``: the command ``fairrun``."""
+
+from fairrun.cli.main import main
+
+main()

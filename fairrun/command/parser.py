@@ -1,0 +1,21 @@
+"""The options of a subcommand; a mistake among them is one line."""
+
+import argparse
+import re
+from typing import NoReturn
+
+from fairrun.config.check import nearest
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one line, with the nearest right spelling, and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end."""
+        wrong = re.search(r"unrecognized arguments: (-\S+)", message)
+        hint = nearest(wrong[1].partition("=")[0], self._option_string_actions) if wrong else ""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}{hint} ({self.prog} --help)\n")
+
+    def flags(self) -> list[str]:
+        """The options, for completion."""
+        return [flag for flag in self._option_string_actions if flag.startswith("--")]

@@ -1,0 +1,102 @@
+"""The command ``fairrun`` and its subcommands, in this process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from fairrun.cli.main import main, names, summary, words
+from tests.helpers.command import INLINE, ROOT, records, run_warm
+
+
+@pytest.fixture
+def fairrun(monkeypatch, capsys):
+    """``fairrun("list", "methods")`` -> exit status, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fairrun", *arguments])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+            print(stop.code if isinstance(stop.code, str) else "", end="", file=sys.stderr)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("trian", "trian is no subcommand; did you mean train?"),
+        ("list methds", "did you mean methods?"),
+        ("list methods --knows-groups maybe", "--knows-groups must be one of yes, validation, no, got 'maybe'"),
+        ("list datasets --knows-groups no", "must be one of methods, got 'datasets'"),
+        ("list --knows-group", "expected one argument"),
+        ("help method.lamm", "did you mean method.lam?"),
+        ("help trian", "did you mean train?"),
+        ("version --al", "unrecognized arguments: --al"),
+        ("report nowhere", "must be a folder that exists, got 'nowhere'"),
+        ("report . --colums x", "unrecognized arguments: --colums x; did you mean --columns?"),
+        ("method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
+        ("train method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
+        ("train metod=erm", "metod is no key: did you mean method?"),
+    ],
+)
+def test_a_mistake_is_one_line(fairrun, command, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, error = fairrun(*command.split())
+    lines = [line for line in error.splitlines() if not line.startswith("reading ")]
+    assert status in (1, 2) and len(lines) == 1 and said in lines[0]
+
+
+def test_methods_are_listed_by_whether_they_know_groups(fairrun):
+    status, listed, _ = fairrun("list", "methods", "--knows-groups", "no")
+    found = {line.split()[0] for line in listed.splitlines()[1:]}
+    assert status == 0 and {"erm", "irw"} <= found and not {"penalty", "ltr"} & found
+
+
+def test_help_without_a_word_names_every_subcommand(fairrun):
+    _, said, _ = fairrun("help")
+    assert all(f"  {name}" in said and summary(name) for name in names())
+
+
+def test_a_subcommand_and_a_key_of_one_name_are_both_told(fairrun):
+    _, said, _ = fairrun("help", "report")
+    assert "report.columns" in said and "fairrun report --help" in said
+
+
+def test_the_help_of_a_run_has_comments(fairrun):
+    status, said, _ = fairrun("--help", "method=penalty", "method.lam=3")
+    (line,) = [line for line in said.splitlines() if line.startswith("  lam: ")]
+    assert status == 0 and line.split() == "lam: 3 # weight of the fairness loss, >= 0".split()
+    assert fairrun("--help")[1].startswith("usage: fairrun SUBCOMMAND")
+
+
+@pytest.mark.parametrize("command", ["version", "list methods", "help method.lam", "help", "trian", "-sc query=bash"])
+def test_what_answers_at_once_imports_nothing_that_takes_long(command):
+    code = (
+        f"import sys; sys.argv = ['fairrun', *{command.split()}]; from fairrun.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*({'torch', 'pandas', 'hydra', 'omegaconf'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ROOT}, timeout=60
+    )
+    assert done.stderr.splitlines()[-1] == ""
+
+
+def test_train_and_sweep_are_the_command_of_runs(tmp_path, described):
+    one = run_warm(tmp_path, "train", *described, "epochs=1", "hydra.run.dir=one", module="fairrun")
+    two = run_warm(
+        tmp_path, "sweep", *described, "epochs=1", "seed=0,1", INLINE, "hydra.sweep.dir=two", module="fairrun"
+    )
+    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
+    assert len(records(tmp_path / "one")) == 1 and len(records(tmp_path / "two")) == 2
+    shown = run_warm(tmp_path, "results", "two", module="fairrun")
+    assert shown.returncode == 0 and "two: 2 finished" in shown.stdout
+
+
+def test_every_subcommand_completes_its_words():
+    assert all(words([name, "-"]) for name in names())
