@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairrun.config.check import InputError, check_fields, imported, require
+from fairrun.config.plugins import told
 
 
 def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
     """The object that the resolved config node ``key`` describes; ``extra`` are fields that the node leaves out.
 
-    Nodes within it are built first.  Raises ``InputError`` that names the key, the value and what is allowed.
+    Nodes within it are built first.  Raises ``InputError`` that names the key, the value and what is allowed, also for
+    what the class itself raises.
     """
     values = {name: _value(value, f"{key}.{name}") for name, value in node.items() if name != "_target_"}
     cls = class_of(node["_target_"], key)
@@ -23,8 +25,9 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
         return cls(**given)
     except InputError as error:
         raise InputError(f"{key}.{error}") from None
-    except TypeError as error:  # an abstract class
-        raise InputError(f"{key}._target_ must be a class that can be made, got {node['_target_']}: {error}") from None
+    except Exception as error:  # an abstract class; a class of the user's own raises what it likes
+        what = f"{key}._target_ must be a class that can be made, got {node['_target_']}: {told(error)}"
+        raise InputError(what) from error
 
 
 def _value(value: Any, key: str) -> Any:

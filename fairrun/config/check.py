@@ -11,7 +11,7 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
-from fairrun.config.plugins import ALWAYS, is_allowed, places
+from fairrun.config.plugins import ALWAYS, is_allowed, places, told
 
 
 class InputError(ValueError):
@@ -67,8 +67,9 @@ def located(path: str, key: str, packages: Iterable[str] = ALWAYS) -> Any:
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's own raises what it likes
-        what = f"{type(error).__name__}: {error}"
-        raise InputError(f"{key} must be a class or function that can be imported, got {path!r}: {what}") from None
+        raise InputError(
+            f"{key} must be a class or function that can be imported, got {path!r}: {told(error)}"
+        ) from None
     home = str(getattr(found, "__module__", None))  # fairrun.train.sys has none, fairrun.train.Path another
     if not is_allowed(home, packages):
         raise InputError(f"{key} must be defined {places(packages)}, got {path!r} of {home}")
@@ -152,6 +153,8 @@ def check_values(instance: Any) -> None:
             sound = (optional and value is None) or all(map(rule.accepts, entries))
             near = nearest(value, rule.choices) if isinstance(rule, OneOf) and isinstance(value, str) else ""
             if not sound:
+                if isinstance(rule, OneOf) and rule.or_path and is_allowed(str(value).rpartition(".")[0]):
+                    located(str(value), name)  # raises why it cannot be imported
                 raise InputError(f"{name} must be {allowed}, got {value!r}{near}")
 
 

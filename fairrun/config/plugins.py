@@ -5,6 +5,7 @@ A configuration may come from a stranger.  So only the command line (``plugins=[
 """
 
 import os
+import traceback
 from collections.abc import Iterable
 
 from fairrun.config.keys import is_below
@@ -26,6 +27,17 @@ def allow(packages: Iterable[str]) -> None:
 def is_allowed(path: str, packages: Iterable[str] = ALWAYS) -> bool:
     """Whether a dotted path lies in one of ``packages``, or in one that the user named."""
     return any(is_below(path, package) for package in (*packages, *named()))
+
+
+def told(error: Exception) -> str:
+    """An exception as a message of one line, with the line of the user's own package where it was raised, if it was."""
+    said = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+    own = [
+        f" (in {frame.f_code.co_name}, {frame.f_code.co_filename}:{line})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if any(is_below(frame.f_globals.get("__name__", ""), package) for package in named())
+    ]
+    return said + "".join(own[-1:])
 
 
 def places(packages: Iterable[str] = ALWAYS) -> str:

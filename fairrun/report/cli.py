@@ -3,8 +3,10 @@
 import contextlib
 import json
 import re
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import NOTHING, check, complete, tradeoffs
 from fairrun.results.records import load
 
+ABANDONED_S = 3600  # the age of an unfinished report from which on nobody is writing it
+PART = ".report-"  # the folder of a report that is being written: this and some letters
 LISTING = ".report.json"  # the files of the report in a folder
 
 
@@ -92,7 +96,8 @@ def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[P
     A picture is ``NAME.png`` and ``.pdf``, with several data sets ``NAME_DATASET``.  Files of the earlier report that
     this one does not have are removed.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".report") as part:
+    _remove_abandoned(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=PART) as part:
         paths, pngs = [], {}
         for chapter in found:
             dataset = "" if len(found) == 1 else "_" + re.sub(r"[^\w.-]+", "-", chapter.trade.dataset).strip("-")
@@ -106,6 +111,13 @@ def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[P
         written = [path.replace(folder / path.name) for path in (*paths, html)]
     _remove_earlier(folder, {path.name for path in written})
     return written
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the parts of reports that were killed."""
+    for part in folder.glob(f"{PART}*"):
+        if time.time() - part.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _remove_earlier(folder: Path, names: Collection[str]) -> None:

@@ -1,24 +1,31 @@
 """Where tasks run: in this process, in processes of this machine, on a Ray or Dask cluster, or through SLURM.
 
 An executor calls a function on each of several named tasks.  It yields ``(name, result)`` as each task ends.  The
-functions catch their own exceptions: if an executor raises, or yields ``Lost``, a worker died.
+functions catch their own exceptions: ``Lost`` says that a worker died, and an executor that raises cannot work.
 """
 
-import functools
+import importlib
 import importlib.util
+import itertools
 import logging
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.backend import get_context
 
 from fairrun.config.check import InputError, is_integer, one_of, require
+from fairrun.training import stop
 
 Function = Callable[[Any], Any]
 Results = Iterator[tuple[str, Any]]
@@ -26,6 +33,9 @@ Results = Iterator[tuple[str, Any]]
 PACKAGES = {"inline": None, "loky": None, "ray": "ray", "dask": "distributed", "slurm": "submitit"}
 POLL_S = 0.5  # seconds between two checks of SLURM's queue
 WATCH_S = 0.5  # seconds between two checks by a local worker that its parent is alive
+SAVE_S = 30  # seconds in which a local worker that is asked to end may save what it trains
+# Each library has its own name for the number of threads.
+THREADS = [f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")]
 
 
 @dataclass(frozen=True)
@@ -62,29 +72,76 @@ class Inline:
 
 @dataclass(frozen=True)
 class Loky:
-    """Runs tasks in processes of this machine."""
+    """Runs tasks in processes of this machine, which the commands of this process share.
+
+    Each process is a pool of its own, so that a process that dies loses no other's task.
+    """
 
     workers: int
     num_threads: int  # threads of each process
 
-    def start(self, module: str) -> Results:
-        """Start the processes; each imports ``module`` while this one goes on.
-
-        The caller must exhaust the iterator before it calls ``map``.
-        """
-        return self.map(_import, {str(k): module for k in range(self.workers)})
+    def start(self, module: str) -> Iterable[Any]:
+        """Make each process import ``module`` while this one goes on.  Whoever exhausts the result waits for them."""
+        started = [_Process.of(k, self.num_threads).call(importlib.import_module, module) for k in range(self.workers)]
+        return as_completed(started)
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """Start the tasks at once and yield results as tasks end.
+        """Yield results as tasks end, and ``Lost`` for a task whose process died.
 
-        Raises if a worker dies.  Results that the caller has not taken by then are lost.
-
-        There are at least two processes, because joblib would run the tasks of a single one in this process.  With
-        ``workers`` 1, one task runs at a time.
+        Where the caller takes no more results, the processes save what they train, and end.
         """
-        watch = _watch_of(os.getpid())
-        with joblib.parallel_config("loky", inner_max_num_threads=self.num_threads, initializer=watch):
-            return _parallel(function, tasks, max(2, self.workers), self.workers)
+        left, free = iter(tasks.items()), list(range(self.workers))
+        running: dict[Future[Any], tuple[str, _Process]] = {}
+        try:
+            while True:
+                for name, task in itertools.islice(left, len(free)):
+                    process = _Process.of(free.pop(), self.num_threads)
+                    running[process.call(function, task)] = name, process
+                if not running:
+                    return
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    name, process = running.pop(done)
+                    free.append(process.number)
+                    yield name, process.result(done)
+        finally:
+            for _, process in running.values():
+                process.end()
+
+
+class _Process:
+    """A local process.  It starts with its first task; another takes its place when it has died."""
+
+    _all: ClassVar[dict[tuple[int, int], "_Process"]] = {}
+
+    def __init__(self, number: int, threads: int) -> None:
+        self.number = number
+        self._key = number, threads
+        self._ended = get_context("loky").Semaphore(0)  # an Event would wait for a process that died
+        settings = dict.fromkeys(THREADS, str(threads))
+        self._pool = ProcessPoolExecutor(1, initializer=_obey, initargs=(os.getpid(), self._ended), env=settings)
+
+    @classmethod
+    def of(cls, number: int, threads: int) -> "_Process":
+        """Process ``number`` of those with so many threads."""
+        return cls._all.get((number, threads)) or cls._all.setdefault((number, threads), cls(number, threads))
+
+    def call(self, function: Function, task: Any) -> Future[Any]:
+        """Call ``function`` on ``task`` in the process."""
+        result: Future[Any] = self._pool.submit(function, task)
+        return result
+
+    def result(self, done: Future[Any]) -> Any:
+        """The result of a call that has ended; ``Lost`` if the process died."""
+        try:
+            return done.result()
+        except BrokenProcessPool:  # its own message is long
+            self.end()
+            return Lost("its worker was killed, by a signal or for want of memory")
+
+    def end(self) -> None:
+        """Ask the process to end; it saves what it trains."""
+        self._ended.release()
+        type(self)._all.pop(self._key, None)
 
 
 @dataclass(frozen=True)
@@ -122,11 +179,27 @@ class Dask:
     address: str  # of the cluster's scheduler
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """Yield results as tasks end.  Raises if a worker dies several times; Dask's own setting says how many."""
-        from distributed import Client
+        """Yield results as tasks end, and ``Lost`` for a task that killed several workers; Dask says how many."""
+        from distributed import Client, as_completed
 
-        with Client(self.address), joblib.parallel_config("dask"):
-            yield from _parallel(function, tasks, max(2, self.workers), self.workers)
+        left = iter(tasks.items())
+        with Client(self.address) as client:
+
+            def submit(number: int) -> dict[Any, str]:
+                some = itertools.islice(left, number)
+                return {client.submit(function, task, pure=False): name for name, task in some}
+
+            waiting = submit(self.workers)
+            done = as_completed(waiting)
+            for future in done:
+                try:
+                    result = future.result()
+                except Exception as error:  # its type varies: a worker died, or the scheduler lost the task
+                    result = Lost(_line(error))
+                yield waiting.pop(future), result
+                added = submit(1)
+                done.update(added)
+                waiting |= added
 
 
 @dataclass(frozen=True)
@@ -196,85 +269,47 @@ def make(
     return Slurm(count, cluster, options, folder)
 
 
-def completed(
-    executor: Executor, function: Function, tasks: Mapping[str, Any], started: Callable[[str], bool]
-) -> Results:
-    """Yield the results of ``executor.map``, but try a task whose worker died once more.
+def completed(executor: Executor, function: Function, tasks: Mapping[str, Any]) -> Results:
+    """Yield the results of ``executor.map``, but try the tasks whose workers died once more, side by side.
 
-    The second try runs the task alone.  If its worker dies again, the result is ``Lost``.
+    If a task's worker dies again, the result is ``Lost``.
 
-    ``started(name)`` tells whether a worker began the task.  Only a task that began can have killed its worker.
-
-    Raises ``InputError`` if the executor fails twice before any task began: it cannot work at all.
+    Raises ``InputError`` if the executor raises twice: it cannot work at all.
     """
-    waiting = dict(tasks)
+    waiting, lost = dict(tasks), set[str]()
     failures = 0
     while waiting:
-        died, reason = [], None
         try:
             for name, result in executor.map(function, dict(waiting)):
-                if isinstance(result, Lost):
-                    died.append(name)
-                else:
-                    del waiting[name]
-                    yield name, result
+                if isinstance(result, Lost) and name not in lost:
+                    lost.add(name)
+                    continue
+                del waiting[name]
+                yield name, Lost(f"lost twice: {result.reason}") if isinstance(result, Lost) else result
         except Exception as error:  # each cluster raises types of its own
-            reason = _line(error)
-        died += [name for name in waiting if name not in died and started(name)]
-        if reason is not None and not died:
             failures += 1
             if failures == 2:
-                raise InputError(f"hydra.launcher must be one that works on this machine: {reason}")
-        for name in died:
-            yield name, _again(executor, function, name, waiting.pop(name))
-
-
-def _again(executor: Executor, function: Function, name: str, task: Any) -> Any:
-    try:
-        ((_, result),) = executor.map(function, {name: task})
-    except Exception as error:
-        result = Lost(_line(error))
-    return Lost(f"lost twice: {result.reason}") if isinstance(result, Lost) else result
+                raise InputError(f"hydra.launcher must be one that works on this machine: {_line(error)}") from None
 
 
 def _line(error: Exception) -> str:
-    if isinstance(error, BrokenProcessPool):  # loky's own message is long
-        return "its worker was killed, by a signal or for want of memory"
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _parallel(function: Function, tasks: Mapping[str, Any], processes: int, at_a_time: int) -> Results:
-    pool = joblib.Parallel(processes, batch_size=1, pre_dispatch=at_a_time, return_as="generator_unordered")
-    results: Results = pool(joblib.delayed(_named)(function, name, task) for name, task in tasks.items())
-    return results
+def _obey(parent: int, ended: Semaphore) -> None:
+    """Make this worker end itself when it is asked to, or when process ``parent``, which started it, is gone.
 
-
-@functools.cache
-def _watch_of(parent: int) -> Callable[[], None]:
-    """Make the function that ends a worker when process ``parent`` is gone.
-
-    It is cached because joblib reuses workers only if it gets the same object again.
-    """
-    return functools.partial(_die_with, parent)
-
-
-def _die_with(parent: int) -> None:
-    """Make this worker end itself when process ``parent``, which started it, is gone.
-
-    The parent may have been killed.  Nobody would take the worker's results then.
+    What it trains is saved first.  Signals for all processes of a command, from the keyboard or a scheduler, are left
+    to the parent, which asks.
     """
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_S)
+        while os.getppid() == parent and not ended.acquire(timeout=WATCH_S):
+            pass
+        stop.end(signal.SIGTERM, SAVE_S)
         os._exit(1)
 
+    for number in stop.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: ended.release())
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _import(module: str) -> None:
-    importlib.import_module(module)
-
-
-def _named(function: Function, name: str, task: Any) -> tuple[str, Any]:
-    return name, function(task)

@@ -5,7 +5,6 @@ and its optimizers.  This module does not use Hydra.
 """
 
 import contextlib
-import functools
 import json
 import logging
 from collections import Counter
@@ -18,14 +17,14 @@ import torch
 from fairrun.command.environment import redacted
 from fairrun.config.build import build
 from fairrun.config.check import InputError
-from fairrun.config.plugins import named
+from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, dataset_name, read, read_history, write
 from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.sweep.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
 from fairrun.sweep.plan import plan
-from fairrun.sweep.progress import Display, is_published
+from fairrun.sweep.progress import Display
 from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of
 from fairrun.sweep.worker import Failure, Task, Trained, _store, train
 
@@ -98,6 +97,9 @@ class Sweep:
             check_data(job.config, data)
         except InputError as error:
             return Outcome("refused", redacted(str(error)))
+        except Exception as error:  # a plug-in raises what it likes; the other jobs go on
+            log.debug("%s", job.folder, exc_info=True)
+            return Outcome("refused", redacted(told(error)))
         found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
         if found is None:
             return None
@@ -141,9 +143,8 @@ class Sweep:
         self._tidy("*.json*")  # the progress files of an earlier command's workers
         tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
         sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
-        started = functools.partial(is_published, self.work)
         with Display(self.work, sizes, {name: _label(stack) for name, stack in stacks.items()}) as display:
-            for name, result in completed(self.executor, train, tasks, started):
+            for name, result in completed(self.executor, train, tasks):
                 outcomes = dict(self._written(stacks[name], result))
                 yield from outcomes.items()
                 if all(outcome.trained for outcome in outcomes.values()) and isinstance(result, Trained):

@@ -15,7 +15,7 @@ import torch
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.metrics import computed
-from fairrun.config.plugins import allow
+from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import versions
@@ -100,7 +100,7 @@ def train(task: Task) -> Trained | Failure:
         origin = {"versions": versions(), "host": platform.node()}
         return Trained(trained, engine, round(time.perf_counter() - started, 3), origin)
     except Exception as error:
-        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Failure(told(error), traceback.format_exc())
 
 
 def _of_other_code() -> Failure:

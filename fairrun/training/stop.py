@@ -2,10 +2,12 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
+WAIT_S = 0.05  # between two looks at whether the training has ended
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # from the keyboard, and from a scheduler
 
 
@@ -46,6 +48,14 @@ def training() -> Iterator[None]:
         yield
     finally:
         _process.training = False
+
+
+def end(number: int, seconds: float) -> None:
+    """Ask the training of this process to end, as signal ``number`` does, and wait for it; at most ``seconds``."""
+    _process.asked = number
+    deadline = time.monotonic() + seconds
+    while _process.training and time.monotonic() < deadline:
+        time.sleep(WAIT_S)
 
 
 def asked() -> int | None:

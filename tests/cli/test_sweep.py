@@ -424,3 +424,48 @@ def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert records(tmp_path)[0]["status"] == "finished"
+
+
+def test_a_signal_saves_what_all_workers_train_and_the_sweep_goes_on_from_it(tmp_path, csv):
+    sweep = ["-m", *DESCRIPTION, "method=erm,penalty", "epochs=4000", "hydra.sweep.dir=sweep"]
+    sweep += ["hydra.launcher.executor=loky", "hydra.launcher.workers=2", "checkpoint_minutes=60"]
+    process = start_warm(tmp_path, *sweep)
+    work, deadline = tmp_path / "sweep" / ".work", time.monotonic() + 120
+    while sum(json.loads(path.read_text())[0] > 0 for path in work.glob("*.json")) < 2:
+        assert process.is_alive() and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM; the same command goes on" in (tmp_path / ".stderr").read_text()
+    while len(list(work.glob("*.pt"))) < 2:  # without end, this process's checkpoints would have come after an hour
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+RAISES = """
+from dataclasses import dataclass
+from fairrun.methods.erm import ERM
+
+@dataclass(frozen=True)
+class Early(ERM):
+    def __post_init__(self):
+        raise KeyError("early")
+
+@dataclass(frozen=True)
+class Late(ERM):
+    def update(self, model, state, batch):
+        raise IndexError("late")
+"""
+
+
+def test_what_a_plug_in_raises_names_its_line_and_stops_no_other_job(tmp_path, csv):
+    (tmp_path / "raises.py").write_text(RAISES)
+    methods = "method._target_=raises.Early,raises.Late,fairrun.methods.erm.ERM"
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, "plugins=[raises]", methods, "hydra.sweep.dir=sweep", INLINE)
+    assert done.returncode == 1
+    frame = results.load(tmp_path / "sweep")
+    assert sorted(frame["status"]) == ["failed", "finished"]
+    said = f"IndexError: late (in update, {tmp_path}/raises.py:13)"
+    assert frame.set_index("status").loc["failed", "failure"] == said
+    assert f"got raises.Early: KeyError: 'early' (in __post_init__, {tmp_path}/raises.py:8)" in done.stdout

@@ -1,6 +1,7 @@
 """What a report writes, and what it says to bad input; the page as a browser shows it in test_page.py."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -110,6 +111,17 @@ def test_a_report_removes_the_pictures_of_an_earlier_one_that_it_does_not_have(t
         assert {path.name for path in tmp_path.glob("*.png")} == pictures
     (tmp_path / report.LISTING).write_text("[")
     assert set(written(tmp_path, rows)) == WRITTEN
+
+
+def test_the_parts_of_a_report_that_was_killed_are_removed_and_those_of_one_at_work_are_not(tmp_path):
+    rows = sweep(tmp_path)
+    killed, at_work = tmp_path / ".report-abc", tmp_path / ".report-xyz"
+    for part in (killed, at_work):
+        part.mkdir()
+        (part / "front.png").write_bytes(b"half")
+    os.utime(killed, times=(1, 1))
+    written(tmp_path, rows)
+    assert not killed.exists() and at_work.exists()
 
 
 def test_curves_are_means_over_seeds_a_line_a_setting(tmp_path):

@@ -42,7 +42,7 @@ def die_until(task):
 
 def run(executor, tasks):
     """The results of ``die_until`` tasks by name."""
-    return dict(completed(executor, die_until, tasks, lambda name: tasks[name][0].exists()))
+    return dict(completed(executor, die_until, tasks))
 
 
 def test_inline_keeps_order_and_process():
@@ -74,8 +74,16 @@ def test_a_task_that_always_kills_its_worker_is_lost_alone(tmp_path):
     assert {name: type(result) for name, result in results.items() if name != "b"} == dict.fromkeys("acd", int)
 
 
+def test_lost_tasks_are_tried_again_side_by_side(tmp_path):
+    tasks = {name: (tmp_path / name, 1, 1.5) for name in "ab"}
+    list(Loky(2, 1).map(square, {"a": 1, "b": 2}))  # the processes are there
+    started = time.monotonic()
+    assert run(Loky(2, 1), tasks) == {"a": 2, "b": 2}
+    assert time.monotonic() - started < 4 * 1.5
+
+
 def test_no_task_is_no_result():
-    assert list(completed(Loky(2, 1), square, {}, lambda name: False)) == []
+    assert list(completed(Loky(2, 1), square, {})) == []
 
 
 @pytest.mark.parametrize(
@@ -162,5 +170,5 @@ class Unreachable:
 def test_an_executor_that_cannot_work_is_an_error_and_not_lost_tasks():
     executor = Unreachable()
     with pytest.raises(InputError, match=r"hydra\.launcher must be one that works on this machine: nobody"):
-        list(completed(executor, square, {"a": 1, "b": 2}, lambda name: False))
+        list(completed(executor, square, {"a": 1, "b": 2}))
     assert executor.calls == 2

@@ -296,7 +296,8 @@ def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, d
     crashed, fine = (outcomes[job.folder] for job in jobs)
     assert crashed.status == "failed"
     assert crashed.failure.startswith("Traceback")
-    assert results.read(jobs[0].folder)["failure"] == "RuntimeError: out of luck"
+    said = f"RuntimeError: out of luck (in update, {tmp_path}/unlucky.py:10)"
+    assert results.read(jobs[0].folder)["failure"] == said
     assert fine.status == "finished"
 
 
