@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from tests.helpers.command import INLINE, records, run_warm
+from tests.helpers.command import INLINE, records
+from tests.helpers.here import run_here
 
 
 def messy(path, num_rows=600):
@@ -29,7 +30,7 @@ def test_a_messy_table_is_trained_on_and_its_account_is_printed_recorded_and_sho
     messy(tmp_path / "loans.csv")
     command = ["-m", "dataset=csv", "dataset.path=loans.csv", "dataset.label=repaid", "dataset.positive=true"]
     command += ["dataset.sensitive=[gender, {column: age, bins: [50]}]", "model=linear", "epochs=2", "seed=0,1"]
-    done = run_warm(tmp_path, *command, INLINE, "hydra.sweep.dir=out")
+    done = run_here(tmp_path, *command, INLINE, "hydra.sweep.dir=out")
     assert done.returncode == 0, done.stderr
     printed = done.stdout + done.stderr
     assert printed.count("column    role") == 1 and "income    feature    number" in printed
@@ -48,7 +49,7 @@ def test_a_single_run_says_how_many_test_rows_a_small_group_has(tmp_path):
     frame["gender"] = frame["gender"].mask(frame.index % 12 == 0, "x")
     frame.to_csv(tmp_path / "loans.csv", index=False)
     command = ["dataset=csv", "dataset.path=loans.csv", "dataset.label=repaid", "dataset.positive='yes'"]
-    done = run_warm(tmp_path, *command, "dataset.sensitive=[gender]", "model=linear", "epochs=1", "hydra.run.dir=out")
+    done = run_here(tmp_path, *command, "dataset.sensitive=[gender]", "model=linear", "epochs=1", "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
     rows = records(tmp_path / "out")[0]["base_rates"]["test"][2][0]
     assert rows < 30 and f"gender=x ({rows} rows)" in " ".join(done.stdout.split())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.helpers.command import DESCRIPTION, INLINE, records, run_warm
+from tests.helpers.command import DESCRIPTION, INLINE, records
+from tests.helpers.here import run_here
 
 SECRET = "sk-secret-of-mine"
 EVIL = """
@@ -29,7 +30,7 @@ def stranger(folder, text):
 
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
 def test_an_experiment_of_a_stranger_runs_no_code_and_writes_nothing_elsewhere(tmp_path, csv, text):
-    done = run_warm(tmp_path, *stranger(tmp_path, text))
+    done = run_here(tmp_path, *stranger(tmp_path, text))
     assert done.returncode == 1 and " must be " in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "it_ran").exists() and not (tmp_path / "elsewhere").exists()
     assert not records(tmp_path)
@@ -45,7 +46,7 @@ def texts(folder):
 )
 def test_a_value_of_the_environment_is_in_no_file_of_a_run(tmp_path, csv, sweep):
     keys = [*DESCRIPTION, "dataset.name=${oc.env:MINE}", "seed='${oc.decode:${oc.env:SEED}}'"]
-    done = run_warm(tmp_path, *sweep, *keys, MINE=SECRET, SEED="7")
+    done = run_here(tmp_path, *sweep, *keys, MINE=SECRET, SEED="7")
     assert done.returncode == 0, done.stderr
     found = records(tmp_path)
     assert found[0]["config"]["dataset"]["name"] == "${oc.env:MINE}"
@@ -58,13 +59,13 @@ def test_a_value_of_the_environment_is_in_no_file_of_a_run(tmp_path, csv, sweep)
 def test_another_value_of_the_environment_is_another_run(tmp_path, csv):
     given = ["-m", *DESCRIPTION, "dtype=${oc.env:KIND}", "epochs=1,2", "hydra.sweep.dir=out", INLINE]
     for kind, before in (("float32", 0), ("float32", 2), ("float64", 0)):
-        done = run_warm(tmp_path, *given, KIND=kind)
+        done = run_here(tmp_path, *given, KIND=kind)
         assert f"2 runs, {before} of them done before" in done.stdout, done.stderr
     assert len(records(tmp_path)) == 4
 
 
 def test_a_refused_value_of_the_environment_is_not_shown(tmp_path, csv):
-    done = run_warm(tmp_path, *DESCRIPTION, "dtype=${oc.env:MINE}", "hydra.run.dir=out", MINE=SECRET)
+    done = run_here(tmp_path, *DESCRIPTION, "dtype=${oc.env:MINE}", "hydra.run.dir=out", MINE=SECRET)
     assert done.returncode == 1
     assert "dtype must be one of float32, float64, got '${oc.env:MINE}'" in done.stderr
     assert [path for path, text in texts(tmp_path / "out").items() if SECRET in text] == []

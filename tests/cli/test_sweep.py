@@ -21,6 +21,7 @@ from fairrun.sweep.runner import Outcome
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
+from tests.helpers.here import run_here
 
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
 
@@ -53,7 +54,7 @@ def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
 def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv):
     """As those of a preset; the grid is of both."""
     params = "hydra.sweeper.params={seed: '0,1,2', method.optimizer.lr: '0.001,0.01'}"
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, params, "seed=7,8", "hydra.sweep.dir=sweep", INLINE)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, params, "seed=7,8", "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 0, done.stderr
     found = {(record["seed"], record["config"]["method"]["optimizer"]["lr"]) for record in records(tmp_path / "sweep")}
     assert found == {(seed, lr) for seed in (7, 8) for lr in (0.001, 0.01)}
@@ -62,18 +63,18 @@ def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv)
 
 def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path, csv):
     command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
-    first = run_warm(tmp_path, *command)
+    first = run_here(tmp_path, *command)
     assert first.returncode == 0, first.stderr
     folder = tmp_path / "outputs" / "sweeps" / sweep_name(command[1:-1])
     assert f"written: {folder.relative_to(tmp_path) / 'report.html'}" in first.stdout
     assert "6 of 6 runs" in first.stderr
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
-    again = run_warm(tmp_path, *command, "tracker=none")
+    again = run_here(tmp_path, *command, "tracker=none")
     assert again.returncode == 0, again.stderr
     assert "6 runs, 6 of them done before" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")} == before
     assert len(before) == 6
-    forced = run_warm(tmp_path, *command, "resume=false")
+    forced = run_here(tmp_path, *command, "resume=false")
     assert "6 trained now" in forced.stdout
     assert not {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}.items() & before.items()
 
@@ -82,8 +83,8 @@ def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path,
 def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     """The same sweep, asked for more: nothing is trained, and the report has it."""
     command = [*(part for part in SWEEP if "sweep.dir" not in part), INLINE]
-    assert run_warm(tmp_path, *command).returncode == 0
-    again = run_warm(
+    assert run_here(tmp_path, *command).returncode == 0
+    again = run_here(
         tmp_path,
         *command,
         "report.columns=[balanced_accuracy]",
@@ -102,9 +103,9 @@ def test_what_the_report_shows_makes_no_run_another_run(tmp_path, csv):
     (pairs,) = tmp_path.rglob("pairs.csv")
     (row,) = pd.read_csv(pairs).to_dict("records")
     assert (row["first"], row["second"], row["seeds"]) == ("penalty", "erm", 3)
-    other = run_warm(tmp_path, *command, "report.columns=[roc_auc]", "hydra.sweep.dir=other")
+    other = run_here(tmp_path, *command, "report.columns=[roc_auc]", "hydra.sweep.dir=other")
     assert other.returncode == 0, other.stderr
-    from_records = run_warm(tmp_path, "other", module="fairrun.report")
+    from_records = run_here(tmp_path, "other", module="fairrun.report")
     assert "roc auc" in from_records.stdout
 
 
@@ -115,7 +116,7 @@ def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
         ("parts", ["hydra.sweeper.max_batch_size=4"]),
         ("own", ["hydra/sweeper=basic"]),
     ):
-        done = run_warm(tmp_path, *SWEEP[:-1], *batches, f"hydra.sweep.dir={name}", INLINE)
+        done = run_here(tmp_path, *SWEEP[:-1], *batches, f"hydra.sweep.dir={name}", INLINE)
         assert done.returncode == 0, done.stderr
     for name in ("parts", "own"):
         pd.testing.assert_frame_equal(table(tmp_path / "whole"), table(tmp_path / name))
@@ -124,7 +125,7 @@ def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
 def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv):
     rates = "method.optimizer.lr=0.1,1e30,-1"
     sweep = ["optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep", INLINE]
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, *sweep)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, *sweep)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     refused, failed = (done.stdout.rindex(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
@@ -168,7 +169,7 @@ REFUSED = [
 @pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: str(value)[:40])
 def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrides, said):
     workers = [] if any("launcher" in override for override in overrides) else [INLINE]
-    done = run_warm(tmp_path, *SWEEP, *workers, *overrides)
+    done = run_here(tmp_path, *SWEEP, *workers, *overrides)
     output = done.stdout + done.stderr
     assert done.returncode == 1, output
     assert said in output
@@ -179,9 +180,9 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrid
 def test_a_sweep_grows_in_its_folder_and_keeps_what_is_done(tmp_path, csv):
     """First 2 seeds, then the same in another order with a third: ERM's is number 2, which penalty's seed 0 has."""
     given = ["-m", *DESCRIPTION, "epochs=1", "method=erm,penalty", "hydra.sweep.dir=sweep", INLINE]
-    assert run_warm(tmp_path, *given, "seed=0,1").returncode == 0
+    assert run_here(tmp_path, *given, "seed=0,1").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/*.json")}
-    done = run_warm(tmp_path, *given, "seed=1,0,2")
+    done = run_here(tmp_path, *given, "seed=1,0,2")
     assert done.returncode == 0, done.stderr
     assert "6 runs, 4 of them done before" in done.stdout + done.stderr
     assert len(before) == 4 and all(path.read_bytes() == content for path, content in before.items())
@@ -196,21 +197,21 @@ def test_a_sweep_grows_in_its_folder_and_keeps_what_is_done(tmp_path, csv):
     }
     numbers = {p.parent.parent.name: p.read_text() for p in (tmp_path / "sweep").glob("*/.hydra/hydra.yaml")}
     assert all(f"num: {name}" in text for name, text in numbers.items())
-    assert run_warm(tmp_path, *given, "seed=1,0,2").stdout.count(" 6 of them done before") == 1
+    assert run_here(tmp_path, *given, "seed=1,0,2").stdout.count(" 6 of them done before") == 1
 
 
 def test_a_folder_in_use_is_refused(tmp_path, csv):
     (tmp_path / "sweep").mkdir()
     with (tmp_path / "sweep" / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run_warm(tmp_path, *SWEEP, INLINE)
+        done = run_here(tmp_path, *SWEEP, INLINE)
     assert done.returncode == 1
     assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
 
 
 def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path, csv):
     one = ["-m", "method=penalty,lagrangian", "method.fairness_loss=correlation", "seed=0", *DESCRIPTION, INLINE]
-    assert run_warm(tmp_path, *one, "hydra.sweep.dir=sweep").returncode == 0
+    assert run_here(tmp_path, *one, "hydra.sweep.dir=sweep").returncode == 0
     found = {record["choices"]["method"]: record["config"]["method"] for record in records(tmp_path)}
     assert {name: node["fairness_loss"] for name, node in found.items()} == dict.fromkeys(
         ("penalty", "lagrangian"), "correlation"
@@ -223,7 +224,7 @@ LACKING = ["method=erm,penalty", "method.lam=0.5,1", "seed=0,1", "hydra.sweep.di
 @pytest.mark.parametrize("batches", [[], ["hydra.sweeper.max_batch_size=1"]])
 def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches):
     """ERM with each seed, penalty with each seed and weight; every folder has the number of its job."""
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("method.lam: left out with method=erm, which has no such key") == 1
     found = [(r["choices"]["method"], r["config"]["method"].get("lam"), r["seed"]) for r in records(tmp_path / "sweep")]
@@ -233,19 +234,19 @@ def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches)
     assert folders == ["0", "1", "4", "5", "6", "7"]
     overrides = (tmp_path / "sweep" / "0" / ".hydra" / "overrides.yaml").read_text()
     assert "method=erm" in overrides and "method.lam" not in overrides
-    again = run_warm(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
+    again = run_here(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
     assert again.returncode == 0 and "trained now" in again.stdout and " 1 trained now" not in again.stdout
 
 
 def test_jobs_of_other_launchers_lack_the_keys_that_their_method_lacks(tmp_path, csv):
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, *LACKING[:2], "epochs=1", "hydra/launcher=basic")
+    done = run_here(tmp_path, "-m", *DESCRIPTION, *LACKING[:2], "epochs=1", "hydra/launcher=basic")
     assert done.returncode == 0, done.stderr
     found = [(r["choices"]["method"], r["config"]["method"].get("lam")) for r in records(tmp_path)]
     assert found == [("erm", None), ("penalty", 0.5), ("penalty", 1)]
 
 
 def test_a_key_that_no_method_of_a_sweep_has_is_refused_with_the_nearest(tmp_path, csv):
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", "method.lamm=1,2", INLINE)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", "method.lamm=1,2", INLINE)
     assert done.returncode == 1
     assert "method.lamm is no key: did you mean method.lam?" in done.stdout + done.stderr
     assert not list(tmp_path.rglob("record.json"))
@@ -276,7 +277,7 @@ def test_every_unknown_key_of_an_experiment_is_refused_once_with_the_nearest_key
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "typo.yaml").write_text(MISTYPED)
     searchpath = f"hydra.searchpath=[file://{tmp_path}/mine]"
-    done = run_warm(tmp_path, *mode, *DESCRIPTION, searchpath, "experiment=typo")
+    done = run_here(tmp_path, *mode, *DESCRIPTION, searchpath, "experiment=typo")
     output = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" not in output
     for key, meant in MEANT.items():
@@ -402,14 +403,14 @@ def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv
 
 def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_path, csv):
     rates = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", INLINE)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 1
     assert [record["status"] for record in records(tmp_path)] == ["failed", "finished"]
     assert "report.html" in done.stdout
 
 
 def test_choices_may_be_given_by_a_glob(tmp_path, csv):
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", INLINE)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", INLINE)
     assert done.returncode == 0, done.stderr
     assert [record["choices"]["method"] for record in records(tmp_path)] == ["erm"]
 

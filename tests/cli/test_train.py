@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
+from fairrun.config.check import InputError
 from fairrun.results import records as results
+from fairrun.sweep.job import facts, load
+from fairrun.sweep.validate import check, check_data, check_keys
 from tests.helpers import langevin
-from tests.helpers.command import DESCRIPTION, INLINE, records, run, run_warm
+from tests.helpers.command import DESCRIPTION, INLINE, records, run
+from tests.helpers.here import run_here
+from tests.helpers.synthetic import config
 
 
 def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
@@ -43,7 +49,7 @@ def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
 
 def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_another(tmp_path, csv):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-        done = run_warm(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
+        done = run_here(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
         assert done.returncode == 0, done.stderr
     a, b, c = ({k: v for k, v in r.items() if k not in ("written", "wall_time_s")} for r in records(tmp_path))
     assert a == b
@@ -53,12 +59,12 @@ def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_anot
 
 def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
     sweep = ["-m", "method=penalty", "method.lam=0,1", "seed=0,1", "hydra.sweep.dir=sweep"]
-    done = run_warm(tmp_path, *sweep, *DESCRIPTION, INLINE)
+    done = run_here(tmp_path, *sweep, *DESCRIPTION, INLINE)
     assert done.returncode == 0, done.stderr
     frame = results.load(tmp_path / "sweep")
     assert sorted(zip(frame["method.lam"], frame["seed"], strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert frame["test/accuracy"].between(0.5, 1).all()
-    report = run_warm(tmp_path, "sweep", module="fairrun.report")
+    report = run_here(tmp_path, "sweep", module="fairrun.report")
     assert report.returncode == 0, report.stderr
     assert "penalty" in report.stdout
     assert (tmp_path / "sweep" / "front.png").stat().st_size > 10_000
@@ -66,9 +72,9 @@ def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
 
 def test_a_sweep_over_data_sets_has_a_front_for_each(tmp_path):
     sweep = ["-m", "dataset=german,compas", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep", INLINE]
-    done = run_warm(tmp_path, *sweep)
+    done = run_here(tmp_path, *sweep)
     assert done.returncode == 0, done.stderr
-    report = run_warm(tmp_path, "sweep", module="fairrun.report")
+    report = run_here(tmp_path, "sweep", module="fairrun.report")
     assert report.returncode == 0, report.stderr
     for dataset in ("german", "compas"):
         assert f"{dataset}: test rows" in report.stdout
@@ -83,7 +89,7 @@ def test_a_report_on_a_folder_without_runs_says_so(tmp_path):
 
 
 def test_best_epoch_is_recorded_with_its_score(tmp_path, csv):
-    done = run_warm(tmp_path, *DESCRIPTION, "selection=best", "epochs=6", "fairness_bound=0.9", "hydra.run.dir=out")
+    done = run_here(tmp_path, *DESCRIPTION, "selection=best", "epochs=6", "fairness_bound=0.9", "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path)
     history = pd.read_parquet(tmp_path / "out" / "history.parquet").set_index("epoch")
@@ -135,7 +141,7 @@ def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
         "fairness_bound=0.1",
         "report.columns=[worst_rate]",
     ]
-    done = run_warm(tmp_path, "-m", *own_metric, *given, "epochs=4", "hydra.sweep.dir=sweep", INLINE)
+    done = run_here(tmp_path, "-m", *own_metric, *given, "epochs=4", "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 0, done.stderr
     free, penalised = records(tmp_path)
     assert penalised["config"]["method"]["fairness_loss"] == "mine.low_scores"
@@ -146,10 +152,10 @@ def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
     history = pd.read_parquet(tmp_path / "sweep" / "1" / "history.parquet").set_index("epoch")
     kept = history[history["val/worst_rate"] >= 0.1]
     assert penalised["score"] == kept["val/accuracy"].max()
-    report = run_warm(tmp_path, "sweep", module="fairrun.report")
+    report = run_here(tmp_path, "sweep", module="fairrun.report")
     assert report.returncode == 0, report.stderr
     assert "Accuracy against worst rate (higher is better)" in (tmp_path / "sweep" / "report.html").read_text()
-    other = run_warm(
+    other = run_here(
         tmp_path, "sweep", "--metric", "accuracy_difference", "--columns", "worst_rate", module="fairrun.report"
     )
     assert other.returncode == 0, other.stderr
@@ -166,7 +172,7 @@ def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
 )
 def test_a_metric_of_ones_own_that_cannot_be_used_is_refused(tmp_path, own_metric, yaml, said):
     (tmp_path / "conf" / "metric" / "mine.yaml").write_text(yaml)
-    done = run_warm(tmp_path, *own_metric)
+    done = run_here(tmp_path, *own_metric)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr or "missing" in said
     assert said in done.stderr
@@ -174,18 +180,52 @@ def test_a_metric_of_ones_own_that_cannot_be_used_is_refused(tmp_path, own_metri
 
 REFUSED = [
     (["method=foo"], ["method=foo is no choice: there are", "erm", "group_dro", "penalty", "reweighing"]),
-    (["dataset=foo"], ["dataset=foo is no choice: there are", "adult", "compas"]),
-    (["model=foo"], ["model=foo is no choice: there are", "linear", "mlp"]),
-    (["metric=foo"], ["metric=foo is no choice: there are", "equalized_odds_difference"]),
     (["method=penalty", "method.lamm=1"], ["method.lamm is no key: did you mean method.lam?"]),
-    (["method=penatly"], ["method=penatly is no choice: did you mean method=penalty?"]),
-    (["metric=roc_auc"], ["metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"]),
     (["method=irw", "+tuned.irw.aplha=0.1"], ["method.aplha is no key: did you mean method.alpha?"]),
-    (["epoch=3"], ["epoch is no key: did you mean epochs?"]),
     (["method=penalty", "method.lam=abc"], ["method.lam must be a number, got 'abc'"]),
+    (["method=fairbinn", "~method.fairness_optimizer"], ["method.fairness_optimizer must be given"]),
+    (["dataset.sensitive=[unlucky]"], ["every group must have a positive row in train", "unlucky=never"]),
+    (["hydra.run.dir=table.csv/out"], ["hydra.run.dir must be a folder that can be written, got 'table.csv/out'"]),
+    (["tracker=wandb", "tracker.mode=online"], ["tracker.mode=online needs a W&B key"]),
+    (["method.optimizer=adam"], ["method.optimizer must be a node", "optimizer@method.optimizer=sgd"]),
+    (["dataset.split=null"], ["dataset.split must be a node with a _target_"]),
+    (
+        ["report.published=table.csv"],
+        ["report.published must be a CSV with the columns method, accuracy, ", "'table.csv'"],
+    ),
+    (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
+    (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: " ".join(value)[:60])
+def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, overrides, said):
+    odd(csv).to_csv(tmp_path / "table.csv", index=False)
+    features = ["dataset.numeric=[x0,x1]", "dataset.categorical=[]", "hydra.run.dir=out"]
+    offline = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    done = run_here(tmp_path, *DESCRIPTION, *features, *overrides, WANDB_API_KEY="", **offline)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    for words in said:
+        assert words in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def odd(frame):
+    """The table with columns that cannot be what a configuration says of them."""
+    hired = frame["hired"] == "yes"
+    frame["constant"] = 1
+    frame["unlucky"] = np.where(hired, "always", "never")
+    frame["lucky"] = np.where(hired & (frame["kind"] == "a"), "always", "sometimes")
+    frame["rare"] = np.where(hired & (frame.index < frame.index[hired][1]), "yes", "no")
+    frame["holes"] = frame["x1"].where(frame.index != 7)
+    return frame
+
+
+CHECKED = [
     (["method=penalty", "method.lam=-1"], ["method.lam must be >= 0, got -1"]),
     (["method=fairbinn", "method.eta=-1"], ["method.eta must be >= 0, got -1"]),
-    (["method=fairbinn", "~method.fairness_optimizer"], ["method.fairness_optimizer must be given"]),
     (["method=fairbinn", "model=linear"], ["model.fairness_layers must be >= 1: FairBiNN has a player"]),
     (["method=penalty", "method.lam=nan"], ["method.lam must be a number, got nan"]),
     (["method=penalty", "method.fairness_loss=foo"], ["method.fairness_loss must be one of", "'foo'"]),
@@ -209,7 +249,6 @@ REFUSED = [
     (["dataset.sensitive=[gender]"], ["dataset.sensitive must hold columns of the data", "'gender'"]),
     (["dataset.sensitive=group"], ["dataset.sensitive must be a list", "got 'group'"]),
     (["dataset.sensitive=[constant]"], ["dataset.sensitive must hold columns with two values or more, got constant"]),
-    (["dataset.sensitive=[unlucky]"], ["every group must have a positive row in train", "unlucky=never"]),
     (["dataset.label=group"], ["dataset.label=group must have two values, got 3: 'north', 'south', 'west'"]),
     (["dataset.positive=maybe"], ["dataset.positive must be one of 'no', 'yes', got 'maybe'"]),
     (
@@ -220,11 +259,7 @@ REFUSED = [
         ["dataset.path=nowhere.csv"],
         ["dataset.path must be a CSV or Parquet file that exists, or a folder", "'nowhere.csv'"],
     ),
-    (["hydra.run.dir=table.csv/out"], ["hydra.run.dir must be a folder that can be written, got 'table.csv/out'"]),
-    (["tracker=wandb", "tracker.mode=online"], ["tracker.mode=online needs a W&B key"]),
     (["tracker=wandb", "tracker.mode=live"], ["tracker.mode must be one of offline, online, got 'live'"]),
-    (["method.optimizer=adam"], ["method.optimizer must be a node", "optimizer@method.optimizer=sgd"]),
-    (["dataset.split=null"], ["dataset.split must be a node with a _target_"]),
     (["method=penalty", "method.fairness_loss=[mmd]"], ["method.fairness_loss must be a string, got ['mmd']"]),
     (["metric.name=foo"], ["metric.name must be one of accuracy", "'foo'"]),
     (["metric.greater_is_better=true"], ["must be false, as demographic_parity_difference has it, got True"]),
@@ -246,10 +281,6 @@ REFUSED = [
     (["report.seed_summary=max"], ["report.seed_summary must be null or one of mean, worst, got 'max'"]),
     (["report.published=foo"], ["report.published must be null, fairbinn, mtaf or a CSV file that exists, got 'foo'"]),
     (["report.published=[a]"], ["report.published must be null, fairbinn, mtaf or a CSV file that exists, got 'a'"]),
-    (
-        ["report.published=table.csv"],
-        ["report.published must be a CSV with the columns method, accuracy, ", "'table.csv'"],
-    ),
     (["method=nash_ltr", "method.goal=max"], ["method.goal must be one of mean, gap, worst, got 'max'"]),
     (["method=nash_ltr", "method.bargain_epochs=-1"], ["method.bargain_epochs must be >= 0, got -1"]),
     (["method=nash_ltr", "method.bargain_until=2"], ["method.bargain_until must be null or in (0, 1], got 2"]),
@@ -289,35 +320,27 @@ REFUSED = [
         ["dataset.split.balance_test must be false for an official test set, got True"],
     ),
     (["model.width=[64]"], ["model.width must be >= 1, or a list of model.depth=2 such numbers, got [64]"]),
-    (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
-    (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
 ]
 
 
-@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: " ".join(value)[:60])
-def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, overrides, said):
-    csv["constant"] = 1
-    csv["unlucky"] = np.where(csv["hired"] == "yes", "always", "never")
-    csv["lucky"] = np.where((csv["hired"] == "yes") & (csv["kind"] == "a"), "always", "sometimes")
-    csv["rare"] = np.where((csv["hired"] == "yes") & (csv.index < csv.index[csv["hired"] == "yes"][1]), "yes", "no")
-    csv["holes"] = csv["x1"].where(csv.index != 7)
-    csv.to_csv(tmp_path / "table.csv", index=False)
+@pytest.mark.parametrize(("overrides", "said"), CHECKED, ids=lambda value: " ".join(value)[:60])
+def test_the_checks_before_training_refuse_bad_input(tmp_path, csv, described, overrides, said):
+    """What ``test_bad_input_is_refused_in_one_message_before_training`` is for a few, for every kind of mistake."""
+    odd(csv).to_csv(tmp_path / "table.csv", index=False)
     features = [] if any("numeric" in o for o in overrides) else ["dataset.numeric=[x0,x1]"]
-    description = [*DESCRIPTION, *features, "dataset.categorical=[]", "hydra.run.dir=out"]
-    offline = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
-    done = run_warm(tmp_path, *description, *overrides, WANDB_API_KEY="", **offline)
-    output = done.stdout + done.stderr
-    assert done.returncode == 1, output
+    given = OmegaConf.to_container(config(*described, *features, "dataset.categorical=[]", *overrides), resolve=True)
+    with pytest.raises(InputError) as refused:
+        check_keys(given)
+        check(given)
+        check_data(given, facts(load(given)))
     for words in said:
-        assert words in output
-    assert "Traceback" not in output
-    assert not list(tmp_path.rglob("record.json"))
+        assert words in str(refused.value)
 
 
 def test_what_is_odd_but_allowed_is_said_before_training(tmp_path, csv):
     """A stage that never ends; a cell with fewer rows than asked for."""
     odd = ["method=nash_ltr", "method.bargain_epochs=5", "dataset.split.balanced=1000", "hydra.run.dir=out"]
-    done = run_warm(tmp_path, *DESCRIPTION, *odd, "epochs=5")
+    done = run_here(tmp_path, *DESCRIPTION, *odd, "epochs=5")
     assert done.returncode == 0, done.stdout + done.stderr
     output = done.stdout + done.stderr
     assert output.count("method.bargain_epochs=5: stage 2 never starts, epochs=5") == 1
@@ -329,7 +352,7 @@ def test_what_is_odd_but_allowed_is_said_before_training(tmp_path, csv):
 
 def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_path, csv):
     overrides = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30", "hydra.run.dir=out"]
-    done = run_warm(tmp_path, *DESCRIPTION, *overrides)
+    done = run_here(tmp_path, *DESCRIPTION, *overrides)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "the loss was not finite at step" in done.stderr
@@ -341,7 +364,7 @@ def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_pat
 
 def test_a_failing_job_does_not_stop_a_sweep_and_its_log_says_why(tmp_path, csv):
     sweep = ["method=penalty", "method.lam=-1,1", "hydra.sweep.dir=sweep", INLINE]
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, *sweep)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, *sweep)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "method.lam must be >= 0, got -1" in (tmp_path / "sweep" / "0" / "train.log").read_text()
@@ -356,7 +379,7 @@ def test_no_network_and_no_cache_lists_what_was_tried(tmp_path):
         "PIP_FIND_LINKS": "",
         "PIP_CONFIG_FILE": os.devnull,
     }
-    done = run_warm(
+    done = run_here(
         tmp_path, "dataset=german", "hydra.run.dir=out", https_proxy=nothing, HTTPS_PROXY=nothing, **offline
     )
     assert done.returncode == 1
@@ -370,7 +393,7 @@ def test_a_corrupt_cache_file_is_refused_by_name(tmp_path):
 
     cached = tmp_path / f"german-{FRAME_SHA256[:12]}.csv"
     cached.write_text("not,the,data\n")
-    done = run_warm(tmp_path, "dataset=german", "hydra.run.dir=out", FAIRRUN_CACHE=str(tmp_path))
+    done = run_here(tmp_path, "dataset=german", "hydra.run.dir=out", FAIRRUN_CACHE=str(tmp_path))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"the cached file {cached} is corrupt" in done.stderr
@@ -380,7 +403,7 @@ def test_real_data_trains_to_the_accuracy_known_for_it(tmp_path):
     """One run a data set, ranges that any sound linear or small neural model of these rows reaches."""
     bounds = {"adult": (0.845, 0.860), "compas": (0.65, 0.69), "german": (0.70, 0.80), "law_school": (0.88, 0.92)}
     for dataset, (low, high) in bounds.items():
-        done = run_warm(tmp_path, f"dataset={dataset}", f"hydra.run.dir={dataset}")
+        done = run_here(tmp_path, f"dataset={dataset}", f"hydra.run.dir={dataset}")
         assert done.returncode == 0, done.stderr
         (record,) = records(tmp_path / dataset)
         assert low <= record["metrics"]["test/accuracy"] <= high, dataset
@@ -403,8 +426,8 @@ TASKS += "kind: {column: kind, positive: a}}"  # where x5 > 0
 
 def test_several_tasks_of_a_table_are_learned_together_or_one_of_them_alone(tmp_path, csv):
     tasks = [*DESCRIPTION, TASKS, "dataset.drop_columns=[x5]"]
-    together = run_warm(tmp_path, *tasks, "method=mtaf", "model=shared_bottom", "hydra.run.dir=a")
-    alone = run_warm(tmp_path, *tasks, "method=erm", "dataset.task=x1", "hydra.run.dir=b")
+    together = run_here(tmp_path, *tasks, "method=mtaf", "model=shared_bottom", "hydra.run.dir=a")
+    alone = run_here(tmp_path, *tasks, "method=erm", "dataset.task=x1", "hydra.run.dir=b")
     assert together.returncode == alone.returncode == 0, together.stderr + alone.stderr
     several, one = records(tmp_path)
     assert several["tasks"] == ["hired", "x1", "kind"] and several["features"] == one["features"]

@@ -10,7 +10,8 @@ from fairrun.config.keys import RENAMED, dotted, is_below
 from fairrun.sweep.validate import check_keys
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_compose import settle
-from tests.helpers.command import DESCRIPTION, INLINE, records, run_warm
+from tests.helpers.command import DESCRIPTION, INLINE, records
+from tests.helpers.here import run_here
 from tests.helpers.synthetic import METHODS, config
 
 
@@ -133,7 +134,7 @@ def test_old_keys_on_the_command_line_and_in_an_experiment_give_the_run_of_the_n
     given = ["-m", *DESCRIPTION, "epochs=1", f"hydra.searchpath=[file://{tmp_path}/mine]", INLINE]
     both = {"old": "+dataset.merged.group=north,south", "new": "+dataset.binarize.group=north,south"}
     for name, key in both.items():
-        done = run_warm(tmp_path, *given, f"experiment={name}", key, f"hydra.sweep.dir={name}")
+        done = run_here(tmp_path, *given, f"experiment={name}", key, f"hydra.sweep.dir={name}")
         assert done.returncode == 0, done.stdout + done.stderr
         assert (done.stdout + done.stderr).count("is now dataset.drop_categories") == (name == "old")
         assert (done.stdout + done.stderr).count("is now dataset.binarize") == (name == "old")
@@ -146,7 +147,7 @@ def test_old_keys_on_the_command_line_and_in_an_experiment_give_the_run_of_the_n
 @pytest.mark.slow
 def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
     for key in ("omitted", "drop_categories"):
-        done = run_warm(tmp_path, "-m", *DESCRIPTION, f"+dataset.{key}.kind=[a]", "epochs=1", INLINE)
+        done = run_here(tmp_path, "-m", *DESCRIPTION, f"+dataset.{key}.kind=[a]", "epochs=1", INLINE)
         assert done.returncode == 0, done.stderr
     assert "1 of them done before" in done.stdout
     assert sweep_name(["+dataset.drop_categories.kind=[a]"]) != sweep_name(["+dataset.omitted.kind=[a]"])
@@ -154,7 +155,7 @@ def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
 
 def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_jobs(tmp_path, csv):
     given = ["-m", "method=fairbinn_authors,lagrangian", "method.eta=1,10", "model.fairness_layers=1", "epochs=1"]
-    done = run_warm(tmp_path, *given, *DESCRIPTION, INLINE)
+    done = run_here(tmp_path, *given, *DESCRIPTION, INLINE)
     assert done.returncode == 0, done.stderr
     found = [(r["choices"]["method"], r["config"]["method"]) for r in records(tmp_path)]
     assert sorted((name, node.get("eta", node.get("lam"))) for name, node in found) == [
@@ -173,7 +174,7 @@ def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_job
 def test_a_key_with_different_new_names_is_renamed_in_each_job(tmp_path, csv, old, launcher):
     tasks = "+dataset.tasks={a: {column: hired, positive: yes}, b: {column: x1, above: 0}}"
     given = ["method=mtaf,mtl_fair", "model=shared_bottom", tasks, "epochs=1", old]
-    done = run_warm(tmp_path, "-m", *DESCRIPTION, *given, *launcher)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, *given, *launcher)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {r["choices"]["method"]: r["config"]["method"] for r in records(tmp_path)}
     assert found["mtaf"]["variant"] == "authors" and found["mtl_fair"]["reduction"] == "sum"
@@ -190,7 +191,7 @@ def test_an_old_key_is_left_out_of_jobs_whose_method_lacks_it(tmp_path, csv):
         "epochs=1",
         INLINE,
     ]
-    done = run_warm(tmp_path, *given)
+    done = run_here(tmp_path, *given)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "bargain_epochs is now method.bargain_epochs" in done.stdout
     assert "method.bargain_epochs: left out with method=erm" in done.stdout
@@ -211,7 +212,7 @@ def test_warnings_and_messages_have_the_whole_new_key(caplog):
 
 def test_the_scope_of_irw_is_a_choice_of_method(tmp_path, csv):
     given = ["-m", "method=irw", "method.scope=batch,resampled", "epochs=1", *DESCRIPTION, INLINE]
-    done = run_warm(tmp_path, *given)
+    done = run_here(tmp_path, *given)
     assert done.returncode == 0, done.stderr
     assert [(r["choices"]["method"], r["config"]["method"].get("scope")) for r in records(tmp_path)] == [
         ("irw", None),

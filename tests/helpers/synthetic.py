@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from fairrun.config.build import build
@@ -22,8 +24,15 @@ METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
 
 
 def config(*overrides: str) -> DictConfig:
-    """The composed configuration, as ``python -m fairrun.train OVERRIDES`` composes it."""
-    return copy.deepcopy(_composed(*overrides))
+    """The composed configuration, as ``python -m fairrun.train OVERRIDES`` composes it.
+
+    The choices of groups are composed once a process; the values are set by Hydra's own function.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    choices = [o for o in parsed if o.package is not None or (Path(CONF) / str(o.key_or_group)).is_dir()]
+    composed = copy.deepcopy(_composed(*(str(o.input_line) for o in choices)))
+    ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], composed)
+    return composed
 
 
 @functools.cache

@@ -11,7 +11,8 @@ from fairrun.sweep.job import Job
 from fairrun.sweep.runner import Outcome, Sweep
 from fairrun.sweep.single_task import complete
 from fairrun.sweep.validate import check
-from tests.helpers.command import INLINE, records, run_warm
+from tests.helpers.command import INLINE, records
+from tests.helpers.here import run_here
 from tests.helpers.synthetic import config
 
 TASKS = ["dataset=csv", "dataset.label=hired", "dataset.positive=yes", "dataset.sensitive=[group]"]
@@ -155,7 +156,7 @@ def test_leave_is_given_by_true_or_false(jobs):
 
 
 def test_a_sweep_trains_its_single_task_runs_once_side_by_side_and_its_report_has_them(tmp_path, csv):
-    first = run_warm(tmp_path, *SWEEP, "hydra.sweep.dir=sweep")
+    first = run_here(tmp_path, *SWEEP, "hydra.sweep.dir=sweep")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "2 single-task runs added (method=stl): ARFG and ARE divide by them" in first.stdout
     assert "6 runs, 0 of them done before" in first.stdout
@@ -164,7 +165,7 @@ def test_a_sweep_trains_its_single_task_runs_once_side_by_side_and_its_report_ha
     assert [record["side_by_side"] for record in added] == [2, 2]
     assert {record["choices"]["method"] for record in added} == {"stl"}
     assert "| stl " in (tmp_path / "sweep" / "table.md").read_text()
-    again = run_warm(tmp_path, *SWEEP, "hydra.sweep.dir=sweep")
+    again = run_here(tmp_path, *SWEEP, "hydra.sweep.dir=sweep")
     assert "runs of stl added" not in again.stdout
     assert "6 runs, 6 of them done before" in again.stdout
     assert "6 runs finished, 0 failed; 0 trained now" in again.stdout
@@ -174,7 +175,7 @@ def test_under_hydras_own_launcher_the_single_task_runs_are_the_same(tmp_path, c
     for launcher in ("basic", "stacked"):
         own = [f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}", "seed=0"]
         given = [part for part in SWEEP[:-1] if part != INLINE or launcher == "stacked"]
-        done = run_warm(tmp_path, *given, *own, "hydra/sweeper=basic")  # it makes no report
+        done = run_here(tmp_path, *given, *own, "hydra/sweeper=basic")  # it makes no report
         assert done.returncode == 0, done.stdout + done.stderr
     paths = [path.relative_to(tmp_path / "basic") for path in (tmp_path / "basic").rglob("*")]
     assert sorted(paths) == sorted(path.relative_to(tmp_path / "stacked") for path in (tmp_path / "stacked").rglob("*"))
@@ -183,7 +184,7 @@ def test_under_hydras_own_launcher_the_single_task_runs_are_the_same(tmp_path, c
 
 
 def test_a_single_run_gets_none(tmp_path, csv):
-    done = run_warm(
+    done = run_here(
         tmp_path, *TASKS, "dataset.path=table.csv", "method=mtl", "results.train_missing=false", "hydra.run.dir=out"
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,7 +14,8 @@ from fairrun.models.mlp import MLP
 from fairrun.sweep.job import facts
 from fairrun.sweep.validate import check_data, network
 from fairrun.training.fit import fit
-from tests.helpers.command import INLINE, records, run_warm
+from tests.helpers.command import INLINE, records
+from tests.helpers.here import run_here
 from tests.helpers.synthetic import METHODS, config, data_of_classes, method
 
 NETWORK = MLP(num_features=6, num_classes=3, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
@@ -90,7 +91,7 @@ TABLE += ["dataset.sensitive=[group]", "metric=worst_group_accuracy", "epochs=3"
 def test_a_sweep_over_several_classes_ends_with_a_report(jobs_csv):
     shown = "report.columns=[accuracy_difference,log_loss]"
     command = ["-m", *TABLE, "method=erm,group_dro", "seed=range(2)", shown, "hydra.sweep.dir=sweep", INLINE]
-    done = run_warm(jobs_csv, *command)
+    done = run_here(jobs_csv, *command)
     assert done.returncode == 0, done.stderr
     found = records(jobs_csv / "sweep")
     assert len(found) == 4 and {record["status"] for record in found} == {"finished"}
@@ -104,7 +105,7 @@ def test_a_sweep_over_several_classes_ends_with_a_report(jobs_csv):
 
 
 def test_a_single_run_of_several_classes_shows_what_it_has(jobs_csv):
-    done = run_warm(jobs_csv, *TABLE, "hydra.run.dir=run")
+    done = run_here(jobs_csv, *TABLE, "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     assert "worst_group_accuracy" in done.stdout and "group=b" in done.stdout and "selection" not in done.stdout
     record = json.loads((jobs_csv / "run" / "record.json").read_text())
