@@ -206,9 +206,10 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     names = ("accuracy", *rates)
     for name in ("group", *names):
         per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
-    cells = record["base_rates"][f"{tasks[0]}/test" if tasks else "test"]
+    cells = [record["base_rates"][key] for key in ([f"{task}/test" for task in tasks] or ["test"])]
     for g, group in enumerate(record["groups"]):
-        few = f" ({cells[g][0]} rows)" if cells[g][0] < LEAST_ROWS else ""
+        rows = min(of_task[g][0] for of_task in cells)
+        few = f" ({rows} rows)" if rows < LEAST_ROWS else ""
         per_group.add_row(escape(group + few), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
     console = Console()
     console.print(table, *([_by_task(tasks, metrics)] if tasks else []), per_group)

@@ -201,7 +201,7 @@ class Dataset:
 class Divided(NamedTuple):
     """Labels, groups and splits of the rows of a frame; the part that tables and images share."""
 
-    y: np.ndarray  # [N] labels: 0.0 or 1.0 for two classes, 0.0 to C - 1 for C; [N, T] for T tasks
+    y: np.ndarray  # [N] labels: 0.0 or 1.0 for two classes, 0.0 to C - 1 for C; [N, T] for T tasks, NaN for no label
     s: np.ndarray  # [N] sensitive attribute in {0..S-1}
     groups: list[str]  # S names
     tasks: list[str]  # T names; empty for a single label
@@ -210,8 +210,13 @@ class Divided(NamedTuple):
     balanced: np.ndarray  # [M] positions of the balanced rows within the training rows
 
     def only(self, task: str) -> "Divided":
-        """Keep the labels of one task only; the splits stay the same."""
-        return self._replace(y=self.y[:, self.tasks.index(task)], tasks=[])
+        """Keep the labels of one task only, and the rows that have one, in their splits."""
+        y = self.y[:, self.tasks.index(task)]
+        known, train = ~np.isnan(y), self.rows["train"]
+        rows = {name: own[known[own]] for name, own in self.rows.items()}
+        balanced = train[self.balanced]
+        balanced = np.searchsorted(rows["train"], balanced[known[balanced]])
+        return self._replace(y=y, tasks=[], rows=rows, balanced=balanced)
 
     def data(self, x: Mapping[str, Tensor], features: list[str], sha256: str) -> Data:
         """Combine the splits with their features ``x`` [N, D], which have the names ``features``."""
@@ -233,10 +238,10 @@ class Divided(NamedTuple):
 def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str], split: Split) -> Divided:
     """Make labels, groups and splits of ``frame``.
 
-    The frame must have the columns of ``labels`` and ``sensitive``, without missing values.  ``labels`` maps task names
-    to labels; the name of a single label is "".
+    The frame must have the columns of ``labels`` and ``sensitive``, without missing values, except in the labels of
+    several tasks.  ``labels`` maps task names to labels; the name of a single label is "".
     """
-    columns = {name: label.labels(frame) for name, label in labels.items()}
+    columns = {name: _labelled(label, frame) for name, label in labels.items()}
     tasks = [name for name in columns if name]
     y = np.stack(list(columns.values()), axis=-1) if tasks else columns[""]
     classes = [] if tasks else labels[""].classes(frame)
@@ -247,9 +252,18 @@ def divide(frame: pd.DataFrame, labels: Mapping[str, Label], sensitive: list[str
         _refuse_without_rows(f"{labels[''].key}={labels[''].column}", "class", classes, y[train], y)
         _refuse_without_rows(f"dataset.sensitive={sensitive}", "group", groups, s[train], s)
     else:
+        _refuse_tasks_without_rows(columns, rows)
         for task, values in columns.items():
             _refuse_groups_without_positives(values[train], s[train], groups, sensitive, task)
     return Divided(y, s, groups, tasks, classes, rows, np.searchsorted(train, balanced))
+
+
+def _labelled(label: Label, frame: pd.DataFrame) -> np.ndarray:
+    """The label of every row, [N]; NaN where it is missing."""
+    known = frame[label.column].notna().to_numpy()
+    y = np.full(len(frame), np.nan)
+    y[known] = label.labels(frame[known])
+    return y
 
 
 def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
@@ -330,6 +344,17 @@ def _refuse_without_rows(key: str, what: str, names: list[str], train: np.ndarra
                 f"{key}: every {what} must have a row in train, got none of {name!r} "
                 f"({int((every == number).sum())} rows in all splits); merge or drop the {what}"
             )
+
+
+def _refuse_tasks_without_rows(labels: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> None:
+    """Raise ``InputError`` if a task has no label in a split."""
+    for task, y in labels.items():
+        for split, own in rows.items():
+            if np.isnan(y[own]).all():
+                raise InputError(
+                    f"dataset.tasks.{task} must have a label in a row of {split}, got none "
+                    f"({int((~np.isnan(y)).sum())} in all splits); leave the task out, or take another dataset.split"
+                )
 
 
 def _refuse_groups_without_positives(

@@ -66,10 +66,11 @@ class Split:
     ) -> dict[str, np.ndarray]:
         """The rows of train, val and test, and the ``balanced`` rows of train; ``classes``: names of more than two."""
         rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
-        cells, every = _cells(s, y, max(2, len(classes))), np.arange(len(frame))
+        num_states = max(2, len(classes)) + bool(np.isnan(y).any())  # of a label: its classes, and missing
+        cells, every = _cells(s, y, num_states), np.arange(len(frame))
         balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
         if self.balance_test:
-            _refuse_single_rows(cells, np.setdiff1d(every, balanced), y.size // len(y), classes)
+            _refuse_single_rows(cells, np.setdiff1d(every, balanced), y, s, classes)
         test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
         rest = np.setdiff1d(every, np.concatenate([test, balanced]))
         in_val = self._val(frame, cells, rest, rng)
@@ -106,18 +107,24 @@ class Split:
 
 
 def _cells(s: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:
-    """The cell of group and labels of each row, [N], for one label C s + y; ``y`` is [N] or [N, T]."""
-    for labels in y.reshape(len(y), -1).astype(np.int64).T:
+    """The cell of group and labels of each row, [N], for one label C s + y; ``y`` is [N] or [N, T].
+
+    A missing label counts as the last of the ``num_classes``.
+    """
+    for labels in np.nan_to_num(y, nan=num_classes - 1).reshape(len(y), -1).astype(np.int64).T:
         s = num_classes * s + labels
     return s
 
 
-def _refuse_single_rows(cells: np.ndarray, rows: np.ndarray, num_labels: int, classes: Sequence[str]) -> None:
+def _refuse_single_rows(
+    cells: np.ndarray, rows: np.ndarray, y: np.ndarray, s: np.ndarray, classes: Sequence[str]
+) -> None:
     """Raise ``InputError`` for a cell that is not among those of ``rows``."""
     for cell in np.setdiff1d(cells, cells[rows]):
-        group, label = divmod(cell, len(classes) or 2**num_labels)
+        row = np.flatnonzero(cells == cell)[0]
+        labels = "".join("?" if np.isnan(label) else f"{label:.0f}" for label in np.atleast_1d(y[row]))
         raise InputError(
             "dataset.split.balance_test=true needs two rows or more of every group and label, got one with "
-            f"label {classes[label] if classes else f'{label:0{num_labels}b}'} in group {group} "
+            f"label {classes[int(labels)] if classes else labels} in group {s[row]} "
             "(of dataset.sensitive, sorted, from 0)"
         )

@@ -18,7 +18,7 @@ class Table(NamedTuple):
     """The rows of one split.  N rows, D features, T tasks."""
 
     x: Tensor  # [N, D] features
-    y: Tensor  # [N] labels: 0.0 or 1.0; with C > 2 classes 0.0 to C - 1; with several tasks [N, T]
+    y: Tensor  # [N] labels: 0.0 or 1.0; with C > 2 classes 0.0 to C - 1; with several tasks [N, T], NaN for no label
     s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
 
     def to(self, device: str, dtype: torch.dtype) -> "Table":
@@ -30,8 +30,10 @@ class Table(NamedTuple):
         return Table(self.x[i], self.y[i], self.s[i])
 
     def task(self, t: int) -> "Table":
-        """The same rows with only the labels of task ``t``."""
-        return self._replace(y=self.y[:, t].contiguous())
+        """The rows that have a label of task ``t``, with that label only."""
+        missing = self.y[:, t].isnan()
+        own = self.rows(~missing) if missing.any() else self
+        return own._replace(y=own.y[:, t].contiguous())
 
 
 class Data(NamedTuple):

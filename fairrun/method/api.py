@@ -41,6 +41,8 @@ class Batch(NamedTuple):
     epoch: int = 0
     masks: tuple[Tensor, ...] = ()  # dropout masks, from each run's own generator; only the model reads them
     generators: tuple[Generator, ...] = ()  # one for each run, on the CPU, for the method's own random numbers
+    # [R, B, T] 1.0 where the row has the task's label, 0.0 where it has none and ``y`` is 0; None: all have
+    known: Tensor | None = None
 
     @property
     def s(self) -> Tensor:
@@ -75,7 +77,7 @@ class Model(Protocol):
     """The network as a method sees it: pure functions of the parameters."""
 
     def losses(self, theta: Theta, batch: Batch) -> Tensor:
-        """Every row's loss, [R, B]; for several tasks [R, B, T]."""
+        """Every row's loss, [R, B]; for several tasks [R, B, T], 0 where the row has no label of the task."""
         ...
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
@@ -171,6 +173,11 @@ class Method(ABC):
     @property
     def multiclass(self) -> bool:
         """Whether ``update`` can learn a label of more than two classes."""
+        return False
+
+    @property
+    def allows_missing_labels(self) -> bool:
+        """Whether ``update`` leaves a row out of whatever it does for a task of which the row has no label."""
         return False
 
     @property

@@ -32,8 +32,12 @@ def negatives(batch: Batch) -> Batch:
 
 
 def task(batch: Batch, t: int) -> Batch:
-    """The batch of several tasks, ``y`` [R, B, T], with the labels of task ``t`` only, [R, B]."""
-    return batch._replace(y=batch.y[..., t])
+    """The batch of several tasks, ``y`` [R, B, T], with the labels of task ``t`` only, [R, B].
+
+    Rows without that label have weight 0.
+    """
+    w = batch.w if batch.known is None else batch.w * batch.known[..., t]
+    return batch._replace(y=batch.y[..., t], w=w, known=None)
 
 
 def exclusive_negatives(batch: Batch, t: int) -> Batch:

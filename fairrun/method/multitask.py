@@ -1,6 +1,7 @@
 """Functions that methods of several tasks share: losses, and gradients of shared and head parameters.
 
-Parameters are those of ``model=shared_bottom``: ``head.t`` belongs to task t, from 0; all others are shared.
+Parameters are those of ``model=shared_bottom``: ``head.t`` belongs to task t, from 0; all others are shared.  A row
+without a label of a task has no part in that task's losses, fairness losses and numbers of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 from fairrun.method.api import Batch, Theta
 from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.method.losses import LOSSES, exclusive_negatives, negatives, on_subsets, step_gap, task
+from fairrun.method.rows import mean
 from fairrun.method.steps import backward, flatten, split, tracked, unflatten
 
 Combine = Literal["sum", "pcgrad", "mgda", "cagrad", "nash"]  # how the tasks' gradients are combined
@@ -38,20 +40,48 @@ class TaskState(NamedTuple):
 
 
 def reduced(losses: Tensor, batch: Batch, reduction: str) -> Tensor:
-    """The mean or sum [R, T] of each task's ``losses`` [R, B, T] over the real rows of the batch."""
-    weights = batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
-    return (losses.mT * weights.unsqueeze(1)).sum(-1)
+    """The mean or sum [R, T] of each task's ``losses`` [R, B, T] over the rows of the batch that have its label.
+
+    It is 0 for a task of which no row has the label.
+    """
+    if batch.known is None:
+        weights = batch.w if reduction == SUM else batch.w / batch.w.sum(-1, keepdim=True)
+        return (losses.mT * weights.unsqueeze(1)).sum(-1)
+    labelled = _labelled(batch, batch.known)
+    weights = labelled if reduction == SUM else labelled / labelled.sum(-1, keepdim=True).clamp(min=1)
+    return (losses.mT * weights).sum(-1)
+
+
+def total(losses: Tensor, batch: Batch, w: Tensor) -> Tensor:
+    """sum_t w_t L_t [R] of ``losses`` [R, B, T], with ``w`` [R, 1] or [R, T] and L_t the mean over labelled rows."""
+    if batch.known is None:
+        return mean((w.unsqueeze(1) * losses).sum(-1), batch.w)
+    return (w * reduced(losses, batch, "mean")).sum(-1)
 
 
 def factor(batch: Batch, reduction: str) -> Tensor:
-    """The factor [R, 1] that turns a mean over the batch into ``reduction``: 1, or the number of real rows."""
-    num_rows = batch.w.sum(-1, keepdim=True)
+    """What turns a mean over the batch into ``reduction``, [R, 1] or [R, T]: 1, or the number of rows with a label."""
+    num_rows = num_labelled(batch)
     return num_rows if reduction == SUM else torch.ones_like(num_rows)
 
 
+def num_labelled(batch: Batch) -> Tensor:
+    """How many real rows of the batch have the label of each task, [R, T]; [R, 1] if all have all labels."""
+    if batch.known is None:
+        return batch.w.sum(-1, keepdim=True)
+    return _labelled(batch, batch.known).sum(-1)
+
+
 def positive_rates(train: Batch) -> Tensor:
-    """The share of label 1 in each task, [R, T]."""
-    return train.y.mT.mean(-1)
+    """The share of label 1 in each task, among the rows that have its label, [R, T]."""
+    if train.known is None:
+        return train.y.mT.mean(-1)
+    return train.y.mT.sum(-1) / train.known.mT.sum(-1)
+
+
+def _labelled(batch: Batch, known: Tensor) -> Tensor:
+    """The weight of every row in each task, [R, T, B]: 1 for a real row that has the label."""
+    return batch.w.unsqueeze(1) * known.mT
 
 
 def unfairness(name: TaskLoss, p: Tensor, batch: Batch, rates: Tensor) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,6 @@ from fairrun.method import (
     backward_each,
     factor,
     flatten,
-    mean,
     move,
     ordered,
     pcgrad,
@@ -50,6 +49,7 @@ from fairrun.method import (
     positive_rates,
     reduced,
     split,
+    total,
     tracked,
     unfairness,
     unflatten,
@@ -66,6 +66,7 @@ class FBGrad(Method):
     fairness_loss: TaskLoss = "mmd"
     reduction: Reduction = "mean"  # of the objective over the batch; sum: the mean times the number of rows
     needs = frozenset({"s", "tasks"})
+    allows_missing_labels = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> TaskState:
         """The initial state of the optimizer."""
@@ -88,7 +89,7 @@ class FBGrad(Method):
         turned = weighted(backward_each(lam * objective, shared), pcgrad)  # 3
         grads |= unflatten(rest + turned, shared)
         theta, opt = move(state.theta, ordered(grads, leaves), state.opt, self.optimizer)  # 2, 4
-        logs = {"loss": mean((w.unsqueeze(1) * losses.detach()).sum(-1), batch.w), "unfairness": f.detach().mean(-1)}
+        logs = {"loss": total(losses.detach(), batch, w), "unfairness": f.detach().mean(-1)}
         return TaskState(theta, opt, state.rates), logs | {"left_out": 1 - agree.to(w).mean(-1)}
 
 

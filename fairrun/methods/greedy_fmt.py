@@ -13,6 +13,7 @@ minimise over theta_sh and all theta_t  sum_t omega_t max(L_t, F_t),  F_t = max_
 Letters: L_t is the mean cross-entropy of task t over the batch.  L_t(y, g) is the mean over its rows with label y in
 group g, or 0 without such rows.  Gradients in 4 are with respect to the shared parameters.  Every omega starts at 1/T
 and stays at least 1e-6; a step uses the omega from before it.  Lines 4 and 5 follow GradNorm (Chen et al., ICML 2018).
+Where labels are missing, a batch without a label of some task changes no omega.
 ``fairness`` false_positive_rate: F_t = max_g L_t(y=0, g).  Where label 1 is rare, F_t is seldom the larger loss (on
 Adult in 1 of the first epoch's 52 choices, then in none), and the method is MTL.  With equalized_odds F_t >= L_t for
 every batch, because L_t is a mean over its cells; then the method always trains on the loss of the worst groups.
@@ -39,14 +40,15 @@ from fairrun.method import (
     backward_each,
     factor,
     group_mean,
-    mean,
     move,
     negatives,
+    num_labelled,
     ordered,
     positives,
     reduced,
     split,
     task,
+    total,
     tracked,
     unflatten,
 )
@@ -72,6 +74,7 @@ class GreedyFMT(Method):
     reduction: Reduction = "mean"  # of the objective over the batch; sum: the mean times the number of rows
     omega_lr: Annotated[PerRun, In("[0, inf)")] = 0.001  # step size of the tasks' weights; 0 keeps them at 1/T
     needs = frozenset({"s", "tasks"})
+    allows_missing_labels = True
 
     def init(self, model: Model, theta: Theta, train: Batch) -> State:
         """Start with equal task weights."""
@@ -93,7 +96,11 @@ class GreedyFMT(Method):
         now = chosen.detach()
         start = torch.where(state.start > 0, state.start, now.clamp(min=torch.finfo(now.dtype).tiny))
         new = self._weights(omega, each.square().sum(-1).sqrt(), now / start)
-        logs = {"loss": mean((omega.unsqueeze(1) * losses.detach()).sum(-1), batch.w)}
+        if batch.known is not None:
+            labelled = num_labelled(batch) > 0
+            start = torch.where(labelled, start, state.start)  # the task's first step is yet to come
+            new = torch.where(labelled.all(-1, keepdim=True), new, omega)
+        logs = {"loss": total(losses.detach(), batch, omega)}
         logs |= {"unfairness": fairness.detach().mean(-1), "fairness_first": (fairness > accuracy).to(now).mean(-1)}
         return State(theta, opt, new, start), logs | {f"omega/t={t}": v for t, v in enumerate(omega.unbind(-1))}
 

@@ -47,13 +47,13 @@ from fairrun.method import (
     TaskLoss,
     TaskState,
     Theta,
-    mean,
     move,
     per_task,
     positive_rates,
     reduced,
     share_without,
     task_gradients,
+    total,
     unfairness,
 )
 
@@ -70,6 +70,7 @@ class MTAF(Method):
     variant: Literal["algorithm1", "authors"] = "algorithm1"
     combine: Combine = "sum"  # how the tasks' gradients of the shared parameters are combined
     needs = frozenset({"s", "tasks"})
+    allows_missing_labels = True
 
     def remarks_on(self, data: Mapping[str, Any], batch_size: int) -> list[str]:
         """Warn about tasks for which most batches have no row in E_t."""
@@ -99,10 +100,14 @@ class MTAF(Method):
             else:
                 full, exclusive = (lam * part for part in f.unbind(-1))
                 heads, rest, l_t = r * exclusive, full - exclusive, w * reduced(losses, batch, "mean")
-            return l_t + heads, l_t + rest, (w.unsqueeze(1) * losses).sum(-1), f, sizes
+            return l_t + heads, l_t + rest, losses, f, sizes
 
         grads, (_, _, losses, f, sizes) = task_gradients(objectives, state.theta, self.combine)
         theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
-        logs = {"loss": mean(losses, batch.w), "unfairness": f[..., 0].mean(-1), "unfairness_head": f[..., 1].mean(-1)}
+        logs = {
+            "loss": total(losses, batch, w),
+            "unfairness": f[..., 0].mean(-1),
+            "unfairness_head": f[..., 1].mean(-1),
+        }
         logs |= {f"empty/t={t}": empty.to(f) for t, empty in enumerate((sizes[..., 1] == 0).unbind(-1))}
         return TaskState(theta, opt, state.rates), logs

@@ -34,13 +34,13 @@ from fairrun.method import (
     TaskLoss,
     TaskState,
     Theta,
-    mean,
     move,
     per_task,
     positive_rates,
     reduced,
     require,
     task_gradients,
+    total,
     unfairness,
 )
 
@@ -54,6 +54,7 @@ class FairMTL(Method):
     fairness_loss: TaskLoss | None = "mmd"
     reduction: Reduction = "mean"  # of a task's losses over the batch; sum: also multiplies F_t by w_t |N_t|
     combine: Combine = "sum"  # how the tasks' gradients of the shared parameters are combined
+    allows_missing_labels = True
 
     @property
     def needs(self) -> frozenset[str]:
@@ -76,16 +77,16 @@ class FairMTL(Method):
 
         def objectives(theta: Theta) -> tuple[Tensor, ...]:
             losses, p = model.losses_and_scores(theta, batch)  # [R, B, T]
-            objective, weighted = w * reduced(losses, batch, self.reduction), (w.unsqueeze(1) * losses).sum(-1)
+            objective = w * reduced(losses, batch, self.reduction)
             if self.fairness_loss is None:
-                return objective, objective, weighted
+                return objective, objective, losses
             f, sizes = (v[..., 0] for v in unfairness(self.fairness_loss, p, batch, state.rates))  # [R, T]
             objective = objective + (w * lam * sizes if self.reduction == "sum" else lam) * f
-            return objective, objective, weighted, f
+            return objective, objective, losses, f
 
         grads, (_, _, losses, *unfair) = task_gradients(objectives, state.theta, self.combine)
         theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1, 2
-        logs = {"loss": mean(losses, batch.w)}
+        logs = {"loss": total(losses, batch, w)}
         if unfair:
             logs["unfairness"] = unfair[0].mean(-1)
         return TaskState(theta, opt, state.rates), logs

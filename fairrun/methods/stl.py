@@ -6,6 +6,7 @@ minimise over theta_1 .. theta_T  sum_t L_t(theta_t)
 
 The network of task t is the bottom and the head that the task has in multi-task learning.  No parameter is shared.  The
 tasks do not affect each other, because every optimizer of ``fairrun.training.optim`` treats each number separately.
+L_t is the mean over the rows of the batch that have a label of task t.
 All bottoms start from the parameters of the shared bottom of a multi-task run with the same seed.  The results are the
 denominators of ARFG and ARE (Wang et al., KDD 2021, https://arxiv.org/abs/2106.02705): see ``mtaf.py``.
 Differs from the authors' code: it has no script for this; their multi-task script would do it with one w_t = 1 at a
@@ -26,6 +27,7 @@ class STL(Method):
 
     reduction: Reduction = "mean"  # of a task's losses over the batch; sum: as in MTA-F's code
     needs = frozenset({"tasks"})
+    allows_missing_labels = True
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
         """The bottoms of all tasks after the first: copies of the first task's bottom."""
@@ -39,8 +41,15 @@ class STL(Method):
         def objectives(theta: Theta) -> tuple[Tensor, ...]:
             losses = model.losses(theta, batch)  # [R, B, T]
             objective = reduced(losses, batch, self.reduction)  # [R, T]
-            return objective, objective, losses.mean(-1)
+            return objective, objective, losses
 
         grads, (_, _, losses) = task_gradients(objectives, state.theta)
         theta, opt = move(state.theta, grads, state.opt, self.optimizer)  # 1
-        return State(theta, opt), {"loss": mean(losses, batch.w)}
+        return State(theta, opt), {"loss": _mean(losses, batch)}
+
+
+def _mean(losses: Tensor, batch: Batch) -> Tensor:
+    """The mean over tasks [R] of their mean losses, from ``losses`` [R, B, T]."""
+    if batch.known is None:
+        return mean(losses.mean(-1), batch.w)
+    return reduced(losses, batch, "mean").mean(-1)

@@ -21,7 +21,11 @@ class Classifier:
 
     def losses(self, theta: Theta, batch: Batch) -> Tensor:
         """Every row's cross-entropy, in nats, [R, B]."""
-        return self.target.link.losses(self.network.logits(theta, batch.x, batch.masks), batch.y)
+        return self._losses(self.network.logits(theta, batch.x, batch.masks), batch)
+
+    def _losses(self, logits: Tensor, batch: Batch) -> Tensor:
+        losses = self.target.link.losses(logits, batch.y)
+        return losses if batch.known is None else losses * batch.known
 
     def scores(self, theta: Theta, batch: Batch) -> Tensor:
         """Every row's probability of class 1, [R, B]; for C > 2 that of each class, [R, B, C]."""
@@ -30,7 +34,7 @@ class Classifier:
     def losses_and_scores(self, theta: Theta, batch: Batch) -> tuple[Tensor, Tensor]:
         """The rows' losses and probabilities, from one pass through the network."""
         logits = self.network.logits(theta, batch.x, batch.masks)
-        return self.target.link.losses(logits, batch.y), self.target.link.scores(logits)
+        return self._losses(logits, batch), self.target.link.scores(logits)
 
     def representation(self, theta: Theta, batch: Batch) -> Tensor:
         """The input of the layer ``classifier`` for every row, [R, B, H]."""

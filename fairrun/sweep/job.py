@@ -115,6 +115,7 @@ def facts(data: Data) -> dict[str, Any]:
         # keys are "task/split".
         "base_rates": cells,
         "exclusive": _exclusive(data),
+        **_unlabelled(data),
         "data_sha256": data.sha256,
         **({} if data.account is None else {"account": data.account}),
     }
@@ -136,6 +137,13 @@ def _exclusive(data: Data) -> dict[str, int]:
         task: int(((data.train.y[:, t] == 0) & (ones == len(data.tasks) - 1)).sum())
         for t, task in enumerate(data.tasks)
     }
+
+
+def _unlabelled(data: Data) -> dict[str, dict[str, int]]:
+    """For each task: how many rows have no label of it; no entry if every row has all labels."""
+    tables = (data.train, data.val, data.test)
+    found = {task: sum(len(table.y) - len(table.task(t).y) for table in tables) for t, task in enumerate(data.tasks)}
+    return {"unlabelled": found} if any(found.values()) else {}
 
 
 def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[str, Any]:

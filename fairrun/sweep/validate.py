@@ -291,8 +291,9 @@ def _trained(config: dict[str, Any], data: dict[str, Any]) -> Method:
 
 
 def _train_rows(data: dict[str, Any]) -> list[int]:
-    """How many training rows each group has."""
-    return [cell[0] for cell in next(cells for key, cells in data["base_rates"].items() if key.endswith("train"))]
+    """How many training rows each group has; of several tasks that are labelled for some rows only, the fewest."""
+    of_tasks = [cells for key, cells in data["base_rates"].items() if key.endswith("train")]
+    return [min(rows for rows, *_ in of_group) for of_group in zip(*of_tasks, strict=True)]
 
 
 def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data: dict[str, Any]) -> None:
@@ -317,6 +318,10 @@ def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data
             f"{name} needs several tasks, got {chosen or 'one label'}: use experiment=mtaf/adult, or set "
             "dataset.tasks, dataset.task=null and model=shared_bottom"
         )
+    if "unlabelled" in data and not method.allows_missing_labels:
+        missing = ", ".join(f"{rows} without {task!r}" for task, rows in data["unlabelled"].items() if rows)
+        allowed = f"drop with {name}, for which every row must have the labels of all tasks (rows: {missing})"
+        raise InputError(f"dataset.missing must be {allowed}, got {dataset.get('missing')!r}")
     require(
         heads,
         "model",
@@ -371,7 +376,8 @@ def _check_metric(node: dict[str, Any], data: dict[str, Any]) -> None:
 
 def _say_which_groups_batches_lack(batch_size: int, data: dict[str, Any]) -> None:
     rows = _train_rows(data)
-    shares = {group: share_without(n, sum(rows), batch_size) for group, n in zip(data["groups"], rows, strict=True)}
+    num_rows = data["rows"]["train"]
+    shares = {group: share_without(n, num_rows, batch_size) for group, n in zip(data["groups"], rows, strict=True)}
     often = ", ".join(f"{share:.0%} for {group!r}" for group, share in shares.items() if share > 0.01)
     if often:
         _warn_once(f"batch_size={batch_size}: some batches have no row of a group, and their steps ignore it: {often}")

@@ -30,6 +30,7 @@ class Batches:
         native: bool,
     ) -> None:
         self.table, self.val, self.network, self.streams = table, val, network, streams
+        self.y, self.known = _labels(table.y)
         self.num_groups, self.num_classes, self.sees_s = num_groups, num_classes, sees_s
         self.size = min(batch_size, len(table.y))
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
@@ -46,7 +47,8 @@ class Batches:
         """
         table, device = self.table, self.table.y.device
         rows = self._padded(self._order(weights)).to(device)  # [steps, R, B]
-        y = table.y[rows]
+        y = self.y[rows]
+        known = None if self.known is None else self.known[rows]
         s = table.s[rows] if self.sees_s else None
         for step, i in enumerate(rows):
             self.gather(table.x, i.view(-1), self.x)
@@ -62,6 +64,7 @@ class Batches:
                 num_groups=self.num_groups,
                 num_classes=self.num_classes,
                 epoch=epoch,
+                known=None if known is None else known[step],
             )
 
     def _order(self, weights: Tensor | None) -> Tensor:
@@ -88,6 +91,12 @@ class Batches:
         return out
 
 
+def _labels(y: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Labels [N] or [N, T] with 0 for those that are missing, and which are not: 1.0, else 0.0; None if all are."""
+    missing = y.isnan()
+    return (y.nan_to_num(nan=0.0), (~missing).to(y)) if missing.any() else (y, None)
+
+
 def _gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
     torch.index_select(table, 0, rows, out=out)
 
@@ -96,8 +105,10 @@ def whole_table(table: Table, num_runs: int, num_groups: int, num_classes: int) 
     """A table as one batch; every run sees the same rows."""
     i = torch.arange(len(table.y), device=table.y.device)
     w = table.y.new_ones(len(table.y))
-    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, table.y, i, w, table.s))
-    return Batch(x, y, i, w, s, num_groups=num_groups, num_classes=num_classes)
+    labels, known = _labels(table.y)
+    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, labels, i, w, table.s))
+    known = None if known is None else known.expand(num_runs, *known.shape)
+    return Batch(x, y, i, w, s, num_groups=num_groups, num_classes=num_classes, known=known)
 
 
 def padded_table(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from fairrun.config.metrics import GROUP_METRICS, MATCH_RATE, MATCHED, METRICS, Metric, of_classes
 from fairrun.data.table import Data, Table
+from fairrun.training.batches import ROWS_MULTIPLE
 
 NUM_BINS = 15  # bins of equal width for the calibration error
 
@@ -268,7 +269,7 @@ def evaluation(data: Data, metrics: Sequence[Metric]) -> Evaluation:
     if not data.tasks:
         made = outcome if data.num_classes == 2 else outcome_of_classes
         return lambda logits, table: evaluate(made(logits, table, num_groups), metrics)
-    rates = data.train.y.double().mean(0).tolist()
+    rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
     return lambda logits, table: evaluate_tasks(logits, table, num_groups, data.tasks, rates, metrics)
 
 
@@ -320,18 +321,27 @@ def evaluate_tasks(
 ) -> dict[str, Tensor]:
     """Every metric of each task, "name/task" and "name/task/s=g", and its mean over tasks, "name" and "name/s=g".
 
-    ``logits`` [R, M, T] are padded as in ``outcome``.  ``rates`` is the share of label 1 among the training rows of
-    each task.  Metrics with ``at_match_rate`` are also computed at the threshold of ``matched``, as "match_rate_name".
+    A task's metrics are of the rows that have its label.  ``logits`` [R, M, T] are padded as in ``outcome``.  ``rates``
+    is the share of label 1 among the training rows of each task.  Metrics with ``at_match_rate`` are also computed at
+    the threshold of ``matched``, as "match_rate_name".
     """
-    found = {}
+    found, table = {}, table._replace(x=table.x[:, :0])
     for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
-        o = outcome(logits[..., t].contiguous(), table.task(t), num_groups)
+        o = outcome(_logits_of_task(logits, table, t), table.task(t), num_groups)
         at_rate = matched(o, rate)
         matched_values = {f"{MATCH_RATE}{metric.name}": metric.fn(at_rate) for metric in MATCHED}
         found[task] = evaluate(o, metrics) | _known(o, matched_values)
     names = next(iter(found.values()))
     means = {name: torch.stack([values[name] for values in found.values()]).mean(0) for name in names}
     return means | {of_task(name, task): value for task, values in found.items() for name, value in values.items()}
+
+
+def _logits_of_task(logits: Tensor, table: Table, t: int) -> Tensor:
+    """The logits of task ``t`` for the rows that have its label, padded as in ``outcome``."""
+    own, known = logits[..., t], ~table.y[:, t].isnan()
+    if not known.all():
+        own = F.pad(own[:, : len(known)][:, known], (0, -int(known.sum()) % ROWS_MULTIPLE))
+    return own.contiguous()
 
 
 def of_task(name: str, task: str) -> str:

@@ -81,6 +81,18 @@ def data_of_tasks(num_tasks: int = 3, num_groups: int = 3) -> Data:
     return one._replace(**tables, tasks=[f"task{t}" for t in range(num_tasks)])
 
 
+def without_labels(rows: Data, share: float = 0.3) -> Data:
+    """The rows of several tasks without a ``share`` of their labels; every row keeps that of the first task."""
+    g = torch.Generator().manual_seed(200)
+    tables = {}
+    for split in ("train", "val", "test"):
+        table = getattr(rows, split)
+        missing = torch.rand(table.y.shape, generator=g) < share
+        missing[:, 0] = False
+        tables[split] = table._replace(y=table.y.masked_fill(missing, torch.nan))
+    return rows._replace(**tables)
+
+
 def data_of_classes(num_classes: int = 3, num_groups: int = 3) -> Data:
     """The rows of ``data`` with a label of several classes, that features and group tell."""
     two = data(num_groups)

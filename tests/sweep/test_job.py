@@ -31,6 +31,7 @@ def facts(**cells):
         "features": 3,
         "groups": ["sex=F", "sex=M"],
         "base_rates": rates,
+        "rows": {split: sum(rows for rows, *_ in of_groups) for split, of_groups in rates.items()},
         "tasks": [],
         "categories": [],
         "classes": [],

@@ -514,6 +514,22 @@ def test_metrics_of_tasks_are_those_of_each_alone_and_their_mean():
     assert values["match_rate_accuracy"] == (values["match_rate_accuracy/a"] + at_rate) / 2
 
 
+def test_metrics_of_a_task_are_those_of_its_labelled_rows():
+    g = torch.Generator().manual_seed(0)
+    logits, s = torch.randn(3, 64, 2, generator=g), torch.randint(2, (50,), generator=g)
+    y = (torch.rand(50, 2, generator=g) < 0.5).double()
+    y[:20, 1] = torch.nan
+    values = evaluate_tasks(logits, Table(torch.zeros(50, 1), y, s), 2, ["a", "b"], [0.5, 0.3])
+    for t, (task, rows) in enumerate({"a": slice(0, 50), "b": slice(20, 50)}.items()):
+        o = outcome(logits[:, rows, t].contiguous(), Table(torch.zeros(0), y[rows, t], s[rows]), 2)
+        expected = evaluate(o) | {f"match_rate_{name}": METRICS[name].fn(matched(o, (0.5, 0.3)[t])) for name in MATCHED}
+        for name, value in expected.items():
+            metric, slash, group = name.partition("/")
+            torch.testing.assert_close(
+                values[f"{metric}/{task}{slash}{group}"], value, rtol=1e-12, atol=0, equal_nan=True
+            )
+
+
 def test_a_run_that_diverged_has_no_metric_of_any_task():
     _, table = scored(P, LABELS, GENDER)
     both = table._replace(y=torch.stack([table.y, table.y], dim=-1))

@@ -40,7 +40,7 @@ def grouped(own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
                 f"bins, as 'dataset.sensitive=[{{column: {column}, bins: [25, 60]}}]'"
             )
     for column in [*own.sensitive_columns, *(label.column for label in own._labels().values())]:
-        pairs = alike(sorted(found[column].unique())) if _is_text(found[column]) else []
+        pairs = alike(sorted(found[column].dropna().unique())) if _is_text(found[column]) else []
         if pairs:
             merges = ", ".join(f'"{pair[0]}": [{", ".join(_quoted(pair))}]' for pair in pairs)
             raise InputError(
@@ -72,7 +72,7 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
     for feature in [*rows.numeric, *rows.categorical]:
         column, values = rows.of(feature), rows.frame[feature]
         labels = divided.y.reshape(len(divided.y), -1).T
-        found = next(filter(None, (tells(values, y) for y in labels)), "")
+        found = next(filter(None, (tells(values[~np.isnan(y)], y[~np.isnan(y)]) for y in labels)), "")
         if found and column not in own.named:
             leaks[column] = f"{feature!r} {found} the label"
         for name, s in sensitive.items():
@@ -90,7 +90,7 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
 
 def with_few_rows(account: Account, divided: Divided) -> Account:
     """With what is to be said of groups that have few test rows, or none in a split."""
-    counts = {name: np.bincount(divided.s[rows], minlength=len(divided.groups)) for name, rows in divided.rows.items()}
+    counts = _counted(divided, np.ones(len(divided.s), dtype=bool))
     for g, name in enumerate(divided.groups):
         if none := [split for split in ("val", "test") if counts[split][g] == 0]:
             account = account.with_warning(
@@ -102,13 +102,28 @@ def with_few_rows(account: Account, divided: Divided) -> Account:
             account = account.with_warning(
                 f"group {name!r} has no test row with label {listed(without)}: no rate of it"
             )
+    for task, y in zip(divided.tasks, divided.y.reshape(len(divided.y), -1).T, strict=False):
+        labelled = _counted(divided, ~np.isnan(y))["test"]
+        for g, name in enumerate(divided.groups):
+            if labelled[g] < LEAST_ROWS <= counts["test"][g]:
+                remark = f"group {name!r} has {labelled[g]} test rows with a label of task {task!r}: its metrics are"
+                account = account.with_warning(f"{remark} uncertain")
     return account
+
+
+def _counted(divided: Divided, known: np.ndarray) -> dict[str, np.ndarray]:
+    """How many of the rows ``known`` [N] each group has in each split, [S]."""
+    num_groups = len(divided.groups)
+    return {
+        name: np.bincount(divided.s[rows[known[rows]]], minlength=num_groups) for name, rows in divided.rows.items()
+    }
 
 
 def _absent(divided: Divided, g: int) -> np.ndarray:
     """The classes of which a group has no test row; of several tasks those of none."""
     y, test = divided.y.reshape(len(divided.y), -1), divided.rows["test"]
-    return np.setdiff1d(divided.y, y[test][divided.s[test] == g]).astype(int)
+    known = divided.y[~np.isnan(divided.y)]
+    return np.setdiff1d(known, y[test][divided.s[test] == g]).astype(int)
 
 
 def refuse_large(data: Data) -> list[str]:

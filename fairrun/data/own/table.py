@@ -108,21 +108,29 @@ class OwnTable(Dataset):
         return words <= SPLITS.keys() and {"train", "test"} <= {SPLITS[word] for word in words}
 
     def _with_roles(self, frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, Account]:
-        """With the rows that have a label and a group.  Raises ``InputError`` where ``missing`` is refuse."""
+        """With the rows that have a group and the label of a task; with ``missing`` drop, of every task.
+
+        Raises ``InputError`` where ``missing`` is refuse.
+        """
         labels = {label.column: f"task {name}" if name else "label" for name, label in self._labels().items()}
         for column, role in [*labels.items(), *((column, "sensitive") for column in self.sensitive_columns)]:
             account = account.changed(column, role=role)
         needed = list(dict.fromkeys([*labels, *self.sensitive_columns]))
         if self.missing == "refuse":
             refuse_missing_values(frame, needed, REMEDY)
-        if self.missing != "drop":
-            _refuse_some_labels(frame[list(labels)])
+        some = _some_labels(frame[list(labels)]) & (self.missing != "drop")
         for column in needed:
-            if rows := int(frame[column].isna().sum()):
+            missing = frame[column].isna()
+            if rows := int((missing & ~some).sum()):
                 account = account.changed(column, f"{rows} rows without it left out")
                 account = account.with_warning(f"{rows} rows without {column!r} are left out")
+            if rows := int((missing & some).sum()) if column in labels else 0:
+                account = account.changed(column, f"{rows} rows without it left out of {labels[column]}")
+                account = account.with_warning(f"{rows} rows without {column!r} are left out of {labels[column]} only")
+            if missing.any():
                 _refuse_one_value(frame[column], account)
-        frame = frame.dropna(subset=needed).reset_index(drop=True)
+        whole = frame[self.sensitive_columns].notna().all(axis=1) & (some | frame[list(labels)].notna().all(axis=1))
+        frame = frame[whole].reset_index(drop=True)
         require(len(frame), "dataset.label", self.label, "a column that has a value where dataset.sensitive has one")
         return frame, account
 
@@ -131,14 +139,10 @@ def _words(values: pd.Series) -> pd.Series:
     return values.astype(str).str.strip().str.casefold()
 
 
-def _refuse_some_labels(labels: pd.DataFrame) -> None:
+def _some_labels(labels: pd.DataFrame) -> pd.Series:
+    """Whether each row has the labels of some tasks and not of others."""
     missing = labels.isna()
-    some = missing.any(axis=1) & ~missing.all(axis=1)
-    if some.any():
-        raise InputError(
-            f"column {missing.sum().idxmax()!r}: a row must have the labels of all tasks or of none, got "
-            f"{int(some.sum())} rows with some; dataset.missing=drop leaves those rows out"
-        )
+    return missing.any(axis=1) & ~missing.all(axis=1)
 
 
 def _refuse_one_value(values: pd.Series, account: Account) -> None:

@@ -169,8 +169,78 @@ def test_the_labels_of_several_tasks_are_there_together(own):
     frame = loans().assign(late=np.random.default_rng(3).integers(0, 2, 400)).astype({"late": object})
     frame.loc[:4, "late"] = None
     tasks = {"paid": {"column": "repaid", "positive": 1}, "late": {"column": "late", "positive": 1}}
-    refused(own(frame, tasks=tasks), "column 'late'", "all tasks or of none, got 5 rows", "dataset.missing=drop")
     assert sum(len(getattr(own(frame, tasks=tasks, missing="drop").load(), split).y) for split in SPLITS) == 395
+    refused(own(frame, tasks=tasks, missing="refuse"), "column 'late' must have no missing")
+
+
+def two_tasks(without=40, num_rows=400):
+    """Loans with a second label, which the first rows lack, and the node of both tasks."""
+    frame = loans(num_rows).assign(late=np.random.default_rng(3).integers(0, 2, num_rows)).astype({"late": object})
+    frame.loc[: without - 1, "late"] = None
+    return frame, {"paid": {"column": "repaid", "positive": 1}, "late": {"column": "late", "positive": 1}}
+
+
+def test_a_label_that_is_missing_for_one_task_only_is_a_gap_in_that_task(own):
+    frame, tasks = two_tasks()
+    frame.loc[100:102, ["repaid", "late"]] = None
+    data = own(frame, tasks=tasks).load()
+    y = torch.cat([getattr(data, split).y for split in SPLITS])
+    assert len(y) == 397 and y.isnan().sum(0).tolist() == [0, 40]
+    assert sorted(y[:, 1].unique().tolist())[:2] == [0, 1]
+    assert "40 rows without 'late' are left out of task late only" in said(data)
+    assert "3 rows without 'late' are left out" in said(data)
+    assert "40 rows without it left out of task late" in account_of(data, "late")["done"]
+
+
+def test_rows_without_a_tasks_label_are_spread_over_the_splits(own):
+    frame, tasks = two_tasks(100)
+    data = own(frame, tasks=tasks, split={"test": 0.25, "val": 0.2}).load()
+    shares = [getattr(data, split).y[:, 1].isnan().double().mean().item() for split in SPLITS]
+    assert shares == pytest.approx([0.25] * 3, abs=0.02)
+
+
+def test_the_rows_of_one_task_are_those_with_its_label_in_the_same_splits(own):
+    frame, tasks = two_tasks()
+    both, one = own(frame, tasks=tasks).load(), own(frame, tasks=tasks, task="late").load()
+    for split in SPLITS:
+        whole, own_rows = getattr(both, split).task(1), getattr(one, split)
+        assert torch.equal(whole.y, own_rows.y) and torch.equal(whole.s, own_rows.s)
+        assert not own_rows.y.isnan().any()
+    cells = 2 * one.train.s[one.balanced] + one.train.y[one.balanced].long()
+    assert set(cells.tolist()) == {0, 1, 2, 3}
+    known = ~both.train.y[both.balanced][:, 1].isnan()
+    assert torch.equal(one.train.s[one.balanced], both.train.s[both.balanced][known])
+
+
+def test_complete_labels_are_split_as_before_the_gaps(own):
+    """Gaps that --missing=drop removes leave the split of the table without these rows."""
+    frame, tasks = two_tasks()
+    first = own(frame, tasks=tasks, missing="drop").load()
+    second = own(frame.iloc[40:], tasks=tasks).load()
+    assert torch.equal(first.train.y, second.train.y) and torch.equal(first.balanced, second.balanced)
+
+
+def test_a_task_without_a_label_in_a_split_is_refused(own):
+    frame, tasks = two_tasks()
+    frame["split"] = ["test"] * 40 + ["train"] * 360
+    refused(own(frame, tasks=tasks, split={"test": "official"}), "dataset.tasks.late", "a row of test, got none (360")
+
+
+def test_a_group_with_few_labels_of_a_task_is_named(own):
+    frame, tasks = two_tasks(0)
+    frame.loc[(frame["gender"] == "F") & (frame.index % 8 > 0), "late"] = None
+    data = own(frame, tasks=tasks, split={"test": 0.3}).load()
+    labelled = data.test.task(1)
+    rows = int((labelled.s == 0).sum())
+    assert rows < 30 < int((data.test.s == 0).sum())
+    assert f"group 'gender=F' has {rows} test rows with a label of task 'late': its metrics are uncertain" in said(data)
+    assert "of task 'paid'" not in said(data)
+
+
+def test_a_column_that_tells_the_label_of_the_rows_that_have_one_is_refused(own):
+    frame, tasks = two_tasks()
+    frame["copy"] = frame["late"].fillna(np.inf).replace(np.inf, 1)
+    refused(own(frame, tasks=tasks), "'copy' copies the label")
 
 
 # Columns that are no features
