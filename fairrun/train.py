@@ -27,7 +27,16 @@ import fairrun
 from fairrun.about import completion
 from fairrun.command import guard, help
 from fairrun.command.environment import redact_logs, redacted, resolved
-from fairrun.command.line import chosen, explain, in_one_line, later, packages, quoted, refuse_missing_groups
+from fairrun.command.line import (
+    chosen,
+    explain,
+    in_one_line,
+    later,
+    packages,
+    quoted,
+    refuse_missing_groups,
+    with_own_folder,
+)
 from fairrun.command.renames import current
 from fairrun.config import plugins
 from fairrun.config.check import InputError
@@ -117,7 +126,7 @@ def main() -> None:
     if (answer := completion.answer(sys.argv[1:], completion.overrides)) is not None:
         sys.stdout.write(answer)
         return
-    given = quoted(sys.argv[1:])
+    given = with_own_folder(quoted(sys.argv[1:]))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
         listen()

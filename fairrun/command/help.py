@@ -20,7 +20,7 @@ fairrun help KEY explains a key with its type and range; --hydra-help lists Hydr
 
 
 def text(arguments: Sequence[str]) -> str:
-    """The help of a command line.  Raises as Hydra does where it cannot be composed."""
+    """The help of a command line.  Raises ``InputError`` where it cannot be composed."""
     plain, chosen, known = composition(arguments)
     lines = ["== Groups ==", *_groups(known), "", "== Keys ==", *_lines(plain, _comments(chosen, known), "")]
     return "\n".join([HEAD, *lines, ""])

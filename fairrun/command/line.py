@@ -1,5 +1,6 @@
 """The command line before Hydra reads it, and what is wrong with it when Hydra cannot."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairrun.about.folders import own
 from fairrun.config.check import InputError, nearest, require, unknown
 from fairrun.config.keys import CONF, GONE, dotted
 from fairrun.config.metrics import METRICS
@@ -25,6 +27,7 @@ _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 OF_EXISTING_KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
 
 
+RESERVED = ("null", "true", "false", "inf", "nan")  # words that are no text to Hydra, in any case
 _TEXT = re.compile(r"(\+{0,2}dataset\.(?:label|positive|path|split\.column|rows\.separator))=(.+)", re.DOTALL)
 _NAMES = re.compile(r"(\+{0,2}dataset\.(?:sensitive|numeric|categorical|drop_columns|keep_columns))=\[([^][{}()]+)\]")
 
@@ -238,13 +241,35 @@ def _choices(line: str, folders: Sequence[Path]) -> list[str]:
     return [f"{key}={name}" for name in names if not name.startswith("_")]
 
 
+def with_own_folder(arguments: list[str]) -> list[str]:
+    """A command line that also looks for files in the folder ``conf`` of the current one, unless it names folders."""
+    folder = own()
+    return arguments if folder is None or searchpath(arguments) else [f"hydra.searchpath=[file://{folder}]", *arguments]
+
+
+def written(value: Any) -> str:
+    """A value as the command line has it: true, 1.5, 'text', [a, {b: 1}]."""
+    if isinstance(value, str):
+        return (
+            value if re.fullmatch(r"[A-Za-z_/][\w./-]*", value) and value.lower() not in RESERVED else _in_quotes(value)
+        )
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{written(key)}:{written(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(written, value))}]"
+    return json.dumps(value)
+
+
 def composition(arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], list[Path]]:
     """What a command line composes: its configuration, its choice of each group, and where files are looked for.
 
-    Overrides with several values are left out.  Raises as Hydra does.
+    Overrides with several values are left out.  Raises ``InputError``.
     """
     given = [o for o in _overrides(arguments) if not o.is_sweep_override() and o.key_or_group != "hydra.searchpath"]
-    plain: Any = OmegaConf.to_container(composed([*searchpath(arguments), *(str(o.input_line) for o in given)]))
+    try:
+        plain: Any = OmegaConf.to_container(composed([*searchpath(arguments), *(str(o.input_line) for o in given)]))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(explain(error, arguments)) from None
     return plain, plain.pop("hydra")["runtime"]["choices"], [CONF, *_folders(arguments)]
 
 

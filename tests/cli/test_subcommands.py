@@ -5,23 +5,18 @@ import sys
 
 import pytest
 
-from fairrun.cli.main import main, names, summary, words
-from tests.helpers.command import INLINE, ROOT, records, run_warm
+from fairrun.cli.main import names, summary, words
+from tests.helpers.command import INLINE, ROOT, records
+from tests.helpers.here import run_here
 
 
 @pytest.fixture
-def fairrun(monkeypatch, capsys):
-    """``fairrun("list", "methods")`` -> exit status, standard output, standard error."""
+def fairrun(tmp_path):
+    """``fairrun("list", "methods")`` -> exit status, standard output, standard error; in a folder of its own."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairrun", *arguments])
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-            print(stop.code if isinstance(stop.code, str) else "", end="", file=sys.stderr)
-        return status, *capsys.readouterr()
+        done = run_here(tmp_path, *arguments, module="fairrun")
+        return done.returncode, done.stdout, done.stderr
 
     return run
 
@@ -37,6 +32,9 @@ def fairrun(monkeypatch, capsys):
         ("help method.lamm", "did you mean method.lam?"),
         ("help trian", "did you mean train?"),
         ("version --al", "unrecognized arguments: --al"),
+        ("data adul", "adul is no data set and no file; did you mean adult?"),
+        ("data german --sensitive sexx", "dataset.sensitive must hold columns of the data"),
+        ("data german --lable x", "unrecognized arguments: --lable x; did you mean --label?"),
         ("report nowhere", "must be a folder that exists, got 'nowhere'"),
         ("report . --colums x", "unrecognized arguments: --colums x; did you mean --columns?"),
         ("method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
@@ -44,8 +42,7 @@ def fairrun(monkeypatch, capsys):
         ("train metod=erm", "metod is no key: did you mean method?"),
     ],
 )
-def test_a_mistake_is_one_line(fairrun, command, said, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_mistake_is_one_line(fairrun, command, said):
     status, _, error = fairrun(*command.split())
     lines = [line for line in error.splitlines() if not line.startswith("reading ")]
     assert status in (1, 2) and len(lines) == 1 and said in lines[0]
@@ -87,15 +84,33 @@ def test_what_answers_at_once_imports_nothing_that_takes_long(command):
     assert done.stderr.splitlines()[-1] == ""
 
 
-def test_train_and_sweep_are_the_command_of_runs(tmp_path, described):
-    one = run_warm(tmp_path, "train", *described, "epochs=1", "hydra.run.dir=one", module="fairrun")
-    two = run_warm(
-        tmp_path, "sweep", *described, "epochs=1", "seed=0,1", INLINE, "hydra.sweep.dir=two", module="fairrun"
-    )
-    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
+def test_train_and_sweep_are_the_command_of_runs(fairrun, tmp_path, described):
+    assert fairrun("train", *described, "epochs=1", "hydra.run.dir=one")[0] == 0
+    assert fairrun("sweep", *described, "epochs=1", "seed=0,1", INLINE, "hydra.sweep.dir=two")[0] == 0
     assert len(records(tmp_path / "one")) == 1 and len(records(tmp_path / "two")) == 2
-    shown = run_warm(tmp_path, "results", "two", module="fairrun")
-    assert shown.returncode == 0 and "two: 2 finished" in shown.stdout
+    status, shown, _ = fairrun("results", "two")
+    assert status == 0 and "two: 2 finished" in shown
+
+
+def test_data_proposes_roles_and_writes_a_file_that_training_finds(fairrun, csv, tmp_path):
+    csv.rename(columns={"hired": "outcome", "group": "gender"}).to_csv(tmp_path / "my.csv", index=False)
+    status, said, _ = fairrun("data", "my.csv", "dataset.scale=all")
+    assert status == 0 and "proposed sensitive: gender" in said and "proposed label: outcome" in said
+    assert "fairrun train dataset=csv dataset.path=my.csv dataset.label=outcome dataset.positive=yes" in said
+    status, said, _ = fairrun("data", "my.csv", "--label", "outcome", "--sensitive", "gender", "--yaml", "mine")
+    assert status == 0 and said.endswith("written: conf/dataset/mine.yaml\nfairrun train dataset=mine\n")
+    assert fairrun("data", "mine")[1].splitlines()[1:] == said.splitlines()[2:-3]
+    assert any(line.startswith("mine ") for line in fairrun("list", "datasets")[1].splitlines())
+    assert "did you mean dataset=mine?" in fairrun("dataset=mina")[2]
+    assert fairrun("train", "dataset=mine", "epochs=1", "hydra.run.dir=out")[0] == 0
+    assert records(tmp_path / "out")[0]["choices"]["dataset"] == "mine"
+
+
+def test_data_shows_what_was_read_where_it_cannot_go_on(fairrun, csv, tmp_path):
+    csv[["x0", "kind", "hired"]].to_csv(tmp_path / "my.csv", index=False)
+    status, said, error = fairrun("data", "my.csv")
+    assert status == 1 and "x0      unused  number" in said
+    assert error == "no column has the name of a sensitive attribute: choose one by --sensitive COLUMN"
 
 
 def test_every_subcommand_completes_its_words():

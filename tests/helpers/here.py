@@ -19,6 +19,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 
 from fairrun import train
+from fairrun.cli import main as cli
 from fairrun.command.environment import _values as read
 from fairrun.command.guard import Guarded
 from fairrun.config.source import own_hash
@@ -35,7 +36,7 @@ def run_here(folder, *overrides, module="fairrun.train", **environment):
     code, said = 0, ""
     with _as_in_a_new_process(folder, [module, *overrides], environment) as (stdout, stderr):
         try:
-            {"fairrun.train": train.main, "fairrun.report": report.main}[module]()
+            {"fairrun": cli.main, "fairrun.train": train.main, "fairrun.report": report.main}[module]()
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
             said = stop.code if isinstance(stop.code, str) else ""

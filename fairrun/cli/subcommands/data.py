@@ -1,0 +1,157 @@
+"""Tell facts before training: fairrun data adult, fairrun data my.csv --label repaid --sensitive gender,age.
+
+A table of one's own (CSV or Parquet, a file or a folder) gets roles proposed for the columns that are not named.
+"""
+
+import argparse
+import contextlib
+import logging
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairrun.about import files
+from fairrun.about.completion import overrides
+from fairrun.about.folders import folders
+from fairrun.command.parser import Parser
+from fairrun.config.check import InputError, nearest
+
+if TYPE_CHECKING:
+    from fairrun.facts.propose import Roles
+
+GROUP, TABLE = "dataset", "csv"
+
+
+def main(arguments: list[str]) -> None:
+    """The subcommand."""
+    given = _parser().parse_intermixed_args(arguments)
+    known = files.choices(GROUP, folders())
+    if given.data in known:
+        base, description = given.data, _of_known(given)
+        print(f"{base}: {files.read(known[base]).summary}", flush=True)
+    elif Path(given.data).expanduser().exists():
+        print(f"{given.data}: a table of your own", flush=True)
+        base, description = TABLE, {"path": str(Path(given.data).expanduser().absolute())}
+    else:
+        beside = Path(given.data).expanduser().parent.glob("*")
+        near = nearest(given.data, [*known, *map(str, beside)])
+        raise InputError(f"{given.data} is no data set and no file{near}")
+    with _without_logs():
+        _tell(given, base, description)
+
+
+@contextlib.contextmanager
+def _without_logs() -> Iterator[None]:
+    """What training logs of a table is printed here."""
+    handler = logging.NullHandler()
+    logging.getLogger("fairrun").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("fairrun").removeHandler(handler)
+
+
+def _tell(given: argparse.Namespace, base: str, description: dict[str, Any]) -> None:
+    if base == TABLE and given.data != TABLE:
+        roles = _roles(given, description)
+        description |= {"label": roles.label, "positive": roles.positive, "sensitive": roles.sensitive}
+    if given.yaml is not None:
+        from fairrun.facts.written import path_of
+
+        path = path_of(given.yaml, given.data)
+    node = _node(base, description, given.overrides)
+    _show(node)
+    if given.yaml is not None:
+        _write(path, base, node, given)
+    elif base == TABLE:
+        shown = _overrides(base, description | {"path": given.data})
+        print(f"\n{shlex.join(['fairrun', 'train', *shown, *given.overrides])}")
+
+
+def words(arguments: Sequence[str]) -> list[str]:
+    """Data sets, options and keys; files are completed by the shell."""
+    if len(arguments) == 1:
+        return [*files.choices(GROUP, folders()), *_parser().flags()]
+    return [*_parser().flags(), *(word for word in overrides(arguments) if word.startswith(f"{GROUP}."))]
+
+
+def _of_known(given: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of a data set that has a file."""
+    said = {"label": given.label, "positive": given.positive}
+    sensitive = {"sensitive": given.sensitive.split(",")} if given.sensitive else {}
+    return {key: value for key, value in said.items() if value is not None} | sensitive
+
+
+def _roles(given: argparse.Namespace, description: dict[str, Any]) -> "Roles":
+    """The roles of a table's columns, and what was proposed, which is printed."""
+    from fairrun.config.build import build
+    from fairrun.facts.propose import roles
+
+    node = _node(TABLE, description, given.overrides)
+    frame, account = build(node["rows"], "dataset.rows").read(node["path"])
+    try:
+        found = roles(frame, given.label, given.positive, given.sensitive.split(",") if given.sensitive else [])
+    except InputError:
+        print(account)
+        raise
+    for line in found.said:
+        print(f"proposed {line}")
+    return found
+
+
+def _overrides(base: str, description: dict[str, Any]) -> list[str]:
+    from fairrun.command.line import written
+
+    return [f"{GROUP}={base}", *(f"{GROUP}.{key}={written(value)}" for key, value in description.items())]
+
+
+def _node(base: str, description: dict[str, Any], more: Sequence[str]) -> dict[str, Any]:
+    """The node ``dataset`` of the configuration.  Raises ``InputError``."""
+    from fairrun.command.line import composition, packages, quoted, with_own_folder
+    from fairrun.config import plugins
+
+    arguments = with_own_folder(quoted([*_overrides(base, description), *more]))
+    plugins.allow(packages(arguments))
+    node: dict[str, Any] = composition(arguments)[0][GROUP]
+    return node
+
+
+def _show(node: dict[str, Any]) -> None:
+    from fairrun.config.build import build
+    from fairrun.facts.facts import facts_of
+    from fairrun.facts.text import lines
+
+    if missing := [key for key, value in node.items() if value == "???"]:
+        raise InputError("; ".join(f"dataset.{key} must be given" for key in missing))
+    if not node.get("tasks"):
+        one = "every value is a class" if node["positive"] is None else f"class 1 is {node['positive']!r}"
+        print(f"label {node['label']}, {one}; groups by {_groups(node['sensitive'])}", flush=True)
+    print("\n".join(lines(facts_of(build(node, GROUP)))))
+
+
+def _write(path: Path, base: str, node: dict[str, Any], given: argparse.Namespace) -> None:
+    from fairrun.facts.written import command, write
+
+    before = _node(base, {}, [])
+    changed = {key: value for key, value in node.items() if before.get(key) != value}
+    write(
+        path, base, changed, f"{given.data}: {node['label']} by {_groups(node['sensitive'])}; written by fairrun data"
+    )
+    print(f"\nwritten: {path}\n{command(path)}")
+
+
+def _groups(sensitive: Sequence[Any]) -> str:
+    return " and ".join(entry if isinstance(entry, str) else entry["column"] for entry in sensitive)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="fairrun data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", metavar="NAME|FILE", help="a data set (fairrun list datasets), or a table of your own")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the configuration, as in training")
+    parser.add_argument("--label", help="the column to predict")
+    parser.add_argument("--positive", help="the label's value that is class 1")
+    parser.add_argument("--sensitive", help="columns of the groups, as in gender,age; with cuts of numbers age:25:60")
+    text = "write the data set's configuration file, so that dataset=NAME finds it: conf/dataset/NAME.yaml by default"
+    parser.add_argument("--yaml", nargs="?", const="", metavar="NAME|FILE", help=text)
+    return parser

@@ -1,0 +1,56 @@
+"""The configuration file of a data set of one's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairrun.about import files
+from fairrun.about.folders import OWN
+from fairrun.config.check import InputError, require
+
+GROUP = "dataset"
+COLUMN = 40  # of the comments
+
+
+def path_of(asked: str, data: str) -> Path:
+    """Where the file goes: below the folder conf of the current folder, or the file NAME.yaml of a folder dataset.
+
+    ``asked``: a name, a path, or "" for the name of the ``data``.  Raises ``InputError``.
+    """
+    name = asked or Path(data).name.partition(".")[0]
+    path = Path(name) if name.endswith((".yaml", ".yml")) else Path(OWN, GROUP, f"{name}.yaml")
+    sound = path.suffix == ".yaml" and path.absolute().parent.name == GROUP
+    require(sound, "--yaml", asked, f"a name, or a file NAME.yaml in a folder {GROUP}")
+    taken = path.stem in files.choices(GROUP)
+    require(
+        not taken,
+        "--yaml",
+        asked or path.stem,
+        "another name than those of fairrun's data sets (fairrun list datasets)",
+    )
+    require(not path.exists(), "--yaml", str(path), "a file that does not exist yet")
+    return path
+
+
+def write(path: Path, base: str, values: Mapping[str, Any], head: str) -> None:
+    """Write the file: the choice ``base`` with other ``values``.  Raises ``InputError``."""
+    comments = {key: found.comment for key, found in files.composed(GROUP, base).items()}
+    lines = [f"# {head}", "defaults:", f"  - {base}", "  - _self_"]
+    for key, value in values.items():
+        written = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+        line = f"{key}: {written.removesuffix('...' + chr(10)).strip()}"
+        lines.append(f"{line:{COLUMN}} # {comments[key]}" if comments.get(key) else line)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--yaml must be a file that can be written, got {str(path)!r}: {error.strerror}") from None
+
+
+def command(path: Path) -> str:
+    """How the file is used."""
+    own = path.absolute().parent.parent
+    found = "" if own == Path(OWN).absolute() else f"hydra.searchpath=[file://{own}] "
+    return f"fairrun train {found}dataset={path.stem}"

@@ -1,0 +1,37 @@
+"""The configuration file of a data set of one's own."""
+
+import pytest
+
+from fairrun.config.check import InputError
+from fairrun.facts.written import command, path_of, write
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"), [("", "conf/dataset/my.yaml"), ("x", "conf/dataset/x.yaml"), ("a/dataset/b.yaml", None)]
+)
+def test_the_file_goes_where_it_is_found(asked, path):
+    assert str(path_of(asked, "/data/my.csv.gz")) == (path or asked)
+
+
+@pytest.mark.parametrize("asked", ["adult", "some/where/b.yaml", "taken"])
+def test_a_file_that_would_not_be_found_or_that_is_there_is_refused(asked, here):
+    (here / "conf" / "dataset").mkdir(parents=True)
+    (here / "conf" / "dataset" / "taken.yaml").touch()
+    with pytest.raises(InputError, match="--yaml must be"):
+        path_of(asked, "my.csv")
+
+
+def test_values_stand_beside_their_comments_and_are_read_back(here):
+    path = path_of("my", "my.csv")
+    write(path, "csv", {"label": "größe", "positive": "yes", "sensitive": [{"column": "a", "bins": [1]}]}, "My table")
+    text = path.read_text()
+    assert text.startswith("# My table\ndefaults:\n  - csv\n  - _self_\nlabel: größe ")
+    assert "positive: 'yes'                          # its value that is class 1" in text
+    assert command(path) == "fairrun train dataset=my"
+    assert command(here / "a" / "dataset" / "b.yaml") == (f"fairrun train hydra.searchpath=[file://{here}/a] dataset=b")
