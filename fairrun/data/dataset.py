@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -12,17 +12,15 @@ import torch
 from torch import Tensor
 
 from fairrun.config.check import InputError, nearest, one_of, require
-from fairrun.config.values import free, listed, spelt
+from fairrun.config.values import listed, spelt
 from fairrun.data.corrupt import Outliers
+from fairrun.data.encoding import SCALES, Encoding, need_columns
 from fairrun.data.groups import Merge, binned, merged, numbered, parse_sensitive, with_columns
 from fairrun.data.labels import Label, parse_labels
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
 from fairrun.data.table import Data, Table
 
-# numbers: columns of numbers get mean 0 and variance 1      all: the one-hot columns too
-# range:   columns of numbers are scaled to [0, 1]           none: no column is scaled
-SCALES = ("numbers", "all", "range", "none")
 MOST_NAMES = 40  # a message lists at most so many columns
 
 
@@ -101,24 +99,27 @@ class Dataset:
         """Encode a frame without missing values as tensors."""
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
-        known = {column: sorted(train[column].unique()) for column in categorical}
-        refuse_too_large(len(frame), len(numeric), {column: len(values) for column, values in known.items()})
-        encoder = _encoder(numeric, categorical, self.scale).fit(train)
-        omitted = {
+        refuse_too_large(len(frame), len(numeric), train[categorical].nunique().to_dict())
+        dropped = {
             (column, spelt(value, frame[column].unique()))
             for column, values in self.drop_categories.items()
             for value in values
         }
-        pairs = [(column, value) for column, values in known.items() for value in values]
-        keep = [True] * len(numeric) + [pair not in omitted for pair in pairs]
-        x = {
-            name: torch.tensor(np.ascontiguousarray(encoder.transform(frame.iloc[rows])[:, keep], dtype=np.float64))
-            for name, rows in divided.rows.items()
-        }
-        names = [*numeric, *(f"{column}={value}" for column, value in pairs)]
-        data = divided.data(x, _distinct([name for name, kept in zip(names, keep, strict=True) if kept]), digest)
-        sizes = [sum((column, value) not in omitted for value in values) for column, values in known.items()]
-        return data._replace(categories=[size for size in sizes if size]).with_outliers(self.outliers)
+        encoding = Encoding.fit(train, numeric, categorical, self.scale, dropped)
+        x = {name: torch.from_numpy(encoding.encode(frame.iloc[rows])) for name, rows in divided.rows.items()}
+        data = divided.data(x, encoding.features, digest)
+        return data._replace(categories=encoding.sizes, encoder=encoding.plain()).with_outliers(self.outliers)
+
+    def encode(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:
+        """The features of new rows, [N, D] float64; ``encoder`` is that of the data that a model was trained on.
+
+        A category that training rows lack is encoded as all zeros.  Raises ``InputError`` for a column that is not
+        there, and for missing numbers.
+        """
+        encoding = Encoding.of(encoder)
+        need_columns(frame, [*encoding.numeric, *encoding.categories])
+        refuse_missing_values(frame, [*encoding.numeric, *encoding.categories])
+        return encoding.encode(merged(frame, self.merge, known=False))
 
     def _is_official(self, frame: pd.DataFrame) -> bool:
         """Whether the frame has the column of the official split."""
@@ -232,6 +233,7 @@ class Divided(NamedTuple):
             balanced=torch.from_numpy(self.balanced),
             tasks=self.tasks,
             classes=self.classes,
+            numbers={name: torch.from_numpy(rows) for name, rows in self.rows.items()},
         )
 
 
@@ -264,27 +266,6 @@ def _labelled(label: Label, frame: pd.DataFrame) -> np.ndarray:
     y = np.full(len(frame), np.nan)
     y[known] = label.labels(frame[known])
     return y
-
-
-def _encoder(numeric: list[str], categorical: list[str], scale: str) -> Any:
-    """An encoder with sorted categories; a category that training rows lack is encoded as all zeros."""
-    from sklearn.compose import ColumnTransformer  # slow to import; workers get tensors and do not need it
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
-
-    scaler = {"range": MinMaxScaler(), "none": "passthrough"}.get(scale, StandardScaler())
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    transformers = [("numeric", scaler, numeric), ("categorical", one_hot, categorical)]
-    encoder = ColumnTransformer(transformers, verbose_feature_names_out=False)
-    return make_pipeline(encoder, StandardScaler()) if scale == "all" else encoder
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Append a number to a name that occurred before, such as a column "job=chef" beside a column "job"."""
-    found: dict[str, None] = {}
-    for k, name in enumerate(names):
-        found[name if name not in found else free(name, {*found, *names[k:]})] = None
-    return list(found)
 
 
 def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:

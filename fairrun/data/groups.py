@@ -44,26 +44,29 @@ def parse_sensitive(entries: Sequence[Any]) -> list[Sensitive]:
     return found
 
 
-def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge") -> pd.DataFrame:
-    """Merge levels of columns; other levels become text.  null is a missing value.  Raises ``InputError``."""
+def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge", *, known: bool = True) -> pd.DataFrame:
+    """Merge levels of columns; other levels become text.  null is a missing value.
+
+    Raises ``InputError`` for a column that is not there and, where the levels must be ``known``, for such a level.
+    """
     columns = {}
     for column, levels in merge.items():
         require(column in frame, key, column, f"a column of the data ({listed(list(frame.columns), 20)})")
         values = frame[column]
-        known = list(values.dropna().unique())
+        found = list(values.dropna().unique())
         new = values.astype(object).where(values.isna(), values.astype(str))
         for level, olds in levels.items():
             require(isinstance(olds, list) and olds, f"{key}.{column}.{level}", olds, "a list of values of that column")
             for old in olds:
-                value = spelt(old, known) if old is not None else None
-                sound = value is not None or old is None
+                value = spelt(old, found) if old is not None else None
+                sound = value is not None or old is None or not known
                 require(
                     sound,
                     f"{key}.{column}.{level}",
                     old,
-                    f"a value of that column ({listed(sorted(known, key=str), 10)})",
+                    f"a value of that column ({listed(sorted(found, key=str), 10)})",
                 )
-                new = new.mask(values.isna() if value is None else values == value, str(level))
+                new = new.mask(values.isna() if old is None else values == value, str(level))
         columns[column] = new
     return with_columns(frame, columns)
 

@@ -50,6 +50,8 @@ class Data(NamedTuple):
     categories: Sequence[int] = ()  # the number of features of each categorical column; these features come last
     outliers: Tensor | None = None  # bool [N], the training rows that were made outliers; None without outliers
     classes: Sequence[str] = ()  # C names, by number, with C > 2 classes; empty with two
+    encoder: dict[str, Any] | None = None  # how new rows become features, as JSON; None of images
+    numbers: dict[str, Tensor] | None = None  # split -> the number of each of its rows in the file or data set, from 0
     account: dict[str, Any] | None = None  # how each column of a user's own table was read, as JSON
 
     @property

@@ -1,7 +1,7 @@
 """A user's own table: CSV or Parquet, compressed or not, one file or a folder of them."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
@@ -55,17 +55,13 @@ class Csv:
         whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
         if not len(whole):
             raise InputError(f"dataset.path must be a table with rows, got {path!r} with none")
-        forms = Forms(
-            decimal=self.decimal,
-            day_first=self.day_first,
-            missing=self.missing_marks,
-            categories=self.categories or [],
-            mixed=mixed,
-            comma_likely=separators == {";"},
-        )
-        read, columns = typed(whole, forms)
+        read, columns = typed(whole, replace(self.forms(), mixed=mixed, comma_likely=separators == {";"}))
         remarks += [f"and {len(frames) - 1} files more"] if len(frames) > 1 else []
         return read, Account(columns, [*remarks, f"{len(read)} rows, {len(columns)} columns"])
+
+    def forms(self, decimal: str | None = None) -> Forms:
+        """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
+        return Forms(self.decimal or decimal, self.day_first, self.missing_marks, self.categories or [])
 
     def _part(self, part: Part) -> tuple[pd.DataFrame, str, list[str]]:
         if part.is_parquet:

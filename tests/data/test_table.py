@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -962,3 +963,19 @@ def test_a_group_without_positives_of_one_task_is_refused_by_the_tasks_name(data
     frame = members().assign(club=lambda rows: rows["club"].mask(rows["sex"] == "F", "no"))
     with pytest.raises(InputError, match="a positive row of task 'member' in train, got none in 'sex=F'"):
         dataset(frame, tasks=TASKS).load()
+
+
+@pytest.mark.parametrize("scale", ["numbers", "all", "range", "none"])
+def test_new_rows_have_the_features_that_they_had_in_training(dataset, scale):
+    frame = people().assign(race=lambda rows: rows["race"].where(rows["race"] != "C", "D"))
+    built = dataset(frame, scale=scale, drop_categories={"job": ["?"]}, merge={"race": {"BD": ["B", "D"]}})
+    data = built.load()
+    encoder = json.loads(json.dumps(data.encoder))
+    for split, rows in data.numbers.items():
+        new = frame.iloc[rows.numpy()][list(frame)[::-1]]
+        assert torch.equal(torch.from_numpy(built.encode(new, encoder)), getattr(data, split).x)
+    unknown = pd.DataFrame(built.encode(frame.head(1).assign(job="pilot"), encoder), columns=data.features)
+    assert scale == "all" or not unknown[[name for name in data.features if name.startswith("job=")]].any(axis=None)
+    for wrong, said in ((frame.drop(columns="age"), "none named 'age'"), (frame.assign(age=np.nan), "'age'")):
+        with pytest.raises(InputError, match=said):
+            built.encode(wrong, encoder)

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, require
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
 
 
-def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared:
+def prepared(own: "OwnTable", frame: pd.DataFrame, numbers: np.ndarray, account: Account) -> Prepared:
     """Dates and booleans as numbers, without columns that are no features and, with missing=drop, without rows.
 
     Raises ``InputError`` for lists and the like, for numbers that are too large, and with missing=refuse.
     """
     kept, become = _converted(own, frame, account)
-    source = {feature: column for column, features in become.items() for feature in features}
-    numbers = None if own.numeric is None else [new for column in own.numeric for new in become.get(column, [column])]
-    numeric, categorical = dataclasses.replace(own, numeric=numbers)._features(kept)
-    kept = with_columns(kept, {name: _as_text(kept[name]) for name in categorical})
+    source = {feature: column for column, parts in become.items() for feature in parts.values()}
+    named = own.numeric and [new for c in own.numeric for new in become.get(c, {c: c}).values()]
+    numeric, categorical = dataclasses.replace(own, numeric=named)._features(kept)
+    kept = with_columns(kept, {name: as_text(kept[name]) for name in categorical})
     gone = set()
     for feature in [*numeric, *categorical]:
         column = source.get(feature, feature)
@@ -43,13 +44,15 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, account: Account) -> Prepared
         account = account.changed(column, "dataset.drop_columns", role=_dropped(account.column(column)))
     numeric, categorical = ([c for c in columns if c not in gone] for columns in (numeric, categorical))
     require(numeric or categorical, "dataset.path", own.path, "a table with a column that can be a feature")
-    rows = Prepared(kept, numeric, categorical, account, source)
+    rows = Prepared(kept, numeric, categorical, account, become, numbers)
     refuse_infinite(rows)
     return without_rows(rows, own.missing)
 
 
-def _converted(own: "OwnTable", frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """The frame with dates and booleans as numbers, and what each column without another role has become."""
+def _converted(
+    own: "OwnTable", frame: pd.DataFrame, account: Account
+) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
+    """The frame with dates and booleans as numbers, and what each part of a column without another role has become."""
     columns: dict[str, pd.Series] = {}
     become = {}
     for column in (account.column(name) for name in frame):
@@ -57,27 +60,28 @@ def _converted(own: "OwnTable", frame: pd.DataFrame, account: Account) -> tuple[
         if column.role != "unused":
             columns[column.name] = values
         elif column.name not in own.drop_columns:
-            new = _features_of(column, values, own)
+            new = parts_of(column.name, column.type, values, own)
             taken = {*frame.columns, *columns} - {column.name}
             names = {name: free(name, taken) for name in new}
             columns |= {names[name]: numbers for name, numbers in new.items()}
-            become[column.name] = list(names.values())
+            become[column.name] = names
     return pd.DataFrame(columns, index=frame.index), become
 
 
-def _features_of(column: Column, values: pd.Series, own: "OwnTable") -> dict[str, pd.Series]:
-    if column.name in (own.categorical or []):
-        return {column.name: _as_text(values)}
-    if column.type == "date":
+def parts_of(name: str, kind: str, values: pd.Series, own: "OwnTable") -> dict[str, pd.Series]:
+    """What the column ``name``, whose type is ``kind``, becomes: mostly one part; a date has a year, a month, ..."""
+    if name in (own.categorical or []):
+        return {name: as_text(values)}
+    if kind == "date":
         parts = {} if own.dates == "drop" else as_numbers(values, own.dates)
-        return {f"{column.name} {part}": numbers for part, numbers in parts.items()}
-    if column.type == "boolean":
+        return {f"{name} {part}": numbers for part, numbers in parts.items()}
+    if kind == "boolean":
         truth = values.map(lambda value: float(str(value).strip().casefold() in TRUE), na_action="ignore")
-        return {column.name: truth.astype("float64")}
-    return {column.name: values}
+        return {name: truth.astype("float64")}
+    return {name: values}
 
 
-def _as_text(values: pd.Series) -> pd.Series:
+def as_text(values: pd.Series) -> pd.Series:
     """Categories as text; whole numbers without a decimal point."""
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values.astype(object).where(values.isna(), values.astype(str))
@@ -100,8 +104,8 @@ def _no_feature(values: pd.Series, most: int) -> str:
     return ""
 
 
-def _became(column: str, become: dict[str, list[str]]) -> str:
-    features = become.get(column, [column])
+def _became(column: str, become: dict[str, dict[str, str]]) -> str:
+    features = list(become.get(column, {column: column}).values())
     return "" if features == [column] else "as " + ", ".join(name.removeprefix(column).strip() for name in features)
 
 

@@ -7,8 +7,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, require
 from fairrun.data.dataset import refuse_missing_values
-from fairrun.data.groups import with_columns
-from fairrun.data.own.fill import filled, pooled
+from fairrun.data.own.fill import Fill
 from fairrun.data.reading.account import Account
 
 if TYPE_CHECKING:
@@ -25,11 +24,12 @@ class Prepared(NamedTuple):
     numeric: list[str]
     categorical: list[str]
     account: Account
-    source: dict[str, str]  # feature -> the table's column, where it has another name
+    become: dict[str, dict[str, str]]  # the table's column -> its parts -> the features that they are
+    numbers: np.ndarray  # [N] the number of each row in the table, from 0
 
     def of(self, feature: str) -> str:
         """The table's column that a feature is made from."""
-        return self.source.get(feature, feature)
+        return next((column for column, parts in self.become.items() if feature in parts.values()), feature)
 
 
 def refuse_infinite(rows: Prepared) -> None:
@@ -51,24 +51,24 @@ def without_rows(rows: Prepared, how: str) -> Prepared:
     missing = rows.frame[features].isna().sum()
     if how != "drop" or not missing.any():
         return rows
-    whole = rows.frame.dropna(subset=features).reset_index(drop=True)
+    kept = rows.frame[features].notna().all(axis=1).to_numpy()
+    whole = rows.frame[kept].reset_index(drop=True)
     what = f"indicator or impute: every row has a missing cell, most in {missing.idxmax()!r}"
     require(len(whole), "dataset.missing", how, what)
     left = f"{len(rows.frame) - len(whole)} of {len(rows.frame)} rows"
     account = rows.account.with_warning(f"dataset.missing=drop leaves out {left}; most miss {missing.idxmax()!r}")
-    return rows._replace(frame=whole, account=account)
+    return rows._replace(frame=whole, account=account, numbers=rows.numbers[kept])
 
 
-def fitted(own: "OwnTable", rows: Prepared, train: np.ndarray) -> Prepared:
+def fitted(own: "OwnTable", rows: Prepared, train: np.ndarray) -> tuple[Prepared, Fill]:
     """With rare categories pooled and missing cells filled, as the rows ``train`` tell."""
     frame, account = rows.frame, rows.account
-    for name in rows.categorical:
-        distinct = frame[name].nunique()
-        if distinct > own.most_categories:
-            frame = with_columns(frame, {name: pooled(frame[name], train, own.most_categories)})
-            said = f'the {own.most_categories} most frequent of {distinct} categories, others pooled as "other"'
-            account = account.changed(name, said).with_warning(f"column {name!r}: {said}")
-    done = filled(frame, train, rows.numeric, rows.categorical, own.missing)
-    for column, said in done.done.items():
+    fill = Fill.fit(frame, train, rows.numeric, rows.categorical, own.missing, own.most_categories)
+    for name in fill.pools:
+        said = (
+            f'the {own.most_categories} most frequent of {frame[name].nunique()} categories, others pooled as "other"'
+        )
+        account = account.changed(name, said).with_warning(f"column {name!r}: {said}")
+    for column, said in fill.told(frame, rows.numeric, own.missing).items():
         account = account.changed(rows.of(column), said)
-    return rows._replace(frame=done.frame, numeric=done.numeric, account=account)
+    return rows._replace(frame=fill.apply(frame), numeric=[*rows.numeric, *fill.indicators], account=account), fill

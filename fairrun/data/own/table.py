@@ -1,20 +1,25 @@
 """The schema of a user's own table: from what was read to tensors, with an account of every column."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+import numpy as np
 import pandas as pd
+import torch
 
 from fairrun.config.check import In, InputError, check_values, require
 from fairrun.config.values import listed
 from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.encoding import Encoding
 from fairrun.data.groups import merged, with_columns
 from fairrun.data.own.features import prepared
 from fairrun.data.own.guards import grouped, refuse_large, with_few_rows, without_leaks
+from fairrun.data.own.preparation import Preparation
 from fairrun.data.own.rows import REMEDY, fitted
 from fairrun.data.reading.account import Account, say
+from fairrun.data.reading.texts import Forms
 from fairrun.data.sources import sha256, write_frame
 from fairrun.data.table import Data
 
@@ -31,6 +36,10 @@ class Readable(Protocol):
 
     def read(self, path: str | None, mixed: Collection[str] = ()) -> tuple[pd.DataFrame, Account]:
         """The table, and what was read; ``mixed``: columns that may hold text among numbers."""
+        ...
+
+    def forms(self, decimal: str | None = None) -> Forms:
+        """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
         ...
 
 
@@ -60,11 +69,11 @@ class OwnTable(Dataset):
         digest = sha256(write_frame(read) + types.encode())
         self._refuse_unknown(read)
         frame, account = self._with_split(merged(read, self.merge), account)
-        frame, account = self._with_roles(frame, account)
-        rows = prepared(self, frame, account)
+        frame, numbers, account = self._with_roles(frame, account)
+        rows = prepared(self, frame, numbers, account)
         groups = grouped(self, rows.frame)
         divided = divide(groups, self._labels(), self.sensitive_columns, self.split)
-        rows = fitted(self, without_leaks(self, rows, groups, divided), divided.rows["train"])
+        rows, fill = fitted(self, without_leaks(self, rows, groups, divided), divided.rows["train"])
         data = self._encoded(rows.frame, divided, rows.numeric, rows.categorical, digest)
         account = with_few_rows(rows.account, divided)
         for remark in refuse_large(data):
@@ -72,7 +81,17 @@ class OwnTable(Dataset):
         say(f"dataset.path={self.path}\n{account}")
         for warning in account.warnings:
             say(f"dataset.path={self.path}: {warning}", logging.WARNING)
-        return data._replace(account=account.plain())
+        assert data.numbers is not None
+        numbered = {split: torch.from_numpy(rows.numbers)[own] for split, own in data.numbers.items()}
+        encoder = Preparation.of_table(rows, fill, account).plain() | {"encoding": data.encoder}
+        return data._replace(account=account.plain(), encoder=encoder, numbers=numbered)
+
+    def encode(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:
+        """The features of new rows, [N, D] float64, as ``Dataset.encode``.
+
+        Cells are read as those of the table were; missing ones are filled by what its training rows told.
+        """
+        return Encoding.of(encoder["encoding"]).encode(Preparation.of(encoder).apply(self, frame))
 
     @property
     def named(self) -> set[str]:
@@ -107,8 +126,8 @@ class OwnTable(Dataset):
         words = set(_words(frame[self.split.column]))
         return words <= SPLITS.keys() and {"train", "test"} <= {SPLITS[word] for word in words}
 
-    def _with_roles(self, frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, Account]:
-        """With the rows that have a group and the label of a task; with ``missing`` drop, of every task.
+    def _with_roles(self, frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, np.ndarray, Account]:
+        """The rows that have a group and the label of a task (with ``missing`` drop, of every task), and their numbers.
 
         Raises ``InputError`` where ``missing`` is refuse.
         """
@@ -130,9 +149,9 @@ class OwnTable(Dataset):
             if missing.any():
                 _refuse_one_value(frame[column], account)
         whole = frame[self.sensitive_columns].notna().all(axis=1) & (some | frame[list(labels)].notna().all(axis=1))
-        frame = frame[whole].reset_index(drop=True)
-        require(len(frame), "dataset.label", self.label, "a column that has a value where dataset.sensitive has one")
-        return frame, account
+        kept = whole.to_numpy()
+        require(kept.any(), "dataset.label", self.label, "a column that has a value where dataset.sensitive has one")
+        return frame[kept].reset_index(drop=True), np.flatnonzero(kept), account
 
 
 def _words(values: pd.Series) -> pd.Series:

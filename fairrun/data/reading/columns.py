@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from fairrun.config.check import InputError
 from fairrun.data.groups import with_columns
 from fairrun.data.reading import numbers
 from fairrun.data.reading.account import Column
-from fairrun.data.reading.texts import Forms, Texts, from_text, texts_of, whole
+from fairrun.data.reading.texts import Forms, Texts, from_text, text_as, texts_of, whole
+
+NUMBERS = ("integer", "number", "boolean")  # types that a column of numbers may be given as
 
 
 def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]]:
@@ -28,6 +31,23 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         distinct = 0 if kind == "other" else int(values.nunique())
         columns.append(Column(name, kind, distinct, int(values.isna().sum()), done="; ".join(done)))
     return pd.DataFrame(found, columns=list(frame.columns)), columns
+
+
+def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
+    """A column of new rows, text or plain values, as one of the type ``kind``.  Raises ``InputError`` where it is none.
+
+    ``forms`` must say the decimal sign.
+    """
+    name = str(values.name)
+    if _holds_text(values):
+        return text_as(name, kind, texts_of(values, forms.missing), forms)
+    found, own, _ = _from_values(values)
+    if own == "empty":
+        return found.astype("datetime64[us]") if kind == "date" else found
+    must = {"date": ("date",), "time": ("integer", "number"), "integer": NUMBERS, "number": NUMBERS}.get(kind)
+    if must and own not in must:
+        raise InputError(f"column {name!r} must be of type {kind}, as in the training rows, got {own}")
+    return found
 
 
 def _holds_text(values: pd.Series) -> bool:

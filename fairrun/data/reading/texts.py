@@ -4,6 +4,7 @@ import functools
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from fairrun.config.values import FALSE, TRUE, listed
 from fairrun.data.reading import dates, numbers
 from fairrun.data.reading.missing import AMONG_NUMBERS, is_missing
 
+DECIMAL_COMMA = "decimal comma"  # in what was done to a column
 FEW = 20  # distinct numbers beside other text that may be categories, as 0, 1, 2 and 3+
 
 
@@ -90,6 +92,32 @@ def from_text(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, l
     return column.spread(column.texts, "object"), "category", [*column.done, *_near(column.texts)]
 
 
+def text_as(name: str, kind: str, column: Texts, forms: Forms) -> pd.Series:
+    """The values of new text, of a column whose type is ``kind``.  Raises ``InputError`` for text that is no such."""
+    if kind not in ("integer", "number", "date", "time"):
+        return column.spread(column.texts, "object")
+    usual = {k for k, text in enumerate(column.texts) if forms.missing is None and text.casefold() in AMONG_NUMBERS}
+    column = _without(column, usual) if usual else column
+    values = [_value_as(kind, text, forms) for text in column.texts]
+    wrong = [text for text, value in zip(column.texts, values, strict=True) if value is None]
+    if wrong:
+        what = {"date": "dates", "time": "times"}.get(kind, "numbers")
+        raise InputError(f"column {name!r} must hold {what}, as in the training rows, got {listed(wrong, 5)}")
+    return column.spread(values, "datetime64[us]" if kind == "date" else "float64")
+
+
+def _value_as(kind: str, text: str, forms: Forms) -> Any:
+    if kind == "date":
+        stamps = dates.as_dates([text], forms.day_first)
+        return stamps[0] if stamps else None
+    if kind == "time":
+        hours = dates.as_hours([text])
+        return hours[0] if hours else None
+    unit = numbers.common_unit([text])
+    (digits,), _ = numbers.split_units([text.removesuffix(unit).strip() if unit else text])
+    return numbers.as_number(digits, forms.decimal or ".")
+
+
 def _without(column: Texts, gone: set[int]) -> Texts:
     kept = [k for k in range(len(column.texts)) if k not in gone]
     place = np.full(len(column.texts) + 1, -1)
@@ -125,7 +153,7 @@ def _number(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, lis
         return None
     done = list(column.done)
     if decimal == "," and signs:
-        done.append("decimal comma")
+        done.append(DECIMAL_COMMA)
     if len(signs) == 2 and not forms.decimal:
         sample = next(number for number in digits if "." in number or "," in number)
         done.append(f"read {sample!r} as {numbers.as_number(sample, decimal):g} (dataset.rows.decimal tells)")

@@ -9,50 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
+from tests.helpers.loans import conf, loans
 
 SPLITS = ("train", "val", "test")
-
-
-def loans(num_rows=400, seed=0):
-    """Rows with features of numbers and categories; no column tells another."""
-    rng = np.random.default_rng(seed)
-    return pd.DataFrame(
-        {
-            "gender": rng.choice(["F", "M"], num_rows),
-            "age": rng.integers(18, 80, num_rows),
-            "hours": np.round(rng.normal(40, 5, num_rows), 1),
-            "job": rng.choice(["chef", "clerk", "nurse"], num_rows),
-            "repaid": rng.integers(0, 2, num_rows),
-        }
-    )
-
-
-def conf():
-    """The node of dataset=csv, as Hydra composes it."""
-    table, own = (yaml.safe_load((CONF / "dataset" / f"{name}.yaml").read_text()) for name in ("_table", "csv"))
-    node = {**table, **own, "split": {**table["split"], **own["split"]}}
-    del node["defaults"]
-    return node
-
-
-@pytest.fixture
-def own(tmp_path):
-    """Builds the data set of a frame, by way of a file."""
-
-    def make(frame, **changes):
-        path = tmp_path / "table.csv"
-        frame.to_csv(path, index=False)
-        node = conf() | {"label": "repaid", "positive": 1, "sensitive": ["gender"], "path": str(path)}
-        for key in ("split", "rows"):
-            node[key] |= changes.pop(key, {})
-        return build(node | changes, "dataset")
-
-    return make
 
 
 def column(data, split, name):

@@ -1,0 +1,140 @@
+"""The features of a network from the columns of a frame, as training rows tell.
+
+Everything that is learned is plain values, so that a saved model carries its encoding as JSON.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from fairrun.config.check import InputError, nearest
+from fairrun.config.values import free, listed
+
+# numbers: columns of numbers get mean 0 and variance 1      all: the one-hot columns too
+# range:   columns of numbers are scaled to [0, 1]           none: no column is scaled
+SCALES = ("numbers", "all", "range", "none")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A scaling of columns, with the arithmetic of scikit-learn's scalers, to the last bit."""
+
+    how: Literal["standard", "range"]
+    a: list[float]  # standard: means; range: factors
+    b: list[float]  # standard: standard deviations; range: what is added
+
+    @classmethod
+    def fit(cls, values: pd.DataFrame | np.ndarray, how: Literal["standard", "range"]) -> "Scaling":
+        """The scaling that training rows ``values`` [N, D] tell."""
+        from sklearn.preprocessing import MinMaxScaler, StandardScaler  # slow to import; workers do not need it
+
+        if not values.shape[1]:
+            return cls(how, [], [])
+        if how == "range":
+            scaler = MinMaxScaler().fit(values)
+            return cls(how, scaler.scale_.tolist(), scaler.min_.tolist())
+        scaler = StandardScaler().fit(values)
+        return cls(how, scaler.mean_.tolist(), scaler.scale_.tolist())
+
+    def apply(self, values: np.ndarray) -> None:
+        """Scale ``values`` [N, D] in place."""
+        if self.how == "range":
+            values *= self.a
+            values += self.b
+        else:
+            values -= self.a
+            values /= self.b
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Numbers as they are or scaled, then a feature for each category; a category of no training row has none."""
+
+    numeric: list[str]
+    categories: dict[str, list[Any]]  # column -> the categories of training rows that have a feature, sorted
+    numbers: Scaling | None = None
+    every: Scaling | None = None  # of all features, after that of the numbers
+
+    @classmethod
+    def fit(
+        cls,
+        train: pd.DataFrame,
+        numeric: Sequence[str],
+        categorical: Sequence[str],
+        scale: str,
+        dropped: Collection[tuple[str, Any]] = (),
+    ) -> "Encoding":
+        """The encoding that training rows tell; ``dropped`` pairs of column and category get no feature."""
+        known = {column: sorted(train[column].unique()) for column in categorical}
+        kept = {
+            column: [_plain(value) for value in values if (column, value) not in dropped]
+            for column, values in known.items()
+        }
+        encoding = cls(list(numeric), kept)
+        if scale != "none":
+            how: Literal["standard", "range"] = "range" if scale == "range" else "standard"
+            encoding = replace(encoding, numbers=Scaling.fit(train[encoding.numeric], how))
+        if scale == "all":
+            encoding = replace(encoding, every=Scaling.fit(encoding.encode(train), "standard"))
+        return encoding
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of features of each column of categories that has any."""
+        return [len(values) for values in self.categories.values() if values]
+
+    @property
+    def features(self) -> list[str]:
+        """A name for each feature, all different."""
+        pairs = [f"{column}={value}" for column, values in self.categories.items() for value in values]
+        return _distinct([*self.numeric, *pairs])
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """The features of the rows of ``frame``, which has no missing number, [N, D] float64."""
+        found = np.zeros((len(frame), len(self.numeric) + sum(self.sizes)))
+        numbers = found[:, : len(self.numeric)]
+        numbers[:] = frame[self.numeric].to_numpy(dtype=np.float64)
+        if self.numbers is not None:
+            self.numbers.apply(numbers)
+        start = len(self.numeric)
+        for column, values in self.categories.items():
+            codes = pd.Index(values, dtype=object).get_indexer(frame[column].astype(object))
+            known = np.flatnonzero(codes >= 0)
+            found[known, start + codes[known]] = 1
+            start += len(values)
+        if self.every is not None:
+            self.every.apply(found)
+        return found
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Encoding":
+        """The encoding that ``plain`` gave."""
+        scalings = {name: plain[name] and Scaling(**plain[name]) for name in ("numbers", "every")}
+        return cls(plain["numeric"], plain["categories"], **scalings)
+
+
+def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ``InputError``, which names them and the nearest column, if the frame lacks any of ``columns``."""
+    lacking = [column for column in columns if column not in frame]
+    if lacking:
+        hint = nearest(lacking[0], [str(column) for column in frame if column not in columns])
+        raise InputError(f"the rows must have the columns of the training rows, got none named {listed(lacking)}{hint}")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Append a number to a name that occurred before, such as a column "job=chef" beside a column "job"."""
+    found: dict[str, None] = {}
+    for k, name in enumerate(names):
+        found[name if name not in found else free(name, {*found, *names[k:]})] = None
+    return list(found)

@@ -1,0 +1,111 @@
+"""New rows become the features that the same rows had in training."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fairrun.config.check import InputError
+from tests.helpers.loans import loans
+
+
+def messy(num_rows=500, seed=1):
+    """Missing cells of every kind, dates, decimal commas, units, booleans, a column of many categories."""
+    rng = np.random.default_rng(seed)
+    frame = loans(num_rows, seed)
+    day = pd.Timestamp("2020-01-15") + pd.to_timedelta(rng.integers(0, 900, num_rows), unit="D")
+    return frame.assign(
+        hours=frame["hours"].map("{:.1f}".format).str.replace(".", ",").where(rng.random(num_rows) > 0.1),
+        job=frame["job"].where(rng.random(num_rows) > 0.1),
+        since=day.strftime("%Y-%m-%d"),
+        pay=rng.integers(900, 9000, num_rows).astype(str) + " EUR",
+        town=[f"t{k}" for k in rng.zipf(1.3, num_rows) % 40],
+        member=rng.choice(["true", "false"], num_rows),
+    )
+
+
+def as_text(frame):
+    """As ``pd.read_csv`` without any types gives the table's file."""
+    return pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype=str, keep_default_na=False)
+
+
+def assert_same_features(dataset, frame):
+    """The features of the rows of ``frame``, in another order of rows and columns, are those of the data."""
+    data = dataset.load()
+    encoder = json.loads(json.dumps(data.encoder))
+    for split, rows in data.numbers.items():
+        new = frame.iloc[rows.numpy()][sorted(frame.columns)[::-1]]
+        expected = getattr(data, split).x
+        assert torch.equal(torch.from_numpy(dataset.encode(new, encoder)), expected)
+        some = dataset.encode(new.iloc[[3]], encoder)
+        assert torch.equal(torch.from_numpy(some), expected[[3]])
+
+
+@pytest.mark.parametrize("scale", ["numbers", "all", "range", "none"])
+def test_rows_as_text_have_the_features_of_the_table(own, scale):
+    frame = messy()
+    assert_same_features(own(frame, scale=scale, most_categories=12), as_text(frame))
+
+
+@pytest.mark.parametrize("missing", ["indicator", "impute"])
+def test_rows_as_pandas_reads_them_have_the_features_of_the_table(own, missing):
+    frame = messy().assign(hours=lambda f: f["hours"].str.replace(",", ".").astype(float))
+    assert_same_features(own(frame, missing=missing), pd.read_csv(io.StringIO(frame.to_csv(index=False))))
+
+
+def test_rows_that_were_left_out_leave_the_others_their_numbers(own):
+    frame = messy()
+    frame.loc[[0, 7, 100], "repaid"] = None
+    frame["repaid"] = frame["repaid"].astype("Int64")
+    assert_same_features(own(frame, missing="drop", dates="days"), as_text(frame))
+
+
+def test_merged_levels_and_categories_without_a_feature_stay_so(own):
+    frame = messy()
+    changes = {"merge": {"job": {"care": ["nurse", "chef"]}}, "drop_categories": {"town": ["t1"]}}
+    assert_same_features(own(frame, **changes), as_text(frame))
+
+
+def test_an_unknown_category_is_none_and_a_missing_cell_what_training_rows_tell(own):
+    frame = messy()
+    data = own(frame).load()
+    dataset = own(frame)
+    new = as_text(frame).head(2).assign(job=["astronaut", ""], hours=["", "41,5"])
+    found = pd.DataFrame(dataset.encode(new, data.encoder), columns=data.features)
+    jobs = [name for name in data.features if name.startswith("job=")]
+    assert list(found.loc[0, jobs]) == [0] * len(jobs)
+    assert found.loc[1, "job=missing"] == 1
+    assert found.loc[0, "hours is missing"] > found.loc[1, "hours is missing"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.drop(columns="hours"), "the columns of the training rows, got none named 'hours'"),
+        (lambda f: f.rename(columns={"hours": "hour"}), "none named 'hours'; did you mean hour?"),
+        (lambda f: f.assign(age="old"), "column 'age' must hold numbers, as in the training rows, got 'old'"),
+        (
+            lambda f: f.assign(since="yesterday"),
+            "column 'since' must hold dates, as in the training rows, got 'yesterday'",
+        ),
+        (lambda f: f.assign(since=1.5), "column 'since' must be of type date, as in the training rows, got number"),
+        (lambda f: f.assign(age="1e300"), "column 'age' must hold finite numbers"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_one_message(own, change, said):
+    dataset = own(messy())
+    encoder = dataset.load().encoder
+    with pytest.raises(InputError) as error:
+        dataset.encode(change(as_text(messy()).head(3)), encoder)
+    assert said in str(error.value)
+
+
+def test_missing_cells_are_refused_where_training_rows_had_to_be_whole(own):
+    frame = loans()
+    dataset = own(frame, missing="refuse")
+    encoder = dataset.load().encoder
+    with pytest.raises(InputError, match="'age'"):
+        dataset.encode(frame.head(2).assign(age=[np.nan, 3]), encoder)
