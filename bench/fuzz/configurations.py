@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict
 
+from bench.composition import composed
 from bench.fuzz.cases import Counts, count, outcome
 from fairrun.command.environment import resolved
 from fairrun.command.guard import check_hydra
@@ -70,12 +70,6 @@ def keys(group: str) -> list[str]:
     plain: Any = OmegaConf.to_container(composed([group]))
     plain.pop("hydra")
     return [*dotted(plain), *plain]
-
-
-def composed(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of overrides, as the command composes it."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", list(overrides), return_hydra_config=True)
 
 
 def draw(rng: random.Random) -> list[str]:

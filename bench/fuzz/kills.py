@@ -15,6 +15,10 @@ from bench.fuzz.cases import Counts
 from bench.fuzz.configurations import table
 from fairrun.results.records import HISTORY, RECORD
 
+PRELOADED = ["bench.fuzz.kills", "fairrun.sweep.single_task", "fairrun.datasets.csv", "fairrun.methods.penalty"]
+PRELOADED += ["fairrun.report.cli", "hydra_plugins.fairrun_launcher", "hydra_plugins.fairrun_sweepers"]
+PRELOADED += ["sklearn.compose", "sklearn.pipeline", "sklearn.preprocessing"]
+PRELOADED += ["matplotlib.backends.backend_pdf", "fontTools.subset", "narwhals._pandas_like.dataframe"]
 STARTED = "started"  # a file, as old as the last process
 SWEEP = [
     "-m",
@@ -31,7 +35,7 @@ SWEEP += ["hydra.sweep.dir=sweep", "hydra.launcher.executor=inline", "hydra.laun
 def start(folder: Path, overrides: list[str]) -> ForkServerProcess:
     """Start a command in ``folder``, in a process forked off one that has imported what it needs."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.fuzz.kills", "fairrun.sweep.single_task", "fairrun.report.cli"])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_command, args=(folder, overrides))
     process.start()
     return process

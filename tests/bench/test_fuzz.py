@@ -7,10 +7,13 @@ from bench.fuzz.__main__ import main
 from bench.fuzz.cases import Counts, count, limit, outcome, smallest
 from fairrun.config.check import InputError
 
+PARTS = [(configurations, 100, 1), (configurations, 100, 2), (configurations, 100, 3)]  # for processes side by side
+PARTS += [(tables, 60, 1), (kills, 3, 1), (kills, 3, 2)]
 
-@pytest.mark.parametrize(("kind", "number"), [(configurations, 50), (tables, 30), (kills, 1)])
-def test_no_case_fails(kind, number):
-    counts = kind.run(number, seed=16)
+
+@pytest.mark.parametrize(("kind", "number", "seed"), PARTS)
+def test_no_case_fails(kind, number, seed):
+    counts = kind.run(number, seed)
     assert counts.tried == number and counts.trained > 0
     assert counts.failures == []
 

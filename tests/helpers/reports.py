@@ -1,6 +1,7 @@
 """Records as training writes them, and the reports of them."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 
@@ -75,6 +76,15 @@ def written(folder, rows, metric=None, **given):
     paths = report.write(folder, frame, chapters(tradeoffs(frame, options), options))
     assert all(path.stat().st_size > 0 for path in paths)
     return {path.name: path for path in paths}
+
+
+def texts(folder, rows, metric=None, **given):
+    """The tables and the page that a report writes, by name, without the pictures, which take longest."""
+    frame = pd.DataFrame(rows)
+    options = complete(frame, ReportOptions(metric=metric, **given))
+    found = chapters(tradeoffs(frame, options), options)
+    bare = [replace(part, sections=[replace(s, pictures={}) for s in part.sections]) for part in found]
+    return {path.name: path for path in report.write(folder, frame, bare)}
 
 
 def trade(folder, rows, metric=None, **given):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from bench.composition import composed
 from fairrun.config.build import build
 from fairrun.data.split import per_cell
 from fairrun.data.table import Data, Table
@@ -30,15 +30,17 @@ def config(*overrides: str) -> DictConfig:
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     choices = [o for o in parsed if o.package is not None or (Path(CONF) / str(o.key_or_group)).is_dir()]
-    composed = copy.deepcopy(_composed(*(str(o.input_line) for o in choices)))
-    ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], composed)
-    return composed
+    whole = copy.deepcopy(_composed(*(str(o.input_line) for o in choices)))
+    ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], whole)
+    return whole
 
 
 @functools.cache
 def _composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", list(overrides))
+    whole = composed(overrides)
+    with open_dict(whole):
+        del whole["hydra"]
+    return whole
 
 
 @functools.cache

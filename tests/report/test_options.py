@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from bench import composition
 from fairrun.command.renames import warn
 from fairrun.config.check import InputError
 from fairrun.report import cli
@@ -40,8 +40,7 @@ OLD = {
 
 
 def composed(folder, *overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", [f"hydra.sweep.dir={folder}", *overrides], return_hydra_config=True)
+    return composition.composed([f"hydra.sweep.dir={folder}", *overrides])
 
 
 def from_args(*arguments):
@@ -74,6 +73,7 @@ def plain(tmp_path_factory):
 
 def test_every_option_has_an_example_here():
     assert list(EXAMPLES) == FIELDS
+    assert {name for names in TOGETHER for name in names} == set(FIELDS)
 
 
 def test_the_configuration_lists_every_option_and_says_nothing():
@@ -102,18 +102,26 @@ def test_an_option_has_one_value_whoever_gives_it(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_an_option_shows_the_same_whoever_gives_it(tmp_path, plain, name):
-    """From the records of a sweep whose command has it, the same command on a finished sweep, and fairrun.report."""
-    override, flag, _ = EXAMPLES[name]
-    first = records(tmp_path / "first" / "sweep", override)
+def test_an_option_changes_the_report(tmp_path, plain, name):
+    folder = shutil.copytree(plain, tmp_path / "sweep")
+    cli.main([str(folder), EXAMPLES[name][1]])
+    assert report(folder) != report(plain)
+
+
+TOGETHER = [["metric", "compare"]]  # there are no published points of every metric, and a method split has other names
+TOGETHER += [["test_oracle", "columns", "histories", "seed_summary", "degenerate", "published", "split_by"]]
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=" ".join)
+def test_options_show_the_same_whoever_gives_them(tmp_path, plain, names):
+    """From the records of a sweep whose command has them, the same command on a finished sweep, and fairrun.report."""
+    overrides, flags, _ = zip(*(EXAMPLES[name] for name in names), strict=True)
+    first = records(tmp_path / "first" / "sweep", *overrides)
     cli.main([str(first)])
     again, by_flag = (Path(shutil.copytree(plain, tmp_path / name / "sweep")) for name in ("again", "by_flag"))
-    conclude(composed(again, override), complete=True)
-    cli.main([str(by_flag), flag])
-    found = report(first)
-    assert found != report(plain)
-    assert report(again) == found
-    assert report(by_flag) == found
+    conclude(composed(again, *overrides), complete=True)
+    cli.main([str(by_flag), *flags])
+    assert report(again) == report(by_flag) == report(first)
 
 
 @pytest.mark.parametrize("name", OLD)
