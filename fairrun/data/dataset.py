@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +15,7 @@ from fairrun.config.check import InputError, nearest, one_of, require
 from fairrun.config.values import listed, spelt
 from fairrun.data.corrupt import Outliers
 from fairrun.data.encoding import SCALES, Encoding, need_columns
-from fairrun.data.groups import Merge, binned, merged, numbered, parse_sensitive, with_columns
+from fairrun.data.groups import Merge, binned, merged, numbered, numbered_again, parse_sensitive, with_columns
 from fairrun.data.labels import Label, parse_labels
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
@@ -108,7 +108,9 @@ class Dataset:
         encoding = Encoding.fit(train, numeric, categorical, self.scale, dropped)
         x = {name: torch.from_numpy(encoding.encode(frame.iloc[rows])) for name, rows in divided.rows.items()}
         data = divided.data(x, encoding.features, digest)
-        return data._replace(categories=encoding.sizes, encoder=encoding.plain()).with_outliers(self.outliers)
+        known = {name: label.known(frame) for name, label in self._labels().items() if self.task in (None, name)}
+        encoder = {"encoding": encoding.plain(), "labels": {"" if self.task else k: v for k, v in known.items()}}
+        return data._replace(categories=encoding.sizes, encoder=encoder).with_outliers(self.outliers)
 
     def encode(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:
         """The features of new rows, [N, D] float64; ``encoder`` is that of the data that a model was trained on.
@@ -116,10 +118,30 @@ class Dataset:
         A category that training rows lack is encoded as all zeros.  Raises ``InputError`` for a column that is not
         there, and for missing numbers.
         """
-        encoding = Encoding.of(encoder)
+        encoding = Encoding.of(encoder["encoding"])
         need_columns(frame, [*encoding.numeric, *encoding.categories])
         refuse_missing_values(frame, [*encoding.numeric, *encoding.categories])
         return encoding.encode(merged(frame, self.merge, known=False))
+
+    def labelled(
+        self, frame: pd.DataFrame, encoder: Mapping[str, Any], groups: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The labels of new rows, as ``Table.y``, and the numbers of their groups, [N].
+
+        Raises ``InputError`` for a column that is not there, and for a label or a group that no training row has.
+        """
+        labels = self._labels() if self.task is None else {"": self._labels()[self.task]}
+        columns = list(dict.fromkeys([*(label.column for label in labels.values()), *self.sensitive_columns]))
+        need_columns(frame, columns)
+        rows = self._as_read(frame[columns], encoder)
+        refuse_missing_values(rows, columns)
+        y = [label.again(rows[label.column], encoder["labels"][name]) for name, label in labels.items()]
+        s = numbered_again(self._grouped(rows, known=False)[self.sensitive_columns], groups)
+        return (np.stack(y, axis=-1) if "" not in labels else y[0]), s
+
+    def _as_read(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
+        """New rows, with levels merged."""
+        return merged(frame, {c: levels for c, levels in self.merge.items() if c in frame}, known=False)
 
     def _is_official(self, frame: pd.DataFrame) -> bool:
         """Whether the frame has the column of the official split."""
@@ -129,16 +151,17 @@ class Dataset:
         """The labels to predict, by task name; the name of a single label is ""."""
         return parse_labels(self.tasks) or {"": Label(self.label, self.positive)}
 
-    def _grouped(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame with sensitive columns merged, binned and binarized as the schema says."""
+    def _grouped(self, frame: pd.DataFrame, *, known: bool = True) -> pd.DataFrame:
+        """The frame with sensitive columns merged, binned and binarized as the schema says; ``known`` as ``merged``."""
         for entry in parse_sensitive(self.sensitive):
             if entry.merge is not None:
-                frame = merged(frame, {entry.column: entry.merge}, "dataset.sensitive.merge")
+                frame = merged(frame, {entry.column: entry.merge}, "dataset.sensitive.merge", known=known)
             if entry.bins is not None:
-                frame = with_columns(frame, {entry.column: binned(frame[entry.column], entry.bins)})
+                frame = with_columns(frame, {entry.column: binned(frame[entry.column], entry.bins, known=known)})
         columns = {}
         for column in self.binarize.keys() & set(self.sensitive_columns):
             value = spelt(self.binarize[column], frame[column].unique())
+            value = self.binarize[column] if value is None and not known else value
             columns[column] = frame[column].astype(str).where(frame[column] == value, f"not {value}")
         return with_columns(frame, columns)
 

@@ -71,8 +71,11 @@ def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge", *, kno
     return with_columns(frame, columns)
 
 
-def binned(values: pd.Series, cuts: Sequence[float]) -> pd.Series:
-    """The bin that each number is in, by its name, in order.  Raises ``InputError`` for a bin without rows."""
+def binned(values: pd.Series, cuts: Sequence[float], *, known: bool = True) -> pd.Series:
+    """The bin that each number is in, by its name, in order.
+
+    Raises ``InputError`` for text and, where the bins must be ``known``, for a bin without rows.
+    """
     name = str(values.name)
     require(
         pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values),
@@ -84,7 +87,7 @@ def binned(values: pd.Series, cuts: Sequence[float]) -> pd.Series:
     names = [f"under {cuts[0]:g}", *between, f"{cuts[-1]:g} and over"]
     codes = np.searchsorted(cuts, values.to_numpy(), side="right")
     for k, bin_name in enumerate(names):
-        if not (codes == k).any():
+        if known and not (codes == k).any():
             raise InputError(
                 f"dataset.sensitive: every bin of {name!r} must have rows, got none {bin_name} "
                 f"(it has {values.min():g} to {values.max():g})"
@@ -100,5 +103,21 @@ def numbered(frame: pd.DataFrame, sensitive: Sequence[str]) -> tuple[np.ndarray,
             raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
     keys = frame[columns].drop_duplicates().sort_values(columns)
     s = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(frame[columns]))
-    names = [", ".join(f"{c}={v}" for c, v in zip(columns, key, strict=True)) for key in keys.itertuples(index=False)]
-    return s.astype(np.int64), names
+    return s.astype(np.int64), group_names(keys)
+
+
+def group_names(frame: pd.DataFrame) -> list[str]:
+    """The group of every row, by its name: "sex=Female, race=Black"."""
+    columns = [str(column) for column in frame]
+    return [", ".join(f"{c}={v}" for c, v in zip(columns, row, strict=True)) for row in frame.itertuples(index=False)]
+
+
+def numbered_again(frame: pd.DataFrame, groups: Sequence[str]) -> np.ndarray:
+    """The group number of new rows, [N].  Raises ``InputError`` for a group that no training row has."""
+    found = group_names(frame)
+    wrong = sorted(set(found) - set(groups))
+    if wrong:
+        has = f"the groups of the training rows ({listed(list(groups), 10)})"
+        raise InputError(f"the rows must be of {has}, got {listed(wrong, 5)}")
+    number = {name: k for k, name in enumerate(groups)}
+    return np.array([number[name] for name in found], dtype=np.int64)

@@ -1,6 +1,6 @@
 """The label to predict: the values of a column as two or more classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,27 @@ class Label:
         if value is None:
             raise InputError(f"{self.positive_key} must be one of {listed(values)}, got {self.positive!r}")
         return (frame[self.column] == value).to_numpy(dtype=np.float64)
+
+    def known(self, frame: pd.DataFrame) -> list[Any] | None:
+        """The values of the column by their class, for ``again``; None of a label that is a bound."""
+        if self.above is not None:
+            return None
+        values = _sorted(frame[self.column].dropna())
+        if self.positive is not None:
+            positive = spelt(self.positive, values)
+            values = sorted(values, key=lambda value: value == positive)
+        return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+    def again(self, values: pd.Series, known: Sequence[Any] | None) -> np.ndarray:
+        """The class of new rows, [N], by the values ``known`` of the training rows.  Raises ``InputError``."""
+        if known is None:
+            return (values > self.above).to_numpy(dtype=np.float64)
+        spellings = {value: spelt(value, known) for value in values.unique()}
+        wrong = [value for value, found in spellings.items() if found is None]
+        if wrong:
+            has = f"the values {listed(list(known), 10)}, as in the training rows"
+            raise InputError(f"column {self.column!r} must have {has}, got {listed(wrong, 5)}")
+        return values.map({value: float(known.index(found)) for value, found in spellings.items()}).to_numpy()
 
     def classes(self, frame: pd.DataFrame) -> list[str]:
         """The names of C > 2 classes, by number; empty with two."""

@@ -8,7 +8,6 @@ import pandas as pd
 
 from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.encoding import need_columns
-from fairrun.data.groups import merged
 from fairrun.data.own.features import as_text, parts_of
 from fairrun.data.own.fill import Fill
 from fairrun.data.own.rows import Prepared, refuse_infinite
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 class Preparation:
     """From cells as they come to features without missing values."""
 
-    types: dict[str, str]  # column that features are made from -> its type, as in the account
+    types: dict[str, str]  # column -> its type, as in the account: of features, labels and the sensitive attribute
     decimal: str  # "." or ",", of numbers as text
-    become: dict[str, dict[str, str]]  # column -> its parts -> the features that they are
+    become: dict[str, dict[str, str]]  # column of features -> its parts -> the features that they are
     numeric: list[str]  # features, without indicators
     categorical: list[str]
     fill: Fill
@@ -35,22 +34,20 @@ class Preparation:
     def of_table(cls, rows: Prepared, fill: Fill, account: Account) -> "Preparation":
         """What was done to the ``rows`` that were trained on; ``account`` is of the table as it was read."""
         numeric = [name for name in rows.numeric if name not in fill.indicators]
-        columns = {rows.of(feature): None for feature in [*numeric, *rows.categorical]}
-        types = {name: account.column(name).type for name in columns}
+        types = {column.name: column.type for column in account.columns if column.role not in ("dropped", "unused")}
         decimal = "," if any(DECIMAL_COMMA in column.done for column in account.columns) else "."
-        become = {column: parts for column, parts in rows.become.items() if column in types}
+        used = {rows.of(feature) for feature in [*numeric, *rows.categorical]}
+        become = {column: rows.become.get(column, {column: column}) for column in types if column in used}
         return cls(types, decimal, become, numeric, rows.categorical, fill)
 
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The features of ``frame``.  Raises ``InputError`` for a column or a value that cannot be used."""
-        need_columns(frame, list(self.types))
-        forms = own.rows.forms(decimal=self.decimal)
-        read = {name: read_as(frame[name].reset_index(drop=True), kind, forms) for name, kind in self.types.items()}
-        rows = merged(pd.DataFrame(read), {c: levels for c, levels in own.merge.items() if c in read}, known=False)
+        need_columns(frame, list(self.become))
+        rows = own._as_read(frame[list(self.become)], self.plain())
         columns: dict[str, pd.Series] = {}
-        for name, kind in self.types.items():
-            parts = parts_of(name, kind, rows[name], own)
-            for part, feature in self.become.get(name, {name: name}).items():
+        for name, features in self.become.items():
+            parts = parts_of(name, self.types[name], rows[name], own)
+            for part, feature in features.items():
                 columns[feature] = parts[part] if part in parts else 0.0 * parts[next(iter(parts))]  # no row has hours
         columns |= {name: as_text(columns[name]) for name in self.categorical}
         found = pd.DataFrame(columns, index=rows.index)
@@ -61,6 +58,12 @@ class Preparation:
             Prepared(found, self.numeric, self.categorical, Account([]), self.become, rows.index.to_numpy())
         )
         return self.fill.apply(found)
+
+    def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
+        """The cells of ``frame`` as values of the types that its columns had."""
+        forms = own.rows.forms(decimal=self.decimal)
+        plain = frame.reset_index(drop=True)
+        return pd.DataFrame({name: read_as(plain[name], self.types[name], forms) for name in plain}, plain.index)
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""

@@ -83,7 +83,7 @@ class OwnTable(Dataset):
             say(f"dataset.path={self.path}: {warning}", logging.WARNING)
         assert data.numbers is not None
         numbered = {split: torch.from_numpy(rows.numbers)[own] for split, own in data.numbers.items()}
-        encoder = Preparation.of_table(rows, fill, account).plain() | {"encoding": data.encoder}
+        encoder = Preparation.of_table(rows, fill, account).plain() | (data.encoder or {})
         return data._replace(account=account.plain(), encoder=encoder, numbers=numbered)
 
     def encode(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:
@@ -92,6 +92,9 @@ class OwnTable(Dataset):
         Cells are read as those of the table were; missing ones are filled by what its training rows told.
         """
         return Encoding.of(encoder["encoding"]).encode(Preparation.of(encoder).apply(self, frame))
+
+    def _as_read(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
+        return super()._as_read(Preparation.of(encoder).read(self, frame), encoder)
 
     @property
     def named(self) -> set[str]:

@@ -40,8 +40,13 @@ def assert_same_features(dataset, frame):
         new = frame.iloc[rows.numpy()][sorted(frame.columns)[::-1]]
         expected = getattr(data, split).x
         assert torch.equal(torch.from_numpy(dataset.encode(new, encoder)), expected)
+        y, s = dataset.labelled(new, encoder, data.groups)
+        table = getattr(data, split)
+        assert np.array_equal(y, table.y) and np.array_equal(s, table.s)
         some = dataset.encode(new.iloc[[3]], encoder)
         assert torch.equal(torch.from_numpy(some), expected[[3]])
+        y, s = dataset.labelled(new.iloc[[3]], encoder, data.groups)
+        assert np.array_equal(y, table.y[[3]]) and np.array_equal(s, table.s[[3]])
 
 
 @pytest.mark.parametrize("scale", ["numbers", "all", "range", "none"])
@@ -109,3 +114,37 @@ def test_missing_cells_are_refused_where_training_rows_had_to_be_whole(own):
     encoder = dataset.load().encoder
     with pytest.raises(InputError, match="'age'"):
         dataset.encode(frame.head(2).assign(age=[np.nan, 3]), encoder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sensitive": [{"column": "age", "bins": [30, 50]}, {"column": "job", "merge": {"care": ["nurse", "chef"]}}]},
+        {"sensitive": ["job"], "binarize": {"job": "chef"}, "positive": 0},
+        {"label": "job", "positive": None},
+        {"tasks": {"repaid": {"column": "repaid", "positive": 1}, "old": {"column": "age", "above": 40}}},
+        {"tasks": {"repaid": {"column": "repaid", "positive": 1}, "men": {"column": "gender", "positive": "M"}}}
+        | {"task": "men", "sensitive": ["job"]},
+    ],
+)
+def test_new_rows_have_the_labels_and_groups_of_the_table(own, changes):
+    assert_same_features(own(loans(), **changes), as_text(loans()))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.drop(columns="repaid"), "none named 'repaid'"),
+        (lambda f: f.assign(repaid=7), "column 'repaid' must have the values 0, 1, as in the training rows, got 7"),
+        (
+            lambda f: f.assign(gender="X"),
+            "must be of the groups of the training rows ('gender=F', 'gender=M'), got 'gender=X'",
+        ),
+    ],
+)
+def test_labels_and_groups_that_no_training_row_has_are_refused(own, change, said):
+    dataset = own(loans())
+    data = dataset.load()
+    with pytest.raises(InputError) as error:
+        dataset.labelled(change(as_text(loans()).head(3)), data.encoder, data.groups)
+    assert said in str(error.value)
