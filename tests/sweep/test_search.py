@@ -18,7 +18,8 @@ from fairrun.config.check import InputError
 from fairrun.sweep.search import SAMPLERS, History, Search, divide
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_sweepers import _overrides
-from tests.helpers.command import INLINE, ROOT, records, run, run_warm, start_warm
+from tests.helpers.command import INLINE, ROOT, records, run, start_warm
+from tests.helpers.here import run_here
 
 CONFIG = {"method._target_": "x", "method.lam": 1.0, "method.loss": "mmd", "batch_size": 64, "epochs": 10}
 RANGES = {
@@ -193,7 +194,7 @@ def told(folder):
 def penalty(tmp_path_factory):
     """A search over lam and lr: four batches of two trials of two seeds."""
     folder = tmp_path_factory.mktemp("penalty")
-    done = run_warm(folder, *PENALTY, "hydra.sweeper.trials=8", "hydra.sweeper.batch=2", "hydra.sweep.dir=sweep")
+    done = run_here(folder, *PENALTY, "hydra.sweeper.trials=8", "hydra.sweeper.batch=2", "hydra.sweep.dir=sweep")
     assert done.returncode == 0, done.stderr
     return folder / "sweep", done
 
@@ -201,7 +202,7 @@ def penalty(tmp_path_factory):
 def test_a_key_whose_value_a_preset_may_name_is_searched_in_whole_numbers_too(tmp_path):
     """conf/method/jtt.yaml has first_epochs as an interpolation."""
     asked = ["sweep=jtt", "model.width=8", "hydra.sweeper.trials=3", "hydra.sweep.dir=sweep"]
-    done = run_warm(tmp_path, *SEARCH, *asked)
+    done = run_here(tmp_path, *SEARCH, *asked)
     assert done.returncode == 0, done.stderr
     assert all(isinstance(trial["setting"]["method.first_epochs"], int) for trial in told(tmp_path / "sweep"))
 
@@ -251,7 +252,7 @@ def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
     assert process.exitcode == -signal.SIGKILL
     before = {path: path.read_bytes() for path in folder.rglob("record.json")}
     assert len(before) < 16
-    done = run_warm(tmp_path, *command, "hydra.sweeper.trials=8")
+    done = run_here(tmp_path, *command, "hydra.sweeper.trials=8")
     assert done.returncode == 0, done.stderr
     assert all(path.read_bytes() == content for path, content in before.items())
     assert told(folder) == told(penalty[0])
@@ -261,7 +262,7 @@ def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
 
 def test_more_trials_continue_a_search_in_its_folder(tmp_path, penalty):
     for trials, trained in ((3, 6), (8, 10)):
-        done = run_warm(tmp_path, *PENALTY, f"hydra.sweeper.trials={trials}", "hydra.sweeper.batch=2")
+        done = run_here(tmp_path, *PENALTY, f"hydra.sweeper.trials={trials}", "hydra.sweeper.batch=2")
         assert done.returncode == 0, done.stderr
         counts = [int(line.split("; ")[1].split()[0]) for line in done.stdout.splitlines() if "trained now" in line]
         assert sum(counts) == trained
@@ -271,7 +272,7 @@ def test_more_trials_continue_a_search_in_its_folder(tmp_path, penalty):
 
 def test_a_folder_of_another_search_is_refused(tmp_path, penalty):
     shutil.copytree(penalty[0], tmp_path / "sweep")
-    done = run_warm(tmp_path, *PENALTY, "hydra.sweep.dir=sweep", "hydra.sweeper.seed=1")
+    done = run_here(tmp_path, *PENALTY, "hydra.sweep.dir=sweep", "hydra.sweeper.seed=1")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "must be of this search, got another's" in done.stderr
@@ -283,7 +284,7 @@ def test_a_failed_trial_does_not_end_a_search_and_no_setting_is_trained_twice(tm
     rates = "+hydra.sweeper.nuisance.method.optimizer.lr=[0.1,1e30]"
     command = [*SEARCH, "optimizer@method.optimizer=sgd", rates, "hydra.sweeper.trials=6", "hydra.sweeper.batch=3"]
     for _ in range(2):  # the second time those that failed are tried again
-        done = run_warm(tmp_path, *command, "hydra.sweep.dir=sweep")
+        done = run_here(tmp_path, *command, "hydra.sweep.dir=sweep")
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         assert "2 of 4 runs failed; each has its reason in its own log" in done.stderr
@@ -312,7 +313,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=[" ".join(overrides) for overrides, _ in REFUSED])
 def test_what_cannot_be_searched_is_refused_in_one_message_before_training(tmp_path, overrides, said):
-    done = run_warm(tmp_path, "-m", "hydra/sweeper=search", "sweep=penalty", "dataset=german", *overrides)
+    done = run_here(tmp_path, "-m", "hydra/sweeper=search", "sweep=penalty", "dataset=german", INLINE, *overrides)
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
