@@ -1,6 +1,7 @@
 """How bargaining went: histories as methods of bargaining will log them, made up."""
 
 import dataclasses
+import io
 import json
 import re
 from base64 import b64decode
@@ -16,7 +17,7 @@ from fairrun.report.sections.bargaining import alignment_table, caption, draw
 from fairrun.results.records import HISTORY, RECORD
 from tests.helpers.bargaining import CELLS, EPOCHS, bargain, sweep
 from tests.helpers.records import rewrite
-from tests.helpers.reports import WRITTEN, trade, without_plotly, write_run, written
+from tests.helpers.reports import WRITTEN, texts, trade, without_plotly, write_run, written
 
 
 def found(folder, rows):
@@ -209,7 +210,7 @@ def test_a_report_on_bargaining_has_its_picture_and_its_section(tmp_path):
 
 
 def test_a_report_without_bargaining_has_no_such_section(tmp_path):
-    files = written(tmp_path, [write_run(tmp_path, "erm", 0.0, seed) for seed in range(2)])
+    files = texts(tmp_path, [write_run(tmp_path, "erm", 0.0, seed) for seed in range(2)])
     assert "Bargaining" not in without_plotly(files["report.html"].read_text())
 
 
@@ -223,5 +224,8 @@ def test_data_sets_have_a_picture_each(tmp_path):
 @pytest.mark.parametrize("seeds", [1, 12])
 def test_the_picture_of_the_same_runs_is_the_same_for_one_seed_and_for_many(tmp_path, seeds):
     rows = sweep(tmp_path, ["nash"], seeds)
-    first, second = (written(tmp_path, rows)["bargaining.png"].read_bytes() for _ in range(2))
+    pictures = [io.BytesIO(), io.BytesIO()]
+    for picture in pictures:
+        draw(found(tmp_path, rows)).savefig(picture, dpi=150)
+    first, second = (picture.getvalue() for picture in pictures)
     assert first == second

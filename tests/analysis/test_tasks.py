@@ -16,7 +16,7 @@ from fairrun.report import cli as report
 from fairrun.report.options import ReportOptions
 from fairrun.report.sections.tasks import captioned, draw, methods_table, settings_table
 from fairrun.report.tradeoffs import check, complete, tradeoffs
-from tests.helpers.reports import WRITTEN, trade, without_plotly, write_run, written
+from tests.helpers.reports import WRITTEN, texts, trade, without_plotly, write_run
 
 TASKS = ("income", "capital_gain")
 GAP = "false_positive_rate_difference"
@@ -182,7 +182,7 @@ def test_the_tables_have_a_row_a_setting_and_a_method(tmp_path):
 
 def test_figures_that_compare_groups_are_marked_where_a_group_has_few_test_rows(tmp_path):
     rows = [row | {"base_rates.income/test": [[50, 9], [29, 9]]} for row in sweep(tmp_path)]
-    text = written(tmp_path, rows)["table.md"].read_text()
+    text = texts(tmp_path, rows)["table.md"].read_text()
     assert (
         "income: error | income: gap † | capital gain: error | capital gain: gap † | ARE | ARFG † | KG | DG †" in text
     )

@@ -13,7 +13,9 @@ from fairrun.train import CONF
 from hydra_plugins.fairrun_compose import Composer
 
 SWEEPS = {
-    "values": [["method=penalty", f"method.lam={lam}", f"seed={seed}"] for lam in (0, 0.5, "1e-3") for seed in (0, 1)],
+    "values": [
+        ["method=penalty", f"method.lam={lam}", f"seed={seed}"] for lam, seed in ((0, 0), (0.5, 1), ("1e-3", 1))
+    ],
     "groups": [[f"method={m}", f"dataset={d}"] for m in ("erm", "group_dro") for d in ("german", "adult")],
     "group and value": [[f"method={m}", f"method.optimizer.lr={lr}"] for m in ("erm", "penalty") for lr in (0.1, 0.2)],
     "packaged group": [[f"optimizer@method.optimizer={o}", "seed=3"] for o in ("sgd", "adam", "sgd")],

@@ -5,7 +5,7 @@ import pytest
 
 from fairrun.report import cli as report
 from tests.helpers import bargaining
-from tests.helpers.reports import sweep, write_run, written
+from tests.helpers.reports import sweep, texts, write_run
 
 RATES = {f"{split}/selection_rate": 0.5 for split in ("val", "test")}
 COLLAPSED = {f"{split}/selection_rate": 0.0 for split in ("val", "test")}
@@ -19,11 +19,11 @@ ASKED = {
 @pytest.mark.parametrize("name", ASKED)
 def test_the_tables_and_their_captions(name, tmp_path, snapshot):
     rows = [*sweep(tmp_path, **RATES), write_run(tmp_path, lam=2.25, **COLLAPSED)]
-    snapshot(f"{name}.md", written(tmp_path, rows, **ASKED[name])["table.md"].read_text())
+    snapshot(f"{name}.md", texts(tmp_path, rows, **ASKED[name])["table.md"].read_text())
 
 
 def test_the_tables_of_methods_that_bargain(tmp_path, snapshot):
-    snapshot("tables_of_bargaining.md", written(tmp_path, bargaining.sweep(tmp_path))["table.md"].read_text())
+    snapshot("tables_of_bargaining.md", texts(tmp_path, bargaining.sweep(tmp_path))["table.md"].read_text())
 
 
 def test_what_the_command_prints(tmp_path, snapshot, capsys, monkeypatch):
