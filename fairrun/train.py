@@ -32,6 +32,7 @@ from fairrun.command.line import (
     explain,
     in_one_line,
     later,
+    options_first,
     packages,
     quoted,
     refuse_missing_groups,
@@ -126,7 +127,7 @@ def main() -> None:
     if (answer := completion.answer(sys.argv[1:], completion.overrides)) is not None:
         sys.stdout.write(answer)
         return
-    given = with_own_folder(quoted(sys.argv[1:]))
+    given = with_own_folder(quoted(options_first(sys.argv[1:])))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
         listen()
@@ -164,6 +165,7 @@ def task(cfg: DictConfig) -> float:
 
 def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
+    _say_start(cfg)
     from fairrun.results.records import GROUPS
     from fairrun.sweep.job import Job
     from fairrun.sweep.runner import Sweep
@@ -191,6 +193,12 @@ def run(cfg: DictConfig) -> float:
     if outcome.status != "finished":
         raise InputError(f"the run failed: {outcome.failure}")
     return float(outcome.record["score"])
+
+
+def _say_start(cfg: DictConfig) -> None:
+    """Say at once what is trained; torch takes seconds to import."""
+    choices = HydraConfig.get().runtime.choices
+    log.info("%s on %s, seed %s: loading torch and the data", choices["method"], choices["dataset"], cfg.seed)
 
 
 def _show(job: "Job", record: dict[str, Any]) -> None:

@@ -52,6 +52,7 @@ class GridSweeper(BasicSweeper):
             self.launcher.fit(list(chain(*batches)))
         else:
             batches = self._fitted(batches)
+        log.info("%d jobs: loading torch and the data", sum(map(len, batches)))
         save_command(self.config)
         returns: list[Sequence[JobReturn]] = []
         for batch in batches:
@@ -172,6 +173,7 @@ class SearchSweeper(Sweeper):
         from fairrun.train import Refused
 
         folder = Path(self.job.hydra.sweep.dir)
+        log.info("search for settings: loading torch and the data")
         save_command(self.job)
         try:
             given, seeds = self._split(arguments)

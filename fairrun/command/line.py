@@ -8,13 +8,16 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, OverrideType, QuotedString
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairrun.about import files
 from fairrun.about.folders import own
+from fairrun.command.parser import Parser
 from fairrun.config.check import InputError, nearest, require, unknown
 from fairrun.config.keys import CONF, GONE, dotted
 from fairrun.config.metrics import METRICS
@@ -132,6 +135,19 @@ def in_one_line(error: OmegaConfBaseException) -> str:
     return f"{error.full_key}: {what}" if error.full_key else what
 
 
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with Hydra's options before the overrides; Hydra reads no override behind an option behind one.
+
+    Ends with one line and exit status 2 where an option is not used as it can be: --multirn.
+    """
+    parser = Parser(prog="fairrun train", add_help=False, parents=[get_args_parser()])
+    overrides = parser.parse_intermixed_args(list(arguments)).overrides
+    left = list(arguments)
+    for override in overrides:
+        left.remove(override)
+    return [*left, *overrides]
+
+
 def refuse_missing_groups(arguments: Sequence[str]) -> None:
     """Raise ``InputError`` where a command line takes away a group that a run needs: method=null, ~dataset.
 
@@ -159,11 +175,35 @@ def _is_choice(override: Override) -> bool:
 def mistakes(arguments: Sequence[str]) -> list[str]:
     """What is no key, no choice and no folder on a command line, with the nearest ones that there are."""
     folders = [CONF, *_folders(arguments)]
+    given = OverridesParser.create()
+    if unread := [_unread(argument, given, folders) for argument in _words(arguments) if _parsed(argument) is None]:
+        return unread
     if lost := [folder for folder in folders if not folder.is_dir()]:
         return [f"the search path must hold folders that exist, got {str(folder)!r}" for folder in lost]
     lines = list(_lines(arguments, folders))
     wrong = [_no_choice(line, choices) for line in lines if line not in (choices := _choices(line, folders))]
     return wrong or _of_files(lines, arguments, folders) or _of_keys(lines, arguments)
+
+
+def _words(arguments: Sequence[str]) -> list[str]:
+    """The arguments that are to be overrides: no options, nor the values of options."""
+    words: list[str] = get_args_parser().parse_intermixed_args(list(arguments)).overrides
+    return words
+
+
+def _unread(argument: str, parser: OverridesParser, folders: Sequence[Path]) -> str:
+    """What is wrong with an argument that is no override."""
+    if "=" not in argument:
+        homes = [
+            path.name for path in CONF.iterdir() if path.is_dir() and argument in files.choices(path.name, folders)
+        ]
+        hint = "; did you mean " + " or ".join(f"{home}={argument}" for home in homes) + "?" if homes else ""
+        return f"{argument!r} is no override, KEY=VALUE{hint}"
+    try:
+        parser.parse_override(argument)
+    except HydraException as error:
+        return f"{argument!r} cannot be read: {str(error).splitlines()[0]}"
+    raise AssertionError(argument)
 
 
 def _lines(arguments: Sequence[str], folders: Sequence[Path] = (CONF,)) -> Iterator[str]:
@@ -244,17 +284,19 @@ def _choices(line: str, folders: Sequence[Path]) -> list[str]:
 def with_own_folder(arguments: list[str]) -> list[str]:
     """A command line that also looks for files in the folder ``conf`` of the current one, unless it names folders."""
     folder = own()
-    return arguments if folder is None or searchpath(arguments) else [f"hydra.searchpath=[file://{folder}]", *arguments]
+    return arguments if folder is None or searchpath(arguments) else [*arguments, f"hydra.searchpath=[file://{folder}]"]
 
 
 def written(value: Any) -> str:
     """A value as the command line has it: true, 1.5, 'text', [a, {b: 1}]."""
     if isinstance(value, str):
         return (
-            value if re.fullmatch(r"[A-Za-z_/][\w./-]*", value) and value.lower() not in RESERVED else _in_quotes(value)
+            value
+            if re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_./-]*", value) and value.lower() not in RESERVED
+            else _in_quotes(value)
         )
     if isinstance(value, dict):
-        return f"{{{','.join(f'{written(key)}:{written(item)}' for key, item in value.items())}}}"
+        return f"{{{','.join(f'{key}:{written(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{','.join(map(written, value))}]"
     return json.dumps(value)

@@ -10,7 +10,16 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fairrun.command.line import explain, in_one_line, mistakes, quoted, refuse_missing_groups
+from fairrun.command.line import (
+    explain,
+    in_one_line,
+    mistakes,
+    options_first,
+    quoted,
+    refuse_missing_groups,
+    with_own_folder,
+    written,
+)
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
 from fairrun.sweep.validate import check, check_keys
@@ -53,6 +62,9 @@ def path(tmp_path):
         (["metod=erm"], "metod is no key: did you mean method?"),
         (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
         (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
+        (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),
+        (["--config-dir", "nowhere", "epochs"], "'epochs' is no override, KEY=VALUE"),
+        (["method.lam=[1"], "'method.lam=[1' cannot be read: no viable alternative at input '[1'"),
         (["bach_size=1", "epoch=2"], "bach_size is no key: did you mean batch_size?"),
         (["method=penalty", "method.lam=1", "seed=1"], None),
     ],
@@ -178,3 +190,32 @@ def test_names_and_values_of_the_users_data_need_no_quotes(argument, value):
 )
 def test_what_hydra_reads_and_what_is_none_of_the_users_data_stays(argument):
     assert quoted([argument]) == [argument]
+
+
+def test_options_come_first_so_that_hydra_reads_what_is_behind_them():
+    assert options_first(["seed=0", "-m", "epochs=1"]) == ["-m", "seed=0", "epochs=1"]
+    assert options_first(["a=1", "--cfg", "job", "b=2"]) == ["--cfg", "job", "a=1", "b=2"]
+
+
+def test_an_option_that_is_not_there_is_one_line(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        options_first(["--multirn", "seed=0,1"])
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "unrecognized arguments: --multirn; did you mean --multirun?" in said
+
+
+@pytest.mark.parametrize(
+    "value", ["a", "größe", ">50K", "it's", "null", True, None, 1.5, "1", [">50K", {"column": "a b", "bins": [1, 2]}]]
+)
+def test_a_value_is_written_as_the_command_line_reads_it(value):
+    assert OverridesParser.create().parse_override(f"key={written(value)}").value() == value
+
+
+def test_the_folder_conf_of_the_current_one_is_looked_at_unless_another_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert with_own_folder(["a=1"]) == ["a=1"]
+    (tmp_path / "conf").mkdir()
+    assert with_own_folder(["a=1"]) == ["a=1", f"hydra.searchpath=[file://{tmp_path}/conf]"]
+    assert with_own_folder(["hydra.searchpath=[file:///x]"]) == ["hydra.searchpath=[file:///x]"]
+    monkeypatch.chdir(CONF.parent)
+    assert with_own_folder(["a=1"]) == ["a=1"]
