@@ -41,7 +41,15 @@ def entries(what: str, folders: Sequence[Path] = (CONF,)) -> list[Entry]:
         return [_with_paper(e._replace(groups=knows_groups(e.name, folders)), paper(e.name, folders)) for e in found]
     if what == "experiments":
         return [_with_paper(entry, _cited(" ".join(files.read(paths[entry.name]).head))) for entry in found]
-    return [*found, *_without_file(paths)] if what == "metrics" else found
+    return [*map(_with_end, found), *_without_file(paths)] if what == "metrics" else found
+
+
+def _with_end(entry: Entry) -> Entry:
+    """A metric, with the end of its range that is good."""
+    metric = METRICS.get(entry.name)
+    if metric is None or metric.greater_is_better is None:
+        return entry
+    return entry._replace(does=f"{entry.does}; {'higher' if metric.greater_is_better else 'lower'} is better")
 
 
 def _with_paper(entry: Entry, paper: str) -> Entry:

@@ -68,11 +68,10 @@ def overrides(typed: Sequence[str]) -> list[str]:
 def _keys(before: Sequence[str]) -> Iterator[str]:
     """The groups, and the keys that a command line has; those of a method, data set or model where it is chosen."""
     yield from (f"{group}=" for group in GROUPS)
-    yield from (f"{key}=" for key, found in files.read(CONF / "train.yaml").keys.items() if found.value)
+    yield from (f"{key}=" for key in files.leaves(files.read(CONF / "train.yaml").keys))
     for node, group in explain.NODES.items():
         for name in _chosen(group, before):
-            keys = files.composed(group, name, folders())
-            yield from (f"{node}.{key}=" for key, found in keys.items() if found.value and "_target_" not in key)
+            yield from (f"{node}.{key}=" for key in files.leaves(files.composed(group, name, folders())))
 
 
 def _chosen(group: str, before: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a key, a group or a choice means: ``fairrun help KEY``, from configuration files and sources, without torch."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,14 +62,9 @@ def words(folders: Sequence[Path] = (CONF,)) -> list[str]:
     found = dict.fromkeys([*groups(), *files.read(CONF / "train.yaml").keys])
     for node, group in NODES.items():
         for name in files.choices(group, folders):
-            found |= dict.fromkeys(f"{node}.{key}" for key in _keys(group, name, folders))
+            found |= dict.fromkeys(f"{node}.{key}" for key in files.leaves(files.composed(group, name, folders)))
     found |= {f"{group}={name}": None for group in groups() for name in files.choices(group, folders)}
     return list(found)
-
-
-def _keys(group: str, name: str, folders: Sequence[Path]) -> dict[str, files.Key]:
-    """The keys of a choice, without ``_target_``."""
-    return {key: found for key, found in files.composed(group, name, folders).items() if not key.endswith("_target_")}
 
 
 def _of_group(key: str, folders: Sequence[Path]) -> list[str]:
@@ -84,7 +79,7 @@ def _of_group(key: str, folders: Sequence[Path]) -> list[str]:
         keys = files.composed(group, name, folders)
         if inner in keys:
             found.setdefault(_about(keys, inner), {})[name] = keys[inner].value
-        below |= {k: None for k in keys if k.startswith(f"{inner}.") and not k.endswith("_target_")}
+        below |= {k: None for k in files.leaves(keys) if k.startswith(f"{inner}.")}
     if not found:
         return [key, *(f"  {node}.{k}" for k in below)] if below else []
     said = [key]
@@ -95,7 +90,8 @@ def _of_group(key: str, folders: Sequence[Path]) -> list[str]:
         else:
             chosen = ", ".join(f"{name} ({value or '...'})" for name, value in defaults.items())
             said += ["", f"  with     {group}={chosen}: its default", *_block(about, None)]
-    return [*said, *(["", *(f"  {node}.{k}" for k in below)] if below else []), *_effect(key, found)]
+    said += ["", *(f"  {node}.{k}" for k in below)] if below else [""]
+    return [*said, *_effect(key, per_run=any(about.per_run for about in found))]
 
 
 def _about(keys: dict[str, files.Key], key: str) -> About:
@@ -127,17 +123,15 @@ def _block(about: About, default: str | None) -> Iterator[str]:
 def _plain_node(key: str) -> list[str]:
     """Help on a key of conf/train.yaml, and on those below it."""
     keys = files.read(CONF / "train.yaml").keys
-    if key not in keys:
-        return []
-    below = {name: found for name, found in keys.items() if name.startswith(f"{key}.") and "_target_" not in name}
+    below = {name: found for name, found in files.leaves(keys).items() if name.startswith(f"{key}.")}
     about = _about({key: keys[key]}, key)
     said = [key, *_block(about, keys[key].value)]
-    return [*said, *_table(below)] if below else [*said, *_effect(key, [])]
+    return [*said, *_table(below)] if below else [*said, *_effect(key, per_run=False)]
 
 
 def _table(keys: dict[str, files.Key], prefix: str = "") -> Iterator[str]:
     """A line for each key: its name, its value, what it means."""
-    leaves = {key: found for key, found in keys.items() if found.value and not key.endswith(files.TARGET)}
+    leaves = files.leaves(keys)
     name_width = max((len(prefix + key) for key in leaves), default=0)
     for key, found in leaves.items():
         about = _about(keys, key)
@@ -145,7 +139,7 @@ def _table(keys: dict[str, files.Key], prefix: str = "") -> Iterator[str]:
         yield f"  {prefix + key:{name_width}}  {found.value:{WIDTH}}  {about.comment}{allowed}".rstrip()
 
 
-def _effect(key: str, abouts: Collection[About]) -> Iterator[str]:
+def _effect(key: str, *, per_run: bool) -> Iterator[str]:
     """What another value of a key changes."""
     found = role(key)
     said = []
@@ -155,12 +149,12 @@ def _effect(key: str, abouts: Collection[About]) -> Iterator[str]:
         said.append("runs that differ in it are on no Pareto front together")
     elif found.setting:
         said.append("reports tell configurations apart by it")
-    if any(about.per_run for about in abouts) or not found.stack:
+    if per_run or not found.stack:
         said.append("runs that differ in it train side by side")
     if switch := switch_of(key):
         said.append(f"no effect where {switch} is null")
     if said and not key.startswith("hydra."):
-        yield from ("", f"  {'; '.join(said)}") if abouts else (f"  effect   {'; '.join(said)}",)
+        yield f"  effect   {'; '.join(said)}"
 
 
 def _group(group: str, folders: Sequence[Path]) -> Iterator[str]:

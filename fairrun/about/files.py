@@ -141,6 +141,12 @@ def target(keys: Mapping[str, Key], key: str) -> str:
     return found.value if found and found.value != "null" else ""
 
 
+def leaves(keys: Mapping[str, Key]) -> dict[str, Key]:
+    """The keys without nodes and without ``_target_``."""
+    nodes = {key.rpartition(".")[0] for key in keys}
+    return {key: found for key, found in keys.items() if found.value and key not in nodes and not key.endswith(TARGET)}
+
+
 def _over(below: dict[str, Key], above: dict[str, Key]) -> dict[str, Key]:
     for key, new in above.items():
         old = below.get(key)

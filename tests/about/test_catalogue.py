@@ -18,6 +18,12 @@ def test_methods_say_whether_they_read_group_labels_and_which_paper_they_are_fro
     assert "Sagawa et al., ICLR 2020" in found["group_dro"].does and found["group_dro"].paper == ""
 
 
+def test_metrics_say_which_end_is_good():
+    found = entries("metrics")
+    assert found["worst_group_accuracy"].does.endswith("higher is better")
+    assert found["demographic_parity_difference"].does.endswith("lower is better")
+
+
 def test_metrics_without_a_file_are_told_by_their_docstrings():
     assert entries("metrics")["accuracy"].does.startswith("P(y_pred = y)")
 
