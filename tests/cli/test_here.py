@@ -23,7 +23,7 @@ def state():
     return os.getcwd(), dict(os.environ), sys.argv, sys.path[:], train._locks[:], hydra, signals, logs, sys.stdout
 
 
-@pytest.mark.parametrize("overrides", [["+dataset.merged.group=north,south", "method.lamm=1"], ["epochs=1"]])
+@pytest.mark.parametrize("overrides", [["+dataset.merged.group=north,south", "method.lamm=1"]])
 def test_it_says_the_same_again_and_again_and_nothing_stays(tmp_path, csv, overrides):
     """A warning that comes once a process among it."""
     given = [*DESCRIPTION, *overrides, "resume=false", "plugins=[mine]", "hydra.run.dir=out"]
