@@ -140,6 +140,7 @@ def test_an_installed_wheel_runs_from_any_folder(tmp_path):
         archive.extractall(tmp_path / "site")
         assert {
             "fairrun/conf/train.yaml",
+            "fairrun/about/completion.bash",
             "fairrun/report/template.html",
             "fairrun/report/published/fairbinn.csv",
             "fairrun/report/published/mtaf.csv",

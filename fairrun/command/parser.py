@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from pathlib import Path
 from typing import NoReturn
 
 from fairrun.config.check import nearest
@@ -19,3 +20,10 @@ class Parser(argparse.ArgumentParser):
     def flags(self) -> list[str]:
         """The options, for completion."""
         return [flag for flag in self._option_string_actions if flag.startswith("--")]
+
+
+def of_folder(prog: str, does: str) -> Parser:
+    """The parser of a command that reads a folder of runs."""
+    found = Parser(prog=prog, description=does)
+    found.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
+    return found

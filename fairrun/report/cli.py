@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from fairrun.analysis.tradeoff import value
-from fairrun.command.parser import Parser
 from fairrun.config.check import InputError
 from fairrun.report import page, tables
-from fairrun.report.options import ReportOptions
+from fairrun.report.options import ReportOptions, parser
 from fairrun.report.section import Chapter
 from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import NOTHING, check, complete, tradeoffs
@@ -39,14 +38,6 @@ def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.repo
         show(given.folder, frame, options)
     except InputError as error:
         sys.exit(str(error))
-
-
-def parser(prog: str) -> Parser:
-    """The folder and the options of the command ``prog``."""
-    found = Parser(prog=prog, description="Print the tables of a sweep and write its report.")
-    found.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
-    ReportOptions.add_to(found)
-    return found
 
 
 def report(folder: Path, given: ReportOptions = NOTHING) -> list[Path]:

@@ -10,16 +10,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Text
 
-from fairrun.command.parser import Parser
+from fairrun.command.parser import of_folder
 from fairrun.config.check import InputError
 from fairrun.results.records import load
 
 
 def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.results") -> None:
     """Print a row for every run below a folder, those that are not finished first, and why."""
-    parser = Parser(prog=prog, description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
-    folder = parser.parse_args(arguments).folder
+    folder = of_folder(prog, str(main.__doc__)).parse_args(arguments).folder
     try:
         frame = load(folder)
     except InputError as error:

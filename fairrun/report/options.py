@@ -11,15 +11,17 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pandas as pd
-
-from fairrun.analysis import published
-from fairrun.analysis.compare import Pair
+from fairrun.command.parser import Parser, of_folder
 from fairrun.command.renames import warn
 from fairrun.config.check import InputError, one_of, require, unknown
 from fairrun.config.keys import RENAMED
+
+if TYPE_CHECKING:  # what reads the options' flags is quicker without
+    import pandas as pd
+
+    from fairrun.analysis.compare import Pair
 
 NODE = "report."  # prefix of the options' keys
 OLD_NAMES = {entry.new: entry.old for entry in RENAMED if entry.new.startswith(NODE)}
@@ -45,7 +47,7 @@ class Text:
         """The option's value, from the command line.  Raises ``InputError``."""
         return text
 
-    def recorded(self, runs: pd.DataFrame, key: str) -> list[Any]:
+    def recorded(self, runs: "pd.DataFrame", key: str) -> list[Any]:
         """The values of ``key`` in the records, as in a configuration."""
         return list(runs.get(key, []))
 
@@ -129,7 +131,7 @@ class Pairs(Names):
         require(all(len(pair) == 2 and all(pair) for pair in pairs), key, text, "pairs as in penalty=erm,ltr=erm")
         return tuple(pairs)
 
-    def recorded(self, runs: pd.DataFrame, key: str) -> list[Any]:
+    def recorded(self, runs: "pd.DataFrame", key: str) -> list[Any]:
         """The pairs below ``key`` in the records, as in a configuration."""
         methods = {column.removeprefix(f"{key}."): column for column in runs if column.startswith(f"{key}.")}
         return [{method: other} for method, column in methods.items() for other in runs[column].dropna().unique()]
@@ -156,6 +158,8 @@ def _check_histories(key: str, columns: tuple[str, ...], metrics: Collection[str
 
 
 def _check_published(key: str, sources: tuple[str, ...], metrics: Collection[str]) -> None:
+    from fairrun.analysis import published
+
     for source in sources:
         published.read(source, key)
 
@@ -185,7 +189,7 @@ class ReportOptions:
         "columns of the runs' histories to draw over epochs, as in train/loss,test/accuracy",
         _check_histories,
     )
-    compare: tuple[Pair, ...] = _option(
+    compare: tuple["Pair", ...] = _option(
         Pairs(), "methods to compare seed by seed, as in penalty=erm,group_dro=erm: penalty minus erm in every metric"
     )
     seed_summary: str = _option(
@@ -257,7 +261,7 @@ class ReportOptions:
         return cls(**values)
 
     @classmethod
-    def from_records(cls, runs: pd.DataFrame) -> Self:
+    def from_records(cls, runs: "pd.DataFrame") -> Self:
         """The options that the records of ``runs`` ask for.  An option that no record asks for has its default.
 
         A report shows all names and pairs that any record asks for.  For any other option, the first record that asks
@@ -271,6 +275,13 @@ class ReportOptions:
             asked = [value for value in map(kind.convert, found) if value not in (None, kind.default)]
             values[option.name] = kind.merge(asked) if asked else kind.default
         return cls(**values)
+
+
+def parser(prog: str) -> Parser:
+    """The folder and the options of the command ``prog``, which reports."""
+    found = of_folder(prog, "Print the tables of a sweep and write its report.")
+    ReportOptions.add_to(found)
+    return found
 
 
 def _checked(option: "dataclasses.Field[Any]", key: str, value: Any, metrics: Collection[str]) -> Any:

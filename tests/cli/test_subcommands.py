@@ -71,7 +71,10 @@ def test_the_help_of_a_run_has_comments(fairrun):
     assert fairrun("--help")[1].startswith("usage: fairrun SUBCOMMAND")
 
 
-@pytest.mark.parametrize("command", ["version", "list methods", "help method.lam", "help", "trian", "-sc query=bash"])
+@pytest.mark.parametrize(
+    "command",
+    ["version", "list methods", "help method.lam", "help", "trian", "-sc query=bash", "report --help", "data"],
+)
 def test_what_answers_at_once_imports_nothing_that_takes_long(command):
     code = (
         f"import sys; sys.argv = ['fairrun', *{command.split()}]; from fairrun.cli.main import main\n"

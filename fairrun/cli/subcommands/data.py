@@ -25,7 +25,10 @@ GROUP, TABLE = "dataset", "csv"
 
 def main(arguments: list[str]) -> None:
     """The subcommand."""
-    given = _parser().parse_intermixed_args(arguments)
+    parser = _parser()
+    given = parser.parse_intermixed_args(arguments)
+    if given.data is None:
+        parser.error("a data set (fairrun list datasets), or a table of your own, must be given")
     known = files.choices(GROUP, folders())
     if given.data in known:
         base, description = given.data, _of_known(given)
@@ -147,7 +150,9 @@ def _groups(sensitive: Sequence[Any]) -> str:
 
 def _parser() -> Parser:
     parser = Parser(prog="fairrun data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", metavar="NAME|FILE", help="a data set (fairrun list datasets), or a table of your own")
+    parser.add_argument(
+        "data", nargs="?", metavar="NAME|FILE", help="a data set (fairrun list datasets), or a table of your own"
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the configuration, as in training")
     parser.add_argument("--label", help="the column to predict")
     parser.add_argument("--positive", help="the label's value that is class 1")

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 
 from fairrun.cli.folder import say_reading
 
+PROG = "fairrun report"
+
 
 def main(arguments: list[str]) -> None:
     """The subcommand."""
-    say_reading(arguments)
+    from fairrun.report.options import parser
+
+    say_reading(parser(PROG).parse_args(arguments).folder)
     from fairrun.report.cli import main as report
 
-    report(arguments, prog="fairrun report")
+    report(arguments, PROG)
 
 
 def words(arguments: Sequence[str]) -> list[str]:
     """The options; folders are completed by the shell."""
-    if not arguments[-1].startswith("-"):
-        return []
-    from fairrun.report.cli import parser
+    from fairrun.report.options import parser
 
-    return parser("fairrun report").flags()
+    return parser(PROG).flags()

@@ -6,14 +6,17 @@ The same as ``python -m fairrun.results``.
 from collections.abc import Sequence
 
 from fairrun.cli.folder import say_reading
+from fairrun.command.parser import of_folder
+
+PROG = "fairrun results"
 
 
 def main(arguments: list[str]) -> None:
     """The subcommand."""
-    say_reading(arguments)
+    say_reading(of_folder(PROG, str(__doc__)).parse_args(arguments).folder)
     from fairrun.report.listing import main as results
 
-    results(arguments, prog="fairrun results")
+    results(arguments, PROG)
 
 
 def words(arguments: Sequence[str]) -> list[str]:
