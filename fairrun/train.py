@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 import fairrun
 from fairrun.about import completion
 from fairrun.command import guard, help
-from fairrun.command.environment import redact_logs, redacted, resolved
+from fairrun.command.environment import debugging, redact_logs, redacted, resolved
 from fairrun.command.line import (
     chosen,
     explain,
@@ -144,7 +144,7 @@ def main() -> None:
         sys.stderr.write(f"stopped by {stop}; the same command goes on from what is saved\n")
         sys.exit(128 + stop.number)
     except Exception as error:
-        if os.environ.get("FAIRRUN_DEBUG"):
+        if debugging():
             raise
         sys.exit(redacted(explain(error, sys.argv[1:])))
 

@@ -15,8 +15,9 @@ from bench.composition import composed
 from bench.fuzz.cases import Counts, count, outcome
 from fairrun.command.environment import resolved
 from fairrun.command.guard import check_hydra
-from fairrun.command.line import refuse_missing_groups
+from fairrun.command.line import mistakes, refuse_missing_groups
 from fairrun.command.renames import current
+from fairrun.config.check import InputError
 from fairrun.config.keys import CONF, dotted
 from fairrun.results.records import GROUPS
 from fairrun.sweep.job import Job, facts, load
@@ -108,7 +109,12 @@ def table(folder: Path) -> list[str]:
 def job_of(overrides: Sequence[str], folder: Path) -> Job:
     """The job of a command line.  Raises what the command would say."""
     refuse_missing_groups(overrides)
-    config = composed(current(list(overrides), lambda: ["erm"]))
+    try:
+        config = composed(current(list(overrides), lambda: ["erm"]))
+    except (ValueError, TypeError, KeyError) as error:
+        if said := mistakes(overrides):
+            raise InputError("\n".join(said)) from error
+        raise
     check_hydra(config.hydra, overrides)
     choices = dict(config.hydra.runtime.choices)
     settle(config, choices["method"], overrides)

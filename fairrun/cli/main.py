@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from fairrun.about import completion
+from fairrun.command.environment import debugging
 from fairrun.config.check import InputError, nearest
 
 FOLDER = Path(__file__).parent / "subcommands"
@@ -102,7 +103,7 @@ def _carry_out(name: str, arguments: list[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if os.environ.get("FAIRRUN_DEBUG"):
+        if debugging():
             raise
         sys.exit(str(error) if isinstance(error, InputError) else _explained(error))
 

@@ -54,6 +54,11 @@ def _entry(node: Any, key: Any, raw: Any) -> Any:
     return raw if _reads[0] > before and isinstance(value, str) else value
 
 
+def debugging() -> bool:
+    """Whether the user wants to see where an error was raised: FAIRRUN_DEBUG=1."""
+    return bool(os.environ.get("FAIRRUN_DEBUG"))
+
+
 def redacted(text: str) -> str:
     """The text with names of variables in place of the values that this process has read."""
     for name, value in _values.items():

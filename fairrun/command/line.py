@@ -122,6 +122,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         return "\n".join(mistakes(arguments)) or in_one_line(error)
     if isinstance(error, yaml.YAMLError):
         return f"a configuration file must be YAML: {' '.join(str(error).split())}"
+    if isinstance(error, ValueError | TypeError | KeyError) and (said := mistakes(arguments)):
+        return "\n".join(said)  # OmegaConf's own, of a key below a list
     if isinstance(error, MemoryError):
         return f"out of memory: {str(error) or 'use a smaller model, batch_size or hydra.launcher.stack_size'}"
     if isinstance(error, OSError) and error.strerror:
@@ -238,12 +240,17 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
         return []
     plain: Any = OmegaConf.to_container(config)
     choices = plain.pop("hydra")["runtime"]["choices"]
-    known = [key for key in dotted(plain) if not key.endswith("._target_")]
-    there = {*known, *plain, *(key.rpartition(".")[0] for key in dotted(plain))}
+    flat = dotted(plain)
+    known = [key for key in flat if not key.endswith("._target_")]
+    there = {*known, *plain, *(key.rpartition(".")[0] for key in flat)}
     wrong = []
     for override in _overrides(arguments):
         key = str(override.key_or_group)
         plain_key = override.package is None and key not in groups and not key.startswith("hydra")
+        parts = key.split(".")
+        if lists := [node for n in range(1, len(parts)) if isinstance(flat.get(node := ".".join(parts[:n])), list)]:
+            wrong.append(f"{lists[0]} is a list: give it whole, as {lists[0]}=[...]; got {override.input_line!r}")
+            continue
         if override.type in OF_EXISTING_KEYS and plain_key and key not in there:
             wrong.append(_no_key(key, [*known, *plain], choices))
     return wrong

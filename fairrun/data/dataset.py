@@ -119,28 +119,46 @@ class Dataset:
         there, and for missing numbers.
         """
         encoding = Encoding.of(encoder["encoding"])
-        need_columns(frame, [*encoding.numeric, *encoding.categories])
-        refuse_missing_values(frame, [*encoding.numeric, *encoding.categories])
-        return encoding.encode(merged(frame, self.merge, known=False))
+        columns = [*encoding.numeric, *encoding.categories]
+        need_columns(frame, columns)
+        refuse_missing_values(frame, columns)
+        for column in encoding.numeric:
+            numbers = pd.api.types.is_numeric_dtype(frame[column])
+            require(numbers, f"column {column!r}", str(frame[column].dtype), "of numbers, as in the training rows")
+        return encoding.encode(self._typed(frame[columns], encoder))
 
-    def labelled(
-        self, frame: pd.DataFrame, encoder: Mapping[str, Any], groups: Sequence[str]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The labels of new rows, as ``Table.y``, and the numbers of their groups, [N].
+    def labels_again(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:
+        """The labels of new rows, as ``Table.y``.
 
-        Raises ``InputError`` for a column that is not there, and for a label or a group that no training row has.
+        Raises ``InputError`` for a column that is not there, and for a label that no training row has.
         """
         labels = self._labels() if self.task is None else {"": self._labels()[self.task]}
-        columns = list(dict.fromkeys([*(label.column for label in labels.values()), *self.sensitive_columns]))
-        need_columns(frame, columns)
-        rows = self._as_read(frame[columns], encoder)
-        refuse_missing_values(rows, columns)
+        rows = self._as_read(frame, [label.column for label in labels.values()], encoder)
         y = [label.again(rows[label.column], encoder["labels"][name]) for name, label in labels.items()]
-        s = numbered_again(self._grouped(rows, known=False)[self.sensitive_columns], groups)
-        return (np.stack(y, axis=-1) if "" not in labels else y[0]), s
+        return np.stack(y, axis=-1) if "" not in labels else y[0]
 
-    def _as_read(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
-        """New rows, with levels merged."""
+    def grouped_again(self, frame: pd.DataFrame, encoder: Mapping[str, Any], groups: Sequence[str]) -> np.ndarray:
+        """The numbers of the groups of new rows, [N].
+
+        Raises ``InputError`` for a column that is not there, and for a group that no training row has.
+        """
+        columns = self.sensitive_columns
+        rows = self._as_read(frame, columns, encoder)
+        return numbered_again(self._grouped(rows, known=False)[columns], groups)
+
+    def _as_read(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> pd.DataFrame:
+        """The columns of labels or groups of new rows, with levels merged.
+
+        Raises ``InputError`` for missing values.
+        """
+        named = list(dict.fromkeys(columns))
+        need_columns(frame, named)
+        rows = self._typed(frame[named], encoder)
+        refuse_missing_values(rows, named)
+        return rows
+
+    def _typed(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
+        """New rows with cells read as those of training rows were, and levels merged."""
         return merged(frame, {c: levels for c, levels in self.merge.items() if c in frame}, known=False)
 
     def _is_official(self, frame: pd.DataFrame) -> bool:

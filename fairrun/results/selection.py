@@ -68,10 +68,16 @@ def select(
     if f"val/{metric.name}" not in history:
         names = ", ".join(sorted(c.removeprefix("val/") for c in history if c.startswith("val/") and "/s=" not in c))
         raise InputError(f"metric.name must be one of {names}, got {metric.name!r}")
-    scores = np.nan_to_num(score(history, metric, bound), nan=-np.inf)
-    if rule == "last":
-        position = len(history) - 1
-    else:
-        constant = degenerate(history, labels)
-        position = int(np.where(constant & ~constant.all(), -np.inf, scores).argmax())
-    return position, float(scores[position])
+    found = ranks(history, metric, bound, labels)
+    position = len(history) - 1
+    if rule == "best":
+        position = int(np.lexsort((-np.arange(len(found)), found[:, 1], found[:, 0]))[-1])
+    return position, float(found[position, 1])
+
+
+def ranks(
+    history: pd.DataFrame, metric: Traded, bound: float | None, labels: Sequence[Sequence[int]] = ()
+) -> np.ndarray:
+    """What the rule best goes by, [epochs, 2]: 1 unless ``degenerate``, then the score; NaN counts as -inf."""
+    sound = ~degenerate(history, labels)
+    return np.stack([sound, np.nan_to_num(score(history, metric, bound), nan=-np.inf)], axis=-1).astype(float)

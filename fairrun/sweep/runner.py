@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairrun.command.environment import redacted
+from fairrun.command.environment import debugging, redacted
 from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
+from fairrun.results.model import Rows, has_weights, rows_of, save, wants_weights
 from fairrun.results.records import RECORD, dataset_name, read, read_history, write
 from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.sweep.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
@@ -53,8 +54,10 @@ class Sweep:
         self.executor = executor or Inline()
         self.stack_size = stack_size
         self._data: dict[str, dict[str, Any] | InputError] = {}  # the facts of each data set, or why it cannot load
+        self._rows: dict[str, Rows] = {}  # by the same key
         self._trackers: dict[str, Any] = {}
         self._degenerate = 0  # runs so far
+        self._without_weights = 0  # finished runs that lack the weights that their configuration asks for
         self._changed: Counter[str] = Counter()  # runs that other code finished, counted by the parts that changed
 
     def finished_or_refused(self, jobs: Sequence[Job]) -> dict[Path, Outcome]:
@@ -98,7 +101,8 @@ class Sweep:
         except InputError as error:
             return Outcome("refused", redacted(str(error)))
         except Exception as error:  # a plug-in raises what it likes; the other jobs go on
-            log.debug("%s", job.folder, exc_info=True)
+            if debugging():
+                raise
             return Outcome("refused", redacted(told(error)))
         found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
         if found is None:
@@ -106,8 +110,10 @@ class Sweep:
         if not is_same(job, found, data["data_sha256"]):
             refuse_other(job, found)
         changed = other_code(job, found) if job.config["resume"] != ANY_CODE else []
-        if found["status"] != "finished" or changed:
+        lacks = job.config["results"]["save"] == "chosen" and not has_weights(found)
+        if found["status"] != "finished" or changed or lacks:
             self._changed.update([", ".join(changed)] if changed else [])
+            self._without_weights += lacks and not changed
             return None
         return Outcome("finished", record=found)
 
@@ -118,13 +124,22 @@ class Sweep:
                 "%s done by other code and trained again (changed: %s); resume=%s keeps them", runs, parts, ANY_CODE
             )
         self._changed.clear()
+        if self._without_weights:
+            number = self._without_weights
+            runs = "1 run left no weights and is" if number == 1 else f"{number} runs left no weights and are"
+            log.warning("%s trained again, as results.save=chosen asks", runs)
+        self._without_weights = 0
+
+    def _weights(self, job: Job) -> bool:
+        return wants_weights(job.config, single=self.name is None)
 
     def facts(self, config: dict[str, Any]) -> dict[str, Any]:
         """The facts about a configuration's data that a record holds.  Raises ``InputError``."""
         node = json.dumps(config["dataset"])
         if node not in self._data:
             try:
-                self._data[node] = facts(load(config))
+                data = load(config)
+                self._data[node], self._rows[node] = facts(data), rows_of(data)
             except InputError as error:
                 self._data[node] = error
         found = self._data[node]
@@ -154,7 +169,9 @@ class Sweep:
 
     def _task(self, name: str, stack: list[Job]) -> Task:
         config = stack[0].config
-        task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash())
+        labels = self.facts(config)["base_rates"].get("val", [])
+        weights = any(self._weights(job) for job in stack)
+        task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash(), labels, weights)
         if not config["resume"]:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
@@ -181,6 +198,9 @@ class Sweep:
                 entry = failed(job, redacted(result.reason), data)
             try:
                 job.folder.mkdir(parents=True, exist_ok=True)
+                if entry["status"] == "finished" and isinstance(result, Trained):
+                    rows = self._rows[json.dumps(job.config["dataset"])]
+                    entry["model"] = save(job.folder, run, rows, weights=self._weights(job))
                 entry = write(job.folder, entry, history)
             except OSError as error:
                 yield job.folder, Outcome("failed", f"its results could not be written: {error}")

@@ -20,6 +20,7 @@ from fairrun.method.api import NEEDS, Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
+from fairrun.results.model import SAVES
 from fairrun.results.records import by_class
 from fairrun.results.selection import RULES
 from fairrun.training.fit import Schedule
@@ -72,6 +73,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     require(isinstance(resume, bool) or resume == ANY_CODE, "resume", resume, f"true, false or {ANY_CODE}")
     minutes = config["checkpoint_minutes"]
     require(is_number(minutes) and minutes > 0, "checkpoint_minutes", minutes, "a number > 0")
+    one_of("results.save", config["results"]["save"], SAVES)
     train_missing = config["results"]["train_missing"]
     require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
     check_report(config["report"], config["metric"]["name"])

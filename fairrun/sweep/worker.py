@@ -7,9 +7,12 @@ import os
 import platform
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
 
 import fairrun
@@ -19,10 +22,12 @@ from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import versions
+from fairrun.results.selection import BALANCED, SELECTED, Traded, ranks
 from fairrun.sweep.job import load
 from fairrun.sweep.progress import publish
 from fairrun.sweep.validate import network, schedule
 from fairrun.training.checkpoint import Checkpoint
+from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import postprocess
@@ -38,17 +43,33 @@ class Task(NamedTuple):
     work: Path  # the folder for its progress and checkpoint
     plugins: list[str]  # packages that the user allows
     source: str  # the hash of the code that makes results, which a worker must have too
+    labels: list[list[int]]  # of each group its validation rows: all, of class 1, ...
+    weights: bool  # whether the runs' parameters are wanted
 
     @property
     def checkpoint(self) -> Path:
         """The file in which the worker keeps the stack's state."""
         return self.work / f"{self.name}.pt"
 
+    def ranks(self) -> Ranks | None:
+        """What tells which epoch counts; None: the last one."""
+        config = self.configs[0]
+        if config["selection"] == "last":
+            return None
+        metric = Traded(config["metric"]["name"], config["metric"]["greater_is_better"])
+        names = [f"val/{name}" for name in dict.fromkeys(("accuracy", metric.name, BALANCED, SELECTED))]
+
+        def ranked(record: Mapping[str, np.ndarray]) -> np.ndarray:
+            epoch = pd.DataFrame({name: record[name] for name in names if name in record})
+            return ranks(epoch, metric, config["fairness_bound"], self.labels)
+
+        return ranked
+
 
 class Trained(NamedTuple):
     """What a worker gives back."""
 
-    runs: list[Run]  # without their parameters
+    runs: list[Run]  # with their parameters, if the task asks for weights
     engine: str  # native or torch
     seconds: float
     origin: dict[str, Any]  # of the process: versions and host
@@ -89,14 +110,15 @@ def train(task: Task) -> Trained | Failure:
                 engine=engine,
                 schedule=schedule(config),
                 metrics=metrics,
+                ranks=task.ranks(),
                 progress=functools.partial(publish, task.work, task.name),
                 checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
             )
         rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
         for run, own in zip(runs, task.configs, strict=True):
             if own["postprocess"] is not None and run.failure is None:
-                run.postprocessed = postprocess(own["postprocess"], model, run.theta, rows, metrics)
-        trained = [dataclasses.replace(run, theta={}) for run in runs]
+                run.postprocessed, run.rules = postprocess(own["postprocess"], model, run.theta, rows, metrics)
+        trained = runs if task.weights else [dataclasses.replace(run, theta={}, chosen={}) for run in runs]
         origin = {"versions": versions(), "host": platform.node()}
         return Trained(trained, engine, round(time.perf_counter() - started, 3), origin)
     except Exception as error:

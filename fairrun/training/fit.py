@@ -8,7 +8,7 @@ multiple of 32.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from fairrun.models.network import Network
 from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_table, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
+from fairrun.training.chosen import Chosen, Ranks
 from fairrun.training.metrics import Evaluation, evaluation
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
@@ -31,6 +32,7 @@ from fairrun.training.removals import Removals
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
+Rules = dict[str, dict[str, Any]]  # group number -> how a score becomes a decision, as JSON
 Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
 
 
@@ -51,8 +53,11 @@ class Run:
 
     history: pd.DataFrame  # one row per epoch: epoch, train/..., val/..., test/...
     theta: Theta  # parameters after the last epoch, without the run axis
+    chosen: Theta  # of the epoch that counts
     failure: str | None = None  # names the first step whose loss is not finite; None if there is none
     postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
+    rules: Rules | None = None  # of the post-processing
+    scores: dict[str, np.ndarray] = field(default_factory=dict)  # split -> what the chosen parameters predict
 
 
 @contextlib.contextmanager
@@ -82,13 +87,15 @@ def fit(
     engine: str = "torch",
     schedule: Schedule | None = None,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
+    ranks: Ranks | None = None,
     progress: Listener | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
     Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked,
-    and the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  If ``checkpoint`` holds
+    and the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  ``ranks`` says which
+    epoch of a run counts; without it, the last one.  If ``checkpoint`` holds
     these runs' progress, training goes on from there.
     """
     data = data.to(device, dtype)
@@ -119,11 +126,13 @@ def fit(
     if method.reads_all_rows:
         rows = seen(all_rows(train, num_runs, num_groups, num_classes))
     outliers = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
-    done = Progress(0, state, [], np.full(num_runs, -1))
+    chosen = Chosen(ranks)
+    done = Progress(0, (state, chosen.start(state.theta)), [], np.full(num_runs, -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
-    first_epoch, state, records, first_bad_step = done
-    evaluate = evaluation(data, metrics)
+    first_epoch, (state, chosen.kept), records, first_bad_step = done
+    rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
+    evaluate = evaluation(data.target, num_groups, rates, metrics)
     for epoch in range(first_epoch, epochs):
         now, weights = _paced(method, schedule, epoch, native), None
         if rows is not None:
@@ -147,6 +156,7 @@ def fit(
             for name, value in _evaluated(network, state.theta, getattr(data, split), evaluate).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
+        chosen.see(record, state.theta)
         # The last step can spoil the parameters without a training loss that shows it; the validation loss does.
         lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)
         first_bad_step[lost] = (epoch + 1) * len(logs) - 1
@@ -156,8 +166,12 @@ def fit(
         if not alive.any():
             break
         if checkpoint is not None:
-            checkpoint.save(Progress(epoch + 1, state, records, first_bad_step), streams)
-    return [_finish(records, state.theta, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+            checkpoint.save(Progress(epoch + 1, (state, chosen.kept), records, first_bad_step), streams)
+    last, best = state.theta, chosen.of(state.theta)
+    found = [_finish(records, last, best, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+    for run, own in zip(found, _scores(network, best, data), strict=True):
+        run.scores = own
+    return found
 
 
 def _paced(method: Method, schedule: Schedule | None, epoch: int, native: bool) -> Method:
@@ -185,27 +199,41 @@ def _generator(seed: int, stream: int) -> Generator:
 @torch.no_grad()
 def _evaluated(network: Network, theta: Theta, table: Table, evaluate: Evaluation) -> dict[str, Tensor]:
     """Every metric on a split, [R]."""
-    return evaluate(_logits(network, theta, table), table)
+    return evaluate(padded_logits(network, theta, table.x), table)
 
 
 @torch.no_grad()
 def predict(network: Network, theta: Theta, table: Table) -> Tensor:
     """The logits of all rows of a split: [R, N], with several tasks [R, N, T], with C > 2 classes [R, N, C]."""
-    return _logits(network, theta, table)[:, : len(table.y)]
+    return padded_logits(network, theta, table.x)[:, : len(table.y)]
 
 
-def _logits(network: Network, theta: Theta, table: Table) -> Tensor:
-    """The logits of all rows of a split and, after them, of padding rows: rows are padded as in a batch."""
+@torch.no_grad()
+def _scores(network: Network, theta: Theta, data: Data) -> list[dict[str, np.ndarray]]:
+    """What each run predicts for the rows of a split, float32: the probability of class 1, [N]; of tasks [N, T].
+
+    For C > 2 classes it is that of each class, [N, C].
+    """
+    link = data.target.link
+    tables = {"val": data.val, "test": data.test}
+    found = {name: link.scores(predict(network, theta, table).double()).float() for name, table in tables.items()}
+    num_runs = len(found["val"])
+    return [{name: scores[r].cpu().numpy() for name, scores in found.items()} for r in range(num_runs)]
+
+
+def padded_logits(network: Network, theta: Theta, x: Tensor) -> Tensor:
+    """The logits of rows ``x`` [N, D] and, after them, of padding rows: rows are padded as in a batch."""
     num_runs = next(iter(theta.values())).shape[0]
-    *parts, last = table.x.split(EVALUATION_ROWS)
+    *parts, last = x.split(EVALUATION_ROWS)
     last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))
     return torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
 
 
 def _finish(
-    records: list[dict[str, np.ndarray]], theta: Theta, r: int, bad_step: int, method: Method, seed: int
+    records: list[dict[str, np.ndarray]], last: Theta, best: Theta, r: int, bad_step: int, method: Method, seed: int
 ) -> Run:
     frame = pd.DataFrame({name: [float(record[name][r]) for record in records] for name in records[0]})
     frame.insert(0, "epoch", np.arange(1, len(records) + 1))
     failure = f"the loss was not finite at step {bad_step} with seed={seed}, {method}" if bad_step >= 0 else None
-    return Run(frame, {name: p[r].detach().cpu() for name, p in theta.items()}, failure)
+    theta, chosen = ({name: p[r].detach().cpu() for name, p in parameters.items()} for parameters in (last, best))
+    return Run(frame, theta, chosen, failure)

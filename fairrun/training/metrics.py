@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairrun.config.metrics import GROUP_METRICS, MATCH_RATE, MATCHED, METRICS, Metric, of_classes
-from fairrun.data.table import Data, Table
+from fairrun.data.table import Table
+from fairrun.data.target import Target
 from fairrun.training.batches import ROWS_MULTIPLE
 
 NUM_BINS = 15  # bins of equal width for the calibration error
@@ -263,14 +264,15 @@ def group_expected_calibration_error(o: Outcome) -> Tensor:
 Evaluation = Callable[[Tensor, Table], dict[str, Tensor]]  # logits and rows of a split -> every metric by name, [R]
 
 
-def evaluation(data: Data, metrics: Sequence[Metric]) -> Evaluation:
-    """The function that evaluates runs on ``data``: one label, or several tasks and their means."""
-    num_groups = len(data.groups)
-    if not data.tasks:
-        made = outcome if data.num_classes == 2 else outcome_of_classes
+def evaluation(target: Target, num_groups: int, rates: Sequence[float], metrics: Sequence[Metric]) -> Evaluation:
+    """The function that evaluates runs: one label, or several tasks and their means.
+
+    ``rates``: the share of label 1 among the training rows of each task.
+    """
+    if not target.tasks:
+        made = outcome if target.num_classes == 2 else outcome_of_classes
         return lambda logits, table: evaluate(made(logits, table, num_groups), metrics)
-    rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
-    return lambda logits, table: evaluate_tasks(logits, table, num_groups, data.tasks, rates, metrics)
+    return lambda logits, table: evaluate_tasks(logits, table, num_groups, target.tasks, rates, metrics)
 
 
 def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) -> dict[str, Tensor]:
@@ -281,6 +283,21 @@ def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) ->
         for g, value in enumerate(metric.fn(o).unbind(-1)):
             values[f"{metric.name.removeprefix('group_')}/s={g}"] = value
     return _known(o, values)
+
+
+def evaluate_decisions(
+    p: Tensor, table: Table, num_groups: int, metrics: Sequence[Metric] = tuple(METRICS.values())
+) -> dict[str, Tensor]:
+    """As ``evaluate``, of random decisions, each of which is 1 with the row's probability ``p`` [R, N] float64.
+
+    Metrics that need the label's probability are NaN.
+    """
+    values = evaluate(decided(p, table, num_groups), metrics)
+    no_meaning = {m.name.removeprefix("group_") for m in (*metrics, *GROUP_METRICS) if m.of_probabilities}
+    return {
+        name: torch.full_like(value, torch.nan) if name.partition("/")[0] in no_meaning else value
+        for name, value in values.items()
+    }
 
 
 def _computed(metric: Metric, o: Outcome) -> Tensor:

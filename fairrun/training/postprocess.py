@@ -21,13 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairrun.config.metrics import GROUP_METRICS, METRICS, Metric
+from fairrun.config.metrics import METRICS, Metric
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
-from fairrun.training.fit import predict
-from fairrun.training.metrics import decided, evaluate
+from fairrun.training.fit import Rules, predict
+from fairrun.training.metrics import evaluate_decisions
 
+WORDS = {">": "above", "<": "below"}  # of fairlearn's operators
 CONSTRAINTS = ("demographic_parity", "equalized_odds")
 
 
@@ -37,8 +38,8 @@ def postprocess(
     theta: Theta,
     data: Data,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
-) -> dict[str, float]:
-    """Every metric of the post-processed decisions of one run on ``val/`` and ``test/`` rows.
+) -> tuple[dict[str, float], Rules]:
+    """Every metric of the post-processed decisions of one run on ``val/`` and ``test/`` rows, and their rules.
 
     ``theta`` are its parameters, without a run axis; ``data`` has their dtype.  Every group must have validation rows
     of both labels.
@@ -46,19 +47,22 @@ def postprocess(
     theta = {name: p.unsqueeze(0) for name, p in theta.items()}
     logits = {split: predict(network, theta, getattr(data, split))[0] for split in ("val", "test")}
     rules = fit_rules(constraint, logits["val"], data.val)
-    found = {}
-    no_meaning = {m.name.removeprefix("group_") for m in (*metrics, *GROUP_METRICS) if m.of_probabilities}
+    found: dict[str, float] = {}
     for split in ("val", "test"):
         table = getattr(data, split)
-        decisions = decided(probabilities(rules, logits[split], table.s)[None], table, len(data.groups))
-        for name, value in evaluate(decisions, metrics).items():
-            known = name.partition("/")[0] not in no_meaning
-            found[f"{split}/{name}"] = float(value) if known else float("nan")
-    return found
+        p = probabilities(rules, logits[split], table.s)[None]
+        values = evaluate_decisions(p, table, len(data.groups), metrics)
+        found |= {f"{split}/{name}": float(value) for name, value in values.items()}
+    return found, rules
 
 
-def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:
-    """The rule that turns each group's ``scores`` [N] into decisions: fairlearn's interpolation of two thresholds."""
+def fit_rules(constraint: str, scores: Tensor, table: Table) -> Rules:
+    """The rule that turns each group's ``scores`` [N] into decisions: fairlearn's interpolation of two thresholds.
+
+    Of each group: ``thresholds``, two of [probability, above or below, threshold as text, for it may be inf]; for
+    equalized odds also ``ignored``, [probability, rate]: with the probability the decision is 1 at the rate, whatever
+    the score.
+    """
     from fairlearn.postprocessing import ThresholdOptimizer  # slow to import, and other runs do not need it
     from sklearn.base import BaseEstimator
 
@@ -74,23 +78,35 @@ def fit_rules(constraint: str, scores: Tensor, table: Table) -> dict[int, Any]:
 
     optimizer = ThresholdOptimizer(estimator=Scores(), constraints=constraint, prefit=True, predict_method="predict")
     optimizer.fit(_numpy(scores)[:, None], _numpy(table.y), sensitive_features=_numpy(table.s))
-    return {int(group): rule for group, rule in optimizer.interpolated_thresholder_.interpolation_dict.items()}
+    return {
+        str(int(group)): _plain(rule) for group, rule in optimizer.interpolated_thresholder_.interpolation_dict.items()
+    }
 
 
-def probabilities(rules: dict[int, Any], scores: Tensor, s: Tensor) -> Tensor:
-    """The probability of the decision 1, [N] float64, for rows with ``scores`` [N] and groups ``s`` [N].
+def _plain(rule: Any) -> dict[str, Any]:
+    pairs = ((rule.p0, rule.operation0), (rule.p1, rule.operation1))
+    thresholds = [[float(p), WORDS[operation.operator], str(float(operation.threshold))] for p, operation in pairs]
+    ignored = [float(rule.p_ignore), float(rule.prediction_constant)] if "p_ignore" in rule else None
+    return {"thresholds": thresholds, "ignored": ignored}
 
-    For equalized odds, with probability p_ignore the score is ignored: the decision is 1 at a constant rate.
-    """
+
+def probabilities(rules: Rules, scores: Tensor, s: Tensor) -> Tensor:
+    """The probability of the decision 1, [N] float64, for rows with ``scores`` [N] and groups ``s`` [N]."""
     p = torch.zeros(len(scores), dtype=torch.float64)
     for group, rule in rules.items():
-        own = s == group
+        own = s == int(group)
         v = _numpy(scores[own])
-        chance = rule.p0 * rule.operation0(v) + rule.p1 * rule.operation1(v)
-        if "p_ignore" in rule:
-            chance = rule.p_ignore * rule.prediction_constant + (1 - rule.p_ignore) * chance
+        (p0, side0, t0), (p1, side1, t1) = rule["thresholds"]
+        chance = p0 * _beyond(v, side0, t0) + p1 * _beyond(v, side1, t1)
+        if rule["ignored"] is not None:
+            share, rate = rule["ignored"]
+            chance = share * rate + (1 - share) * chance
         p[own] = torch.from_numpy(chance)
     return p
+
+
+def _beyond(values: np.ndarray, side: str, threshold: str) -> np.ndarray:
+    return values > float(threshold) if side == "above" else values < float(threshold)
 
 
 def _numpy(values: Tensor) -> np.ndarray:

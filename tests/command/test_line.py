@@ -60,6 +60,7 @@ def path(tmp_path):
         (["experiment=group"], "in experiment/group: In 'experiment/group': Could not override 'metod'. No match"),
         (["experiment=optimizer"], "in experiment/optimizer: optimizer=sdg is no choice: did you mean optimizer=sgd?"),
         (["metod=erm"], "metod is no key: did you mean method?"),
+        (["plugins.x=3"], "plugins is a list: give it whole, as plugins=[...]; got 'plugins.x=3'"),
         (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
         (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
         (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),

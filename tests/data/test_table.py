@@ -975,7 +975,7 @@ def test_new_rows_have_the_features_that_they_had_in_training(dataset, scale):
         new = frame.iloc[rows.numpy()][list(frame)[::-1]]
         table = getattr(data, split)
         assert torch.equal(torch.from_numpy(built.encode(new, encoder)), table.x)
-        y, s = built.labelled(new, encoder, data.groups)
+        y, s = built.labels_again(new, encoder), built.grouped_again(new, encoder, data.groups)
         assert np.array_equal(y, table.y) and np.array_equal(s, table.s)
     unknown = pd.DataFrame(built.encode(frame.head(1).assign(job="pilot"), encoder), columns=data.features)
     assert scale == "all" or not unknown[[name for name in data.features if name.startswith("job=")]].any(axis=None)

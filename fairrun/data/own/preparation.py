@@ -43,11 +43,11 @@ class Preparation:
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The features of ``frame``.  Raises ``InputError`` for a column or a value that cannot be used."""
         need_columns(frame, list(self.become))
-        rows = own._as_read(frame[list(self.become)], self.plain())
+        rows = own._typed(frame[list(self.become)], self.plain())
         columns: dict[str, pd.Series] = {}
-        for name, features in self.become.items():
+        for name, named in self.become.items():
             parts = parts_of(name, self.types[name], rows[name], own)
-            for part, feature in features.items():
+            for part, feature in named.items():
                 columns[feature] = parts[part] if part in parts else 0.0 * parts[next(iter(parts))]  # no row has hours
         columns |= {name: as_text(columns[name]) for name in self.categorical}
         found = pd.DataFrame(columns, index=rows.index)

@@ -93,8 +93,8 @@ class OwnTable(Dataset):
         """
         return Encoding.of(encoder["encoding"]).encode(Preparation.of(encoder).apply(self, frame))
 
-    def _as_read(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
-        return super()._as_read(Preparation.of(encoder).read(self, frame), encoder)
+    def _typed(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
+        return super()._typed(Preparation.of(encoder).read(self, frame), encoder)
 
     @property
     def named(self) -> set[str]:

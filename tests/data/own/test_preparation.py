@@ -40,12 +40,13 @@ def assert_same_features(dataset, frame):
         new = frame.iloc[rows.numpy()][sorted(frame.columns)[::-1]]
         expected = getattr(data, split).x
         assert torch.equal(torch.from_numpy(dataset.encode(new, encoder)), expected)
-        y, s = dataset.labelled(new, encoder, data.groups)
+        y, s = dataset.labels_again(new, encoder), dataset.grouped_again(new, encoder, data.groups)
         table = getattr(data, split)
         assert np.array_equal(y, table.y) and np.array_equal(s, table.s)
         some = dataset.encode(new.iloc[[3]], encoder)
         assert torch.equal(torch.from_numpy(some), expected[[3]])
-        y, s = dataset.labelled(new.iloc[[3]], encoder, data.groups)
+        one = new.iloc[[3]]
+        y, s = dataset.labels_again(one, encoder), dataset.grouped_again(one, encoder, data.groups)
         assert np.array_equal(y, table.y[[3]]) and np.array_equal(s, table.s[[3]])
 
 
@@ -146,5 +147,7 @@ def test_labels_and_groups_that_no_training_row_has_are_refused(own, change, sai
     dataset = own(loans())
     data = dataset.load()
     with pytest.raises(InputError) as error:
-        dataset.labelled(change(as_text(loans()).head(3)), data.encoder, data.groups)
+        rows = change(as_text(loans()).head(3))
+        dataset.labels_again(rows, data.encoder)
+        dataset.grouped_again(rows, data.encoder, data.groups)
     assert said in str(error.value)

@@ -1,0 +1,145 @@
+"""A model card: what a model was trained on, what it does to whom, and what it is not known to do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
+from fairrun.results.records import dataset_name, method_name
+from fairrun.sweep.job import remark
+from fairrun.training.metrics import Outcome
+
+RESAMPLES, LEVEL = 1000, 0.95
+WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")
+OF_GROUP = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
+
+
+def card(record: Mapping[str, Any], scores: pd.DataFrame) -> str:
+    """The model card of a run, as Markdown; ``scores`` are those that the run saved."""
+    test = scores[scores["split"] == "test"]
+    return "\n".join([*_head(record), "", *_data(record), "", *_metrics(record, test), "", *_limits(record), ""])
+
+
+def _head(record: Mapping[str, Any]) -> Iterator[str]:
+    config, choices = record["config"], record["choices"]
+    method, data = method_name(choices, config), dataset_name(choices, config)
+    yield f"# Model card: {method} on {data}"
+    yield ""
+    label = ", ".join(record["tasks"]) or config["dataset"].get("label")
+    yield f"- Predicts: {label}, from {record['features']} features; network: {choices['model']}"
+    yield f"- Trained: method {method}, seed {record['seed']}, epoch {record['epoch']}; written {record['written']}"
+    versions = record["versions"]
+    yield f"- Made by: fairrun {versions['fairrun']}, torch {versions['torch']}; run {record['key'][:12]}"
+    keys = ", ".join(f"{k}={v}" for k, v in config["method"].items() if k != "_target_" and not isinstance(v, dict))
+    yield f"- Hyper-parameters: {keys or 'none'}"
+
+
+def _data(record: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Data"
+    yield ""
+    rows = record["rows"]
+    counts = f"{rows['train']} train, {rows['val']} validation, {rows['test']} test"
+    yield f"- Rows: {counts} (SHA-256 {record['data_sha256'][:12]})"
+    for task in record["tasks"] or [""]:
+        yield ""
+        if task:
+            yield f"Label {task}:"
+            yield ""
+        if record["classes"]:
+            yield _row(["group", *(f"{split} rows" for split in ("train", "validation", "test"))])
+        else:
+            yield _row(["group", "train rows", "of label 1", "test rows", "of label 1"])
+        yield _row(["---"] * (4 if record["classes"] else 5))
+        cells = [record["base_rates"][f"{task}/{split}" if task else split] for split in ("train", "val", "test")]
+        for name, train, val, tested in zip(record["groups"], *cells, strict=True):
+            if record["classes"]:
+                yield _row([name, *(str(cell[0]) for cell in (train, val, tested))])
+            else:
+                yield _row([name, *(text for n, ones in (train, tested) for text in (str(n), _share(ones, n)))])
+
+
+def _metrics(record: Mapping[str, Any], test: pd.DataFrame) -> Iterator[str]:
+    yield "## Metrics on test rows"
+    yield ""
+    traded = record["config"]["metric"]["name"]
+    names = [*dict.fromkeys([*WHOLE, traded])]
+    names += [f"{name}/s={g}" for g in range(len(record["groups"])) for name in OF_GROUP]
+    names = [name for name in names if record["metrics"].get(f"test/{name}") is not None]
+    ranges = _intervals(record, test, names)
+    yield _row(["metric", "group", "value", f"{LEVEL:.0%} interval"])
+    yield _row(["---"] * 4)
+    for name in names:
+        metric, found, number = name.partition("/s=")
+        group = record["groups"][int(number)] if found else "all"
+        low_high = f"[{ranges[name][0]:.3f}, {ranges[name][1]:.3f}]" if name in ranges else ""
+        yield _row([metric.replace("_", " "), group, f"{record['metrics'][f'test/{name}']:.4f}", low_high])
+    yield ""
+    if ranges:
+        yield f"Intervals: percentiles over {RESAMPLES} resamples of the test rows."
+        yield "They do not cover other seeds or other data."
+    else:
+        yield "Intervals are not given: they need decisions of one label of two classes at one threshold."
+
+
+def _intervals(record: Mapping[str, Any], test: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """The interval of every metric that counts decisions; none for several labels or classes, or random decisions."""
+    if record["tasks"] or record["classes"] or record["config"]["postprocess"] is not None:
+        return {}
+    groups = len(record["groups"])
+    s, y = test["group"].cat.codes.to_numpy(), test["label"].to_numpy().astype(int)
+    d = (test["score"].to_numpy() > 0.5).astype(int)
+    counts = np.bincount(4 * s + 2 * y + d, minlength=4 * groups)
+    draws = np.random.default_rng(0).multinomial(counts.sum(), counts / counts.sum(), RESAMPLES)
+    drawn = torch.from_numpy(draws.reshape(RESAMPLES, groups, 2, 2)).double()
+    right = torch.stack([drawn[..., 0, 0], drawn[..., 1, 1]], dim=-1)
+    of_group = {metric.name.removeprefix("group_"): metric for metric in GROUP_METRICS}
+    found = {}
+    for name in names:
+        head, is_group, number = name.partition("/s=")
+        metric = of_group[head] if is_group else METRICS.get(head)
+        if metric is None or metric.of_probabilities or metric.name.startswith(("soft_", "group_roc")):
+            continue
+        values = []
+        nothing = torch.zeros(1, 0, dtype=torch.float64)
+        for rows, correct in zip(drawn.sum(-1), right, strict=True):
+            value = metric.fn(Outcome(nothing, nothing, nothing, nothing[0], nothing[0].long(), rows, correct[None]))
+            values.append(float(value[0, int(number)] if is_group else value[0]))
+        if np.isfinite(values).any():
+            low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            found[name] = (float(low), float(high))
+    return found
+
+
+def _limits(record: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Limits"
+    yield ""
+    few = sorted(
+        {
+            (name, cell[0])
+            for split, cells in record["base_rates"].items()
+            if split.endswith("test")
+            for name, cell in zip(record["groups"], cells, strict=True)
+            if cell[0] < LEAST_ROWS
+        }
+    )
+    for name, rows in few:
+        yield f"- {name}: {rows} test rows, so its metrics are uncertain."
+    if said := remark(dict(record)):
+        yield f"- {said}."
+    for warning in record.get("account", {}).get("warnings", []):
+        yield f"- {warning}."
+    if record["config"]["postprocess"] is not None:
+        yield "- Decisions need the sensitive attribute of each row; some are random."
+    yield "- Groups are those of the table above; what the model does to others, and within groups, is not known."
+    yield "- Metrics are of rows drawn like the training rows. A model of the past repeats what its labels say of it."
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"

@@ -1,0 +1,222 @@
+"""A model that a run has saved, for new rows."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from fairrun.api.card import card
+from fairrun.config.build import build
+from fairrun.config.check import InputError, one_of, require
+from fairrun.config.metrics import computed
+from fairrun.data.dataset import refuse_missing_values
+from fairrun.data.encoding import need_columns
+from fairrun.data.groups import numbered
+from fairrun.data.table import Table
+from fairrun.data.target import Target
+from fairrun.method.api import Theta
+from fairrun.models.network import Network
+from fairrun.results import model as files
+from fairrun.results.records import read
+from fairrun.sweep.validate import network
+from fairrun.training.fit import padded_logits
+from fairrun.training.metrics import evaluate_decisions, evaluation
+from fairrun.training.native.parts import accelerate, choose
+from fairrun.training.postprocess import probabilities
+
+EPOCHS = ("chosen", "last")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with what makes its input from new rows and decisions from its output."""
+
+    folder: Path
+    record: Mapping[str, Any]  # of the run
+    theta: Theta  # without a run axis
+    network: Network
+    about: Mapping[str, Any]  # of model.json: encoder, groups, tasks, classes, rules
+    dataset: Any  # which the configuration describes
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The values of the label, in the order of ``predict_proba``; of several tasks 0 and 1."""
+        known = self._encoder["labels"].get("") if self.about["encoder"] else None
+        return np.array(known or [0, 1])
+
+    def predict_proba(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """The probability of each class for each row, [N, C]; of several tasks that of label 1, [N, T].
+
+        ``rows`` have the columns of the training rows, in any order; of images it is an array of features, [N, D].
+        """
+        scores = self._target.link.scores(self._logits(rows).double()).numpy()
+        if self.about["tasks"] or scores.ndim == 2:
+            return scores
+        return np.stack([1 - scores, scores], axis=-1)
+
+    def predict(self, rows: pd.DataFrame | np.ndarray, seed: int = 0) -> np.ndarray:
+        """The decision for each row, a value of the label, [N]; of several tasks 0 or 1, [N, T].
+
+        A run with post-processing needs the columns of the sensitive attribute.  Where its rule is to decide at random,
+        ``seed`` says how.
+        """
+        logits = self._logits(rows)
+        if self.about["rules"] is not None:
+            p = probabilities(self.about["rules"], logits, self._groups(rows)).numpy()
+            return self.classes_[(np.random.default_rng(seed).random(len(p)) < p).astype(int)]
+        if self.about["tasks"]:
+            return (logits > 0).numpy().astype(int)
+        numbers = (logits > 0) if logits.ndim == 1 else logits.argmax(-1)
+        return self.classes_[numbers.numpy().astype(int)]
+
+    def metrics(
+        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None = None, by: str | None = None
+    ) -> "pd.Series[float] | pd.DataFrame":
+        """Every metric on rows that have the label, by the names of a run's record.
+
+        Groups are those of the training rows, or the values of the columns ``sensitive``.  ``by`` names a column: the
+        answer then has a row for each of its values.  Raises ``InputError`` for a column, a label or a group that is
+        not known.
+        """
+        if by is not None:
+            require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
+            parts = {value: self.metrics(part, sensitive) for value, part in rows.groupby(by, sort=True)}
+            return pd.DataFrame(parts).T.rename_axis(by)
+        y, s, groups = self._labelled(rows, sensitive)
+        table = Table(torch.zeros(len(y), 0), torch.tensor(y), torch.tensor(s))
+        metrics = computed(self.record["config"]["metric"])
+        if self.about["rules"] is not None:
+            p = probabilities(self.about["rules"], self._logits(rows), self._groups(rows))
+            found = evaluate_decisions(p[None], table, len(groups), metrics)
+        else:
+            found = evaluation(self._target, len(groups), self._rates, metrics)(self._padded(rows), table)
+        return pd.Series({_named(name, groups): float(value) for name, value in found.items()})
+
+    def card(self) -> str:
+        """The model card, as Markdown: data, groups, metrics with intervals, limits."""
+        content = io.BytesIO(files.read_file(self.folder, files.SCORES, self.record))
+        return card(self.record, pd.read_parquet(content))
+
+    def to_torch(self) -> nn.Module:
+        """A plain module: encoded features [N, D] -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes."""
+        return _Module(self.network, self.theta)
+
+    def encode(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """The features of new rows, [N, D] float64: the input of ``to_torch``."""
+        if isinstance(rows, np.ndarray):
+            num = len(self.about["features"])
+            require(rows.ndim == 2 and rows.shape[1] == num, "rows", list(rows.shape), f"an array [N, {num}]")
+            return rows.astype(np.float64)
+        kinds = "a pandas.DataFrame, or an array of features"
+        require(isinstance(rows, pd.DataFrame), "rows", type(rows).__name__, kinds)
+        require(len(rows) > 0, "rows", "none", "a frame with rows")
+        if self.about["encoder"] is None:
+            raise InputError("rows must be an array of features: the model was trained on images")
+        found: np.ndarray = self.dataset.encode(rows, self._encoder)
+        return found
+
+    @property
+    def _encoder(self) -> Mapping[str, Any]:
+        encoder: Mapping[str, Any] = self.about["encoder"]
+        return encoder
+
+    @property
+    def _rates(self) -> list[float]:
+        """The share of label 1 among the training rows of each task."""
+        cells = (np.array(self.record["base_rates"][f"{task}/train"]) for task in self.about["tasks"])
+        return [float(cell[:, 1].sum() / cell[:, 0].sum()) for cell in cells]
+
+    @cached_property
+    def _target(self) -> Target:
+        return Target(tuple(self.about["tasks"]), max(2, len(self.about["classes"])))
+
+    def _padded(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
+        """The logits [1, M, ...] of the rows and, after them, of padding, as a run's metrics are computed from."""
+        x = torch.from_numpy(self.encode(rows)).to(getattr(torch, self.record["config"]["dtype"]))
+        theta = {name: p.unsqueeze(0) for name, p in self.theta.items()}
+        with torch.no_grad():
+            return padded_logits(self._fast, theta, x)
+
+    @cached_property
+    def _fast(self) -> Network:
+        """The network by the engine that trained it, so that metrics are the record's to the last digit."""
+        config = self.record["config"]
+        dtype = getattr(torch, config["dtype"])
+        native = self.record["engine"] == "native" and choose("auto", dtype, "cpu") == "native"
+        exact = build(config["method"], "method").second_derivatives  # trained by torch
+        return accelerate(self.network) if native and not exact else self.network
+
+    def _logits(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
+        return self._padded(rows)[0, : len(rows)]
+
+    def _groups(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
+        if not isinstance(rows, pd.DataFrame):
+            raise InputError("rows must be a frame with the sensitive attribute, for thresholds for each group")
+        return torch.from_numpy(self.dataset.grouped_again(rows, self._encoder, self.about["groups"]))
+
+    def _labelled(
+        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Labels, group numbers and the names of the groups."""
+        if self.about["encoder"] is None or not isinstance(rows, pd.DataFrame):
+            raise InputError("metrics needs a frame with the label and the sensitive attribute of a model of a table")
+        y = self.dataset.labels_again(rows, self._encoder)
+        if sensitive is None:
+            groups = list(self.about["groups"])
+            return y, self.dataset.grouped_again(rows, self._encoder, groups), groups
+        columns = [sensitive] if isinstance(sensitive, str) else list(sensitive)
+        need_columns(rows, columns)
+        refuse_missing_values(rows, columns)
+        s, groups = numbered(rows, columns)
+        return y, s, groups
+
+
+def load(folder: Path | str, epoch: str = "chosen") -> Model:
+    """The model in a run's folder; ``epoch`` chosen: of the epoch that counts; last.
+
+    Raises ``InputError`` for a folder without a model, and for one of another version of fairrun or of plug-ins.
+    """
+    one_of("epoch", epoch, EPOCHS)
+    folder = Path(folder)
+    record = read(folder)
+    about = json.loads(files.read_file(folder, files.ABOUT, record))
+    theta = torch.load(io.BytesIO(files.read_file(folder, files.WEIGHTS, record)), weights_only=True)[epoch]
+    config = record["config"]
+    shape = (len(about["features"]), len(about["tasks"]), about["categories"], max(2, len(about["classes"])))
+    try:
+        found = network(config, *shape)
+        dataset = build(config["dataset"], "dataset")
+    except (InputError, KeyError, TypeError) as error:
+        made = f"a model of fairrun {record['versions'].get('fairrun')}"
+        raise InputError(f"{folder} holds {made}, which this version cannot build: {error}") from None
+    return Model(folder, record, theta, found, about, dataset)
+
+
+def _named(name: str, groups: Sequence[str]) -> str:
+    """A metric of a group by the group's name: "accuracy/sex=Female"."""
+    head, found, number = name.rpartition("/s=")
+    return f"{head}/{groups[int(number)]}" if found else name
+
+
+class _Module(nn.Module):
+    """A network of one run as a module."""
+
+    def __init__(self, network: Network, theta: Theta) -> None:
+        super().__init__()
+        self.network = network
+        self.names = {name.replace(".", "_"): name for name in theta}
+        for own, name in self.names.items():
+            self.register_parameter(own, nn.Parameter(theta[name].clone()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encoded features [N, D] -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
+        theta = {name: self.get_parameter(own).unsqueeze(0) for own, name in self.names.items()}
+        return self.network.logits(theta, x.unsqueeze(0))[0]

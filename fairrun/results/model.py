@@ -1,0 +1,105 @@
+"""The model that a run leaves in the folder ``model`` of its own: plain files that are safe to load.
+
+``weights.pt`` holds tensors only, ``model.json`` how new rows become features and scores decisions, and
+``scores.parquet`` what the model predicts for validation and test rows.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fairrun.config.check import InputError
+from fairrun.data.table import Data
+from fairrun.results.records import replace
+from fairrun.training.fit import Run
+
+FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
+SAVES = (None, "chosen", "none")  # of results.save
+SPLITS = ("val", "test")
+
+
+class Rows(NamedTuple):
+    """What a model needs of its data."""
+
+    encoder: dict[str, Any] | None
+    features: list[str]
+    groups: list[str]
+    tasks: list[str]
+    classes: list[str]
+    categories: list[int]
+    splits: pd.DataFrame  # of validation and test rows: split, row, group and label, or a label a task
+
+
+def rows_of(data: Data) -> Rows:
+    """What a model needs of ``data``."""
+    splits = pd.concat([_rows(data, split) for split in SPLITS], ignore_index=True)
+    tasks, classes, categories = list(data.tasks), list(data.classes), list(data.categories)
+    return Rows(data.encoder, data.features, data.groups, tasks, classes, categories, splits)
+
+
+def _rows(data: Data, split: str) -> pd.DataFrame:
+    table = getattr(data, split)
+    numbers = np.arange(len(table.y)) if data.numbers is None else data.numbers[split].numpy()
+    group = pd.Categorical.from_codes(table.s.numpy(), data.groups)
+    frame = pd.DataFrame({"split": split, "row": numbers.astype(np.int32), "group": group})
+    labels = {task: table.y[:, t] for t, task in enumerate(data.tasks)} or {"": table.y}
+    for task, own in labels.items():
+        frame[f"label/{task}" if task else "label"] = own.numpy().astype(np.float32)
+    return frame
+
+
+def wants_weights(config: Mapping[str, Any], *, single: bool) -> bool:
+    """Whether a run leaves its weights: by default a ``single`` run does, and a sweep's runs leave their scores."""
+    save = config["results"]["save"]
+    return single if save is None else save == "chosen"
+
+
+def has_weights(record: Mapping[str, Any]) -> bool:
+    """Whether the run of a record left its weights."""
+    return WEIGHTS in record.get("model", {})
+
+
+def save(folder: Path, run: Run, rows: Rows, *, weights: bool) -> dict[str, str]:
+    """Write the model of a finished run into its ``folder`` -> the SHA-256 of each file, by name."""
+    files = {SCORES: _scores(run, rows)}
+    if weights:
+        buffer = io.BytesIO()
+        torch.save({"chosen": run.chosen, "last": run.theta}, buffer)
+        about = {name: value for name, value in rows._asdict().items() if name != "splits"} | {"rules": run.rules}
+        files |= {WEIGHTS: buffer.getvalue(), ABOUT: json.dumps(about, ensure_ascii=False).encode()}
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for name, content in files.items():
+        replace(folder / FOLDER / name, content)
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _scores(run: Run, rows: Rows) -> bytes:
+    values = np.concatenate([run.scores[split] for split in SPLITS])
+    names = [f"score/{name}" for name in rows.tasks or rows.classes] or ["score"]
+    columns = dict(zip(names, values.reshape(len(values), -1).T, strict=True))
+    content: bytes = pd.concat([rows.splits, pd.DataFrame(columns)], axis="columns").to_parquet(
+        index=False, compression="zstd"
+    )
+    return content
+
+
+def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
+    """A file of the model in a run's folder.  Raises ``InputError`` if it is not there, or damaged."""
+    path = folder / FOLDER / name
+    known = record.get("model", {}).get(name)
+    if known is None:
+        raise InputError(f"{folder} must hold a saved model: the same command with results.save=chosen leaves it there")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != known:
+        raise InputError(f"{path} is damaged: its SHA-256 is not the one in the record; train the run again")
+    return content

@@ -1,0 +1,167 @@
+"""Models that runs save: the same numbers from new rows, and what cannot be used."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import fairrun
+from fairrun.api.model import _named
+from fairrun.config.check import InputError
+from fairrun.results import model as files
+from fairrun.results import records as results
+from fairrun.sweep.job import load
+from tests.helpers.jobs import jobs_of, train
+
+SAVE = "results.save=chosen"
+
+
+def trained(folder, *commands):
+    """The folders of runs that are trained side by side."""
+    jobs = jobs_of(folder, *commands)
+    outcomes = train(folder, jobs)
+    assert [outcome.failure for outcome in outcomes.values()] == [None] * len(jobs)
+    return [job.folder for job in jobs]
+
+
+def rows_of(model, split):
+    """The rows of a split as the user's file has them, and the row numbers."""
+    numbers = load(model.record["config"]).numbers[split].numpy()
+    return pd.read_csv(model.record["config"]["dataset"]["path"]).iloc[numbers], numbers
+
+
+TASKS = "+dataset.tasks={hired: {column: hired, positive: 'yes'}, a: {column: kind, positive: a}}"
+KINDS = {
+    "last": ["method=penalty", "selection=last"],
+    "best epoch": ["method=penalty", "selection=best", "epochs=6", "method.optimizer.lr=0.05"],
+    "thresholds": ["method=erm", "postprocess=equalized_odds"],
+    "several tasks": ["method=mtaf", "model=shared_bottom", TASKS, "dataset.keep_columns=[x5]"],
+    "several classes": [
+        "method=erm",
+        "metric=accuracy_difference",
+        "dataset.keep_columns=[x5]",
+        "dataset.label=group",
+        "dataset.positive=null",
+        "dataset.sensitive=[kind]",
+    ],
+    "second derivatives": ["method=stackelberg", "engine=auto"],
+    "float64": ["method=erm", "dtype=float64", "model=linear"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_metrics_of_test_rows_are_those_of_the_record_to_the_last_digit(kind, tmp_path, described):
+    alone, other = trained(tmp_path, [*described, *KINDS[kind], SAVE], [*described, *KINDS[kind], SAVE, "seed=1"])
+    model = fairrun.load(alone)
+    for split in ("val", "test"):
+        rows, numbers = rows_of(model, split)
+        shuffled = rows.sample(frac=1, random_state=0)[sorted(rows)[::-1]]
+        found = model.metrics(rows)
+        recorded = {k.partition("/")[2]: v for k, v in model.record["metrics"].items() if k.startswith(split)}
+        for name, value in recorded.items():
+            own = found[_named(name, model.about["groups"])]
+            assert own == value or (np.isnan(own) and value is None), name
+        scores = pd.read_parquet(alone / "model" / files.SCORES).query("split == @split")
+        assert list(scores["row"]) == list(numbers)
+        proba = pd.DataFrame(model.predict_proba(shuffled), index=shuffled.index).loc[rows.index].to_numpy()
+        columns = scores.filter(regex="^score").to_numpy()
+        assert np.array_equal(columns[:, -1], proba[:, -1].astype(np.float32))
+    assert not np.array_equal(fairrun.load(other).predict_proba(rows), model.predict_proba(rows))
+
+
+def test_the_chosen_epoch_is_kept_while_later_ones_train(tmp_path, described):
+    """Trained again with as many epochs as the chosen one, the last parameters are those that were chosen."""
+    long = [*described, "method=erm", "method.optimizer.lr=0.1", "epochs=8", "selection=best", SAVE]
+    (folder,) = trained(tmp_path / "long", long)
+    epoch = results.read(folder)["epoch"]
+    assert epoch < 8  # or the test shows nothing
+    (short,) = trained(tmp_path / "short", [*long, f"epochs={epoch}"])
+    chosen, last = fairrun.load(folder), fairrun.load(short, epoch="last")
+    assert all(torch.equal(p, last.theta[name]) for name, p in chosen.theta.items())
+    assert not all(torch.equal(p, fairrun.load(folder, "last").theta[name]) for name, p in chosen.theta.items())
+
+
+def test_new_rows_may_have_unknown_categories_and_missing_cells_but_every_column(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE])
+    model = fairrun.load(folder)
+    rows = rows_of(model, "test")[0].head(4)
+    assert set(model.predict(rows)) <= {"no", "yes"} and list(model.classes_) == ["no", "yes"]
+    odd = rows.assign(kind=["a", "z", None, "b"], x0=[1.0, None, 2.0, 3.0]).drop(columns=["group", "hired"])
+    assert np.isfinite(model.predict_proba(odd)).all()
+    text = rows.astype(str)
+    assert np.array_equal(model.predict_proba(text), model.predict_proba(rows))
+    with pytest.raises(InputError, match=r"must have the columns of the training rows, got none named 'x3'"):
+        model.predict(rows.drop(columns="x3"))
+    with pytest.raises(InputError, match=r"rows must be a pandas.DataFrame, or an array of features, got 'list'"):
+        model.predict([1, 2])
+
+
+def test_metrics_may_be_of_other_groups_and_by_a_column(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    other = model.metrics(rows, sensitive="kind")
+    assert {"accuracy/kind=a", "accuracy/kind=b"} <= set(other.index)
+    assert other["accuracy"] == model.metrics(rows)["accuracy"]
+    by = model.metrics(rows, sensitive="kind", by="group")
+    assert list(by.index) == ["north", "south", "west"]
+    shares = rows["group"].value_counts(normalize=True)
+    assert (by["accuracy"] * shares).sum() == pytest.approx(other["accuracy"])
+    with pytest.raises(InputError, match="by must be a column of the rows"):
+        model.metrics(rows, by="town")
+
+
+def test_a_module_of_torch_gives_the_logits(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, "engine=torch", SAVE])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    module = model.to_torch()
+    x = torch.from_numpy(model.encode(rows)).float()
+    assert torch.allclose(module(x).sigmoid().double(), torch.from_numpy(model.predict_proba(rows)[:, 1]), atol=1e-6)
+    assert sum(p.numel() for p in module.parameters()) > 0
+    module(x).sum().backward()
+
+
+def test_the_card_tells_data_groups_metrics_and_limits(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, "method=penalty", SAVE])
+    model = fairrun.load(folder)
+    card = model.card()
+    assert "# Model card: penalty on table" in card
+    for g, name in enumerate(model.about["groups"]):
+        assert f"| accuracy | {name} | {model.record['metrics'][f'test/accuracy/s={g}']:.4f} | [" in card
+    rows = [cells[0] for cells in model.record["base_rates"]["test"]]
+    few = [name for name, n in zip(model.about["groups"], rows, strict=True) if n < 30]
+    assert all(f"- {name}: " in card for name in few)
+
+
+def test_a_sweep_leaves_scores_and_where_weights_are_asked_for_trains_again(tmp_path, described, caplog):
+    (folder,) = trained(tmp_path, [*described])
+    assert {path.name for path in (folder / "model").iterdir()} == {files.SCORES}
+    with pytest.raises(InputError, match=r"must hold a saved model: the same command with results.save=chosen"):
+        fairrun.load(folder)
+    trained(tmp_path, [*described, SAVE])
+    assert "1 run left no weights and is trained again, as results.save=chosen asks" in caplog.text
+    fairrun.load(folder)
+    before = results.read(folder)
+    trained(tmp_path, [*described, SAVE])
+    assert results.read(folder) == before
+
+
+def test_damaged_files_and_other_versions_are_one_message(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE])
+    with pytest.raises(InputError, match="epoch must be one of chosen, last, got 'first'"):
+        fairrun.load(folder, "first")
+    record = json.loads((folder / results.RECORD).read_text())
+    other = record | {"config": record["config"] | {"model": {"_target_": "fairrun.models.gone.Net"}}}
+    (folder / results.RECORD).write_text(json.dumps(other))
+    with pytest.raises(
+        InputError, match=r"holds a model of fairrun .*, which this version cannot build: model._target_"
+    ):
+        fairrun.load(folder)
+    (folder / results.RECORD).write_text(json.dumps(record))
+    weights = folder / "model" / files.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(InputError, match="is damaged: its SHA-256 is not the one in the record"):
+        fairrun.load(folder)
