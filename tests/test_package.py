@@ -61,15 +61,15 @@ def test_every_package_has_a_floor():
 def test_a_folder_holds_few_modules():
     """At most 3 at the top and 9 in a folder, but for the catalogues, which grow by a file an entry, and the report:
     its options, its sections' type and the mark of small groups stand beside the page, tables, terminal and W&B;
-    the sweep: what a job is, where it is and with which others it is trained are apart from who trains it; data: each
-    step from rows to tensors; and training: each part of the loop.
+    the sweep: what a job is, where it is, with which others it is trained and what it leaves are apart from who trains
+    it; data: each step from rows to tensors; and training: each part of the loop.
     """
     modules = [path for path in MODULES if not path.name.startswith("__")]
     numbers = Counter(str(path.parent.relative_to(PACKAGE)) for path in modules)
     limits = {
         ".": 3,
         "report": 11,
-        "sweep": 10,
+        "sweep": 11,
         "data": 10,
         "training": 11,
         "methods": len(modules),

@@ -24,8 +24,8 @@ from fairrun.data.table import Table
 from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
-from fairrun.results import model as files
 from fairrun.results.records import read
+from fairrun.sweep import model as files
 from fairrun.sweep.validate import network
 from fairrun.training.fit import padded_logits
 from fairrun.training.metrics import evaluate_decisions, evaluation

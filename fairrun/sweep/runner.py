@@ -20,10 +20,10 @@ from fairrun.config.check import InputError
 from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
-from fairrun.results.model import Rows, has_weights, rows_of, save, wants_weights
 from fairrun.results.records import RECORD, dataset_name, read, read_history, write
 from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.sweep.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
+from fairrun.sweep.model import Rows, has_weights, rows_of, save, wants_weights
 from fairrun.sweep.plan import plan
 from fairrun.sweep.progress import Display
 from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of

@@ -20,9 +20,9 @@ from fairrun.method.api import NEEDS, Method, PerTask
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
-from fairrun.results.model import SAVES
 from fairrun.results.records import by_class
 from fairrun.results.selection import RULES
+from fairrun.sweep.model import SAVES
 from fairrun.training.fit import Schedule
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import CONSTRAINTS

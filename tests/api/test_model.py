@@ -10,8 +10,8 @@ import torch
 import fairrun
 from fairrun.api.model import _named
 from fairrun.config.check import InputError
-from fairrun.results import model as files
 from fairrun.results import records as results
+from fairrun.sweep import model as files
 from fairrun.sweep.job import load
 from tests.helpers.jobs import jobs_of, train
 
