@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
 
 from fairrun.data.table import Data, Table
-from fairrun.sweep.job import load
+from fairrun.runs.job import load
 from fairrun.train import CONF
 
 

@@ -16,8 +16,8 @@ from fairrun.analysis.interval import interval
 from fairrun.config.build import build
 from fairrun.method.api import Batch
 from fairrun.models.functional import Classifier
-from fairrun.sweep.job import load
-from fairrun.sweep.validate import network, schedule
+from fairrun.runs.job import load
+from fairrun.runs.validate import network, schedule
 from fairrun.training.binding import bind
 from fairrun.training.fit import fit
 

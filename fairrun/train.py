@@ -48,7 +48,7 @@ from fairrun.training.stop import Stopped, listen
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fairrun.sweep.job import Job
+    from fairrun.runs.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -167,10 +167,10 @@ def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
     _say_start(cfg)
     from fairrun.results.records import GROUPS
-    from fairrun.sweep.job import Job
-    from fairrun.sweep.runner import Sweep
-    from fairrun.sweep.single_task import complete
-    from fairrun.sweep.validate import check_keys
+    from fairrun.runs.job import Job
+    from fairrun.runs.runner import Sweep
+    from fairrun.runs.single_task import complete
+    from fairrun.runs.validate import check_keys
     from hydra_plugins.fairrun_compose import settle
 
     hydra_config = HydraConfig.get()

@@ -1,4 +1,4 @@
-"""Hydra launcher ``stacked``: passes a multirun's jobs to ``fairrun.sweep.runner``.
+"""Hydra launcher ``stacked``: passes a multirun's jobs to ``fairrun.runs.runner``.
 
 Hydra imports this file at every start, so functions that need heavy modules import them themselves.
 """
@@ -23,9 +23,9 @@ from fairrun.config.keys import dotted
 from hydra_plugins.fairrun_compose import Composed, Composer
 
 if TYPE_CHECKING:
-    from fairrun.sweep.executors import Executor
-    from fairrun.sweep.job import Job
-    from fairrun.sweep.runner import Outcome
+    from fairrun.runs.executors import Executor
+    from fairrun.runs.job import Job
+    from fairrun.runs.runner import Outcome
 
 log = logging.getLogger(__name__)
 FAILURES_SHOWN = 10
@@ -89,10 +89,10 @@ class StackedLauncher(Launcher):
         folder = Path(self.config.hydra.sweep.dir)
         executor, stack_size = self._settings(folder)
         started = _start(executor, composed)  # workers import torch while it is imported here
-        from fairrun.sweep.place import places
-        from fairrun.sweep.runner import Sweep
-        from fairrun.sweep.single_task import complete
-        from fairrun.sweep.validate import check_keys, check_report
+        from fairrun.runs.place import places
+        from fairrun.runs.runner import Sweep
+        from fairrun.runs.single_task import complete
+        from fairrun.runs.validate import check_keys, check_report
 
         for config in {frozenset(dotted(job.resolved)): job.resolved for job in composed.values()}.values():
             check_keys(config)
@@ -146,7 +146,7 @@ class StackedLauncher(Launcher):
     def _settings(self, folder: Path) -> tuple["Executor", int | None]:
         """The executor and the stack size.  Raises ``InputError``."""
         from fairrun.config.check import is_integer, require
-        from fairrun.sweep.executors import make
+        from fairrun.runs.executors import make
 
         chdir = self.config.hydra.job.chdir
         require(not chdir, "hydra.job.chdir", chdir, "false with hydra/launcher=stacked, whose runs share a process")
@@ -182,15 +182,15 @@ class StackedLauncher(Launcher):
 def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:
     """Start local workers, unless every job already has a record."""
     from fairrun.results.records import RECORD
-    from fairrun.sweep.executors import Loky
+    from fairrun.runs.executors import Loky
 
     done = all((path / RECORD).exists() for path in composed)
-    return executor.start("fairrun.sweep.runner") if isinstance(executor, Loky) and not done else ()
+    return executor.start("fairrun.runs.runner") if isinstance(executor, Loky) and not done else ()
 
 
 def _job(folder: Path, composed: Composed) -> "Job":
     from fairrun.results.records import GROUPS
-    from fairrun.sweep.job import Job
+    from fairrun.runs.job import Job
 
     choices = composed.hydra["runtime"]["choices"]
     return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder, composed.recorded)

@@ -1,7 +1,7 @@
 """Hydra sweepers ``grid`` and ``search``; both end with a report.
 
 ``grid`` is Hydra's own sweeper, but does not compose every job a second time.  ``search`` asks
-``fairrun.sweep.search`` for trials and launches them in batches.  Hydra imports this file at every start, so functions
+``fairrun.runs.search`` for trials and launches them in batches.  Hydra imports this file at every start, so functions
 that need heavy modules import them themselves.
 """
 
@@ -28,7 +28,7 @@ from hydra_plugins.fairrun_compose import Composer, settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
 
 if TYPE_CHECKING:
-    from fairrun.sweep.search import Search, Setting, Values
+    from fairrun.runs.search import Search, Setting, Values
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +129,8 @@ def conclude(config: DictConfig, *, complete: bool) -> str | None:
     from fairrun.config.check import InputError
     from fairrun.report.cli import show
     from fairrun.results.records import RECORD, load
-    from fairrun.sweep.runner import WORK
-    from fairrun.sweep.validate import check_report
+    from fairrun.runs.runner import WORK
+    from fairrun.runs.validate import check_report
 
     folder = Path(config.hydra.sweep.dir)
     settle(config, config.hydra.runtime.choices.method, config.hydra.overrides.task)
@@ -212,7 +212,7 @@ class SearchSweeper(Sweeper):
         """The search, and the overrides of its fixed values.  Raises ``InputError``."""
         from fairrun.config.check import is_integer, require
         from fairrun.config.keys import dotted
-        from fairrun.sweep.search import Search, divide
+        from fairrun.runs.search import Search, divide
 
         for key, value, least in (("trials", self.trials, 1), ("batch", self.batch, 1), ("seed", self.seed, 0)):
             require(is_integer(value) and value >= least, f"hydra.sweeper.{key}", value, f"an integer >= {least}")
@@ -226,7 +226,7 @@ class SearchSweeper(Sweeper):
         return search, _overrides(fixed)
 
     def _run(self, search: "Search", runs: "Runs", folder: Path) -> None:
-        from fairrun.sweep.search import History
+        from fairrun.runs.search import History
 
         history = History(folder, resume=self.job.resume)
         for first in range(0, self.trials, self.batch):
@@ -256,7 +256,7 @@ class Runs:
         return [self.known[json.dumps(s)] for s in settings]
 
     def _values(self, returns: Sequence[JobReturn]) -> "Values | None":
-        from fairrun.sweep.search import measured
+        from fairrun.runs.search import measured
 
         failed = sum(r.status != JobStatus.COMPLETED for r in returns)
         self.failed += failed
@@ -270,7 +270,7 @@ def _plain(node: Any) -> Any:
 
 def _current(node: Any, method: str) -> Any:
     """Ranges by dotted key, with today's names of keys."""
-    from fairrun.sweep.search import leaves
+    from fairrun.runs.search import leaves
 
     if not isinstance(node, dict):
         return node

@@ -20,7 +20,7 @@ FLOORS = [  # a package imports from the floors before its own, and from itself
     {"command", "method", "data", "results"},
     {"models", "methods", "datasets", "analysis"},
     {"training", "report"},
-    {"sweep"},
+    {"runs"},
     {"train", "facts", "api"},
     {"cli"},
 ]
@@ -61,7 +61,7 @@ def test_every_package_has_a_floor():
 def test_a_folder_holds_few_modules():
     """At most 3 at the top and 9 in a folder, but for the catalogues, which grow by a file an entry, and the report:
     its options, its sections' type and the mark of small groups stand beside the page, tables, terminal and W&B;
-    the sweep: what a job is, where it is, with which others it is trained and what it leaves are apart from who trains
+    the runs: what a job is, where it is, with which others it is trained and what it leaves are apart from who trains
     it; data: each step from rows to tensors; and training: each part of the loop.
     """
     modules = [path for path in MODULES if not path.name.startswith("__")]
@@ -69,7 +69,7 @@ def test_a_folder_holds_few_modules():
     limits = {
         ".": 3,
         "report": 11,
-        "sweep": 11,
+        "runs": 11,
         "data": 10,
         "training": 11,
         "methods": len(modules),
@@ -119,7 +119,7 @@ def test_no_test_imports_another():
         ("hydra", ["train", "command/line", "command/guard"]),
         ("omegaconf", ["train", "command/line", "command/guard", "command/environment"]),
         ("wandb", ["report/wandb"]),
-        ("optuna", ["sweep/search"]),
+        ("optuna", ["runs/search"]),
         ("fairlearn", ["training/postprocess"]),
     ],
 )

@@ -15,7 +15,7 @@ from bench.fuzz.cases import Counts
 from bench.fuzz.configurations import table
 from fairrun.results.records import HISTORY, RECORD
 
-PRELOADED = ["bench.fuzz.kills", "fairrun.sweep.single_task", "fairrun.datasets.csv", "fairrun.methods.penalty"]
+PRELOADED = ["bench.fuzz.kills", "fairrun.runs.single_task", "fairrun.datasets.csv", "fairrun.methods.penalty"]
 PRELOADED += ["fairrun.report.cli", "hydra_plugins.fairrun_launcher", "hydra_plugins.fairrun_sweepers"]
 PRELOADED += ["sklearn.compose", "sklearn.pipeline", "sklearn.preprocessing"]
 PRELOADED += ["matplotlib.backends.backend_pdf", "fontTools.subset", "narwhals._pandas_like.dataframe"]

@@ -9,7 +9,7 @@ import torch
 
 from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.results.records import dataset_name, method_name
-from fairrun.sweep.job import remark
+from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
 
 RESAMPLES, LEVEL = 1000, 0.95

@@ -25,8 +25,8 @@ from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
 from fairrun.results.records import read
-from fairrun.sweep import model as files
-from fairrun.sweep.validate import network
+from fairrun.runs import model as files
+from fairrun.runs.validate import network
 from fairrun.training.fit import padded_logits
 from fairrun.training.metrics import evaluate_decisions, evaluation
 from fairrun.training.native.parts import accelerate, choose

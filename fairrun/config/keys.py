@@ -11,8 +11,8 @@ CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").exists() else _PACKAGE.parent / 
 class Role(NamedTuple):
     """What changes where a key has another value."""
 
-    identity: bool = True  # the run: a finished one with another value is not this one (``sweep.job.Job.key``)
-    stack: bool = True  # the runs side by side with it: all of a stack have one value (``sweep.plan``)
+    identity: bool = True  # the run: a finished one with another value is not this one (``runs.job.Job.key``)
+    stack: bool = True  # the runs side by side with it: all of a stack have one value (``runs.plan``)
     folder: bool = True  # the folder of a sweep that is given it on its command line (``train.sweep_name``)
     setting: bool = True  # the configuration that a report takes the run for; else runs differ in it as in seeds
     switch: str = ""  # the key that, where it is null, makes this one say nothing
@@ -29,7 +29,7 @@ IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
 _FEATURES = ("numeric", "categorical", "drop_categories", "scale", "include_sensitive", "proxies")
 _OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
 # By key; it holds for all keys below it that have no line of their own.
-# Of the method's node, fields that hold one value per run differ within a stack: their type says so (``sweep.plan``).
+# Of the method's node, fields that hold one value per run differ within a stack: their type says so (``runs.plan``).
 ROLES = {
     "seed": REPETITION,
     "epochs": SETTING,

@@ -28,7 +28,7 @@ MAKE_RESULTS = (
         "method",
     ),
     *("models/functional.py", "models/network.py", "models/row_gradients.py", "results/selection.py"),
-    *("sweep/job.py", "sweep/validate.py", "sweep/worker.py", "training"),
+    *("runs/job.py", "runs/validate.py", "runs/worker.py", "training"),
 )
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that pip installs
 SUFFIXES = (".py", ".cpp")

@@ -13,7 +13,7 @@ from fairrun.data.own.guards import with_few_rows
 from fairrun.data.own.table import OwnTable
 from fairrun.data.reading.account import Account, Column
 from fairrun.data.table import Data
-from fairrun.sweep.job import facts
+from fairrun.runs.job import facts
 
 SPLITS = ("train", "val", "test")
 

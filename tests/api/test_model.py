@@ -11,8 +11,8 @@ import fairrun
 from fairrun.api.model import _named
 from fairrun.config.check import InputError
 from fairrun.results import records as results
-from fairrun.sweep import model as files
-from fairrun.sweep.job import load
+from fairrun.runs import model as files
+from fairrun.runs.job import load
 from tests.helpers.jobs import jobs_of, train
 
 SAVE = "results.save=chosen"

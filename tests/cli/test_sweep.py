@@ -17,7 +17,7 @@ import pytest
 
 from fairrun.command.line import later
 from fairrun.results import records as results
-from fairrun.sweep.runner import Outcome
+from fairrun.runs.runner import Outcome
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm

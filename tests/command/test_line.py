@@ -22,7 +22,7 @@ from fairrun.command.line import (
 )
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
-from fairrun.sweep.validate import check, check_keys
+from fairrun.runs.validate import check, check_keys
 from tests.helpers.synthetic import config
 
 FILES = {

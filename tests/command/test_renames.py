@@ -7,7 +7,7 @@ from fairrun.command.line import chosen
 from fairrun.command.renames import current, warn
 from fairrun.config.check import InputError
 from fairrun.config.keys import RENAMED, dotted, is_below
-from fairrun.sweep.validate import check_keys
+from fairrun.runs.validate import check_keys
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records

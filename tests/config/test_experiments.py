@@ -9,8 +9,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from fairrun.method.steps import split
-from fairrun.sweep.job import facts, load
-from fairrun.sweep.validate import check, check_data
+from fairrun.runs.job import facts, load
+from fairrun.runs.validate import check, check_data
 from fairrun.train import CONF
 from tests.helpers.synthetic import METHODS, built, config
 

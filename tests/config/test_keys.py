@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from fairrun.analysis.front import settings
 from fairrun.config.keys import FREE, ROLES, active_keys, dotted, is_key, role, switch_of
 from fairrun.method.api import PerRun, PerTask
-from fairrun.sweep.job import Job
-from fairrun.sweep.plan import _shape
+from fairrun.runs.job import Job
+from fairrun.runs.plan import _shape
 from fairrun.train import sweep_name
 from tests.helpers.synthetic import METHODS, config
 

@@ -55,7 +55,7 @@ def test_the_hash_covers_all_that_a_run_imports():
     """From the module that trains a stack, and those of data, methods and data sets, import by import."""
     parts = [path for name in ("data", "methods", "datasets") for path in (PACKAGE / name).rglob("*.py")]
     named = {f"fairrun.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}" for path in parts}
-    left, seen = ["fairrun.sweep.worker", *(name.removesuffix(".__init__") for name in sorted(named))], set()
+    left, seen = ["fairrun.runs.worker", *(name.removesuffix(".__init__") for name in sorted(named))], set()
     while left:
         path = PACKAGE.joinpath(*left.pop().split(".")[1:])
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -26,7 +26,7 @@ from fairrun.datasets.health import Health
 from fairrun.datasets.law_school import LawSchool
 from fairrun.datasets.student import StudentPortuguese
 from fairrun.datasets.titanic import Titanic
-from fairrun.sweep.job import load
+from fairrun.runs.job import load
 from tests.helpers.synthetic import built, config
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"

@@ -5,10 +5,10 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from fairrun.results.records import GROUPS
-from fairrun.sweep.job import Job
-from fairrun.sweep.plan import plan
-from fairrun.sweep.runner import Sweep
-from fairrun.sweep.validate import network
+from fairrun.runs.job import Job
+from fairrun.runs.plan import plan
+from fairrun.runs.runner import Sweep
+from fairrun.runs.validate import network
 from tests.helpers.synthetic import config
 
 

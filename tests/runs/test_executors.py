@@ -13,7 +13,7 @@ import pytest
 import submitit
 
 from fairrun.config.check import InputError
-from fairrun.sweep.executors import PACKAGES, Dask, Inline, Loky, Lost, Ray, Slurm, completed, make
+from fairrun.runs.executors import PACKAGES, Dask, Inline, Loky, Lost, Ray, Slurm, completed, make
 
 SETTINGS = {"num_threads": 1, "address": None, "cluster": "slurm", "options": {}, "folder": Path("unused")}
 
@@ -145,7 +145,7 @@ def test_a_ray_cluster_does_the_work_and_a_dead_worker_loses_nothing(tmp_path):
 
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     code = (
-        "import os, sys\nfrom tests.sweep.test_executors import process\nfrom fairrun.sweep.executors import Loky\n"
+        "import os, sys\nfrom tests.runs.test_executors import process\nfrom fairrun.runs.executors import Loky\n"
         "print(*dict(Loky(2, 1).map(process, dict(a=0, b=0))).values(), flush=True)\nos.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

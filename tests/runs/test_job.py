@@ -13,8 +13,8 @@ from fairrun.config.check import InputError
 from fairrun.data.table import Data, Table
 from fairrun.models.network import Network
 from fairrun.results.records import by_class
-from fairrun.sweep import job
-from fairrun.sweep.validate import check, check_data, network_of, share_without
+from fairrun.runs import job
+from fairrun.runs.validate import check, check_data, network_of, share_without
 from tests.helpers.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")
@@ -221,7 +221,7 @@ def test_a_network_that_is_not_told_how_many_classes_there_are_is_refused():
     config = of(WORST)
     config["model"] = {"_target_": f"{__name__}.Two"}
     with pytest.raises(
-        InputError, match=r"model must be a network of several classes .* got 'tests.sweep.test_job.Two'"
+        InputError, match=r"model must be a network of several classes .* got 'tests.runs.test_job.Two'"
     ):
         check_data(config, of_classes(*"abc"))
 

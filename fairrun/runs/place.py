@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fairrun.config.check import InputError
 from fairrun.results.records import RECORD, read
-from fairrun.sweep.job import Job, identity_of, recorded_identity
-from fairrun.sweep.runner import Sweep
-from fairrun.sweep.single_task import NAME
+from fairrun.runs.job import Job, identity_of, recorded_identity
+from fairrun.runs.runner import Sweep
+from fairrun.runs.single_task import NAME
 
 
 def places(jobs: Sequence[Job], folder: Path, sweep: Sweep) -> dict[Path, Path]:

@@ -9,7 +9,7 @@ from fairrun.config.build import class_of
 from fairrun.config.keys import active_keys, dotted, role
 from fairrun.method.api import PerRun, PerTask
 from fairrun.models.network import Network
-from fairrun.sweep.job import Job, digest
+from fairrun.runs.job import Job, digest
 
 CACHE_BYTES = 2**20  # the part of the second-level cache that the activations of one layer may fill
 MOST_RUNS = {"cpu": 32, "cuda": 512}  # the most runs in a stack; more gain nothing on a CPU, the GPU's is not tuned

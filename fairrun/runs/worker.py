@@ -23,9 +23,9 @@ from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, ranks
-from fairrun.sweep.job import load
-from fairrun.sweep.progress import publish
-from fairrun.sweep.validate import network, schedule
+from fairrun.runs.job import load
+from fairrun.runs.progress import publish
+from fairrun.runs.validate import network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
-from fairrun.sweep.search import SAMPLERS, History, Search, divide
+from fairrun.runs.search import SAMPLERS, History, Search, divide
 from fairrun.train import sweep_name
 from hydra_plugins.fairrun_sweepers import _overrides
 from tests.helpers.command import INLINE, ROOT, records, run, start_warm
@@ -44,7 +44,7 @@ def searched(sampler, *, trials=40, batch=5, seed=0, greater_is_better=False):
 
 
 def test_the_same_results_give_the_same_settings_in_any_process():
-    code = "import json; from tests.sweep.test_search import *; print(json.dumps([searched(s)[1] for s in SAMPLERS]))"
+    code = "import json; from tests.runs.test_search import *; print(json.dumps([searched(s)[1] for s in SAMPLERS]))"
     environment = os.environ | {"PYTHONHASHSEED": "1"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)

@@ -21,13 +21,13 @@ from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, dataset_name, read, read_history, write
-from fairrun.sweep.executors import Executor, Inline, Loky, Lost, completed
-from fairrun.sweep.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
-from fairrun.sweep.model import Rows, has_weights, rows_of, save, wants_weights
-from fairrun.sweep.plan import plan
-from fairrun.sweep.progress import Display
-from fairrun.sweep.validate import ANY_CODE, check, check_data, network_of
-from fairrun.sweep.worker import Failure, Task, Trained, _store, train
+from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed
+from fairrun.runs.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
+from fairrun.runs.model import Rows, has_weights, rows_of, save, wants_weights
+from fairrun.runs.plan import plan
+from fairrun.runs.progress import Display
+from fairrun.runs.validate import ANY_CODE, check, check_data, network_of
+from fairrun.runs.worker import Failure, Task, Trained, _store, train
 
 log = logging.getLogger(__name__)
 REMARKS = 10  # on degenerate runs, by name

@@ -22,7 +22,7 @@ from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
 from fairrun.results.records import by_class
 from fairrun.results.selection import RULES
-from fairrun.sweep.model import SAVES
+from fairrun.runs.model import SAVES
 from fairrun.training.fit import Schedule
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import CONSTRAINTS

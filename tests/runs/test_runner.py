@@ -16,12 +16,12 @@ from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
 from fairrun.results import records as results
-from fairrun.sweep import worker
-from fairrun.sweep.executors import Loky
-from fairrun.sweep.job import Job, load, record, remark
-from fairrun.sweep.plan import MOST_RUNS, plan
-from fairrun.sweep.runner import Sweep
-from fairrun.sweep.validate import network
+from fairrun.runs import worker
+from fairrun.runs.executors import Loky
+from fairrun.runs.job import Job, load, record, remark
+from fairrun.runs.plan import MOST_RUNS, plan
+from fairrun.runs.runner import Sweep
+from fairrun.runs.validate import network
 from fairrun.training.fit import Run
 from tests.helpers.jobs import job, jobs_of, planned, train
 

@@ -16,8 +16,8 @@ from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
 from fairrun.methods.stl import STL
 from fairrun.results.records import RECORD, read
-from fairrun.sweep.job import Job, digest
-from fairrun.sweep.runner import Outcome, Sweep
+from fairrun.runs.job import Job, digest
+from fairrun.runs.runner import Outcome, Sweep
 
 log = logging.getLogger(__name__)
 NAME = "stl"  # the name of the method and of the folder
