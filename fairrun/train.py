@@ -166,7 +166,7 @@ def task(cfg: DictConfig) -> float:
 def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
     _say_start(cfg)
-    from fairrun.results.records import GROUPS
+    from fairrun.results.records import choices_of
     from fairrun.runs.job import Job
     from fairrun.runs.runner import Sweep
     from fairrun.runs.single_task import complete
@@ -177,8 +177,7 @@ def run(cfg: DictConfig) -> float:
     settle(cfg, hydra_config.runtime.choices["method"], hydra_config.overrides.task)
     config, recorded = resolved(cfg)
     check_keys(config)
-    choices = {group: hydra_config.runtime.choices[group] for group in GROUPS}
-    job = Job(config, choices, Path(hydra_config.runtime.output_dir), recorded)
+    job = Job(config, choices_of(hydra_config.runtime.choices), Path(hydra_config.runtime.output_dir), recorded)
     whole = Path(hydra_config.runtime.cwd, hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
     sweep = Sweep(job.folder, whole.name if whole else None)
     known = sweep.finished_or_refused([job])

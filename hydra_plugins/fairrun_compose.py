@@ -23,7 +23,7 @@ from fairrun.command.environment import resolved
 from fairrun.command.guard import is_inside
 from fairrun.command.renames import current, entries, never_was, overridden, warn
 from fairrun.config.check import InputError, require, unknown
-from fairrun.config.keys import GONE, RENAMED, dotted, is_below
+from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
 
 log = logging.getLogger(__name__)
 Base = tuple[DictConfig, DictConfig, dict[str, Any]]  # the whole composition, without the node hydra, and that node
@@ -70,7 +70,8 @@ class Composer:
     """Composes the jobs of the multirun ``master``.
 
     A key of a method that another method of the sweep lacks is left out of this other one's jobs; so are keys of data
-    sets and models.
+    sets and models, choices for a node of theirs (``estimator@method.estimator=lightgbm``), and keys of steps where a
+    library trains the method.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
@@ -115,29 +116,39 @@ class Composer:
         shape = self._shape(overrides)
         if shape not in self.lacking:
             self.lacking[shape] = self._lacking(overrides, shape)
-            keys = {self._parse(override).key_or_group for override in overrides}
-            self.kept |= keys - self.lacking[shape]
+            self.kept |= {self._key(override) for override in overrides} - self.lacking[shape]
         lacking = self.lacking[shape]
-        return [o for o in overrides if self._parse(o).key_or_group not in lacking] if lacking else overrides
+        return [o for o in overrides if self._key(o) not in lacking] if lacking else overrides
 
     def _lacking(self, overrides: list[str], shape: Shape) -> frozenset[str]:
         try:
-            self.bases[shape] = self._base(overrides)
-            return frozenset()
+            full, *_ = self.bases[shape] = self._base(overrides)
+            lacking: set[str] = set()
         except ConfigCompositionException:
-            keys = {self._parse(o).key_or_group for o in overrides if self._sets(self._parse(o))}
-            full, *_ = self._base([o for o in overrides if self._parse(o).key_or_group not in keys])
-            lacking = frozenset(key for key in keys if not _has(full, key))
+            keys = {self._key(o) for o in overrides if self._sets(self._parse(o))}
+            nodes = {self._key(o): str(self._parse(o).package) for o in overrides if self._parse(o).package}
+            full, *_ = self._base([o for o in overrides if self._key(o) not in keys | nodes.keys()])
+            lacking = {choice for choice, node in nodes.items() if not _has(full, node)}
+            if nodes:
+                full, *_ = self._base([o for o in overrides if self._key(o) not in keys | lacking])
+            lacking |= {key for key in keys if not _has(full, key)}
             if not lacking:
                 raise
-        known = _names(full)
+        known = _names(full) if lacking else set()
         self.known |= known
         for key in lacking:
-            node = key.split(".")[0]
+            node = key.rpartition("@")[2].split(".")[0]
             if node not in FITTED:
                 raise InputError(unknown(key, sorted(known)))
-            self.left_out.setdefault(key, set()).add(f"{node}={full.hydra.runtime.choices[node]}")
-        return lacking
+            self._leave_out(key, node, full)
+        of_steps = {self._key(o) for o in overrides if role(self._key(o)).steps} if _is_whole(full) else set()
+        for key in of_steps - lacking:
+            self._leave_out(key, "method", full)
+            self.kept.add(key)
+        return frozenset(lacking | of_steps)
+
+    def _leave_out(self, key: str, node: str, full: DictConfig) -> None:
+        self.left_out.setdefault(key, set()).add(f"{node}={full.hydra.runtime.choices[node]}")
 
     def job(self, overrides: list[str], number: int) -> Composed:
         """The job of overrides that fit, under its number."""
@@ -195,6 +206,11 @@ class Composer:
             self.parsed[override] = self.parser.parse_override(override)
         return self.parsed[override]
 
+    def _key(self, override: str) -> str:
+        """What an override sets: a key, a group, or a group for a node as estimator@method.estimator."""
+        parsed = self._parse(override)
+        return parsed.key_or_group + (f"@{parsed.package}" if parsed.package else "")
+
     def _is_value(self, override: Override) -> bool:
         """Whether the override sets a plain value, and chooses nothing that is composed."""
         value = override.value()
@@ -218,6 +234,12 @@ def _has(config: DictConfig, key: str) -> bool:
     node, _, name = key.rpartition(".")
     parent = OmegaConf.select(config, node) if node else config
     return isinstance(parent, DictConfig) and name in list(parent)  # "name in parent" is false of a value "???"
+
+
+def _is_whole(config: DictConfig) -> bool:
+    """Whether a library trains the method of a composed configuration."""
+    plain: Any = OmegaConf.to_container(config.method)
+    return is_whole(dotted({"method": plain}))
 
 
 def _names(config: DictConfig) -> set[str]:

@@ -189,11 +189,10 @@ def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[
 
 
 def _job(folder: Path, composed: Composed) -> "Job":
-    from fairrun.results.records import GROUPS
+    from fairrun.results.records import choices_of
     from fairrun.runs.job import Job
 
-    choices = composed.hydra["runtime"]["choices"]
-    return Job(composed.resolved, {group: choices[group] for group in GROUPS}, folder, composed.recorded)
+    return Job(composed.resolved, choices_of(composed.hydra["runtime"]["choices"]), folder, composed.recorded)
 
 
 def _reason(outcome: "Outcome") -> str:

@@ -16,6 +16,7 @@ GROUPS = {  # what ``fairrun list`` shows, and the group of its choices
     "datasets": "dataset",
     "metrics": "metric",
     "models": "model",
+    "estimators": "estimator",
     "experiments": "experiment",
     "sweeps": "sweep",
 }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
-from fairrun.config.keys import is_setting, switch_of
+from fairrun.config.keys import ESTIMATOR, is_below, is_setting, role, switch_of
 from fairrun.config.metrics import POSITIVE, bounds
 from fairrun.results.selection import BALANCED, SELECTED, degenerate
 
@@ -31,12 +31,15 @@ def settings(frame: pd.DataFrame) -> list[str]:
     """The columns in which the configurations of a sweep differ: method, and the keys that vary.
 
     A key of the method counts if it varies among the runs of one method, because another method may not have it.  A key
-    that has a switch (``dataset.outliers.rate``) counts if it varies among the runs that have it.  A key that equals
-    the seed in every run (dataset.split.seed=${seed}) does not count.
+    that has a switch (``dataset.outliers.rate``), or that only methods with steps have (``epochs``), counts if it
+    varies among the runs that have it.  A key that equals the seed in every run (dataset.split.seed=${seed}) does not
+    count.
     """
     keys = [c for c in frame.columns if is_setting(c) and c != "method"]
     shared = [c for c in keys if not c.startswith("method.")]
     shared = [c for c in shared if switch_of(c) is None or _varies(frame[c].dropna())]
+    of_steps = frame[~frame[[c for c in frame if is_below(c, ESTIMATOR)]].notna().any(axis=1)]
+    shared = [c for c in shared if not role(c).steps or _varies(of_steps[c])]
     varying = [c for c in shared if _varies(frame[c]) and not (frame[c].astype(str) == frame["seed"].astype(str)).all()]
     methods = [runs for _, runs in frame.groupby("method")]
     own = [c for c in keys if c.startswith("method.") and any(_varies(runs[c]) for runs in methods)]

@@ -70,8 +70,14 @@ def later(arguments: list[str]) -> list[str]:
     swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(WITH_KEYS)
     swept |= set(WITH_KEYS) if "experiment" in swept else set()
     old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
-    alone = {a for a in arguments if sweeps[a] is False and (a.partition(".")[0] in swept or old.match(a))}
+    alone = {a for a in arguments if sweeps[a] is False and (_node(a) in swept or old.match(a))}
     return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
+
+
+def _node(argument: str) -> str:
+    """The group that has the key of an override: method for method.lam=1 and estimator@method.estimator=mlp."""
+    key = argument.partition("=")[0]
+    return (key.partition("@")[2] or key).partition(".")[0]
 
 
 def chosen(group: str, arguments: Sequence[str]) -> list[str]:

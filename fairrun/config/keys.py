@@ -1,6 +1,6 @@
 """What each key of the configuration means for a run: one table of roles, and one of keys with new names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,13 @@ class Role(NamedTuple):
     folder: bool = True  # the folder of a sweep that is given it on its command line (``train.sweep_name``)
     setting: bool = True  # the configuration that a report takes the run for; else runs differ in it as in seeds
     switch: str = ""  # the key that, where it is null, makes this one say nothing
+    steps: bool = False  # says nothing where a library trains the method, without steps
     problem: bool = False  # the rows, labels or groups: runs that differ in it are on no Pareto front together
 
 
 SETTING = Role()
 PROBLEM = Role(problem=True)
+STEPS = Role(steps=True)
 REPETITION = Role(stack=False, setting=False)
 MACHINE = Role(setting=False)
 PLACE = Role(identity=False, setting=False)
@@ -32,15 +34,15 @@ _OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
 # Of the method's node, fields that hold one value per run differ within a stack: their type says so (``runs.plan``).
 ROLES = {
     "seed": REPETITION,
-    "epochs": SETTING,
-    "batch_size": SETTING,
-    "selection": SETTING,
-    "schedule": SETTING._replace(switch="schedule.every"),
+    "epochs": STEPS,
+    "batch_size": STEPS,
+    "selection": STEPS,
+    "schedule": STEPS._replace(switch="schedule.every"),
     "postprocess": REPETITION,  # a report has it in the method's name: "erm + demographic_parity thresholds"
     "fairness_bound": SETTING,
-    "device": MACHINE,
+    "device": MACHINE._replace(steps=True),
     "dtype": SETTING,
-    "engine": SETTING,
+    "engine": STEPS,
     "num_threads": MACHINE,
     "resume": IGNORED,
     "checkpoint_minutes": IGNORED,
@@ -51,7 +53,7 @@ ROLES = {
     "method": SETTING,
     **{f"method.{name}.decay": SETTING._replace(switch=f"method.{name}.decay_every") for name in _OPTIMIZERS},
     **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},
-    "model": SETTING,
+    "model": STEPS,
     "metric": SETTING,
     "dataset": PROBLEM,
     "dataset.name": PLACE,
@@ -61,6 +63,7 @@ ROLES = {
     **{f"dataset.{key}": SETTING for key in _FEATURES},
     "dataset.split.balanced": SETTING,
 }
+ESTIMATOR = "method.estimator"  # the node that every method has which a library trains, and no other
 # Columns of a frame of records that are no keys, beside metrics (test/accuracy) and numbers of rows (base_rates.train)
 FACTS = ("folder", "status", "failure", "data_sha256")
 
@@ -79,9 +82,19 @@ def switch_of(key: str) -> str | None:
 
 
 def active_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop keys whose switch is null (``outliers.rate`` when ``kind`` is null) from a configuration by dotted key."""
+    """Drop keys that say nothing from a configuration by dotted key.
+
+    Those are keys whose switch is null (``outliers.rate`` when ``kind`` is null), and keys of steps where a library
+    trains the method.
+    """
     off = {switch for switch in map(switch_of, config) if switch is not None and config.get(switch, "") is None}
-    return {key: value for key, value in config.items() if switch_of(key) not in off}
+    whole = is_whole(config)
+    return {key: v for key, v in config.items() if switch_of(key) not in off and not (whole and role(key).steps)}
+
+
+def is_whole(keys: Iterable[str]) -> bool:
+    """Whether a library trains the method of a configuration, given its dotted keys: on all rows, without steps."""
+    return any(is_below(key, ESTIMATOR) for key in keys)
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:

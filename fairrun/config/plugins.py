@@ -12,6 +12,7 @@ from fairrun.config.keys import is_below
 
 VARIABLE = "FAIRRUN_PLUGINS"  # package names, separated by commas; child processes inherit it
 ALWAYS = ("fairrun", "torch.nn", "torchvision.models")
+LIBRARIES = ("sklearn", "lightgbm")  # an estimator may name a classifier of these; nothing else may
 
 
 def named() -> list[str]:

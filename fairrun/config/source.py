@@ -12,7 +12,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from fairrun.config.keys import dotted, role
+from fairrun.config.keys import dotted, is_below, role
+from fairrun.config.plugins import LIBRARIES
 
 PACKAGE = Path(__file__).parent.parent
 OWN = "fairrun"  # the part of ``sources`` that every run has
@@ -46,7 +47,8 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
     for key, value in dotted(dict(config)).items():
         if isinstance(value, str) and _PATH.fullmatch(value) and role(key).identity:
             module = value.rpartition(".")[0]
-            if module in sys.modules and not _makes_results(module):
+            of_library = any(is_below(module, library) for library in LIBRARIES)  # the record has its version
+            if module in sys.modules and not of_library and not _makes_results(module):
                 parts[module] = module_hash(module)
     return parts
 

@@ -4,6 +4,7 @@ from fairrun.config.check import In, InputError, OneOf, require
 from fairrun.method.api import Batch, Method, Model, Optimizer, PerRun, PerTask, RowGradients, State, Theta
 from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.method.dbscan import dbscan_noise
+from fairrun.method.library import Estimator, LibraryMethod, Predict, Rows, of_label_1
 from fairrun.method.losses import LOSSES, FairnessLoss, loss_named, negatives, positives, task
 from fairrun.method.multitask import (
     Combine,
@@ -54,17 +55,21 @@ __all__ = [
     "LOSSES",
     "Batch",
     "Combine",
+    "Estimator",
     "FairnessLoss",
     "In",
     "InputError",
+    "LibraryMethod",
     "Method",
     "Model",
     "OneOf",
     "Optimizer",
     "PerRun",
     "PerTask",
+    "Predict",
     "Reduction",
     "RowGradients",
+    "Rows",
     "State",
     "TaskLoss",
     "TaskState",
@@ -91,6 +96,7 @@ __all__ = [
     "negatives",
     "normalised",
     "num_labelled",
+    "of_label_1",
     "ordered",
     "parts",
     "pcgrad",

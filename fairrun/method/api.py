@@ -144,23 +144,18 @@ NEEDS = frozenset({"s", "val", "tasks", "fairness", "classifier"})  # what a met
 
 
 @dataclasses.dataclass(frozen=True)
-class Method(ABC):
-    """A frozen dataclass of hyper-parameters with pure functions of a state and a batch.
+class AnyMethod:
+    """What a method says of itself before it is trained, however it is trained: the base of every method's base class.
 
-    A subclass must define ``update`` only.  It adds its fields, each with its range or its choices in the type:
-    ``alpha: Annotated[PerRun, In("(0, 1]")]``, ``goal: Literal["mean", "worst"]``.  Values are checked when the method
-    is made.  Class attributes say what it requires of data and model (``multiclass = True``); where this depends on a
-    field, properties do.
+    Values are checked when the method is made.
     """
-
-    optimizer: Optimizer
 
     def __post_init__(self) -> None:
         check_values(self)
 
     @property
     def needs(self) -> frozenset[str]:
-        """What ``update`` reads besides ``x``, ``y`` and ``i``; any of:
+        """What training reads besides features, labels and row numbers; any of:
 
         - "s": the sensitive attribute of the training rows.  ``batch.s`` raises without it.
         - "val": the balanced validation batch, with its sensitive attribute.
@@ -172,7 +167,7 @@ class Method(ABC):
 
     @property
     def multiclass(self) -> bool:
-        """Whether ``update`` can learn a label of more than two classes."""
+        """Whether the method can learn a label of more than two classes."""
         return False
 
     @property
@@ -181,22 +176,9 @@ class Method(ABC):
         return False
 
     @property
-    def second_derivatives(self) -> bool:
-        """Whether ``update`` differentiates gradients of the network.
-
-        The network then runs in torch, whatever the engine, because torch's second derivatives are faster.
-        """
-        return False
-
-    @property
-    def pairs_rows(self) -> bool:
-        """Whether ``update`` pairs the rows of a batch, as mixup does, so that their order matters."""
-        return False
-
-    @property
-    def reads_all_rows(self) -> bool:
-        """Whether ``start_epoch`` is overridden; only then is the batch of all rows made."""
-        return type(self).start_epoch is not Method.start_epoch
+    def libraries(self) -> tuple[str, ...]:
+        """The packages, by their names on the index, that train the method and whose versions stand in the record."""
+        return ()
 
     @property
     def smallest_batch(self) -> tuple[int, str]:
@@ -217,6 +199,36 @@ class Method(ABC):
         Raises ``InputError``.
         """
         return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Method(AnyMethod, ABC):
+    """A frozen dataclass of hyper-parameters with pure functions of a state and a batch.
+
+    A subclass must define ``update`` only.  It adds its fields, each with its range or its choices in the type:
+    ``alpha: Annotated[PerRun, In("(0, 1]")]``, ``goal: Literal["mean", "worst"]``.  Class attributes say what it
+    requires of data and model (``multiclass = True``); where this depends on a field, properties do.
+    """
+
+    optimizer: Optimizer
+
+    @property
+    def second_derivatives(self) -> bool:
+        """Whether ``update`` differentiates gradients of the network.
+
+        The network then runs in torch, whatever the engine, because torch's second derivatives are faster.
+        """
+        return False
+
+    @property
+    def pairs_rows(self) -> bool:
+        """Whether ``update`` pairs the rows of a batch, as mixup does, so that their order matters."""
+        return False
+
+    @property
+    def reads_all_rows(self) -> bool:
+        """Whether ``start_epoch`` is overridden; only then is the batch of all rows made."""
+        return type(self).start_epoch is not Method.start_epoch
 
     def draw(self, theta: Theta, num_groups: int, generators: Sequence[Generator]) -> Theta:
         """Draw the method's own parameters, each [R, ...] in float64, for every run from its own generator.

@@ -30,6 +30,7 @@ from fairrun.config.keys import active_keys, dotted
 log = logging.getLogger(__name__)
 RECORD, HISTORY = "record.json", "history.parquet"
 GROUPS = ("method", "dataset", "model", "metric")  # of which a run has chosen a file each
+ESTIMATOR = "estimator@method.estimator"  # the choice of Hydra beside them, where a library trains the method
 GIVEN = ("csv", "image_folder")  # data sets that are a user's file, or folder
 _SUFFIXES = re.compile(r"(\.(csv|tsv|txt|parquet|gz|zip|xz|bz2))+$", re.IGNORECASE)
 FIELDS = {  # the fields that every record has, and their types
@@ -126,14 +127,29 @@ def _row(folder: Path) -> dict[str, Any]:
     fields["method"] = method_name(record["choices"], record["config"])
     fields["dataset"] = dataset_name(record["choices"], record["config"])
     fields["data_sha256"] = record["data_sha256"]
+    if fields.pop("estimator", None):
+        fields["model"] = None  # the estimator is the model
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
     return fields | active_keys(dotted(record["config"])) | rates | record["metrics"]
 
 
 def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
-    """The method of a run, with its post-processing: "erm + demographic_parity thresholds"."""
-    constraint = config.get("postprocess")
-    return choices["method"] if constraint is None else f"{choices['method']} + {constraint} thresholds"
+    """The method of a run, with its post-processing: "erm + demographic_parity thresholds".
+
+    With the estimator: "lightgbm" for method=estimator, "grid_search of lightgbm".
+    """
+    method, constraint = choices["method"], config.get("postprocess")
+    if estimator := choices.get("estimator"):
+        path = config["method"]["estimator"].get("classifier", "")  # of one without a file
+        estimator = path.rpartition(".")[2] or estimator
+        method = estimator if method == "estimator" else f"{method} of {estimator}"
+    return method if constraint is None else f"{method} + {constraint} thresholds"
+
+
+def choices_of(chosen: Mapping[str, Any]) -> dict[str, str]:
+    """What a record keeps of Hydra's choices: those of ``GROUPS``, and the estimator's if there is one."""
+    estimator = chosen.get(ESTIMATOR)
+    return {group: chosen[group] for group in GROUPS} | ({"estimator": str(estimator)} if estimator else {})
 
 
 def dataset_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

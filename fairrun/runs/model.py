@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from fairrun.config.check import InputError
+from fairrun.config.keys import dotted, is_whole
 from fairrun.data.table import Data
 from fairrun.results.records import replace
 from fairrun.training.fit import Run
@@ -56,9 +57,12 @@ def _rows(data: Data, split: str) -> pd.DataFrame:
 
 
 def wants_weights(config: Mapping[str, Any], *, single: bool) -> bool:
-    """Whether a run leaves its weights: by default a ``single`` run does, and a sweep's runs leave their scores."""
+    """Whether a run leaves its weights: by default a ``single`` run does, and a sweep's runs leave their scores.
+
+    A run that a library trained has none: its classifier cannot be saved in a file that is safe to load.
+    """
     save = config["results"]["save"]
-    return single if save is None else save == "chosen"
+    return not is_whole(dotted(dict(config))) and (single if save is None else save == "chosen")
 
 
 def has_weights(record: Mapping[str, Any]) -> bool:
@@ -94,6 +98,11 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     """A file of the model in a run's folder.  Raises ``InputError`` if it is not there, or damaged."""
     path = folder / FOLDER / name
     known = record.get("model", {}).get(name)
+    if known is None and is_whole(dotted(record["config"])):
+        scores = f"{FOLDER}/{SCORES} has what it predicts for validation and test rows"
+        raise InputError(
+            f"{folder} holds no model: a library trained it, and no file of it would be safe to load; {scores}"
+        )
     if known is None:
         raise InputError(f"{folder} must hold a saved model: the same command with results.save=chosen leaves it there")
     try:

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from fairrun.config.build import class_of
 from fairrun.config.keys import active_keys, dotted, role
 from fairrun.method.api import PerRun, PerTask
+from fairrun.method.library import LibraryMethod
 from fairrun.models.network import Network
 from fairrun.runs.job import Job, digest
 
@@ -21,21 +22,28 @@ def plan(
     """Divide ``jobs`` into stacks, the largest first.
 
     ``stack_size`` is the most runs in a stack.  If it is None, a stack has as many runs as the cache holds, and there
-    is a stack for each worker if the runs suffice.  ``built`` builds the network of a configuration for the shapes of
-    its data, because the size of activations may depend on them.
+    is a stack for each worker if the runs suffice.  A run that a library trains is alone.  ``built`` builds the network
+    of a configuration for the shapes of its data, because the size of activations may depend on them.
     """
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(_shape(job.config), []).append(job)
     stacks = []
     for group in groups.values():
-        size = stack_size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
+        alone = _is_alone(group[0].config)
+        size = 1 if alone else stack_size
+        size = size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
         count = math.ceil(len(group) / size)
-        if stack_size is None and count > 1:
+        if stack_size is None and count > 1 and not alone:
             count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
         cuts = [k * len(group) // count for k in range(count + 1)]
         stacks += [group[a:b] for a, b in itertools.pairwise(cuts)]
     return sorted(stacks, key=len, reverse=True)
+
+
+def _is_alone(config: dict[str, Any]) -> bool:
+    """Whether a library trains the run, which no other run's training would speed up."""
+    return issubclass(class_of(config["method"]["_target_"], "method"), LibraryMethod)
 
 
 def _shape(config: dict[str, Any]) -> str:

@@ -110,7 +110,7 @@ class Sweep:
         if not is_same(job, found, data["data_sha256"]):
             refuse_other(job, found)
         changed = other_code(job, found) if job.config["resume"] != ANY_CODE else []
-        lacks = job.config["results"]["save"] == "chosen" and not has_weights(found)
+        lacks = job.config["results"]["save"] == "chosen" and self._weights(job) and not has_weights(found)
         if found["status"] != "finished" or changed or lacks:
             self._changed.update([", ".join(changed)] if changed else [])
             self._without_weights += lacks and not changed

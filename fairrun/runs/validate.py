@@ -14,9 +14,10 @@ import yaml
 
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
-from fairrun.config.keys import CONF, ROLES, dotted
+from fairrun.config.keys import CONF, ESTIMATOR, ROLES, dotted, role
 from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, can_be_traded, computed, of_classes, of_node
-from fairrun.method.api import NEEDS, Method, PerTask
+from fairrun.method.api import NEEDS, AnyMethod, PerTask
+from fairrun.method.library import LibraryMethod
 from fairrun.method.rows import share_without
 from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
@@ -30,6 +31,8 @@ from fairrun.training.postprocess import CONSTRAINTS
 log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
+MODEL = "mlp"  # the choice in conf/train.yaml
+NONE = object()
 SMALL = 10**7  # numbers in a layer of a network that every machine can hold
 GROUP = "a group"  # in the place of a node that conf/train.yaml takes from one
 COPIES = 6  # of the parameters, at least: as drawn, in training, their gradient, the optimizer's, after a step
@@ -79,16 +82,34 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
     check_report(config["report"], config["metric"]["name"])
     schedule(config)
     method = build(config["method"], "method")
-    derived = isinstance(method, Method)
-    require(derived, "method._target_", config["method"]["_target_"], "a class that derives from fairrun.method.Method")
-    allowed = f"a frozenset of names among {', '.join(sorted(NEEDS))}"
-    sound = isinstance(method.needs, frozenset) and method.needs <= NEEDS
+    allowed = "a class that derives from fairrun.method.Method or fairrun.method.LibraryMethod"
+    require(isinstance(method, AnyMethod), "method._target_", config["method"]["_target_"], allowed)
+    whole = isinstance(method, LibraryMethod)
+    needs = frozenset({"s"}) if whole else NEEDS
+    allowed = f"a frozenset of names among {', '.join(sorted(needs))}"
+    sound = isinstance(method.needs, frozenset) and method.needs <= needs
     require(sound, f"the needs of {type(method).__name__}", method.needs, allowed)
     _check_batch_size(config["batch_size"], method)
     for remark in method.remarks(config["epochs"]):
         _warn_once(remark)
-    network(config, num_features=0)  # the data says how many features there are
+    if whole:
+        _say_what_has_no_effect(config)
+    else:
+        network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+
+
+def _say_what_has_no_effect(config: dict[str, Any]) -> None:
+    """Warn of keys that a library does not read, where they have other values than by default."""
+    usual = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
+    usual |= {"model": yaml.safe_load((CONF / "model" / f"{MODEL}.yaml").read_text(encoding="utf-8"))}
+    usual = dotted(usual)
+    given = {key: value for key, value in dotted(config).items() if role(key).steps and value != usual.get(key, NONE)}
+    named = dict.fromkeys("model" if key.startswith("model.") else key for key in given)
+    named |= {"results.save": None} if config["results"]["save"] == "chosen" else {}  # it leaves its scores alone
+    if named:
+        by = class_of(config["method"]["estimator"]["_target_"], ESTIMATOR).__name__
+        _warn_once(f"{', '.join(named)}: no effect on {by}, which its library trains on all rows at once")
 
 
 def check_keys(config: dict[str, Any]) -> None:
@@ -233,7 +254,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Check what depends on the data, using the facts about it.  Raises ``InputError``."""
     method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
-    layers = list(_layers(json.dumps([config["model"], _told(data)])))
+    whole = isinstance(method, LibraryMethod)
+    layers = [] if whole else list(_layers(json.dumps([config["model"], _told(data)])))
     _check_tasks(config, method, layers, data)
     if data["classes"]:
         _check_classes(config, method, len(data["classes"]))
@@ -249,7 +271,7 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         last = "classifier.weight" in layers
         allowed = f"a network whose last layer is linear and named classifier: {type(method).__name__} reads that layer"
         require(last, "model", config["model"]["_target_"], allowed)
-    if "s" in method.needs:
+    if "s" in method.needs and not whole:
         _say_which_groups_batches_lack(config["batch_size"], data)
     for remark in method.remarks_on(data, config["batch_size"]):
         _warn_once(remark)
@@ -278,14 +300,14 @@ def _layers(described: str) -> tuple[str, ...]:
     return tuple(theta)
 
 
-def _check_batch_size(batch_size: int, method: Method) -> None:
+def _check_batch_size(batch_size: int, method: AnyMethod) -> None:
     least, because = method.smallest_batch
     require(batch_size >= least, "batch_size", batch_size, f">= {least} with method.{because}")
 
 
-def _trained(config: dict[str, Any], data: dict[str, Any]) -> Method:
+def _trained(config: dict[str, Any], data: dict[str, Any]) -> AnyMethod:
     """The configuration's method, told how many training rows each group has."""
-    method: Method = build(config["method"], "method")
+    method: AnyMethod = build(config["method"], "method")
     try:
         return method.with_group_sizes(_train_rows(data), config["seed"])
     except InputError as error:
@@ -298,7 +320,7 @@ def _train_rows(data: dict[str, Any]) -> list[int]:
     return [min(rows for rows, *_ in of_group) for of_group in zip(*of_tasks, strict=True)]
 
 
-def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data: dict[str, Any]) -> None:
+def _check_tasks(config: dict[str, Any], method: AnyMethod, layers: list[str], data: dict[str, Any]) -> None:
     """Check that method, model and data agree: one label, or several tasks."""
     tasks, name = data["tasks"], type(method).__name__
     heads = any(part.startswith("head.") for part in layers)
@@ -337,7 +359,7 @@ def _check_tasks(config: dict[str, Any], method: Method, layers: list[str], data
             require(len(value) == len(tasks), f"method.{key}", value, allowed)
 
 
-def _check_classes(config: dict[str, Any], method: Method, num_classes: int) -> None:
+def _check_classes(config: dict[str, Any], method: AnyMethod, num_classes: int) -> None:
     """Check that method, model, metric, post-processing and report can deal with more than two classes."""
     given = f"{config['dataset'].get('label')!r} with {num_classes} classes"
     two = f"a column with two values, and dataset.positive one of them: {type(method).__name__} learns two classes"

@@ -8,6 +8,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from fairrun.config.metrics import computed
 from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.table import Data, Table
+from fairrun.method.api import Method
+from fairrun.method.library import LibraryMethod
 from fairrun.results.records import versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, ranks
 from fairrun.runs.job import load
@@ -29,9 +32,12 @@ from fairrun.runs.validate import network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
+from fairrun.training.library import fit_by_library
 from fairrun.training.native.parts import choose
-from fairrun.training.postprocess import postprocess
+from fairrun.training.postprocess import Scores, postprocess, scores_of
 from fairrun.training.stop import training
+
+LIBRARY = "library"  # the engine of a run that a library trained
 
 
 class Task(NamedTuple):
@@ -70,7 +76,7 @@ class Trained(NamedTuple):
     """What a worker gives back."""
 
     runs: list[Run]  # with their parameters, if the task asks for weights
-    engine: str  # native or torch
+    engine: str  # native or torch; library: a library trained it
     seconds: float
     origin: dict[str, Any]  # of the process: versions and host
 
@@ -91,38 +97,67 @@ def train(task: Task) -> Trained | Failure:
         allow(task.plugins)
         config = task.configs[0]
         dtype = getattr(torch, config["dtype"])
-        engine = choose(config["engine"], dtype, config["device"])
         torch.set_num_threads(config["num_threads"])
         data = load(config) if task.data is None else _open(task.data)
         publish(task.work, task.name, 0, math.nan)
-        metrics = computed(config["metric"])
-        model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
-        with training():
-            runs = fit(
-                model,
-                [build(config["method"], "method") for config in task.configs],
-                [config["seed"] for config in task.configs],
-                data,
-                epochs=config["epochs"],
-                batch_size=config["batch_size"],
-                dtype=dtype,
-                device=config["device"],
-                engine=engine,
-                schedule=schedule(config),
-                metrics=metrics,
-                ranks=task.ranks(),
-                progress=functools.partial(publish, task.work, task.name),
-                checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
-            )
-        rows = data.to("cpu", dtype) if any(own["postprocess"] for own in task.configs) else data
-        for run, own in zip(runs, task.configs, strict=True):
-            if own["postprocess"] is not None and run.failure is None:
-                run.postprocessed, run.rules = postprocess(own["postprocess"], model, run.theta, rows, metrics)
+        methods = [build(own["method"], "method") for own in task.configs]
+        if isinstance(methods[0], LibraryMethod):
+            runs, scores, engine = _by_library(task, methods, data.to("cpu", dtype))
+        else:
+            runs, scores, engine = _by_steps(task, methods, data)
+        rows = data.to("cpu", dtype) if scores else data
+        for k, own in scores.items():
+            constraint, metrics = task.configs[k]["postprocess"], computed(config["metric"])
+            runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics)
         trained = runs if task.weights else [dataclasses.replace(run, theta={}, chosen={}) for run in runs]
-        origin = {"versions": versions(), "host": platform.node()}
+        libraries = {name: version(name) for name in methods[0].libraries}
+        origin = {"versions": versions() | libraries, "host": platform.node()}
         return Trained(trained, engine, round(time.perf_counter() - started, 3), origin)
     except Exception as error:
         return Failure(told(error), traceback.format_exc())
+
+
+def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
+    """The runs of a stack, the scores of those that are post-processed, by place, and the engine."""
+    config = task.configs[0]
+    dtype = getattr(torch, config["dtype"])
+    engine = choose(config["engine"], dtype, config["device"])
+    model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
+    with training():
+        runs = fit(
+            model,
+            methods,
+            [config["seed"] for config in task.configs],
+            data,
+            epochs=config["epochs"],
+            batch_size=config["batch_size"],
+            dtype=dtype,
+            device=config["device"],
+            engine=engine,
+            schedule=schedule(config),
+            metrics=computed(config["metric"]),
+            ranks=task.ranks(),
+            progress=functools.partial(publish, task.work, task.name),
+            checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
+        )
+    wanted = [k for k in _post_processed(task) if runs[k].failure is None]
+    rows = data.to("cpu", dtype) if wanted else data
+    return runs, {k: scores_of(model, runs[k].theta, rows) for k in wanted}, engine
+
+
+def _by_library(task: Task, methods: list[LibraryMethod], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
+    """As ``_by_steps``, for methods that a library trains: one run after another."""
+    threads, metrics = task.configs[0]["num_threads"], computed(task.configs[0]["metric"])
+    found = [
+        fit_by_library(method, own["seed"], data, threads=threads, metrics=metrics)
+        for method, own in zip(methods, task.configs, strict=True)
+    ]
+    runs = [run for run, _ in found]
+    return runs, {k: found[k][1] for k in _post_processed(task) if runs[k].failure is None}, LIBRARY
+
+
+def _post_processed(task: Task) -> list[int]:
+    return [k for k, config in enumerate(task.configs) if config["postprocess"] is not None]
 
 
 def _of_other_code() -> Failure:

@@ -15,7 +15,7 @@ probabilities of the label, which decisions do not give: they are NaN.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,28 +32,37 @@ WORDS = {">": "above", "<": "below"}  # of fairlearn's operators
 CONSTRAINTS = ("demographic_parity", "equalized_odds")
 
 
+class Scores(NamedTuple):
+    """What decides the rows of a run, one number each."""
+
+    val: Tensor  # [N]
+    test: Tensor  # [N]
+
+
 def postprocess(
     constraint: str,
-    network: Network,
-    theta: Theta,
+    scores: Scores,
     data: Data,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
 ) -> tuple[dict[str, float], Rules]:
     """Every metric of the post-processed decisions of one run on ``val/`` and ``test/`` rows, and their rules.
 
-    ``theta`` are its parameters, without a run axis; ``data`` has their dtype.  Every group must have validation rows
-    of both labels.
+    Every group must have validation rows of both labels.
     """
-    theta = {name: p.unsqueeze(0) for name, p in theta.items()}
-    logits = {split: predict(network, theta, getattr(data, split))[0] for split in ("val", "test")}
-    rules = fit_rules(constraint, logits["val"], data.val)
+    rules = fit_rules(constraint, scores.val, data.val)
     found: dict[str, float] = {}
     for split in ("val", "test"):
         table = getattr(data, split)
-        p = probabilities(rules, logits[split], table.s)[None]
+        p = probabilities(rules, getattr(scores, split), table.s)[None]
         values = evaluate_decisions(p, table, len(data.groups), metrics)
         found |= {f"{split}/{name}": float(value) for name, value in values.items()}
     return found, rules
+
+
+def scores_of(network: Network, theta: Theta, data: Data) -> Scores:
+    """The scores by a network with one run's parameters, which have no run axis; ``data`` has their dtype."""
+    theta = {name: p.unsqueeze(0) for name, p in theta.items()}
+    return Scores(*(predict(network, theta, table)[0] for table in (data.val, data.test)))
 
 
 def fit_rules(constraint: str, scores: Tensor, table: Table) -> Rules:
@@ -66,8 +75,8 @@ def fit_rules(constraint: str, scores: Tensor, table: Table) -> Rules:
     from fairlearn.postprocessing import ThresholdOptimizer  # slow to import, and other runs do not need it
     from sklearn.base import BaseEstimator
 
-    class Scores(BaseEstimator):  # type: ignore[misc] # a model whose inputs are the scores
-        def fit(self, X: Any, y: Any) -> "Scores":
+    class Given(BaseEstimator):  # type: ignore[misc] # a model whose inputs are the scores
+        def fit(self, X: Any, y: Any) -> "Given":
             return self
 
         def predict(self, X: Any) -> Any:
@@ -76,7 +85,7 @@ def fit_rules(constraint: str, scores: Tensor, table: Table) -> Rules:
         def __sklearn_is_fitted__(self) -> bool:
             return True
 
-    optimizer = ThresholdOptimizer(estimator=Scores(), constraints=constraint, prefit=True, predict_method="predict")
+    optimizer = ThresholdOptimizer(estimator=Given(), constraints=constraint, prefit=True, predict_method="predict")
     optimizer.fit(_numpy(scores)[:, None], _numpy(table.y), sensitive_features=_numpy(table.s))
     return {
         str(int(group)): _plain(rule) for group, rule in optimizer.interpolated_thresholder_.interpolation_dict.items()

@@ -8,9 +8,9 @@ import pytest
 from fairrun.about import declared, files
 from fairrun.config.build import class_of
 from fairrun.config.check import In, OneOf
-from tests.helpers.synthetic import METHODS, method
+from tests.helpers.synthetic import ALL_METHODS, method
 
-NODES = [(group, name) for group in ("method", "dataset", "model") for name in files.choices(group)]
+NODES = [(group, name) for group in ("method", "estimator", "dataset", "model") for name in files.choices(group)]
 TARGETS = sorted(
     {
         key.value
@@ -40,7 +40,7 @@ def test_the_fields_of_a_class_are_read_without_importing_it(target):
             assert found[field.name].kind.removeprefix("one of ").startswith(", ".join(map(str, choices)))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL_METHODS)
 def test_what_a_method_needs_is_read_without_importing_it(name):
     from fairrun.about.catalogue import needs_of
 

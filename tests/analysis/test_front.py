@@ -40,6 +40,16 @@ def test_neither_seed_nor_folder_nor_results_tell_settings_apart():
     assert settings(frame(*rows)) == ["method"]
 
 
+def test_a_key_of_steps_is_a_setting_only_where_methods_with_steps_differ_in_it():
+    trees = {"method": "lightgbm", "method.estimator.n_estimators": 9}
+    rows = [run(1, epochs=5, model="mlp", **{"model.depth": None}), run(np.nan, **trees)]
+    assert settings(frame(*rows)) == ["method"]
+    assert settings(frame(*rows, run(1, epochs=6, model="mlp", **{"model.depth": 2}))) == [
+        "method",
+        *("epochs", "model.depth"),
+    ]
+
+
 def test_the_status_does_not_tell_settings_apart():
     assert settings(frame(run(1), run(1, seed=1, status="failed"))) == ["method"]
 

@@ -12,7 +12,7 @@ from fairrun.train import sweep_name
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
-from tests.helpers.synthetic import METHODS, config
+from tests.helpers.synthetic import ALL_METHODS, config
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_methods_are_those_of_the_command_line_or_of_its_experiments():
     assert chosen("method", ["seed=1"]) == ["erm"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_no_key_of_today_has_an_old_name(method):
     keys = dotted(OmegaConf.to_container(config(f"method={method}")))
     for entry in RENAMED:

@@ -26,13 +26,20 @@ EXPERIMENTS = sorted(
 )
 OWN = ["dataset.path=x", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
 GIVEN = {"csv": OWN, "image_folder": OWN}  # data that a user has
+GIVEN["classifier"] = ["method.estimator.classifier=sklearn.naive_bayes.GaussianNB"]
 GIVEN |= dict.fromkeys(["celeba", "celeba_attributes", "lsac", "mtaf/celeba_attributes", "mtaf/lsac"], OWN[:1])
 
 
 def overrides_of(group, name):
     if group == "optimizer":
         return [f"optimizer@method.optimizer={name}"]
+    if group == "estimator":
+        return ["method=estimator", f"estimator@method.estimator={name}", *GIVEN.get(name, [])]
     return [f"{group}={name}", *GIVEN.get(name, [])]
+
+
+def node_of(config, group):
+    return config.method[group] if group in ("optimizer", "estimator") else config[group]
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -52,7 +59,7 @@ def test_every_experiment_composes_and_builds(name):
 @pytest.mark.parametrize(("group", "name"), CLASSES)
 def test_keys_are_the_fields_of_the_class(group, name):
     node = config(*overrides_of(group, name))
-    node = node.method.optimizer if group == "optimizer" else node[group]
+    node = node_of(node, group)
     given = (
         {"num_features", "num_tasks", "categories", "num_classes"} if group == "model" else set()
     )  # known from the data
@@ -103,7 +110,7 @@ def test_a_default_in_python_is_the_value_of_the_yaml():
         if group == "method":
             continue
         node = config(*overrides_of(group, name))
-        node = node.method.optimizer if group == "optimizer" else node[group]
+        node = node_of(node, group)
         for field in dataclasses.fields(get_class(node["_target_"])):
             shown = field.default is dataclasses.MISSING or node.get(field.name, field.default) == field.default
             assert shown, (group, name, field.name)

@@ -12,7 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench.composition import composed
+from fairrun.about import files
 from fairrun.config.build import build
+from fairrun.config.keys import is_whole
 from fairrun.data.split import per_cell
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Batch
@@ -20,7 +22,9 @@ from fairrun.models.shared_bottom import SharedBottom
 from fairrun.train import CONF
 
 HEADS = SharedBottom(num_features=6, categories=[2, 1], num_tasks=3, shared=[64], head=[32], embedding_dim=8)
-METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
+ALL_METHODS = sorted(path.stem for path in (Path(CONF) / "method").glob("*.yaml"))
+OF_LIBRARIES = [name for name in ALL_METHODS if is_whole(f"method.{key}" for key in files.composed("method", name))]
+METHODS = [name for name in ALL_METHODS if name not in OF_LIBRARIES]  # those with steps
 
 
 def config(*overrides: str) -> DictConfig:

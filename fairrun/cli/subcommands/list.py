@@ -1,4 +1,4 @@
-"""List methods, datasets, metrics, models, experiments or sweeps: fairrun list methods --knows-groups no."""
+"""List methods, datasets, metrics, models, estimators, experiments, sweeps: fairrun list methods --knows-groups no."""
 
 from collections.abc import Sequence
 

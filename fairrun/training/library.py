@@ -1,0 +1,86 @@
+"""Trains and evaluates a run of a method that a library trains: one fit, and a history of one epoch.
+
+A score is the log-odds of the probability of label 1, as a network's logit, so that metrics and post-processing treat
+it alike.  Probabilities of 0 and 1, which trees give, count as the numbers next to them, as in scikit-learn's log loss:
+a row's loss is at most 36 nats.  For random decisions the score is the probability of the decision 1, and metrics are
+expected values, as after post-processing.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from fairrun.config.metrics import METRICS, Metric
+from fairrun.data.table import Data, Table
+from fairrun.method.library import LibraryMethod, Rows
+from fairrun.training.fit import Run
+from fairrun.training.metrics import evaluate_decisions, evaluation
+from fairrun.training.postprocess import Scores
+
+log = logging.getLogger(__name__)
+FOR_AUTHORS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)  # of libraries, not for users
+NEXT_TO_0 = float(np.finfo(np.float64).eps)
+
+
+def fit_by_library(
+    method: LibraryMethod,
+    seed: int,
+    data: Data,
+    *,
+    threads: int = 1,
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
+) -> tuple[Run, Scores]:
+    """Train a method on the training rows -> its run, and the scores of validation and test rows.
+
+    The run has no parameters.  Its loss is the mean cross-entropy of training rows, NaN for random decisions.
+    """
+    train = data.train
+    sensitive = train.s.numpy() if "s" in method.needs else None
+    with _warnings_said_once(), threadpool_limits(threads):
+        predict = method.fit(Rows(_features(train), train.y.long().numpy(), sensitive), seed, threads)
+        p = [torch.from_numpy(predict(_features(table)))[None] for table in (train, data.val, data.test)]
+    scores = p if method.decides else [_log_odds(each) for each in p]
+    loss = torch.tensor(torch.nan)
+    if not method.decides:
+        loss = F.binary_cross_entropy_with_logits(scores[0][0], train.y.double())
+    record = {"epoch": 1, "train/loss": float(loss)}
+    of_logits = evaluation(data.target, len(data.groups), (), metrics)
+    for split, values in zip(("val", "test"), scores[1:], strict=True):
+        table = getattr(data, split)
+        if method.decides:
+            found = evaluate_decisions(values, table, len(data.groups), metrics)
+        else:
+            found = of_logits(values, table)
+        record |= {f"{split}/{name}": float(value) for name, value in found.items()}
+    finite = all(bool(each.isfinite().all()) for each in scores)
+    failure = None if finite else f"the predictions were not finite with seed={seed}, {method}"
+    left = {split: each[0].float().numpy() for split, each in zip(("val", "test"), p[1:], strict=True)}
+    return Run(pd.DataFrame([record]), {}, {}, failure, scores=left), Scores(scores[1][0], scores[2][0])
+
+
+def _features(table: Table) -> np.ndarray:
+    return table.x.double().numpy()
+
+
+def _log_odds(p: Tensor) -> Tensor:
+    p = p.clamp(NEXT_TO_0, 1 - NEXT_TO_0)
+    return (p / (1 - p)).log()
+
+
+@contextlib.contextmanager
+def _warnings_said_once() -> Iterator[None]:
+    """Log what libraries warn users of, the first line of each warning once: a reduction trains fifty classifiers."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    shown = [each for each in caught if not issubclass(each.category, FOR_AUTHORS)]
+    for said in dict.fromkeys(f"{each.category.__name__}: {str(each.message).splitlines()[0]}" for each in shown):
+        log.warning("%s", said)
