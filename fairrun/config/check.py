@@ -201,7 +201,15 @@ def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
             if name not in hints:
                 raise InputError(unknown(f"{key}.{name}", [f"{key}.{field}" for field in hints]))
             accepts, allowed = _type_check(hints[name], f"{key}.{name}")
-            require(accepts(value), f"{key}.{name}", value, allowed)
+            if not accepts(value):
+                near = nearest(value, _choices(hints[name])) if isinstance(value, str) else ""
+                raise InputError(f"{key}.{name} must be {allowed}, got {value!r}{near}")
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The values that the literals of a type allow."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
 
 
 def _type_check(hint: Any, key: str) -> tuple[Callable[[Any], bool], str]:

@@ -73,6 +73,8 @@ def test_a_value_within_is_taken(changed):
         ({"share": "half"}, "method.share must be a number, got 'half'"),
         ({"share": 2}, "method.share must be in (0, 1], got 2"),
         ({"steps": 1.5}, "method.steps must be an integer, got 1.5"),
+        ({"goal": "wurst"}, "method.goal must be one of mean, worst, got 'wurst'; did you mean worst?"),
+        ({"loss": "mmm"}, "method.loss must be one of mmd, gap or null, got 'mmm'; did you mean mmd?"),
         ({"goal": 3}, "method.goal must be one of mean, worst, got 3"),
         ({"loss": 3}, "method.loss must be one of mmd, gap or null, got 3"),
         ({"weight": ["a"]}, "method.weight must be a number or a list, each of it a number, got ['a']"),

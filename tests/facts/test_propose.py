@@ -56,6 +56,11 @@ def test_without_a_true_value_the_rarer_one_is_class_1(frame):
     ("label", "sensitive", "said"),
     [
         ("defalted", ["Sex"], "--label must be a column of the table .*did you mean defaulted"),
+        (
+            "id",
+            ["Sex"],
+            r"--label must be a column of few values.*add --positive 1 '\+dataset.tasks={id: {column: id, above",
+        ),
         ("member", ["Sexx"], "--sensitive must be a column .*did you mean Sex"),
     ],
 )

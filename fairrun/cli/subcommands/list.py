@@ -37,7 +37,7 @@ def words(arguments: Sequence[str]) -> list[str]:
 def _print(entries: Sequence[catalogue.Entry]) -> None:
     width = max((len(entry.name) for entry in entries), default=0)
     if any(entry.groups for entry in entries):
-        print(f"{'':{width}}  group labels")
+        print(f"{'':{width}}  reads group labels in training (validation: those of a balanced validation batch alone)")
     for entry in entries:
         groups = f"{entry.groups:{len(catalogue.VALIDATION)}}  " if entry.groups else ""
         print(f"{entry.name:{width}}  {groups}{entry.does}" + (f" [{entry.paper}]" if entry.paper else ""))
