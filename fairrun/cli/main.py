@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from fairrun.about import completion
-from fairrun.command.environment import debugging
 from fairrun.config.check import InputError, nearest
 
 FOLDER = Path(__file__).parent / "subcommands"
@@ -102,13 +101,12 @@ def _carry_out(name: str, arguments: list[str]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except InputError as error:
+        sys.exit(str(error))
     except Exception as error:
+        from fairrun.command.environment import debugging
+        from fairrun.command.line import explain
+
         if debugging():
             raise
-        sys.exit(str(error) if isinstance(error, InputError) else _explained(error))
-
-
-def _explained(error: Exception) -> str:
-    from fairrun.command.line import explain
-
-    return explain(error, [])
+        sys.exit(explain(error, []))
