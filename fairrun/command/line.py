@@ -19,7 +19,7 @@ from fairrun.about import files
 from fairrun.about.folders import own
 from fairrun.command.parser import Parser
 from fairrun.config.check import InputError, nearest, require, unknown
-from fairrun.config.keys import CONF, GONE, dotted
+from fairrun.config.keys import CONF, FREE, GONE, dotted, is_below
 from fairrun.config.metrics import METRICS
 
 WITH_KEYS = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
@@ -247,7 +247,7 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
     plain: Any = OmegaConf.to_container(config)
     choices = plain.pop("hydra")["runtime"]["choices"]
     flat = dotted(plain)
-    known = [key for key in flat if not key.endswith("._target_")]
+    known = [key for key in flat if not key.endswith("._target_") or _is_free(key)]
     there = {*known, *plain, *(key.rpartition(".")[0] for key in flat)}
     wrong = []
     for override in _overrides(arguments):
@@ -263,11 +263,18 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
 
 
 def _no_key(key: str, known: Sequence[str], choices: dict[str, Any]) -> str:
+    if _is_free(key) and any(is_below(name, key.rpartition(".")[0]) for name in known):
+        return f"{key} is no key yet: a plus sign adds it, +{key}=VALUE"
     group, _, name = key.partition(".")
     having = [path.stem for path in sorted((CONF / group).glob("*.yaml")) if name.split(".")[0] in _plain(path)]
     if name and having:
         return f"{key} is no key with {group}={choices.get(group)}; it is one with {group}={', '.join(having)}"
     return unknown(key, known)
+
+
+def _is_free(key: str) -> bool:
+    """Whether a key stands in a node whose keys the user names."""
+    return any(is_below(key, free) for free in FREE)
 
 
 def _plain(path: Path) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_setting(column: str) -> bool:
     """Whether a column of a frame of records tells configurations apart where it varies."""
-    return is_key(column) and role(column).setting and "_target_" not in column
+    named = "_target_" in column and not is_below(column, "model.module")  # the choice of the group says it
+    return is_key(column) and role(column).setting and not named
 
 
 def is_problem(column: str) -> bool:
@@ -181,6 +182,7 @@ FREE = (
     "dataset.proxies",
     "dataset.drop_categories",
     "dataset.merge",
+    "model.module",
     "report.compare",
 )
 

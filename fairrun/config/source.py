@@ -23,6 +23,7 @@ MAKE_RESULTS = (
         "config/build.py",
         "config/check.py",
         "config/metrics.py",
+        "config/recipe.py",
         "config/source.py",
         "config/values.py",
         "data",
@@ -45,12 +46,22 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
     """
     parts = {OWN: own_hash()}
     for key, value in dotted(dict(config)).items():
-        if isinstance(value, str) and _PATH.fullmatch(value) and role(key).identity:
-            module = value.rpartition(".")[0]
-            of_library = any(is_below(module, library) for library in LIBRARIES)  # the record has its version
-            if module in sys.modules and not of_library and not _makes_results(module):
-                parts[module] = module_hash(module)
+        for text in _texts(value):
+            if _PATH.fullmatch(text) and role(key).identity:
+                module = text.rpartition(".")[0]
+                of_library = any(is_below(module, library) for library in LIBRARIES)  # the record has its version
+                if module in sys.modules and not of_library and not _makes_results(module):
+                    parts[module] = module_hash(module)
     return parts
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value, also in the nodes of a list."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 @functools.cache

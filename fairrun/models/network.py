@@ -1,7 +1,7 @@
 """The interface of a network, and functions that networks share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -20,6 +20,11 @@ class Network(ABC):
     """
 
     least_stack: ClassVar[int] = 2  # smallest stack of runs that is worthwhile, even if the cache holds fewer
+    # For messages: what the node ``model`` must say so that the network has parameters of a group
+    remedies: ClassVar[Mapping[str, str]] = {
+        "fairness": "fairness_layers must be >= 1",
+        "classifier": "_target_ must be a network whose last layer is linear and named classifier",
+    }
 
     @property
     @abstractmethod

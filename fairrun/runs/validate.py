@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 import torch
 import yaml
 
-from fairrun.config.build import build, class_of
+from fairrun.config.build import build, class_of, recipes
 from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ESTIMATOR, ROLES, dotted, role
 from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, can_be_traded, computed, of_classes, of_node
@@ -167,9 +167,11 @@ def _unknown_fields(node: Any, key: str) -> Iterator[str]:
     """A message for every key that the class of its node does not have."""
     if isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
-            fields = [f"{key}.{field.name}" for field in dataclasses.fields(class_of(node["_target_"], key))]
+            cls = class_of(node["_target_"], key)
+            fields = [f"{key}.{field.name}" for field in dataclasses.fields(cls)]
             keys = [f"{key}.{name}" for name in node if name != "_target_"]
             yield from (unknown(name, fields) for name in keys if name not in fields)
+            node = {name: value for name, value in node.items() if name not in recipes(cls)}
         for name, value in node.items():
             yield from _unknown_fields(value, f"{key}.{name}")
 
@@ -265,12 +267,7 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
-    if "fairness" in method.needs:
-        _check_fairness_layers(config, layers)
-    if "classifier" in method.needs:
-        last = "classifier.weight" in layers
-        allowed = f"a network whose last layer is linear and named classifier: {type(method).__name__} reads that layer"
-        require(last, "model", config["model"]["_target_"], allowed)
+    _check_groups(config, method, layers)
     if "s" in method.needs and not whole:
         _say_which_groups_batches_lack(config["batch_size"], data)
     for remark in method.remarks_on(data, config["batch_size"]):
@@ -376,11 +373,18 @@ def _check_classes(config: dict[str, Any], method: AnyMethod, num_classes: int) 
         require(column in names, "report.columns", column, f"metrics among {', '.join(names)} for {given}")
 
 
-def _check_fairness_layers(config: dict[str, Any], layers: list[str]) -> None:
-    if not any(name.startswith("fairness") for name in layers):
-        method = config["method"]["_target_"].rpartition(".")[2]
-        key = {key: value for key, value in config["model"].items() if key in ("fairness_layers", "depth")}
-        raise InputError(f"model.fairness_layers must be >= 1: {method} has a player that moves them only, got {key}")
+def _check_groups(config: dict[str, Any], method: AnyMethod, layers: Sequence[str]) -> None:
+    """Check that the network has the layers that the method names."""
+    uses = {"fairness": "has a player that moves them only", "classifier": "reads that layer"}
+    for group in sorted(uses.keys() & method.needs):
+        if not any(name.startswith(f"{group}.") for name in layers):
+            network_class: type[Network] = class_of(config["model"]["_target_"], "model")
+            remedy = network_class.remedies[group]
+            key = remedy.partition(" ")[0]
+            got = dotted(config["model"]).get(key)
+            names = ", ".join(name.partition(".")[2] for name in layers if name.startswith("base."))
+            there = f"; there are {names}" if key.startswith("groups.") else ""
+            raise InputError(f"model.{remedy}: {type(method).__name__} {uses[group]}, got {got!r}{there}")
 
 
 def _check_metric(node: dict[str, Any], data: dict[str, Any]) -> None:

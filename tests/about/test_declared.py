@@ -16,7 +16,7 @@ TARGETS = sorted(
         key.value
         for node in NODES
         for name, key in files.composed(*node).items()
-        if name.rpartition(".")[2] == files.TARGET
+        if name.rpartition(".")[2] == files.TARGET and key.value != "???"
     }
 )
 

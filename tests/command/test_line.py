@@ -51,7 +51,10 @@ def path(tmp_path):
         (["-m", "method=erm,pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
         (["-m", "dataset=german,compass"], "dataset=compass is no choice: did you mean dataset=compas?"),
         (["optimizer@method.optimizer=sdg"], "optimizer@method.optimizer=sdg is no choice: did you mean optimizer@m"),
-        (["model=foo"], "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=shared_bottom"),
+        (
+            ["model=foo"],
+            "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=module, model=shared_bottom",
+        ),
         (["dataset=foo"], "dataset=foo is no choice: there are dataset=adult, "),
         (["metric=foo"], "metric=foo is no choice: there are metric=accuracy_difference, "),
         (["metric=roc_auc"], "metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"),
@@ -62,6 +65,10 @@ def path(tmp_path):
         (["metod=erm"], "metod is no key: did you mean method?"),
         (["plugins.x=3"], "plugins is a list: give it whole, as plugins=[...]; got 'plugins.x=3'"),
         (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
+        (
+            ["model=module", "model.module.size=3"],
+            "model.module.size is no key yet: a plus sign adds it, +model.module.size=",
+        ),
         (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
         (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),
         (["--config-dir", "nowhere", "epochs"], "'epochs' is no override, KEY=VALUE"),

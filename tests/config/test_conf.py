@@ -27,6 +27,7 @@ EXPERIMENTS = sorted(
 OWN = ["dataset.path=x", "dataset.label=y", "dataset.positive=1", "dataset.sensitive=[s]"]
 GIVEN = {"csv": OWN, "image_folder": OWN}  # data that a user has
 GIVEN["classifier"] = ["method.estimator.classifier=sklearn.naive_bayes.GaussianNB"]
+GIVEN["module"] = ["model.module._target_=torch.nn.Flatten"]  # a module that a user has
 GIVEN |= dict.fromkeys(["celeba", "celeba_attributes", "lsac", "mtaf/celeba_attributes", "mtaf/lsac"], OWN[:1])
 
 

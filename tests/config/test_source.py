@@ -111,3 +111,11 @@ def test_a_method_is_not_changed_by_another_method(monkeypatch, fresh):
     module_hash.cache_clear()
     after = module_hash("fairrun.methods.erm"), module_hash("fairrun.methods.penalty")
     assert after[0] != before[0] and after[1] == before[1]
+
+
+def test_the_classes_that_a_recipe_names_in_a_list_are_a_part_too(plugin):
+    plugin("own.layers", "from torch import nn\nclass Layer(nn.Module): pass\n")
+    recipe = {"_target_": "torch.nn.Sequential", "_args_": [{"_target_": "own.layers.Layer"}]}
+    before = sources({"model": {"module": recipe}})
+    plugin("own.layers", "from torch import nn\nclass Layer(nn.Module): x = 1\n")
+    assert before["own.layers"] != sources({"model": {"module": recipe}})["own.layers"]

@@ -20,12 +20,17 @@ from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
 from fairrun.training.fit import fit
 from fairrun.training.native.library import library
+from tests.helpers.modules import module
 from tests.helpers.synthetic import HEADS, METHODS, batch_of, config, data, method, rows_for
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
 DROPPING = dataclasses.replace(NETWORK, dropout=0.3)
-pytestmark = pytest.mark.parametrize("name", METHODS)
+NETWORKS = {"mlp": (NETWORK, DROPPING), "module": (module(), module(dropout=0.3))}  # without and with dropout
+# Methods of several tasks need a network with heads, and train that alone
+PAIRS = [(name, kind) for name in METHODS for kind in NETWORKS if kind == "mlp" or "tasks" not in method(name).needs]
+EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
+ON_EVERY_NETWORK = pytest.mark.parametrize(("name", "kind"), PAIRS)
 
 
 def variant(value, k):
@@ -53,10 +58,10 @@ def train(methods, seeds, rows=None, network=DROPPING, dtype=torch.float64, epoc
     return fit(network, methods, seeds, rows, epochs=epochs, batch_size=32, dtype=dtype, engine=engine)
 
 
-def start(name, num_runs=3):
+def start(name, kind="mlp", num_runs=3):
     """A bound method, a model, the state before the first step, and a batch with two rows of padding."""
     rows = rows_for(method(name)).train
-    network = HEADS if "tasks" in method(name).needs else NETWORK
+    network = HEADS if "tasks" in method(name).needs else NETWORKS[kind][0]
     bound = bind([variant(method(name), k) for k in range(num_runs)], torch.float64)
     generators = [torch.Generator().manual_seed(k) for k in range(num_runs)]
     model, theta = Classifier(network), network.init(generators)
@@ -98,8 +103,9 @@ def assert_same_runs(actual, expected, tolerance=0.0):
             torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-def test_state_and_logs_are_finite_and_one_a_run(name):
-    bound, model, state, batch = start(name)
+@ON_EVERY_NETWORK
+def test_state_and_logs_are_finite_and_one_a_run(name, kind):
+    bound, model, state, batch = start(name, kind)
     state, logs = step(bound, model, state, batch)
     assert all(torch.isfinite(leaf).all() for leaf in tensors(state))
     assert all(torch.isfinite(log).all() for log in logs.values())
@@ -108,8 +114,9 @@ def test_state_and_logs_are_finite_and_one_a_run(name):
     assert "loss" in logs
 
 
-def test_update_changes_nothing_that_came_in_and_repeats_itself(name):
-    bound, model, state, batch = start(name)
+@ON_EVERY_NETWORK
+def test_update_changes_nothing_that_came_in_and_repeats_itself(name, kind):
+    bound, model, state, batch = start(name, kind)
     before = copy.deepcopy((state, batch))
     first, second = (step(bound, model, state, batch) for _ in range(2))
     for a, b in zip(tensors((state, batch)), tensors(before), strict=True):
@@ -118,6 +125,7 @@ def test_update_changes_nothing_that_came_in_and_repeats_itself(name):
         assert torch.equal(a, b)
 
 
+@EVERY_METHOD
 def test_a_run_in_a_stack_is_the_run_alone_in_float64(name):
     methods, seeds = [variant(method(name), k) for k in range(4)], [7, 0, 3, 3]
     stacked = train(methods, seeds)
@@ -125,15 +133,18 @@ def test_a_run_in_a_stack_is_the_run_alone_in_float64(name):
     assert_same_runs(stacked, alone, tolerance=1e-12)
 
 
-def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name):
+@ON_EVERY_NETWORK
+def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name, kind):
     methods, seeds = [variant(method(name), k) for k in range(5)], [4, 3, 2, 1, 0]
-    stacked = train(methods, seeds, dtype=torch.float32)
+    options = {"network": NETWORKS[kind][1], "dtype": torch.float32}
+    stacked = train(methods, seeds, **options)
     for order in ([0], [3, 1], [4, 2, 0]):
-        others = train([methods[r] for r in order], [seeds[r] for r in order], dtype=torch.float32)
+        others = train([methods[r] for r in order], [seeds[r] for r in order], **options)
         assert_same_runs(others, [stacked[r] for r in order])
 
 
 @pytest.mark.skipif(library() is None, reason="no C++ compiler")
+@EVERY_METHOD
 def test_runs_are_bit_for_bit_the_same_in_any_stack_under_the_native_engine(name):
     options = {"network": NETWORK, "dtype": torch.float32, "engine": "native", "epochs": 2}
     methods, seeds = [variant(method(name), k) for k in range(3)], [2, 1, 0]
@@ -143,6 +154,7 @@ def test_runs_are_bit_for_bit_the_same_in_any_stack_under_the_native_engine(name
         assert_same_runs(others, [stacked[r] for r in order])
 
 
+@EVERY_METHOD
 def test_every_float_field_makes_a_difference_of_its_own(name):
     """A swept field equals the same value given to a run alone, and is not ignored; at 0 a preset leaves it out."""
     base = soon(method(name))
@@ -155,12 +167,14 @@ def test_every_float_field_makes_a_difference_of_its_own(name):
         assert any(not torch.equal(together[0].theta[p], together[1].theta[p]) for p in together[0].theta), field
 
 
-def test_seeds_matter(name):
-    first, second = train([method(name)] * 2, [0, 1])
+@ON_EVERY_NETWORK
+def test_seeds_matter(name, kind):
+    first, second = train([method(name)] * 2, [0, 1], network=NETWORKS[kind][1])
     last = next(part for part in first.theta if part.endswith("classifier.weight"))
     assert not torch.equal(first.theta[last], second.theta[last])
 
 
+@EVERY_METHOD
 def test_the_sensitive_attribute_is_unseen_where_it_is_not_needed(name):
     if "s" in method(name).needs:
         pytest.skip("this method needs s")
@@ -170,6 +184,7 @@ def test_the_sensitive_attribute_is_unseen_where_it_is_not_needed(name):
     assert_same_runs(train([method(name)], [0], poisoned), train([method(name)], [0]))
 
 
+@EVERY_METHOD
 def test_renaming_groups_changes_nothing(name):
     rename = torch.tensor([2, 0, 1])
     rows = rows_for(method(name))
@@ -181,8 +196,9 @@ def test_renaming_groups_changes_nothing(name):
         assert ours.history[column].to_numpy() == pytest.approx(theirs.history[column].to_numpy(), abs=1e-10)
 
 
-def test_the_order_of_rows_in_a_batch_changes_nothing(name):
-    bound, model, state, batch = start(name)
+@ON_EVERY_NETWORK
+def test_the_order_of_rows_in_a_batch_changes_nothing(name, kind):
+    bound, model, state, batch = start(name, kind)
     if bound.pairs_rows:
         pytest.skip("this method pairs the rows of a batch")
     order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
@@ -194,8 +210,9 @@ def test_the_order_of_rows_in_a_batch_changes_nothing(name):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
 
 
-def test_padding_weighs_nothing(name):
-    bound, model, state, batch = start(name)
+@ON_EVERY_NETWORK
+def test_padding_weighs_nothing(name, kind):
+    bound, model, state, batch = start(name, kind)
     other = batch._replace(x=batch.x.clone(), y=batch.y.clone())
     other.x[:, 30:] = 5.0
     other.y[:, 30:] = 1 - other.y[:, 30:]
@@ -206,15 +223,17 @@ def test_padding_weighs_nothing(name):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
-def test_a_batch_without_a_group_gives_a_finite_step(name):
-    bound, model, state, batch = start(name)
+@ON_EVERY_NETWORK
+def test_a_batch_without_a_group_gives_a_finite_step(name, kind):
+    bound, model, state, batch = start(name, kind)
     if batch.sensitive is not None:
         batch = batch._replace(sensitive=torch.zeros_like(batch.s), y=torch.zeros_like(batch.y))
     assert all(torch.isfinite(leaf).all() for leaf in tensors(step(bound, model, state, batch)))
 
 
-def test_the_state_survives_saving_and_safe_loading(name):
-    bound, model, state, batch = start(name)
+@ON_EVERY_NETWORK
+def test_the_state_survives_saving_and_safe_loading(name, kind):
+    bound, model, state, batch = start(name, kind)
     state, _ = step(bound, model, state, batch)
     leaves, structure = tree_flatten(state)
     file = io.BytesIO()
@@ -225,11 +244,13 @@ def test_the_state_survives_saving_and_safe_loading(name):
         assert torch.equal(a, b)
 
 
+@EVERY_METHOD
 def test_the_yaml_lists_every_field(name):
     fields = {field.name for field in dataclasses.fields(type(method(name)))}
     assert {*config(f"method={name}").method} - {"_target_"} == fields
 
 
+@EVERY_METHOD
 def test_some_yaml_of_the_class_has_the_defaults_of_its_fields(name):
     """The others are presets of the same class."""
     cls = type(method(name))
@@ -239,6 +260,7 @@ def test_some_yaml_of_the_class_has_the_defaults_of_its_fields(name):
     assert defaults in found.values(), found
 
 
+@EVERY_METHOD
 def test_the_module_imports_only_what_a_method_may(name):
     """``fairrun.method`` and torch: no Hydra, no tracking, no data loading, no other method."""
     allowed = {"fairrun.method", "torch", "torch.nn.functional", "dataclasses", "typing", "collections.abc"}
@@ -250,6 +272,7 @@ def test_the_module_imports_only_what_a_method_may(name):
             assert node.module in allowed
 
 
+@EVERY_METHOD
 def test_the_runs_learn_with_the_golden_losses(name, request):
     """The first 20 losses from a fixed seed.  ``pytest --golden`` rewrites them: the commit must say why."""
     epochs = 60 if "tasks" in method(name).needs else 30
@@ -263,3 +286,11 @@ def test_the_runs_learn_with_the_golden_losses(name, request):
     assert run.failure is None
     assert losses[-1] < losses[0]
     assert run.history["test/accuracy"].iloc[-1] > 0.75
+
+
+@pytest.mark.parametrize("name", [name for name, kind in PAIRS if kind == "module"])
+def test_the_runs_of_any_module_learn(name):
+    (run,) = train([method(name)], [0], network=NETWORKS["module"][0], epochs=40)
+    assert run.failure is None
+    assert run.history["train/loss"].iloc[-1] < run.history["train/loss"].iloc[0]
+    assert run.history["test/accuracy"].iloc[-1] > 0.65

@@ -14,7 +14,7 @@ from fairrun.data.table import Data, Table
 from fairrun.models.network import Network
 from fairrun.results.records import by_class
 from fairrun.runs import job
-from fairrun.runs.validate import check, check_data, network_of, share_without
+from fairrun.runs.validate import check, check_data, check_keys, network_of, share_without
 from tests.helpers.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")
@@ -217,6 +217,15 @@ def test_what_is_of_two_classes_is_refused_with_several(overrides, message):
         check_data(of(*overrides), of_classes(*"abc"))
 
 
+def test_a_method_finds_the_layers_that_patterns_name_in_a_module():
+    for method, group in (("fairbinn", "fairness=fc*"), ("irw", "classifier=out"), ("laftr", "classifier=out.*")):
+        config = of(f"method={method}", *OWN_MODULE, f"model.groups.{group}")
+        check_keys(config)
+        check_data(config, facts())
+    with pytest.raises(InputError, match=r"model\.modul is no key: did you mean model\.module"):
+        check_keys(config | {"model": config["model"] | {"modul": 1}})
+
+
 def test_a_network_that_is_not_told_how_many_classes_there_are_is_refused():
     config = of(WORST)
     config["model"] = {"_target_": f"{__name__}.Two"}
@@ -266,6 +275,7 @@ def test_a_method_of_several_tasks_takes_data_and_a_network_of_several():
 
 
 TASKS = "+dataset.tasks={a: {column: income, positive: x}, b: {column: age, above: 1}}"
+OWN_MODULE = ("model=module", "model.module._target_=tests.helpers.modules.Net")
 NOT_TOGETHER = {
     "one label of several": (["method=erm"], several("a", "b"), "dataset.task must be one of a, b: ERM learns one lab"),
     "one label and heads": (
@@ -312,6 +322,22 @@ NOT_TOGETHER = {
         ["method=mtaf", *HEADS, "method.r=[1,2]"],
         several("a", "b", "c"),
         r"method.r must be a number, or a list of 3, one for each of a, b, c, got \[1, 2\]",
+    ),
+    "fairness layers of a module": (
+        ["method=fairbinn", *OWN_MODULE],
+        facts(),
+        r"model.groups.fairness must be patterns of .*: FairBiNN has a player that moves them only, got None; "
+        r"there are fc1.weight, .*, out.bias$",
+    ),
+    "the last layer of a module": (
+        ["method=irw", *OWN_MODULE],
+        facts(),
+        "model.groups.classifier must be the name of the last layer, such as fc2: IRW reads that layer, got None;",
+    ),
+    "several tasks of a module": (
+        ["method=mtl", *OWN_MODULE, *HEADS[1:]],
+        several("a", "b"),
+        "model must be shared_bottom, which has a head for each task: FairMTL learns several, got 'fairrun.models.mod",
     ),
     "no value": (
         ["method=mtl", *HEADS, "method.task_weight=[]"],
