@@ -4,13 +4,9 @@
 until a job runs, so that help and mistakes on the command line are answered at once.
 """
 
-import errno
-import fcntl
 import functools
-import hashlib
 import logging
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +16,13 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-import fairrun
 from fairrun.about import completion
 from fairrun.command import guard, help
 from fairrun.command.environment import debugging, redact_logs, redacted, resolved
+from fairrun.command.folders import locked
 from fairrun.command.line import (
     chosen,
     explain,
@@ -41,8 +37,8 @@ from fairrun.command.line import (
 from fairrun.command.renames import current
 from fairrun.config import plugins
 from fairrun.config.check import InputError
-from fairrun.config.keys import CONF, role
-from fairrun.config.metrics import LEAST_ROWS, MATCH_RATE, default
+from fairrun.config.keys import CONF
+from fairrun.config.metrics import LEAST_ROWS, MATCH_RATE
 from fairrun.training.stop import Stopped, listen
 
 if TYPE_CHECKING:
@@ -53,33 +49,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) -> str:
-    """The folder of a sweep, by its command: the same command finds what it has done.
-
-    What was chosen, for people, and a hash of all overrides that matter, the sweeper's but for its ``trials`` among
-    them, and of the version.
-    """
-    given = [re.sub(r"=choice\(([^,]*)\)$", r"=\1", o) for o in overrides]  # see ``later``
-    kept = [o for o in given if role(o.split("=")[0].lstrip("+~")).folder]
-    chosen = dict(o.split("=", 1) for o in kept if "=" in o)
-    words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
-    sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")
-    kept += [o for o in hydra_overrides if sweeper.match(o)]
-    slug = re.sub(r"[^\w.-]+", "-", "_".join(words))[:60]
-    code = hashlib.sha256("\n".join([*kept, fairrun.__version__]).encode()).hexdigest()[:8]
-    return "_".join(filter(None, [slug, code]))
-
-
-# Cached, as Hydra's time is: jobs that other launchers compose anew are told the name that the whole sweep has.
-OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("metric", default, replace=True)  # what is known of the metric: conf/train.yaml
-OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)  # for presets: ${sum:2,${a.key}}
-
-
-class Refused(InputError):
-    """A command, or a job of it, that cannot be carried out."""
-
-
 _locks: list[IO[bytes]] = []  # open as long as this process lives; other launchers pickle the callback without them
 
 
@@ -88,38 +57,18 @@ class OutputFolder(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Before a single run; the folder is this process's until it ends, however it ends."""
-        _make_folder("hydra.run.dir", config.hydra.run.dir)
-        _locks.append(_lock("hydra.run.dir", config.hydra.run.dir))
+        _take("hydra.run.dir", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Before a sweep; the folder is this process's until it ends, however it ends."""
-        _make_folder("hydra.sweep.dir", config.hydra.sweep.dir)
-        _locks.append(_lock("hydra.sweep.dir", config.hydra.sweep.dir))
+        _take("hydra.sweep.dir", config.hydra.sweep.dir)
 
 
-def _make_folder(key: str, folder: str) -> None:
+def _take(key: str, folder: str) -> None:
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-        reason = "permission denied"
-    except OSError as error:
-        writable, reason = False, str(error.strerror)
-    if not writable:
-        sys.exit(f"{key} must be a folder that can be written, got {folder!r} ({reason})")
-
-
-def _lock(key: str, folder: str) -> IO[bytes]:
-    lock = Path(folder, ".lock").open("ab")  # noqa: SIM115 - open as long as this process lives
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        sys.exit(f"{key} must not be in use, got {folder!r}, which another process is writing to")
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-            raise
-        log.warning("%s cannot be locked (%s): do not start this sweep twice", folder, error.strerror)
-    return lock
+        _locks.append(locked(key, folder))
+    except InputError as error:
+        sys.exit(str(error))  # Hydra would log an exception of a callback and go on
 
 
 def main() -> None:
@@ -160,7 +109,7 @@ def task(cfg: DictConfig) -> float:
         log.error("%s", said)
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
-        raise Refused(said) from None  # the other jobs of the sweep go on
+        raise InputError(said) from None  # the other jobs of the sweep go on
 
 
 def run(cfg: DictConfig) -> float:

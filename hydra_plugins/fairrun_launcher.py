@@ -51,25 +51,19 @@ class StackedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the jobs.  If one fails, the others are still trained."""
-        from fairrun.train import Refused
-
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         try:
-            return self._launch(job_overrides, initial_job_idx)
-        except (InputError, OmegaConfBaseException) as error:
-            raise Refused(str(error)) from None
+            return self.train(job_overrides, initial_job_idx)
+        except OmegaConfBaseException as error:
+            raise InputError(str(error)) from None
 
     def fit(self, job_overrides: Sequence[Sequence[str]]) -> None:
         """Leave keys out of jobs that lack them, before the first of a sweep's batches is launched."""
-        from fairrun.train import Refused
+        self.composer.fit(job_overrides)
 
-        try:
-            self.composer.fit(job_overrides)
-        except InputError as error:
-            raise Refused(str(error)) from None
-
-    def _launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+    def train(self, job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        """As ``launch``, without Hydra's log and globals."""
         self._say_what_is_not_called()
         folders, composed = self._compose(job_overrides, first)
         if composed:
@@ -216,11 +210,9 @@ def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
 
 def _return(overrides: list[str], folder: Path, outcome: "Outcome") -> JobReturn:
     """The sweeper's result of a job: its folder, and its validation score or an error shown without a traceback."""
-    from fairrun.train import Refused
-
     where = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder)}}})
     if outcome.status == "finished" and outcome.record is not None:
         score = outcome.record["score"]
         return JobReturn(overrides=overrides, hydra_cfg=where, status=JobStatus.COMPLETED, _return_value=score)
-    error = Refused(str(outcome.failure).splitlines()[-1])
+    error = InputError(str(outcome.failure).splitlines()[-1])
     return JobReturn(overrides=overrides, hydra_cfg=where, status=JobStatus.FAILED, _return_value=error)

@@ -24,6 +24,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from fairrun.command.renames import current, renamed
+from fairrun.config.check import InputError
 from hydra_plugins.fairrun_compose import Composer, settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
 
@@ -44,10 +45,8 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch all jobs, then report on the finished ones.  A failed job raises its error after that."""
-        from fairrun.train import Refused
-
         assert self.launcher is not None
-        batches = self._batches(arguments)
+        batches = self.batches(arguments)
         if isinstance(self.launcher, StackedLauncher):
             self.launcher.fit(list(chain(*batches)))
         else:
@@ -65,16 +64,14 @@ class GridSweeper(BasicSweeper):
             if result.status != JobStatus.COMPLETED:
                 raise result._return_value  # what the job raised; the property would print its overrides first
         if wrong:
-            raise Refused(wrong)
+            raise InputError(wrong)
         return returns
 
-    def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
-        """The overrides of every job, in batches.  Raises ``Refused`` if there is no job."""
-        from fairrun.train import Refused
-
+    def batches(self, arguments: list[str]) -> list[list[list[str]]]:
+        """The overrides of every job, in batches.  Raises ``InputError`` if there is no job."""
         assert self.hydra_context is not None
         if self.ranges:
-            raise Refused("sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid")
+            raise InputError("sweep=NAME must go with hydra/sweeper=search, got hydra/sweeper=grid")
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         given = parser.parse_overrides(arguments)
         own = parser.parse_overrides(current(self._parse_config(), lambda: methods(self.config, given)))
@@ -83,22 +80,17 @@ class GridSweeper(BasicSweeper):
         for override in overrides:
             if override.is_sweep_override() and not override.is_discrete_sweep():
                 key, line = override.get_key_element(), override.input_line
-                raise Refused(f"{key} must have values, as in {key}=1,2; got {line!r}, for hydra/sweeper=search")
+                raise InputError(f"{key} must have values, as in {key}=1,2; got {line!r}, for hydra/sweeper=search")
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
-                raise Refused(f"{override.get_key_element()} must have a value, got none from {override.input_line!r}")
+                key, line = override.get_key_element(), override.input_line
+                raise InputError(f"{key} must have a value, got none from {line!r}")
         return self.split_arguments(overrides, self.max_batch_size)
 
     def _fitted(self, batches: list[list[list[str]]]) -> list[list[list[str]]]:
         """The batches for a launcher that composes its jobs itself: each job once, without the keys that it lacks."""
-        from fairrun.config.check import InputError
-        from fairrun.train import Refused
-
         assert self.hydra_context is not None and self.config is not None
         composer = Composer(self.hydra_context.config_loader, self.config)
-        try:
-            jobs = [list(job) for job in dict.fromkeys(map(tuple, composer.fit(list(chain(*batches)))))]
-        except InputError as error:
-            raise Refused(str(error)) from None
+        jobs = [list(job) for job in dict.fromkeys(map(tuple, composer.fit(list(chain(*batches)))))]
         size = self.max_batch_size or len(jobs)
         return [jobs[first : first + size] for first in range(0, len(jobs), size)]
 
@@ -126,7 +118,6 @@ def conclude(config: DictConfig, *, complete: bool) -> str | None:
     which may be from an earlier command.
     """
     from fairrun.config.build import build
-    from fairrun.config.check import InputError
     from fairrun.report.cli import show
     from fairrun.results.records import RECORD, load
     from fairrun.runs.runner import WORK
@@ -169,31 +160,23 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Search, then report on the finished runs.  A failed run raises an error at the end."""
-        from fairrun.config.check import InputError
-        from fairrun.train import Refused
-
         folder = Path(self.job.hydra.sweep.dir)
         log.info("search for settings: loading torch and the data")
         save_command(self.job)
-        try:
-            given, seeds = self._split(arguments)
-            search, fixed = self._search(given)
-            runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
-            self._run(search, runs, folder)
-            wrong = conclude(self.job, complete=not runs.failed)
-        except InputError as error:
-            raise Refused(str(error)) from None
+        given, seeds = self._split(arguments)
+        search, fixed = self._search(given)
+        runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
+        self._run(search, runs, folder)
+        wrong = conclude(self.job, complete=not runs.failed)
         for setting, values in search.front():
             log.info("front: %s", _line(setting, values, runs.metric))
         if runs.failed:
-            raise Refused(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
+            raise InputError(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
         if wrong:
-            raise Refused(wrong)
+            raise InputError(wrong)
 
     def _split(self, arguments: list[str]) -> tuple[dict[str, str], list[list[str]]]:
         """The overrides by key, without those of several seeds, and a list with the override of each seed."""
-        from fairrun.config.check import InputError
-
         given: dict[str, str] = {}
         seeds: list[list[str]] = [[]]
         for line, override in zip(arguments, self.parser.parse_overrides(arguments), strict=True):

@@ -116,8 +116,11 @@ def test_no_test_imports_another():
 @pytest.mark.parametrize(
     ("library", "owners"),
     [
-        ("hydra", ["train", "command/line", "command/guard"]),
-        ("omegaconf", ["train", "command/line", "command/guard", "command/environment"]),
+        ("hydra", ["train", "command/line", "command/guard", "api/run", "api/session"]),
+        (
+            "omegaconf",
+            ["train", "command/line", "command/guard", "command/environment", "command/folders", "api/session"],
+        ),
         ("wandb", ["report/wandb"]),
         ("optuna", ["runs/search"]),
         ("fairlearn", ["training/postprocess", "methods/reductions"]),

@@ -66,7 +66,7 @@ def later(arguments: list[str]) -> list[str]:
     """
     if not {"-m", "--multirun"} & set(arguments):
         return arguments
-    sweeps = {argument: _is_sweep(argument) for argument in arguments}
+    sweeps = {argument: is_sweep(argument) for argument in arguments}
     swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(WITH_KEYS)
     swept |= set(WITH_KEYS) if "experiment" in swept else set()
     old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
@@ -368,7 +368,7 @@ def _parsed(argument: str) -> Override | None:
         return None
 
 
-def _is_sweep(argument: str) -> bool | None:
+def is_sweep(argument: str) -> bool | None:
     """Whether an override has several values; None for what is no override, or none that Hydra understands."""
     override = _parsed(argument)
     return None if override is None else override.is_sweep_override()

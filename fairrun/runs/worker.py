@@ -7,7 +7,7 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,20 +56,6 @@ class Task(NamedTuple):
     def checkpoint(self) -> Path:
         """The file in which the worker keeps the stack's state."""
         return self.work / f"{self.name}.pt"
-
-    def ranks(self) -> Ranks | None:
-        """What tells which epoch counts; None: the last one."""
-        config = self.configs[0]
-        if config["selection"] == "last":
-            return None
-        metric = Traded(config["metric"]["name"], config["metric"]["greater_is_better"])
-        names = [f"val/{name}" for name in dict.fromkeys(("accuracy", metric.name, BALANCED, SELECTED))]
-
-        def ranked(record: Mapping[str, np.ndarray]) -> np.ndarray:
-            epoch = pd.DataFrame({name: record[name] for name in names if name in record})
-            return ranks(epoch, metric, config["fairness_bound"], self.labels)
-
-        return ranked
 
 
 class Trained(NamedTuple):
@@ -136,7 +122,7 @@ def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run],
             engine=engine,
             schedule=schedule(config),
             metrics=computed(config["metric"]),
-            ranks=task.ranks(),
+            ranks=ranks_of(config, task.labels),
             progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
@@ -158,6 +144,20 @@ def _by_library(task: Task, methods: list[LibraryMethod], data: Data) -> tuple[l
 
 def _post_processed(task: Task) -> list[int]:
     return [k for k, config in enumerate(task.configs) if config["postprocess"] is not None]
+
+
+def ranks_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> Ranks | None:
+    """What tells which epoch of a run counts; None: the last one.  ``labels``: validation rows of each group."""
+    if config["selection"] == "last":
+        return None
+    metric = Traded(config["metric"]["name"], config["metric"]["greater_is_better"])
+    names = [f"val/{name}" for name in dict.fromkeys(("accuracy", metric.name, BALANCED, SELECTED))]
+
+    def ranked(record: Mapping[str, np.ndarray]) -> np.ndarray:
+        epoch = pd.DataFrame({name: record[name] for name in names if name in record})
+        return ranks(epoch, metric, config["fairness_bound"], labels)
+
+    return ranked
 
 
 def _of_other_code() -> Failure:

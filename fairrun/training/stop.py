@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,21 @@ def listen() -> None:
     """Raise ``Stopped`` for a signal: while this process trains at the end of the epoch, a second one at once."""
     for number in SIGNALS:
         signal.signal(number, _handle)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """As ``listen``, while it lasts; in another thread than the main one, which gets no signals, it does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    listen()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fairrun.command.folders import sweep_name
 from fairrun.command.line import later
 from fairrun.results import records as results
 from fairrun.runs.runner import Outcome
-from fairrun.train import sweep_name
 from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
 from tests.helpers.here import run_here

@@ -3,12 +3,12 @@
 import pytest
 from omegaconf import OmegaConf
 
+from fairrun.command.folders import sweep_name
 from fairrun.command.line import chosen
 from fairrun.command.renames import current, warn
 from fairrun.config.check import InputError
 from fairrun.config.keys import RENAMED, dotted, is_below
 from fairrun.runs.validate import check_keys
-from fairrun.train import sweep_name
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here

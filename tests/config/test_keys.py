@@ -10,11 +10,11 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from fairrun.analysis.front import settings
+from fairrun.command.folders import sweep_name
 from fairrun.config.keys import FREE, ROLES, active_keys, dotted, is_key, role, switch_of
 from fairrun.method.api import PerRun, PerTask
 from fairrun.runs.job import Job
 from fairrun.runs.plan import _shape
-from fairrun.train import sweep_name
 from tests.helpers.synthetic import METHODS, config
 
 ON = ["dataset.outliers.kind=features", "schedule.every=1"]

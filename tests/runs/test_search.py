@@ -14,9 +14,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairrun.command.folders import sweep_name
 from fairrun.config.check import InputError
 from fairrun.runs.search import SAMPLERS, History, Search, divide
-from fairrun.train import sweep_name
 from hydra_plugins.fairrun_sweepers import _overrides
 from tests.helpers.command import INLINE, ROOT, records, run, start_warm
 from tests.helpers.here import run_here

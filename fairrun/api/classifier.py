@@ -1,0 +1,252 @@
+"""A classifier for scikit-learn, trained by one of fairrun's methods."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fairrun.api.session import of_calls
+from fairrun.command.line import written
+from fairrun.config.build import build
+from fairrun.config.check import require
+from fairrun.config.metrics import computed
+from fairrun.data.encoding import Encoding
+from fairrun.data.groups import numbered, numbered_again
+from fairrun.data.split import per_cell, stratified
+from fairrun.data.table import Data, Table
+from fairrun.runs.validate import check, network
+from fairrun.runs.worker import ranks_of
+from fairrun.training.fit import fit, padded_logits
+from fairrun.training.native.parts import choose
+from fairrun.training.postprocess import postprocess, probabilities, scores_of
+
+BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
+
+
+class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier of two classes whose training weighs fairness between groups.
+
+    ``fit`` takes the group of every row as ``sensitive_features`` (a column or several; without it, all rows are one
+    group), and ``predict`` does not need it, but with ``postprocess``.  To have scikit-learn's pipelines and searches
+    pass it on: ``sklearn.set_config(enable_metadata_routing=True)`` and
+    ``FairClassifier().set_fit_request(sensitive_features=True)``.
+
+    Parameters are keys of the command line: ``method`` and its ``lam`` (None: the method's own), ``model``, ``metric``,
+    ``epochs``, ``batch_size``, ``lr`` (None: the method's own), ``postprocess``; ``keys`` are any others:
+    ``keys=("model.width=128",)``.  ``validation_fraction`` of the rows choose thresholds and the epoch that counts.
+    """
+
+    __metadata_request__predict = {"sensitive_features": None}  # noqa: RUF012 - scikit-learn's own form
+
+    def __init__(
+        self,
+        method: str = "penalty",
+        *,
+        lam: float | None = None,
+        model: str = "mlp",
+        metric: str = "demographic_parity_difference",
+        epochs: int = 30,
+        batch_size: int = 64,
+        lr: float | None = None,
+        postprocess: str | None = None,
+        validation_fraction: float = 0.2,
+        keys: Sequence[str] = (),
+        random_state: Any = 0,
+    ) -> None:
+        self.method = method
+        self.lam = lam
+        self.model = model
+        self.metric = metric
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.postprocess = postprocess
+        self.validation_fraction = validation_fraction
+        self.keys = keys
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> "FairClassifier":
+        """Train on rows ``X`` [N, D], an array of numbers or a frame with categories, with labels ``y`` [N].
+
+        Raises ``InputError``, a ``ValueError``, for parameters and rows that cannot be used.
+        """
+        config = self._config()
+        frame, y = self._rows(X, y)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) != 2:
+            raise ValueError(f"Only binary classification is supported: y has {len(self.classes_)} class(es)")
+        s, groups = _groups(sensitive_features, len(frame))
+        data = self._data(frame, codes, s, groups, config["seed"])
+        self.network_ = network(config, len(data.features), 0, data.categories)
+        dtype = getattr(torch, config["dtype"])
+        metrics = computed(config["metric"])
+        threads = torch.get_num_threads()
+        torch.set_num_threads(config["num_threads"])
+        try:
+            (run,) = fit(
+                self.network_,
+                [build(config["method"], "method")],
+                [config["seed"]],
+                data,
+                epochs=config["epochs"],
+                batch_size=config["batch_size"],
+                dtype=dtype,
+                device=config["device"],
+                engine=choose(config["engine"], dtype, config["device"]),
+                metrics=metrics,
+                ranks=ranks_of(config, _cells(data)),
+            )
+        finally:
+            torch.set_num_threads(threads)
+        if run.failure is not None:
+            raise ValueError(run.failure)
+        self.theta_ = run.chosen
+        self.groups_ = groups
+        self.rules_ = None
+        if self.postprocess is not None:
+            rows = data.to("cpu", dtype)
+            scores = scores_of(self.network_, run.theta, rows)
+            self.rules_ = postprocess(self.postprocess, scores, rows, metrics)[1]
+        self.history_ = run.history
+        self.dtype_ = dtype
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, [N, 2]."""
+        p = torch.sigmoid(self._logits(X).double()).numpy()
+        return np.stack([1 - p, p], axis=-1)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The logit of the second class, [N]."""
+        return self._logits(X).double().numpy()
+
+    def predict(self, X: Any, sensitive_features: Any = None) -> np.ndarray:
+        """The class of each row; with ``postprocess`` it needs the groups, and some decisions are random."""
+        logits = self._logits(X)
+        if self.rules_ is None:
+            return self.classes_[(logits > 0).numpy().astype(int)]
+        s = _known(sensitive_features, self.groups_, len(logits))
+        p = probabilities(self.rules_, logits, torch.from_numpy(s)).numpy()
+        return self.classes_[(check_random_state(self.random_state).random_sample(len(p)) < p).astype(int)]
+
+    def __sklearn_tags__(self) -> Tags:
+        """What scikit-learn is told of the classifier."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def _config(self) -> dict[str, Any]:
+        """The configuration that the parameters are, checked."""
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31)
+        words = {
+            "method": self.method,
+            "model": self.model,
+            "metric": self.metric,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "seed": int(seed),
+        }
+        words |= {"method.lam": self.lam} if self.lam is not None else {}
+        words |= {"method.optimizer.lr": self.lr} if self.lr is not None else {}
+        given = [*(f"{key}={written(value)}" for key, value in words.items()), *self.keys]
+        config = of_calls(tuple(given))
+        check(config)
+        fraction = self.validation_fraction
+        require(0 < fraction < 1, "validation_fraction", fraction, "a number in (0, 1)")
+        return config
+
+    def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray]:
+        """The rows as a frame, and the labels."""
+        if isinstance(X, pd.DataFrame):
+            kinds = {str(name): pd.api.types.is_numeric_dtype(X[name]) for name in X}
+            X, y = validate_data(self, X, y, dtype=None)
+            frame = pd.DataFrame(X, columns=list(kinds))
+            self.numeric_ = [name for name, is_number in kinds.items() if is_number]
+            return frame.astype(dict.fromkeys(self.numeric_, float)), y
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        self.numeric_ = [f"x{k}" for k in range(X.shape[1])]
+        return pd.DataFrame(X, columns=self.numeric_), y
+
+    def _data(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray, groups: list[str], seed: int) -> Data:
+        """The rows as tensors: training rows, and others that thresholds and the epoch are chosen on."""
+        cells = 2 * s + y
+        few = np.bincount(cells)[np.unique(cells)].min() < 2 / self.validation_fraction
+        held = np.zeros(len(frame), dtype=bool)
+        if not few:  # or there are so few rows that all of them are for both
+            held = stratified(cells, self.validation_fraction, np.random.default_rng(seed))
+        train = np.flatnonzero(~held)
+        val = np.flatnonzero(held) if held.any() else train
+        categorical = [name for name in frame if name not in self.numeric_]
+        self.encoding_ = Encoding.fit(frame.iloc[train], self.numeric_, categorical, "numbers")
+        tables = {
+            name: Table(
+                torch.from_numpy(self.encoding_.encode(frame.iloc[rows])),
+                torch.tensor(y[rows], dtype=torch.float64),
+                torch.tensor(s[rows], dtype=torch.int64),
+            )
+            for name, rows in (("train", train), ("val", val))
+        }
+        balanced = torch.from_numpy(per_cell(cells[train], BALANCED, np.random.default_rng(seed)))
+        return Data(
+            train=tables["train"],
+            val=tables["val"],
+            test=tables["val"],
+            features=self.encoding_.features,
+            groups=groups,
+            sha256="",
+            balanced=balanced,
+            categories=self.encoding_.sizes,
+        )
+
+    def _logits(self, X: Any) -> torch.Tensor:
+        check_is_fitted(self)
+        if isinstance(X, pd.DataFrame):
+            names = list(map(str, X))
+            values = validate_data(self, X, dtype=None, reset=False)
+            frame = pd.DataFrame(values, columns=names).astype(dict.fromkeys(self.numeric_, float))
+        else:
+            values = validate_data(self, X, dtype=np.float64, reset=False)
+            frame = pd.DataFrame(values, columns=[*self.encoding_.numeric, *self.encoding_.categories])
+        x = torch.from_numpy(self.encoding_.encode(frame)).to(self.dtype_)
+        with torch.no_grad():
+            theta = {name: p.unsqueeze(0) for name, p in self.theta_.items()}
+            return padded_logits(self.network_, theta, x)[0, : len(frame)]
+
+
+def _groups(sensitive: Any, num_rows: int) -> tuple[np.ndarray, list[str]]:
+    """The group number of every row, and the groups' names."""
+    if sensitive is None:
+        return np.zeros(num_rows, dtype=np.int64), ["all"]
+    frame = _frame(sensitive, num_rows)
+    return numbered(frame, list(frame))
+
+
+def _known(sensitive: Any, groups: list[str], num_rows: int) -> np.ndarray:
+    given = sensitive is not None or groups == ["all"]
+    require(given, "sensitive_features", None, "given, for thresholds for each group")
+    return np.zeros(num_rows, np.int64) if sensitive is None else numbered_again(_frame(sensitive, num_rows), groups)
+
+
+def _cells(data: Data) -> list[list[int]]:
+    """Of each group its validation rows: all, and of class 1."""
+    s, y = data.val.s, data.val.y
+    return [[int((s == g).sum()), int(y[s == g].sum())] for g in range(len(data.groups))]
+
+
+def _frame(sensitive: Any, num_rows: int) -> pd.DataFrame:
+    frame = pd.DataFrame(sensitive).reset_index(drop=True)
+    unnamed = isinstance(sensitive, np.ndarray | list) and frame.shape[1] == 1
+    frame.columns = ["group"] if unnamed else [str(name) for name in frame]
+    require(len(frame) == num_rows, "sensitive_features", len(frame), f"as long as X, {num_rows} rows")
+    missing = int(frame.isna().any(axis=1).sum())
+    require(not missing, "sensitive_features", f"{missing} missing", "without missing values")
+    return frame

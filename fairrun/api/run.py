@@ -1,0 +1,201 @@
+"""Runs and sweeps from Python, with the words of the command line.
+
+    fairrun.run("method=penalty", "method.lam=1", "dataset=german", seed=3)
+    fairrun.sweep("method=erm,penalty", "dataset=german", seed=range(5))
+
+Both write the folders that the same command writes, and go on from what is there.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import RunMode
+
+from fairrun.api.model import Model, load
+from fairrun.api.session import session, task_of, words
+from fairrun.command.folders import locked
+from fairrun.command.line import written
+from fairrun.config.check import InputError, require
+from fairrun.report import ReportOptions, report
+from fairrun.report.tradeoffs import complete, tradeoffs
+from fairrun.results import records
+from fairrun.runs import model as files
+from fairrun.runs.job import Job
+from fairrun.runs.runner import Sweep
+from fairrun.training.stop import listening
+
+DATA = Path("outputs/data")  # frames that are given as data
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run."""
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The record: configuration, data, versions and metrics."""
+        return records.read(self.folder)
+
+    @property
+    def metrics(self) -> "pd.Series[float]":
+        """Every metric of the epoch that counts, by its name: "test/accuracy"."""
+        return pd.Series(self.record["metrics"], dtype=float)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch."""
+        return records.read_history(self.folder, self.record)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """What the model predicts for validation and test rows, with row numbers, groups and labels."""
+        return pd.read_parquet(io.BytesIO(files.read_file(self.folder, files.SCORES, self.record)))
+
+    def model(self) -> Model:
+        """The saved model.  Raises ``InputError`` where the run left none."""
+        return load(self.folder)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of a sweep."""
+
+    folder: Path
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A row a run: its configuration by dotted key, its status and its metrics."""
+        return records.load(self.folder)
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """A row a configuration: means over seeds with intervals, as in the report; one data set after another."""
+        trades = tradeoffs(self.frame, complete(self.frame))
+        tables = [trade.settings.assign(dataset=trade.dataset) for trade in trades]
+        return pd.concat(tables, ignore_index=True)
+
+    def front(self) -> pd.DataFrame:
+        """The configurations on the Pareto front that validation rows choose."""
+        return self.settings[self.settings["front"]].reset_index(drop=True)
+
+    def report(self, options: ReportOptions = ReportOptions()) -> list[Path]:  # noqa: B008 - it is frozen
+        """Write the report into the folder -> its files."""
+        return report(self.folder, options)
+
+    def runs(self) -> list[Result]:
+        """The finished runs."""
+        return [Result(Path(path)) for path in self.frame.loc[self.frame["status"] == "finished", "folder"]]
+
+    def __repr__(self) -> str:
+        finished = int((self.frame["status"] == "finished").sum())
+        return f"<{finished} of {len(self.frame)} runs finished, in {self.folder}>"
+
+
+def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | None = None, **keys: Any) -> Result:
+    """Train one run, or find it where it is done -> its result, with a saved model.
+
+    ``overrides`` and ``keys`` are those of the command line: "method.lam=1", seed=3.  ``data`` is a frame to train on
+    in the place of ``dataset.path``; its label and sensitive attribute are ``dataset.label`` and so on.  ``folder`` is
+    where the results go, by default below ``outputs/runs``, named by the command.
+
+    Raises ``InputError`` for what the command would refuse, and if the run fails.
+    """
+    given = words([*_of_data(data), *overrides, *_at("hydra.run.dir", folder)], keys)
+    with session(given, RunMode.RUN) as (_, config):
+        choices = {group: str(config.hydra.runtime.choices[group]) for group in records.GROUPS}
+        place = Path(config.hydra.run.dir)
+        values, recorded = task_of(config, given)
+        job = Job(values, choices, place, recorded)
+        with locked("folder", str(place)), _as_before(), listening():
+            trainer = Sweep(place)
+            outcome = dict(trainer.run([job], trainer.finished_or_refused([job])))[place]
+    if outcome.status != "finished":
+        raise InputError(("the run failed: " * (outcome.status == "failed")) + str(outcome.failure))
+    return Result(place)
+
+
+def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | None = None, **keys: Any) -> Results:
+    """Train every combination of the values given, side by side, or find what is done -> the runs' results.
+
+    As ``run``; a key may have several values: "method.lam=0.1,1", seed=range(5).  A run that fails stops no other one;
+    its reason stands in ``frame``.  Raises ``InputError`` for what the command would refuse, and if no run finishes.
+    """
+    given = words([*_of_data(data), *overrides, *_at("hydra.sweep.dir", folder)], keys, several=True)
+    with session(given, RunMode.MULTIRUN) as (context, config):
+        place = Path(config.hydra.sweep.dir)
+        arguments = list(config.hydra.overrides.task)
+        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=_nothing, config=config)
+        with locked("folder", str(place)), _as_before(), listening():
+            returns = _launch(sweeper, arguments)
+    failed = [found for found in returns if found.status != JobStatus.COMPLETED]
+    if failed and len(failed) == len(returns):
+        raise InputError(f"no run finished; the first says: {failed[0]._return_value}")
+    return Results(place)
+
+
+def _launch(sweeper: Sweeper, arguments: list[str]) -> list[JobReturn]:
+    """What became of every job; of a search, which says it itself, nothing."""
+    from hydra_plugins.fairrun_launcher import StackedLauncher  # here: Hydra has imported them anew
+    from hydra_plugins.fairrun_sweepers import GridSweeper, save_command
+
+    if not isinstance(sweeper, GridSweeper):
+        sweeper.sweep(arguments)
+        return []
+    launcher = sweeper.launcher
+    if not isinstance(launcher, StackedLauncher):
+        raise InputError("hydra/launcher must be stacked, ray, dask or slurm from Python")
+    batches = sweeper.batches(arguments)
+    launcher.fit(list(chain(*batches)))
+    save_command(sweeper.config)
+    returns: list[JobReturn] = []
+    for batch in batches:
+        returns += launcher.train(batch, len(returns))
+    return returns
+
+
+def _nothing(config: Any) -> JobReturn:
+    raise InputError("hydra/launcher must be stacked from Python")
+
+
+def _at(key: str, folder: Path | str | None) -> list[str]:
+    return [] if folder is None else [f"{key}={written(str(folder))}"]
+
+
+def _of_data(frame: pd.DataFrame | None) -> list[str]:
+    """Keep a frame as a file that its content names -> the overrides that name it."""
+    if frame is None:
+        return []
+    require(isinstance(frame, pd.DataFrame), "data", type(frame).__name__, "a pandas.DataFrame")
+    try:
+        content = frame.to_parquet(index=False)
+    except Exception as error:  # pyarrow raises errors of many types
+        raise InputError(f"data must be a frame that Parquet can hold: {error}") from None
+    path = DATA.absolute() / f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records.replace(path, content)
+    return ["dataset=csv", f"dataset.path={written(str(path))}", "dataset.name=data"]
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Leave torch with the number of threads that the caller has set."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,89 @@
+"""What Hydra composes for a call from Python, without a trace in Hydra's own state."""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.singleton import Singleton
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from fairrun.command import folders  # noqa: F401 - the resolvers of conf/train.yaml
+from fairrun.command.environment import redacted, resolved
+from fairrun.command.guard import check_hydra
+from fairrun.command.line import chosen, explain, is_sweep, later, packages, quoted, refuse_missing_groups, written
+from fairrun.command.renames import current
+from fairrun.config import plugins
+from fairrun.config.check import InputError, require
+from fairrun.config.keys import CONF
+from fairrun.runs.validate import check_keys
+from fairrun.training.stop import Stopped
+from hydra_plugins.fairrun_compose import settle
+
+
+def words(overrides: Sequence[str], keys: Mapping[str, Any], *, several: bool = False) -> list[str]:
+    """The command line of a call, checked and with the names that keys have now.
+
+    ``several``: keys may have several values, seed=range(5).  Raises ``InputError``.
+    """
+    wrong = [override for override in overrides if not isinstance(override, str) or "=" not in override]
+    require(not wrong, "overrides", wrong[:3], "texts as on the command line: 'method.lam=1'")
+    given = quoted([*overrides, *(f"{key}={_written(key, value, several)}" for key, value in keys.items())])
+    several_values = [text for text in given if not several and is_sweep(text)]
+    require(not several_values, "overrides", several_values[:3], "of one value each: fairrun.sweep takes several")
+    plugins.allow(packages(given))
+    refuse_missing_groups(given)
+    line = ["-m", *given] if several else given
+    return [o for o in later(current(line, functools.cache(lambda: chosen("method", given)))) if o != "-m"]
+
+
+def _written(key: str, value: Any, several: bool) -> str:
+    if several and isinstance(value, range | list | tuple):
+        values = list(value)
+        require(values, key, value, "a value or several")
+        return ",".join(map(written, values))
+    return written(list(value) if isinstance(value, range | tuple) else value)
+
+
+@contextmanager
+def session(given: Sequence[str], mode: RunMode) -> Iterator[tuple[HydraContext, DictConfig]]:
+    """What Hydra composes.  Everything that is the user's mistake becomes an ``InputError``."""
+    state = Singleton.get_state()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="train"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            config = hydra.config_loader.load_configuration("train", list(given), run_mode=mode)
+            check_hydra(config.hydra, given)
+            yield HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config)), config
+    except Stopped:
+        raise KeyboardInterrupt from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(redacted(explain(error, given))) from None
+    finally:
+        Singleton.set_state(state)
+
+
+def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration of one run, and what records have of it.  Raises ``InputError``."""
+    settle(config, str(config.hydra.runtime.choices["method"]), given)
+    with open_dict(config):
+        del config["hydra"]
+    values, recorded = resolved(config)
+    check_keys(values)
+    return values, recorded
+
+
+@functools.lru_cache(maxsize=64)
+def of_calls(given: tuple[str, ...]) -> dict[str, Any]:
+    """The configuration of a command line that chooses no data."""
+    line = words(given, {})
+    with session(line, RunMode.RUN) as (_, config):
+        return task_of(config, line)[0]

@@ -1,0 +1,115 @@
+"""The classifier: scikit-learn's own checks, searches and pipelines, and the groups."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from fairrun import FairClassifier, InputError
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Rows whose label depends on the group: features, labels, groups."""
+    rng = np.random.default_rng(0)
+    x, s = rng.normal(size=(600, 4)), rng.choice(["a", "b"], 600)
+    y = np.where(x[:, 0] + 1.5 * (s == "a") + rng.normal(size=600) > 0.7, "yes", "no")
+    return np.column_stack([x, s == "a"]), y, s
+
+
+def difference(model, x, s, **given):
+    chosen = model.predict(x, **given) == "yes"
+    return abs(chosen[s == "a"].mean() - chosen[s == "b"].mean())
+
+
+def test_scikit_learn_finds_nothing_wrong():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of checks that are skipped
+        results = check_estimator(FairClassifier(epochs=20), on_fail=None)
+    wrong = {
+        found["check_name"]: found["exception"] for found in results if found["status"] not in ("passed", "skipped")
+    }
+    assert not wrong and len(results) > 40
+
+
+def test_a_penalty_lowers_the_difference_between_groups(people):
+    x, y, s = people
+    plain, fair = (FairClassifier(lam=lam).fit(x, y, sensitive_features=s) for lam in (0.0, 2.0))
+    assert plain.score(x, y) > 0.7 > 0.3 < difference(plain, x, s)
+    assert difference(fair, x, s) < difference(plain, x, s) / 2
+    assert fair.groups_ == ["group=a", "group=b"] and list(fair.classes_) == ["no", "yes"]
+    assert np.array_equal(fair.predict(x) == "yes", fair.predict_proba(x)[:, 1] > 0.5)
+    assert np.array_equal(fair.decision_function(x) > 0, fair.predict(x) == "yes")
+
+
+def test_the_same_seed_gives_the_same_classifier_and_a_clone_too(people):
+    x, y, s = people
+    first = FairClassifier(epochs=2, random_state=3).fit(x, y, sensitive_features=s)
+    again = clone(first).fit(x, y, sensitive_features=s)
+    other = clone(first).set_params(random_state=4).fit(x, y, sensitive_features=s)
+    assert np.array_equal(first.predict_proba(x), again.predict_proba(x))
+    assert not np.array_equal(first.predict_proba(x), other.predict_proba(x))
+
+
+def test_groups_reach_it_through_pipelines_and_searches(people):
+    x, y, s = people
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = FairClassifier(epochs=5).set_fit_request(sensitive_features=True)
+        pipeline = make_pipeline(StandardScaler(), classifier)
+        search = GridSearchCV(pipeline, {"fairclassifier__lam": [0.0, 3.0]}, cv=2).fit(x, y, sensitive_features=s)
+        assert search.best_params_ == {"fairclassifier__lam": 0.0}  # which is the more accurate one
+        assert search.best_estimator_[-1].groups_ == ["group=a", "group=b"]
+        assert len(cross_val_score(classifier, x, y, cv=2, params={"sensitive_features": s})) == 2
+
+
+def test_frames_may_have_categories_and_several_sensitive_columns(people):
+    x, y, s = people
+    frame = pd.DataFrame(x[:, :4], columns=list("wxyz")).assign(job=np.resize(["chef", "nurse"], len(x)))
+    groups = pd.DataFrame({"sex": s, "old": np.resize([True, False, False], len(x))})
+    model = FairClassifier("group_dro", epochs=3).fit(frame, y, sensitive_features=groups)
+    assert model.groups_ == ["sex=a, old=False", "sex=a, old=True", "sex=b, old=False", "sex=b, old=True"]
+    odd = frame.head(2).assign(job="pilot")
+    assert model.predict_proba(odd).shape == (2, 2)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame[["x", "w", "y", "z", "job"]])
+
+
+def test_thresholds_need_the_groups_of_new_rows(people):
+    x, y, s = people
+    model = FairClassifier("erm", postprocess="demographic_parity", epochs=5).fit(x, y, sensitive_features=s)
+    assert difference(model, x, s, sensitive_features=s) < 0.15 < difference(FairClassifier("erm").fit(x, y), x, s)
+    with pytest.raises(InputError, match="sensitive_features must be given, for thresholds"):
+        model.predict(x)
+    with pytest.raises(InputError, match=r"must be of the groups of the training rows .*, got 'group=c'"):
+        model.predict(x[:1], sensitive_features=["c"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "said"),
+    [
+        ({"method": "penalti"}, {}, "method=penalti is no choice: did you mean method=penalty?"),
+        ({"method": "erm", "lam": 1.0}, {}, "method.lam is no key with method=erm"),
+        ({"lam": -1.0}, {}, "method.lam must be >= 0, got -1"),
+        ({"epochs": 0}, {}, "epochs must be an integer >= 1, got 0"),
+        ({"keys": ("bach_size=3",)}, {}, "bach_size is no key: did you mean batch_size?"),
+        ({"validation_fraction": 1.5}, {}, "validation_fraction must be a number in (0, 1), got 1.5"),
+        ({}, {"sensitive_features": ["a", "b"]}, "sensitive_features must be as long as X, 600 rows, got 2"),
+        (
+            {},
+            {"sensitive_features": [None] * 600},
+            "sensitive_features must be without missing values",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_message(people, parameters, given, said):
+    x, y, _ = people
+    with pytest.raises(InputError) as error:
+        FairClassifier(**parameters).fit(x, y, **given)
+    assert said in str(error.value)

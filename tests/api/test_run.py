@@ -1,0 +1,102 @@
+"""Runs and sweeps from Python: what the command line gives, and what it refuses."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+import fairrun
+from fairrun.results import records
+from tests.helpers.command import DESCRIPTION, INLINE, run_warm
+
+OPTIONS = [*DESCRIPTION, "dataset.path=table.csv"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_run_is_that_of_the_command_and_is_found_again(tmp_path, csv):
+    threads = torch.get_num_threads()
+    result = fairrun.run("method=penalty", "method.lam=0.5", *DESCRIPTION, seed=3)
+    assert torch.get_num_threads() == threads and not GlobalHydra.instance().is_initialized()
+    assert HydraConfig.instance().cfg is None
+    done = run_warm(tmp_path, "method=penalty", "method.lam=0.5", *DESCRIPTION, "seed=3", "hydra.run.dir=typed")
+    assert done.returncode == 0, done.stderr
+    typed = records.read(tmp_path / "typed")
+    assert {k: v for k, v in typed["metrics"].items() if v is not None} == result.metrics.dropna().to_dict()
+    assert typed["key"] == result.record["key"]
+    written = (result.folder / records.RECORD).stat().st_mtime_ns
+    again = fairrun.run("method=penalty", "method.lam=0.5", *DESCRIPTION, seed=3)
+    assert again.folder == result.folder and (again.folder / records.RECORD).stat().st_mtime_ns == written
+    assert list(result.history["epoch"]) == [1, 2]
+    assert set(result.scores["split"]) == {"val", "test"}
+    assert result.model().predict(csv.head(3)).shape == (3,)
+
+
+def test_a_frame_is_data_and_its_content_names_its_file(csv):
+    description = [o for o in DESCRIPTION if "path" not in o and o != "dataset=csv"]
+    first = fairrun.run(*description, data=csv)
+    assert fairrun.run(*description, data=csv.copy()).folder == first.folder
+    other = fairrun.run(*description, data=csv.assign(x0=0.5 * csv["x0"]))
+    assert other.folder != first.folder and other.record["data_sha256"] != first.record["data_sha256"]
+    assert first.record["config"]["dataset"]["name"] == "data"
+
+
+def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
+    call = ["method=erm,penalty", "method.lam=0.1,1", *DESCRIPTION, INLINE]
+    results = fairrun.sweep(*call, seed=range(2))
+    frame = results.frame
+    assert sorted(frame["method"]) == ["erm"] * 2 + ["penalty"] * 4 and set(frame["seed"]) == {0, 1}
+    assert repr(results).startswith("<6 of 6 runs finished, in outputs/sweeps/erm-penalty_")
+    assert {path.name for path in results.report()} >= {"front.png", "report.html"}
+    assert len(results.settings) == 3 and 1 <= len(results.front()) <= 3
+    assert [result.record["status"] for result in results.runs()] == ["finished"] * 6
+    more = fairrun.sweep(*call, seed=range(3), folder=results.folder)
+    assert len(more.frame) == 9
+    done = run_warm(tmp_path, "-m", *call, "seed=0,1", f"hydra.sweep.dir={tmp_path}/typed")
+    assert done.returncode == 0, done.stderr
+    columns = ["method", "method.lam", "seed", "test/accuracy", "test/demographic_parity_difference"]
+    typed = records.load(tmp_path / "typed")
+    pd.testing.assert_frame_equal(frame[columns].reset_index(drop=True), typed[columns].reset_index(drop=True))
+
+
+def test_a_run_that_fails_stops_no_other(csv):
+    results = fairrun.sweep("method=penalty", "method.lam=-1,1", *DESCRIPTION, INLINE)
+    assert len(results.frame) == 1
+    with pytest.raises(fairrun.InputError, match=r"no run finished; the first says: method\.lam must be >= 0, got -1"):
+        fairrun.sweep("method=penalty", "method.lam=-1,-2", *DESCRIPTION, INLINE)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "keys", "said"),
+    [
+        (["metod=erm"], {}, "metod is no key: did you mean method?"),
+        (["method=penalti"], {}, "method=penalti is no choice: did you mean method=penalty?"),
+        (["method.lam"], {}, "overrides must be texts as on the command line: 'method.lam=1', got ['method.lam']"),
+        (["method=penalty"], {"epoch": 3}, "epoch is no key: did you mean epochs?"),
+        (["method=penalty", "method.lam=-1"], {}, "method.lam must be >= 0, got -1"),
+        (["method=erm,penalty"], {}, "overrides must be of one value each: fairrun.sweep takes several, got"),
+        ([], {"data": [1]}, "data must be a pandas.DataFrame, got 'list'"),
+        (["plugins=[3]"], {}, "plugins must be a list of packages"),
+    ],
+)
+def test_what_the_command_would_refuse_is_refused(csv, overrides, keys, said):
+    with pytest.raises(fairrun.InputError) as error:
+        fairrun.run(*DESCRIPTION, *overrides, **keys)
+    assert said in str(error.value)
+
+
+def test_importing_fairrun_is_quick_and_brings_no_torch(tmp_path):
+    code = "import sys, fairrun; print('torch' in sys.modules, 'pandas' in sys.modules, 'hydra' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["False"] * 3
+    with pytest.raises(AttributeError, match="has no attribute 'lod'"):
+        fairrun.lod  # noqa: B018 - it raises
