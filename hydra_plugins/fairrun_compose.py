@@ -109,7 +109,7 @@ class Composer:
         if wrong := sorted(self.left_out.keys() - self.kept):
             raise InputError("\n".join(unknown(key, sorted(self.known)) for key in wrong))
         for key in sorted(self.left_out.keys() - before):
-            log.info("%s: left out with %s, which has no such key", key, ", ".join(sorted(self.left_out[key])))
+            _say_left_out(key, ", ".join(sorted(self.left_out[key])))
         return fitted
 
     def _fitted(self, overrides: list[str]) -> list[str]:
@@ -141,7 +141,8 @@ class Composer:
             if node not in FITTED:
                 raise InputError(unknown(key, sorted(known)))
             self._leave_out(key, node, full)
-        of_steps = {self._key(o) for o in overrides if role(self._key(o)).steps} if _is_whole(full) else set()
+        named = {self._key(o) for o in overrides} if _is_whole(full) else set()
+        of_steps = {key for key in named if role(key.rpartition("@")[2]).steps}
         for key in of_steps - lacking:
             self._leave_out(key, "method", full)
             self.kept.add(key)
@@ -252,8 +253,9 @@ def _names(config: DictConfig) -> set[str]:
 def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
     """Move the values of old keys, which files have set in the composed ``config``, to their new names.
 
-    What ``overrides``, those of the command line, say of the new key comes first.  Raises ``InputError`` for a key
-    below an old top-level one that never was.
+    What ``overrides``, those of the command line, say of the new key comes first.  A method that a library trains loses
+    the optimizer that an experiment has for all methods.  Raises ``InputError`` for a key below an old top-level one
+    that never was.
     """
     old = [entry.old for entry in RENAMED]
     for node in GONE:
@@ -275,6 +277,14 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
                         OmegaConf.update(config, key, dict(entry.values).get(leaf, leaf), force_add=True)
         for key in GONE:
             config.pop(key, None)
+        if "optimizer" in config.method and _is_whole(config):
+            config.method.pop("optimizer")
+            _say_left_out("method.optimizer", f"method={method}")
+
+
+@functools.cache
+def _say_left_out(key: str, choices: str) -> None:
+    log.info("%s: left out with %s, which has no such key", key, choices)
 
 
 _NONE = object()

@@ -125,11 +125,10 @@ def composed(
             found = _over(found, composed(group, entry, folders, package, overrides))
         else:
             for what, choice in entry.items():
-                if not what.startswith(OVERRIDE):
+                chosen = overrides.get(what, choice)
+                if not what.startswith(OVERRIDE) and chosen is not None:
                     other, _, at = what.partition("@")
-                    below = composed(
-                        other.lstrip("/"), overrides.get(what, choice), folders, f"{package}{at or other}."
-                    )
+                    below = composed(other.lstrip("/"), chosen, folders, f"{package}{at or other}.")
                     found = _over(found, below)
     return found
 

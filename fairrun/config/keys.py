@@ -51,6 +51,7 @@ ROLES = {
     "tracker": IGNORED,
     "plugins": IGNORED,
     "method": SETTING,
+    "method.optimizer": STEPS,
     **{f"method.{name}.decay": SETTING._replace(switch=f"method.{name}.decay_every") for name in _OPTIMIZERS},
     **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},
     "model": STEPS,

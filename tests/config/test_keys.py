@@ -81,7 +81,7 @@ def test_every_top_level_key_has_a_role_and_every_role_a_key():
     assert {key.split(".")[0] for key in ROLES} == whole.keys()
     players = [OmegaConf.to_container(config(f"method={name}"), resolve=True) for name in ("fairbinn", "adversarial")]
     known = set().union(*map(dotted, (whole, *players)))
-    assert {key for key in ROLES if "." in key} <= known | {"dataset.outliers", *FREE}
+    assert {key for key in ROLES if "." in key} <= known | {"dataset.outliers", "method.optimizer", *FREE}
 
 
 @pytest.mark.parametrize("column", ["folder", "status", "failure", "test/accuracy", "train/loss", "base_rates.test"])

@@ -131,6 +131,19 @@ def test_one_sweep_has_methods_of_both_kinds_each_with_its_own_keys(tmp_path, cs
     assert "10 runs, 10 of them done before" in again.stdout
 
 
+def test_an_experiments_optimizer_and_training_are_left_out(tmp_path):
+    """irw/compas chooses Adagrad for all methods, a schedule and a network."""
+    given = ["-m", "experiment=irw/compas", "method=estimator", "method.optimizer.lr=0.1,0.2", INLINE]
+    given += ["optimizer@method.optimizer=adagrad,sgd", "hydra.sweep.dir=out"]
+    done = run_here(tmp_path, *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = records(tmp_path)
+    assert record["config"]["method"].keys() == {"_target_", "estimator", "weights"}
+    for key in ("method.optimizer", "method.optimizer.lr", "optimizer@method.optimizer"):
+        assert f"{key}: left out with method=estimator, which has no such key" in done.stdout
+    assert "epochs, batch_size, schedule.every, model: no effect on Logistic" in done.stdout
+
+
 def test_a_single_run_has_the_estimators_name(tmp_path, csv):
     done = run_here(tmp_path, *DESCRIPTION[:-2], *FOREST, "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
