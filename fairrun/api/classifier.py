@@ -15,6 +15,7 @@ from fairrun.api.session import of_calls
 from fairrun.command.line import written
 from fairrun.config.build import build
 from fairrun.config.check import require
+from fairrun.config.keys import dotted, is_whole
 from fairrun.config.metrics import computed
 from fairrun.data.encoding import Encoding
 from fairrun.data.groups import numbered, numbered_again
@@ -159,6 +160,8 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         words |= {"method.optimizer.lr": self.lr} if self.lr is not None else {}
         given = [*(f"{key}={written(value)}" for key, value in words.items()), *self.keys]
         config = of_calls(tuple(given))
+        whole = is_whole(dotted(config))
+        require(not whole, "method", self.method, "a method with steps; fairrun.run trains those of libraries")
         check(config)
         fraction = self.validation_fraction
         require(0 < fraction < 1, "validation_fraction", fraction, "a number in (0, 1)")

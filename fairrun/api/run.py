@@ -116,7 +116,7 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
     """
     given = words([*_of_data(data), *overrides, *_at("hydra.run.dir", folder)], keys)
     with session(given, RunMode.RUN) as (_, config):
-        choices = {group: str(config.hydra.runtime.choices[group]) for group in records.GROUPS}
+        choices = records.choices_of(config.hydra.runtime.choices)
         place = Path(config.hydra.run.dir)
         values, recorded = task_of(config, given)
         job = Job(values, choices, place, recorded)

@@ -96,6 +96,7 @@ def test_thresholds_need_the_groups_of_new_rows(people):
     [
         ({"method": "penalti"}, {}, "method=penalti is no choice: did you mean method=penalty?"),
         ({"method": "erm", "lam": 1.0}, {}, "method.lam is no key with method=erm"),
+        ({"method": "estimator"}, {}, "method must be a method with steps; fairrun.run trains those of libraries, got"),
         ({"lam": -1.0}, {}, "method.lam must be >= 0, got -1"),
         ({"epochs": 0}, {}, "epochs must be an integer >= 1, got 0"),
         ({"keys": ("bach_size=3",)}, {}, "bach_size is no key: did you mean batch_size?"),

@@ -40,6 +40,13 @@ def test_a_run_is_that_of_the_command_and_is_found_again(tmp_path, csv):
     assert result.model().predict(csv.head(3)).shape == (3,)
 
 
+def test_a_library_trains_a_run_as_by_the_command(csv):
+    result = fairrun.run("method=estimator", "estimator@method.estimator=random_forest", *DESCRIPTION[:-2])
+    assert result.record["choices"]["estimator"] == "random_forest" and result.record["engine"] == "library"
+    with pytest.raises(fairrun.InputError, match="holds no model: a library trained it"):
+        result.model()
+
+
 def test_a_frame_is_data_and_its_content_names_its_file(csv):
     description = [o for o in DESCRIPTION if "path" not in o and o != "dataset=csv"]
     first = fairrun.run(*description, data=csv)
