@@ -31,19 +31,40 @@ def paired(runs: pd.DataFrame, by: list[str], metrics: list[str], compared: Sequ
         if first.empty or second.empty:
             continue
         for one, other in _pairs(first, second, keys):
-            differences = _differences(one, other, metrics)
-            if len(differences):
+            found = differences(one, other, metrics)
+            if found["seeds"]:
                 row = dict(zip(SIDES, methods, strict=True))
                 for side, own in zip(SIDES, (one, other), strict=True):
                     row |= {f"{side}.{key}": own[key].iloc[0] for key in keys}
-                rows.append(row | {"seeds": len(differences)} | _summary(differences))
+                rows.append(row | found)
     columns = [*SIDES, *(f"{side}.{key}" for side in SIDES for key in keys), "seeds"]
     return pd.DataFrame(rows, columns=[*columns, *(f"test/{m}{end}" for m in metrics for end in ("", ".low", ".high"))])
 
 
+def shared_keys(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> list[str]:
+    """The keys in which the runs of two methods have a value in common; a pair of configurations agrees in them."""
+    return [key for key in keys if set(first[key].dropna()) & set(second[key].dropna())]
+
+
+def differences(first: pd.DataFrame, second: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
+    """The metrics of the runs of one configuration minus those of another, on test rows, over the seeds that both have.
+
+    ``seeds``, their number, and the mean of each metric, ``test/<metric>``, with ``.low`` and ``.high`` (95% interval).
+    """
+    columns = [f"test/{metric}" for metric in metrics]
+    one, other = (runs.set_index("seed")[columns].astype(float) for runs in (first, second))
+    shared = one.index.intersection(other.index)
+    found: dict[str, Any] = {"seeds": len(shared)}
+    for metric, column in zip(metrics, columns, strict=True):
+        values = (one.loc[shared, column] - other.loc[shared, column]).to_numpy()
+        found[column] = values.mean() if len(shared) else float("nan")
+        found[f"{column}.low"], found[f"{column}.high"] = interval(values, difference(bounds(metric)))
+    return found
+
+
 def _pairs(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """The runs of each pair of configurations that belong together."""
-    shared = [key for key in keys if set(first[key].dropna()) & set(second[key].dropna())]
+    shared = shared_keys(first, second, keys)
     ones, others = _parts(first, shared), _parts(second, shared)
     for cell in [cell for cell in ones if cell in others]:
         left, right = (list(_parts(part[cell], keys).values()) for part in (ones, others))
@@ -56,22 +77,3 @@ def _parts(runs: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], pd.Data
     if not keys:
         return {(): runs}
     return {tuple(None if pd.isna(key) else key for key in cell): own for cell, own in runs.groupby(keys, dropna=False)}
-
-
-def _differences(first: pd.DataFrame, second: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
-    """The metrics of the first minus those of the second, one row for each seed that both have."""
-    columns = [f"test/{metric}" for metric in metrics]
-    one, other = (runs.set_index("seed")[columns].astype(float) for runs in (first, second))
-    shared = one.index.intersection(other.index)
-    return one.loc[shared] - other.loc[shared]
-
-
-def _summary(differences: pd.DataFrame) -> dict[str, float]:
-    """The mean and the interval of each column."""
-    found = {}
-    for name, values in differences.items():
-        found[f"{name}"] = values.mean(skipna=False)
-        found[f"{name}.low"], found[f"{name}.high"] = interval(
-            values.to_numpy(), difference(bounds(str(name).removeprefix("test/")))
-        )
-    return found

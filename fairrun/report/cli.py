@@ -52,7 +52,7 @@ def report(folder: Path, given: ReportOptions = NOTHING) -> list[Path]:
 
 
 def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> None:
-    """Print the tables of the runs in ``frame``, which runs did not finish, and the files that are written.
+    """Print the tables of the runs in ``frame``, which runs did not finish, the files that are written, and the choice.
 
     What no run has is left out with a warning.  Raises ``InputError``: no finished run, or a folder that cannot be
     written.
@@ -74,6 +74,11 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
         raise InputError(f"the report must be able to write into {str(folder)!r}: {error}") from None
     for path in paths:
         console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
+    for section in (section for chapter in found for section in chapter.sections):
+        for sentence in section.sentences:
+            console.print(sentence, highlight=False, markup=False)
+        for command in section.commands:
+            console.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _chapters(frame: pd.DataFrame, given: ReportOptions) -> list[Chapter]:

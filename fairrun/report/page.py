@@ -54,6 +54,8 @@ def _chapter(chapter: Chapter, pngs: Mapping[tuple[str, str], bytes]) -> dict[st
             "title": section.title,
             "chart": section.chart,
             "notes": section.notes,
+            "sentences": section.sentences,
+            "commands": section.commands,
             "pictures": [] if section.chart else [_inline(pngs[dataset, name]) for name in section.pictures],
             "alt": section.alt,
             "tables": [_cells(table.rows, table.caption) | {"title": table.title} for table in section.tables],

@@ -31,6 +31,8 @@ class Section:
     alt: str = ""  # of the pictures, for readers who do not see them
     chart: Mapping[str, Any] | None = None  # of plotly.js, on the page in place of the pictures
     notes: Sequence[str] = ()  # captions of the chart
+    sentences: Sequence[str] = ()  # on the page below the title; they and the commands are the last on the terminal
+    commands: Sequence[str] = ()  # on the page with a button that copies it
     tables: Sequence[Table] = ()
     terminal: Sequence[Text] = ()
     csv: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # full precision, by the name of the file

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pandas as pd
+import yaml
 
 from fairrun.report import cli as report
 from fairrun.report.options import ReportOptions
@@ -52,6 +53,14 @@ def write_run(
     path = folder / f"{dataset}-{method}-{lam:g}-{seed}"
     path.mkdir(parents=True)
     results.write(path, record, pd.DataFrame({"epoch": [1]}))
+    overrides = [
+        f"method={method}",
+        *(f"method.{key}={v}" for key, v in own.items()),
+        f"dataset={dataset}",
+        f"seed={seed}",
+    ]
+    (path / ".hydra").mkdir()
+    (path / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump([*overrides, "tracker=none"]))
     row = {"folder": str(path), "status": status, "failure": failure, "data_sha256": "ab" * 32} | choices
     row |= {f"base_rates.{split}": counts for split, counts in LABELS.items()}
     row |= {"seed": seed, "epochs": 10, "device": "cpu", "metric.name": metric["name"]}

@@ -120,6 +120,16 @@ def test_numbers_with_intervals_sort_as_numbers(page):
     assert len(numbers) == 5
 
 
+def test_the_command_that_trains_the_choice_is_copied_by_its_button(page):
+    """A browser without a clipboard leaves it selected."""
+    button = page.find_element(By.CSS_SELECTOR, ".command button")
+    line = page.find_element(By.CSS_SELECTOR, ".command code").text
+    assert line == "python -m fairrun.train method=erm dataset=adult seed=0 results.save=chosen"
+    button.click()
+    wait(page, lambda: button.text.startswith(("Copied", "Selected")))
+    assert page.execute_script("return getSelection().toString()") == line
+
+
 def test_a_click_in_the_legend_hides_a_method(page):
     def shown():
         return len(page.find_elements(By.CSS_SELECTOR, ".scatterlayer .trace"))

@@ -6,10 +6,21 @@ from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Chapter, Section
-from fairrun.report.sections import bargaining, compare, histories, methods, published, settings, tasks, tradeoff
+from fairrun.report.sections import (
+    bargaining,
+    compare,
+    histories,
+    methods,
+    published,
+    recommend,
+    settings,
+    tasks,
+    tradeoff,
+)
 
 # In the order of the page.  A function returns None if the data set has nothing for its section.
 SECTIONS: list[Callable[[Tradeoff, ReportOptions], Section | None]] = [
+    recommend.build,
     tradeoff.build,
     settings.build,
     methods.build,

@@ -1,0 +1,188 @@
+"""Which configuration to take: chosen on validation rows, valued on test rows, compared with a baseline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fairrun.analysis.compare import Pair, differences, shared_keys
+from fairrun.analysis.front import counts, is_degenerate
+from fairrun.analysis.tradeoff import Tradeoff, describe, value
+from fairrun.results.selection import degenerate
+
+BASELINE = "erm"  # the method to compare with, unless the report names another
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds with its 95% interval; the ends are NaN without one."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Kept(NamedTuple):
+    """How many seeds of a configuration keep the bound on test rows."""
+
+    name: str  # of the configuration, in words
+    seeds: int  # that keep it
+    of: int
+    by_mean: bool  # whether the value of the configuration keeps it
+
+
+class Comparison(NamedTuple):
+    """A configuration minus another one on test rows, seed by seed."""
+
+    name: str  # of the other configuration, in words
+    seeds: int  # that both have
+    differences: Mapping[str, Estimate]  # by metric: accuracy, and the fairness metric
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The configuration to take on one data set; ``recommend`` makes it."""
+
+    dataset: str
+    metric: str  # the fairness metric
+    heading: str  # the metric in words; "largest ..." if the worst seed of a configuration counts
+    greater_is_better: bool
+    bound: float | None
+    rule: str  # why it is chosen: bound, nearest, knee, end (``recommend``)
+    among: int  # the number of configurations that keep the bound, or are on the validation front
+    method: str
+    setting: Mapping[str, Any]  # its values of the keys in which configurations differ
+    name: str  # method and setting in words
+    seeds: int
+    values: Mapping[str, Estimate]  # accuracy and metric, as val/accuracy, test/accuracy, ...
+    baseline: str | None  # the method to compare with; None if it has no run, ``method`` if it is the one chosen
+    comparison: Comparison | None  # None also if no run of the baseline has its seeds and keys
+    kept: Kept | None  # on test rows; None without a bound
+    broken: Sequence[Kept]  # other configurations that keep the bound on validation rows and not on test rows
+    folder: Path  # of its first run that is not degenerate, by seed
+
+
+def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = ()) -> Recommendation | None:
+    """Choose a configuration by its values over seeds on validation rows.
+
+    With a bound, the rule ``bound`` takes the most accurate of the configurations whose metric is at most ``bound`` (at
+    least, if greater values are better).  If there is none, ``nearest`` takes the one whose metric is nearest to it.
+    Without a bound, ``knee`` takes the knee of the validation front.  If the front has none, ``end`` takes its most
+    accurate configuration.
+
+    Equal configurations: the fairer, or else the first in the table, is chosen.  Degenerate configurations are never
+    chosen, unless ``trade.keep_degenerate``.  ``compared`` holds pairs of methods: the second of the first pair that
+    starts with the chosen method is its baseline, else ERM.
+
+    None if there is only one configuration, or if all are degenerate or have an undefined value.
+    """
+    accuracy, column = "val/accuracy", f"val/{trade.metric}"
+    table = trade.settings.dropna(subset=[accuracy, column])
+    table = table if trade.keep_degenerate else table[~is_degenerate(table)]
+    if len(trade.settings) < 2 or table.empty:
+        return None
+    table = table.assign(loss=table[column] * (-1 if trade.greater_is_better else 1))
+    table = table.sort_values([accuracy, "loss"], ascending=[False, True], kind="stable")
+    if bound is None:
+        pool = table[table["front"]]
+        position = knee(pool[[accuracy, "loss"]].to_numpy(dtype=float))
+        row, rule = pool.iloc[position], "knee" if position else "end"
+    else:
+        pool = table[_keeps(trade, table[column], bound)]
+        row = table.sort_values("loss", kind="stable").iloc[0] if pool.empty else pool.iloc[0]
+        rule = "nearest" if pool.empty else "bound"
+    baseline = _baseline(trade, row["method"], compared)
+    return Recommendation(
+        dataset=trade.dataset,
+        metric=trade.metric,
+        heading=trade.heading,
+        greater_is_better=trade.greater_is_better,
+        bound=bound,
+        rule=rule,
+        among=len(pool),
+        method=row["method"],
+        setting={key: row[key] for key in trade.by if key != "method" and value(row[key])},
+        name=_name(row, trade),
+        seeds=int(row["seeds"]),
+        values={f"{s}/{n}": _estimate(row, f"{s}/{n}") for s in ("val", "test") for n in ("accuracy", trade.metric)},
+        baseline=baseline,
+        comparison=None if baseline in (None, row["method"]) else _compare(trade, row, str(baseline)),
+        kept=None if bound is None else _kept(trade, row, bound),
+        broken=[] if bound is None else _broken(trade, pool.drop(index=row.name, errors="ignore"), bound),
+        folder=_folder(trade, row),
+    )
+
+
+def knee(points: np.ndarray) -> int:
+    """The position of the knee of a front of ``points`` [points, 2], of what is to be large and what is to be small.
+
+    Both axes are scaled to the range of the front.  The knee has the largest distance to the chord between the ends of
+    the front, on the side of the ideal point (Das, Structural Optimization 1999).  Where no point is on that side of
+    the chord, the front has no knee, and the position is that of the end with the largest first value.
+    """
+    ranges = np.ptp(points, axis=0)
+    good, bad = ((points - points.min(axis=0)) / np.where(ranges > 0, ranges, 1)).T
+    distances = np.round(good - bad, 9)  # along the diagonal; 0 on the chord
+    order = np.lexsort((-good, -distances))
+    return int(order[0])
+
+
+def _baseline(trade: Tradeoff, method: str, compared: Sequence[Pair]) -> str | None:
+    """The method to compare ``method`` with: "erm, width 8" for "penalty, width 8", which ``report.split_by`` made."""
+    _, comma, values = method.partition(", ")
+    named = [second for first, second in compared if first == method]
+    wanted = [*named, f"{BASELINE}{comma}{values}"][0]
+    return wanted if wanted in set(trade.settings["method"]) else None
+
+
+def _compare(trade: Tradeoff, row: pd.Series, baseline: str) -> Comparison | None:
+    """The comparison with the baseline's configuration that has the same values of the keys that both methods share.
+
+    If there are several, the most accurate one on validation rows counts.
+    """
+    own, others = (trade.runs[trade.runs["method"] == method] for method in (row["method"], baseline))
+    table = trade.settings[trade.settings["method"] == baseline]
+    for key in shared_keys(own, others, [key for key in trade.by if key != "method"]):
+        table = table[table[key].map(value) == value(row[key])]
+    if table.empty:
+        return None
+    other = table.sort_values("val/accuracy", ascending=False, kind="stable").iloc[0]
+    metrics = ["accuracy", trade.metric]
+    found = pd.Series(differences(trade.runs_of(row), trade.runs_of(other), metrics))
+    if not found["seeds"]:
+        return None
+    return Comparison(_name(other, trade), int(found["seeds"]), {m: _estimate(found, f"test/{m}") for m in metrics})
+
+
+def _keeps(trade: Tradeoff, values: pd.Series, bound: float) -> pd.Series:
+    """Whether values of the metric keep the bound; the mean of equal values may be off by a rounding."""
+    excess = (values.astype(float) - bound) * (-1 if trade.greater_is_better else 1)
+    return excess.round(9) <= 0
+
+
+def _kept(trade: Tradeoff, row: pd.Series, bound: float) -> Kept:
+    column = f"test/{trade.metric}"
+    runs = _keeps(trade, trade.runs_of(row)[column], bound)
+    by_mean = _keeps(trade, pd.Series([row[column]]), bound)
+    return Kept(_name(row, trade), int(runs.sum()), len(runs), bool(by_mean.all()))
+
+
+def _broken(trade: Tradeoff, others: pd.DataFrame, bound: float) -> list[Kept]:
+    kept = [_kept(trade, other, bound) for _, other in others.iterrows()]
+    return [one for one in kept if not one.by_mean]
+
+
+def _folder(trade: Tradeoff, row: pd.Series) -> Path:
+    runs = trade.runs_of(row).sort_values("seed")
+    sound = runs[~degenerate(runs, counts(runs, "val"))]
+    return Path((runs if sound.empty else sound)["folder"].iloc[0])
+
+
+def _name(row: pd.Series, trade: Tradeoff) -> str:
+    return f"{row['method']} {describe(row, trade.by)}".strip()
+
+
+def _estimate(row: pd.Series, column: str) -> Estimate:
+    return Estimate(*(float(row.get(f"{column}{end}", float("nan"))) for end in ("", ".low", ".high")))

@@ -1,0 +1,124 @@
+"""Section on the choice: which configuration to take, what it costs, and the command that trains it and saves it."""
+
+import math
+
+from fairrun.analysis.interval import LEAST
+from fairrun.analysis.recommend import BASELINE, Comparison, Estimate, Kept, Recommendation, recommend
+from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.metrics import rests_on_groups
+from fairrun.report.few import MARK, few_rows
+from fairrun.report.options import ReportOptions
+from fairrun.report.section import Section
+from fairrun.results.again import OVERRIDES, command
+
+MOST_NAMED = 4  # configurations in a sentence
+
+
+def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
+    """The sentence and the command; None if there is only one configuration."""
+    if len(trade.settings) < 2:
+        return None
+    found = recommend(trade, bound_of(trade), options.compare)
+    if found is None:
+        text = "every configuration is degenerate or has an undefined value on validation rows: none is recommended."
+        return Section(title="Which model to take", sentences=[f"{trade.dataset}: {text}"])
+    mark = MARK if rests_on_groups(trade.metric) and few_rows(trade) else ""
+    again = command(found.folder)
+    sentences = sentences_of(found, mark)
+    if again is None:
+        sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES}.")
+    else:
+        sentences.append("This command trains it with one of its seeds, and saves the model:")
+    return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
+
+
+def bound_of(trade: Tradeoff) -> float | None:
+    """The ``fairness_bound`` of the runs; None if they have different ones, or if it bounds another metric."""
+    runs = trade.runs
+    bounds = runs["fairness_bound"].unique() if "fairness_bound" in runs else []
+    same = len(bounds) == 1 and (runs["metric.name"] == trade.metric).all()
+    return float(bounds[0]) if same and bounds[0] is not None and not math.isnan(bounds[0]) else None
+
+
+def sentences_of(found: Recommendation, mark: str = "") -> list[str]:
+    """What to take and why, what it costs, and who keeps the bound.  ``mark`` stands behind the metric's name."""
+    cost = _values(found, mark) if found.comparison is None else _differences(found, found.comparison, mark)
+    text = " ".join([f"{found.dataset}: {_choice(found, mark)}.", f"On test rows {cost}.", *_kept(found)])
+    return [text, *_others(found)]
+
+
+def _choice(found: Recommendation, mark: str) -> str:
+    metric, several = f"{found.heading}{mark}", found.among > 1
+    if found.bound is not None:
+        limit = f"{metric} is {'at least' if found.greater_is_better else 'at most'} {found.bound:g} on validation rows"
+        if found.rule == "nearest":
+            reached = _number(found.values[f"val/{found.metric}"].mean)
+            return f"there is no configuration whose {limit}; nearest is {found.name} with {reached}"
+        which = f"most accurate of {found.among} configurations" if several else "only configuration"
+        return f"take {found.name}, the {which} whose {limit}"
+    front = f"the validation front of accuracy and {metric}"
+    if found.rule == "knee":
+        return f"take {found.name}, the knee of {front} ({found.among} configurations)"
+    if several:
+        return f"take {found.name}, the most accurate of {found.among} configurations on {front}, which has no knee"
+    return f"take {found.name}, the only configuration on {front}"
+
+
+def _differences(found: Recommendation, compared: Comparison, mark: str) -> str:
+    accuracy, metric = (compared.differences[name] for name in ("accuracy", found.metric))
+    cost = f"{'costs' if accuracy.mean <= 0 else 'gains'} {_text(_positive(accuracy))} of accuracy"
+    gain = f"{'lowers' if metric.mean <= 0 else 'raises'} the {words(found.metric)}{mark} by {_text(_positive(metric))}"
+    return f"it {cost} against {compared.name}, and {gain} ({_over(compared.seeds, 'shared ')})"
+
+
+def _values(found: Recommendation, mark: str) -> str:
+    accuracy, metric = (_text(found.values[f"test/{name}"]) for name in ("accuracy", found.metric))
+    text = f"its accuracy is {accuracy}, and its {found.heading}{mark} {metric} ({_over(found.seeds)})"
+    if found.baseline is None:
+        return f"{text}; there is no run of {BASELINE} to compare it with"
+    if found.baseline == found.method:
+        return f"{text}; it is {found.method} itself, with which others are compared"
+    return f"{text}; no run of {found.baseline} has the same keys and seeds, to compare it with"
+
+
+def _kept(found: Recommendation) -> list[str]:
+    if found.kept is None:
+        return []
+    seeds = found.kept.seeds
+    text = f"There {seeds} of its {found.kept.of} seeds keep{'s' * (seeds == 1)} the bound"
+    value = "mean" if found.heading == words(found.metric) else found.heading.partition(" ")[0]  # or largest
+    reached = _number(found.values[f"test/{found.metric}"].mean)
+    return [f"{text}." if found.kept.by_mean else f"{text}; their {value}, {reached}, does not."]
+
+
+def _others(found: Recommendation) -> list[str]:
+    """The other configurations that keep the bound on validation rows alone."""
+    if not found.broken:
+        return []
+    named = [_broken(one) for one in found.broken[:MOST_NAMED]]
+    more = len(found.broken) - len(named)
+    text = ", ".join(named) + f", and {more} more" * bool(more)
+    return [f"Others keep the bound on validation rows but not on test rows: {text}."]
+
+
+def _broken(one: Kept) -> str:
+    return f"{one.name} (kept by {one.seeds} of {one.of} seeds)"
+
+
+def _over(seeds: int, which: str = "") -> str:
+    number = f"{seeds} {which}seed{'s' * (seeds != 1)}"
+    return f"{number}, 95% intervals" if seeds >= LEAST else f"{number}: too few for an interval"
+
+
+def _positive(change: Estimate) -> Estimate:
+    """The size of a change, with the interval in its direction."""
+    return change if change.mean > 0 else Estimate(-change.mean, -change.high, -change.low)
+
+
+def _text(found: Estimate) -> str:
+    mean, ends = _number(found.mean), found[1:]
+    return mean if math.isnan(found.low) else f"{mean} [{', '.join(map(_number, ends))}]"
+
+
+def _number(value: float) -> str:
+    return "an undefined value" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0

@@ -1,0 +1,46 @@
+"""The command that trains a run of a sweep alone, and saves its model."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairrun.config.keys import IGNORED, role
+
+OVERRIDES, HYDRA = ".hydra/overrides.yaml", ".hydra/hydra.yaml"
+SAVED = "results.save=chosen"
+_KEY = re.compile(r"[+~]*([^=@]+)")
+
+
+def command(folder: Path) -> str | None:
+    """The command, from the overrides that the run in ``folder`` was started with.  None if the folder has none.
+
+    Relative paths in it are those of the folder in which the run was started.  Overrides that make no run another run
+    are left out, as reports and trackers; packages of plug-ins and folders of configuration files stay.
+    """
+    path = folder / OVERRIDES
+    if not path.exists():
+        return None
+    given: list[str] = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    kept = [override for override in given if _counts(override)]
+    return shlex.join(["python", "-m", "fairrun.train", *_searched(folder / HYDRA), *kept, SAVED])
+
+
+def _counts(override: str) -> bool:
+    found = _KEY.match(override)
+    key = found[1] if found else override
+    return key == "plugins" or role(key) != IGNORED
+
+
+def _searched(path: Path) -> list[str]:
+    """Where else the run's configuration files are, but for the folder ``conf`` where it was started: that is found."""
+    if not path.exists():
+        return []
+    hydra: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
+    runtime = hydra["runtime"]
+    folders = [source["path"] for source in runtime["config_sources"] if source["provider"] == "command-line"]
+    own = f"hydra.searchpath=[file://{runtime['cwd']}/conf]"
+    searched = [o for o in hydra["overrides"]["hydra"] if o.startswith("hydra.searchpath=") and o != own]
+    return [*(f"--config-dir={folder}" for folder in folders), *searched]

@@ -1,0 +1,70 @@
+"""The command that trains a run of a sweep again, alone."""
+
+import shlex
+
+import pytest
+import yaml
+
+import fairrun
+from fairrun.results.again import command
+from fairrun.results.records import read
+from tests.helpers.command import DESCRIPTION, INLINE, records
+from tests.helpers.here import run_here
+
+PYTHON = "python -m fairrun.train "
+
+
+def written(folder, overrides, cwd="/home/a", sources=(), hydra=()):
+    """A run's folder as Hydra writes it."""
+    node = {
+        "runtime": {"cwd": cwd, "config_sources": [*sources]},
+        "overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]},
+    }
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
+    (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": node}))
+    return folder
+
+
+def test_overrides_that_make_no_run_another_run_are_left_out(tmp_path):
+    given = ["tracker=wandb", "tracker.project=p", "+report.compare.penalty=erm", "results.save=none", "resume=false"]
+    kept = ["method=penalty", "~tuned@method", "optimizer@method.optimizer=sgd", "++dataset.path=a b.csv"]
+    kept += ["plugins=[mypkg]", "device=cpu", "dataset.split.seed=${seed}", "seed=3"]
+    found = command(written(tmp_path, [*given[:2], *kept, *given[2:]]))
+    assert shlex.split(found) == ["python", "-m", "fairrun.train", *kept, "results.save=chosen"]
+    assert "'++dataset.path=a b.csv'" in found
+
+
+def test_folders_of_configuration_files_stay(tmp_path):
+    searched, own = "hydra.searchpath=[file:///home/b/conf]", "hydra.searchpath=[file:///home/a/conf]"
+    sources = [{"path": "/x/conf", "provider": "main"}, {"path": "/home/c", "provider": "command-line"}]
+    for name, hydra, given in (("own", [own], []), ("other", [searched], [searched])):
+        (tmp_path / name).mkdir()
+        found = command(written(tmp_path / name, ["seed=1"], sources=sources, hydra=hydra))
+        assert shlex.split(found)[3:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
+
+
+def test_there_is_none_for_a_folder_without_overrides(tmp_path):
+    assert command(tmp_path) is None
+
+
+@pytest.mark.parametrize("given", [[], ["experiment=mine", "--config-dir=own"]])
+def test_the_printed_command_trains_the_same_run_and_saves_its_model(given, tmp_path, csv):
+    """An own table, a file of one's own, a key that ERM lacks, a value from another key."""
+    for folder in ("conf/model", "own/experiment"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "own/experiment/mine.yaml").write_text("# @package _global_\nmodel:\n  width: 8\n")
+    sweep = [*DESCRIPTION, "dataset.label='hired'", "method=erm,penalty", "method.lam=0.5,1", "seed=1,2"]
+    sweep += ["dataset.split.seed=${seed}", "fairness_bound=1", "report.degenerate=keep", "results.save=none", *given]
+    done = run_here(tmp_path, "-m", *sweep, INLINE)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.strip().splitlines()[-1].strip()
+    assert line.startswith(PYTHON)
+    again = run_here(tmp_path, *shlex.split(line.removeprefix(PYTHON)))
+    assert again.returncode == 0, again.stderr
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    alone = read(folder)
+    (same,) = [run for run in records(tmp_path / "outputs" / "sweeps") if run["key"] == alone["key"]]
+    assert same["identity"] == alone["identity"]
+    assert same["metrics"] == alone["metrics"]
+    assert fairrun.load(folder).metrics(csv) is not None
