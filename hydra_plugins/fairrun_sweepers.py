@@ -23,6 +23,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from fairrun.command import benchmark
 from fairrun.command.renames import current, renamed
 from fairrun.config.check import InputError
 from hydra_plugins.fairrun_compose import Composer, settle
@@ -84,7 +85,15 @@ class GridSweeper(BasicSweeper):
             if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
                 key, line = override.get_key_element(), override.input_line
                 raise InputError(f"{key} must have a value, got none from {line!r}")
-        return self.split_arguments(overrides, self.max_batch_size)
+        named = [override.get_key_element() for override in overrides]
+        if "benchmark" not in named or "benchmark" not in self.config:
+            return self.split_arguments(overrides, self.max_batch_size)
+        others = [override for override in overrides if override.key_or_group != "benchmark"]
+        combinations = self.split_arguments(others, None)[0]
+        node: Any = OmegaConf.to_container(self.config.benchmark, resolve=True)
+        jobs = [[*own, *other] for own in benchmark.jobs(node, set(named)) for other in combinations]
+        size = self.max_batch_size or len(jobs)
+        return [jobs[first : first + size] for first in range(0, len(jobs), size)]
 
     def _fitted(self, batches: list[list[list[str]]]) -> list[list[list[str]]]:
         """The batches for a launcher that composes its jobs itself: each job once, without the keys that it lacks."""

@@ -19,6 +19,7 @@ GROUPS = {  # what ``fairrun list`` shows, and the group of its choices
     "estimators": "estimator",
     "experiments": "experiment",
     "sweeps": "sweep",
+    "benchmarks": "benchmark",
 }
 TRAINING, VALIDATION, NO = "yes", "validation", "no"
 _YEAR = re.compile(r"\b(19|20)\d\d\b")

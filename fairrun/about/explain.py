@@ -14,7 +14,7 @@ from fairrun.config.keys import CONF, RENAMED, role, switch_of
 NODES = {"method.estimator": "estimator"}  # before the node that it is in
 NODES |= {node: node for node in ("method", "dataset", "model", "metric", "tracker")}
 NODES |= {"hydra.launcher": "hydra/launcher", "hydra.sweeper": "hydra/sweeper"}
-OTHERS = ("experiment", "sweep", "optimizer", "estimator")  # groups that set keys of other nodes
+OTHERS = ("benchmark", "experiment", "sweep", "optimizer", "estimator")  # groups that set keys of other nodes
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text", list: "a list", dict: "a mapping"}
 WIDTH = 24  # of the values in a table of keys; longer ones push the rest of the line
 

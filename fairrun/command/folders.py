@@ -29,7 +29,7 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     given = [re.sub(r"=choice\(([^,]*)\)$", r"=\1", o) for o in overrides]  # see ``later``
     kept = [o for o in given if role(o.split("=")[0].lstrip("+~")).folder]
     chosen = dict(o.split("=", 1) for o in kept if "=" in o)
-    words = [chosen[group] for group in ("experiment", "sweep", "method", "dataset") if group in chosen]
+    words = [chosen[group] for group in ("benchmark", "experiment", "sweep", "method", "dataset") if group in chosen]
     sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")
     kept += [o for o in hydra_overrides if sweeper.match(o)]
     slug = re.sub(r"[^\w.-]+", "-", "_".join(words))[:60]

@@ -119,6 +119,8 @@ def check_keys(config: dict[str, Any]) -> None:
     """
     if "experiment" in config:
         raise InputError("the file of the experiment must begin with the line # @package _global_")
+    if "benchmark" in config:
+        raise InputError("benchmark=NAME must go with -m, which trains its jobs as one sweep")
     if wrong := list(_not_text(config, "")):
         raise InputError("\n".join(wrong))
     wrong = list(_unknown_plain(config, _plain_keys(), ""))
