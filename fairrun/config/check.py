@@ -11,7 +11,7 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
-from fairrun.config.plugins import ALWAYS, is_allowed, places, told
+from fairrun.config.plugins import ALWAYS, EXTRAS, is_allowed, places, told
 
 
 class InputError(ValueError):
@@ -67,6 +67,9 @@ def located(path: str, key: str, packages: Iterable[str] = ALWAYS) -> Any:
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's own raises what it likes
+        if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+            extra = f"pip install 'fairrun[{EXTRAS[error.name]}]'"
+            raise InputError(f"{key}={path} needs the package {error.name}: {extra}") from None
         raise InputError(
             f"{key} must be a class or function that can be imported, got {path!r}: {told(error)}"
         ) from None

@@ -12,6 +12,7 @@ from fairrun.config.keys import is_below
 
 VARIABLE = "FAIRRUN_PLUGINS"  # package names, separated by commas; child processes inherit it
 ALWAYS = ("fairrun", "torch.nn", "torchvision.models")
+EXTRAS = {"torchvision": "vision"}  # packages that a path may name, and the extra of fairrun that brings them
 LIBRARIES = ("sklearn", "lightgbm")  # an estimator may name a classifier of these; nothing else may
 
 

@@ -25,7 +25,8 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_an_example_runs(command, tmp_path):
-    """With one epoch, and where it is a sweep with fewer runs and no workers."""
+    """With one epoch, where it is a sweep with fewer runs and no workers, and with a module that there is."""
+    command = command.replace("[mypkg]", "[tests]").replace("mypkg.Net", "tests.helpers.modules.Net")
     overrides = [re.sub(r"range\(\d\)", "range(1)", o).replace("0,0.5,1", "0,1") for o in shlex.split(command)]
     overrides += ["epochs=1", *([INLINE] if "-m" in overrides else [])]
     start = run_warm if "tracker=wandb" in overrides else run_here  # wandb starts threads

@@ -53,7 +53,7 @@ def path(tmp_path):
         (["optimizer@method.optimizer=sdg"], "optimizer@method.optimizer=sdg is no choice: did you mean optimizer@m"),
         (
             ["model=foo"],
-            "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=module, model=shared_bottom",
+            "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=module, model=resnet18, ",
         ),
         (["dataset=foo"], "dataset=foo is no choice: there are dataset=adult, "),
         (["metric=foo"], "metric=foo is no choice: there are metric=accuracy_difference, "),

@@ -48,7 +48,20 @@ def test_a_nash_preset_holds_the_values_of_the_authors_code(name, method):
 
 
 def test_every_nash_preset_is_checked():
-    assert {path.stem for path in (Path(CONF) / "experiment" / "nash").glob("*.yaml")} == set(NASH)
+    assert {path.stem for path in (Path(CONF) / "experiment" / "nash").glob("*.yaml")} == {*NASH, "celeba"}
+
+
+def test_the_image_presets_have_the_networks_and_the_values_that_their_papers_tell():
+    fairbinn = config("experiment=fairbinn/celeba", "dataset.path=x")
+    assert (fairbinn.epochs, fairbinn.batch_size, fairbinn.method.eta) == (30, 128, 1000)
+    assert (fairbinn.method.optimizer.lr, fairbinn.method.fairness_optimizer.lr) == (1e-3, 1e-6)
+    assert (fairbinn.dataset.label, fairbinn.model.groups.fairness) == ("Attractive", "layer4")
+    irw = config("experiment=irw/celeba", "dataset.path=x")
+    assert list(irw.dataset.sensitive) == ["Male", "Young"]
+    nash = config("experiment=nash/celeba", "dataset.path=x", "method=nash_ltr")
+    assert nash.method.bargain_epochs == 4
+    for cfg in (fairbinn, irw, nash):
+        assert cfg.model._target_ == "fairrun.models.resnet.ResNet18" and cfg.dataset.split.test == "official"
 
 
 # Of Yazdani-Jahromi et al., Table 2: layers before the fairness layers, fairness layers, and the features of their code
@@ -191,7 +204,7 @@ def test_an_irw_preset_holds_what_is_known_of_the_protocol(name, method):
 
 
 def test_every_irw_preset_is_checked():
-    assert {path.stem for path in (Path(CONF) / "experiment" / "irw").glob("*.yaml")} == {*IRW, "digits"}
+    assert {path.stem for path in (Path(CONF) / "experiment" / "irw").glob("*.yaml")} == {*IRW, "digits", "celeba"}
 
 
 # Rows of training and validation, and of the test; their shares of women, of men, who are Black, and of the others
