@@ -7,6 +7,7 @@ A sweep takes options as ``report.NAME=VALUE`` and writes them into the records 
 
 import argparse
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fairrun.command.parser import Parser, of_folder
 from fairrun.command.renames import warn
-from fairrun.config.check import InputError, one_of, require, unknown
+from fairrun.config.check import InputError, is_number, one_of, require, unknown
 from fairrun.config.keys import RENAMED
 
 if TYPE_CHECKING:  # what reads the options' flags is quicker without
@@ -66,6 +67,29 @@ class Flag(Text):
     def accepts(self, value: object) -> bool:
         """Whether a value from a configuration is of this kind."""
         return isinstance(value, bool)
+
+
+class Number(Text):
+    """An option whose value is a number that is not negative."""
+
+    allowed = "null or a number >= 0"
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a configuration is of this kind."""
+        return is_number(value) and value >= 0
+
+    def convert(self, value: Any) -> Any:
+        """The option's value, from that of a configuration."""
+        return float(value)
+
+    def parse(self, text: Any, key: str) -> Any:
+        """The option's value, from the command line.  Raises ``InputError``."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        require(self.accepts(value), key, text, "a number >= 0")
+        return value
 
 
 class Choice(Text):
@@ -180,6 +204,9 @@ class ReportOptions:
     """
 
     metric: str | None = _option(Text(), "fairness metric to show; default: that of the runs", _check_metric)
+    bound: float | None = _option(
+        Number(), "bound of the metric for the configuration to take; default: the runs' fairness_bound"
+    )
     test_oracle: bool = _option(Flag(), "add fronts chosen on test rows, labelled so")
     columns: tuple[str, ...] = _option(
         Names("metrics"), "more metrics for the tables, as in balanced_accuracy,roc_auc", _check_columns

@@ -11,34 +11,34 @@ from fairrun.config.keys import IGNORED, role
 
 OVERRIDES, HYDRA = ".hydra/overrides.yaml", ".hydra/hydra.yaml"
 SAVED = "results.save=chosen"
-_KEY = re.compile(r"[+~]*([^=@]+)")
+_KEY = re.compile(r"[+~]*([^=@]+).*", re.DOTALL)
 
 
 def command(folder: Path) -> str | None:
-    """The command, from the overrides that the run in ``folder`` was started with.  None if the folder has none.
+    """The command, from the overrides that the run in ``folder`` was started with.  None if they cannot be read.
 
     Relative paths in it are those of the folder in which the run was started.  Overrides that make no run another run
     are left out, as reports and trackers; packages of plug-ins and folders of configuration files stay.
     """
-    path = folder / OVERRIDES
-    if not path.exists():
+    try:
+        kept = [override for override in _read(folder / OVERRIDES) if _counts(override)]
+        searched = _searched(_read(folder / HYDRA)["hydra"])
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):  # not there, or written by hand
         return None
-    given: list[str] = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    kept = [override for override in given if _counts(override)]
-    return shlex.join(["python", "-m", "fairrun.train", *_searched(folder / HYDRA), *kept, SAVED])
+    return shlex.join(["python", "-m", "fairrun.train", *searched, *kept, SAVED])
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _counts(override: str) -> bool:
-    found = _KEY.match(override)
-    key = found[1] if found else override
+    key = _KEY.sub(r"\1", override)
     return key == "plugins" or role(key) != IGNORED
 
 
-def _searched(path: Path) -> list[str]:
+def _searched(hydra: dict[str, Any]) -> list[str]:
     """Where else the run's configuration files are, but for the folder ``conf`` where it was started: that is found."""
-    if not path.exists():
-        return []
-    hydra: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
     runtime = hydra["runtime"]
     folders = [source["path"] for source in runtime["config_sources"] if source["provider"] == "command-line"]
     own = f"hydra.searchpath=[file://{runtime['cwd']}/conf]"

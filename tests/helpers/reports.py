@@ -28,6 +28,15 @@ LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority 
 METRIC = {"name": HARD, "greater_is_better": False, "surrogate": "demographic_parity"}
 
 
+def write_overrides(folder, overrides, cwd="/home/a", sources=(), hydra=()):
+    """Write a run's overrides as Hydra does."""
+    node = {"runtime": {"cwd": cwd, "config_sources": [*sources]}}
+    node |= {"overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]}}
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
+    (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": node}))
+
+
 def write_run(
     folder, method="penalty", lam=1.0, seed=0, dataset="adult", metric=METRIC, status="finished", report=None, **metrics
 ):
@@ -59,8 +68,7 @@ def write_run(
         f"dataset={dataset}",
         f"seed={seed}",
     ]
-    (path / ".hydra").mkdir()
-    (path / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump([*overrides, "tracker=none"]))
+    write_overrides(path, [*overrides, "tracker=none"])
     row = {"folder": str(path), "status": status, "failure": failure, "data_sha256": "ab" * 32} | choices
     row |= {f"base_rates.{split}": counts for split, counts in LABELS.items()}
     row |= {"seed": seed, "epochs": 10, "device": "cpu", "metric.name": metric["name"]}

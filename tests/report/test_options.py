@@ -22,6 +22,7 @@ from tests.helpers.reports import sweep, write_run
 FIELDS = [option.name for option in dataclasses.fields(ReportOptions)]
 EXAMPLES = {  # of every option: on the command line of a sweep, of fairrun.report, and the value
     "metric": ("report.metric=worst_group_accuracy", "--metric=worst_group_accuracy", "worst_group_accuracy"),
+    "bound": ("report.bound=0.2", "--bound=0.2", 0.2),
     "test_oracle": ("report.test_oracle=true", "--test-oracle", True),
     "columns": ("report.columns=[roc_auc]", "--columns=roc_auc", ("roc_auc",)),
     "histories": ("report.histories=[train/loss]", "--histories=train/loss", ("train/loss",)),
@@ -109,7 +110,7 @@ def test_an_option_changes_the_report(tmp_path, plain, name):
 
 
 TOGETHER = [["metric", "compare"]]  # there are no published points of every metric, and a method split has other names
-TOGETHER += [["test_oracle", "columns", "histories", "seed_summary", "degenerate", "published", "split_by"]]
+TOGETHER += [["test_oracle", "bound", "columns", "histories", "seed_summary", "degenerate", "published", "split_by"]]
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=" ".join)
@@ -122,6 +123,12 @@ def test_options_show_the_same_whoever_gives_them(tmp_path, plain, names):
     conclude(composed(again, *overrides), complete=True)
     cli.main([str(by_flag), *flags])
     assert report(again) == report(by_flag) == report(first)
+
+
+@pytest.mark.parametrize("text", ["-0.1", "nan", "much"])
+def test_a_flag_of_a_number_is_a_number(text):
+    with pytest.raises(InputError, match=f"bound must be a number >= 0, got '{text}'"):
+        from_args(f"--bound={text}")
 
 
 @pytest.mark.parametrize("name", OLD)
@@ -146,7 +153,7 @@ def test_records_that_ask_for_different_names_get_all():
     rows = [{"report.columns": ["a"]}, {"report.columns": ["b", "a"]}, {"report.columns": None}]
     assert ReportOptions.from_records(pd.DataFrame(rows)).columns == ("a", "b")
     complete = ReportOptions.from_records(pd.DataFrame([{"seed": 0}]))
-    assert complete == ReportOptions(None, False, (), (), (), "mean", "flag", (), ())
+    assert complete == ReportOptions(None, None, False, (), (), (), "mean", "flag", (), ())
 
 
 @pytest.mark.parametrize(
@@ -157,6 +164,8 @@ def test_records_that_ask_for_different_names_get_all():
         ({"columns": ["gap/s=0"]}, "report.columns must be one of roc_auc, gap, got 'gap/s=0'"),
         ({"columns": 3}, "report.columns must be null or a list of metrics, got 3"),
         ({"metric": "gop"}, "report.metric must be one of roc_auc, gap, got 'gop'; did you mean gap\\?"),
+        ({"bound": -1}, "report.bound must be null or a number >= 0, got -1"),
+        ({"bound": "x"}, "report.bound must be null or a number >= 0, got 'x'"),
         ({"test_oracle": "yes"}, "report.test_oracle must be null, true or false, got 'yes'"),
         ({"histories": ["loss"]}, r"report.histories must be a list of columns of histories, .*, got \['loss'\]"),
         ({"compare": "erm"}, "report.compare must be a mapping of a method's name to another's, got 'erm'"),

@@ -43,6 +43,7 @@ def test_what_is_said_of_each_choice(tmp_path, snapshot):
         "a bound that it does not keep on test rows": (bounded([*erm, *other], 0.1), {}),
         "a bound that none keeps": (bounded(rows, 0.05), {}),
         "a bound from below": ([row | WORST for row in bounded(rows, 0.73)], {"metric": "worst_group_accuracy"}),
+        "another bound": (bounded(rows, 0.2), {"bound": 0.1}),
         "the knee": (rows, {}),
         "no knee": (rows[:6], {}),
         "one on the front": ([*erm, *worse], {}),

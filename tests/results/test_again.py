@@ -3,26 +3,19 @@
 import shlex
 
 import pytest
-import yaml
 
 import fairrun
 from fairrun.results.again import command
 from fairrun.results.records import read
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
+from tests.helpers.reports import write_overrides
 
 PYTHON = "python -m fairrun.train "
 
 
-def written(folder, overrides, cwd="/home/a", sources=(), hydra=()):
-    """A run's folder as Hydra writes it."""
-    node = {
-        "runtime": {"cwd": cwd, "config_sources": [*sources]},
-        "overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]},
-    }
-    (folder / ".hydra").mkdir()
-    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
-    (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": node}))
+def written(folder, *args, **keys):
+    write_overrides(folder, *args, **keys)
     return folder
 
 
@@ -44,7 +37,11 @@ def test_folders_of_configuration_files_stay(tmp_path):
         assert shlex.split(found)[3:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
 
 
-def test_there_is_none_for_a_folder_without_overrides(tmp_path):
+@pytest.mark.parametrize("text", [None, "", "3", "[1]", "[a"])
+def test_there_is_none_where_the_overrides_cannot_be_read(text, tmp_path):
+    if text is not None:
+        written(tmp_path, [])
+        (tmp_path / ".hydra" / "overrides.yaml").write_text(text)
     assert command(tmp_path) is None
 
 

@@ -18,7 +18,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     """The sentence and the command; None if there is only one configuration."""
     if len(trade.settings) < 2:
         return None
-    found = recommend(trade, bound_of(trade), options.compare)
+    found = recommend(trade, bound_of(trade) if options.bound is None else options.bound, options.compare)
     if found is None:
         text = "every configuration is degenerate or has an undefined value on validation rows: none is recommended."
         return Section(title="Which model to take", sentences=[f"{trade.dataset}: {text}"])
@@ -26,7 +26,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     again = command(found.folder)
     sentences = sentences_of(found, mark)
     if again is None:
-        sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES}.")
+        sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
         sentences.append("This command trains it with one of its seeds, and saves the model:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
