@@ -23,14 +23,16 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 
+from fairrun.analysis.recommend import Recommendation, recommend
 from fairrun.api.model import Model, load
 from fairrun.api.session import session, task_of, words
 from fairrun.command.folders import locked
 from fairrun.command.line import written
-from fairrun.config.check import InputError, require
+from fairrun.config.check import InputError, one_of, require
 from fairrun.report import ReportOptions, report
+from fairrun.report.sections.recommend import sentences_of
 from fairrun.report.tradeoffs import complete, tradeoffs
-from fairrun.results import records
+from fairrun.results import again, records
 from fairrun.runs import model as files
 from fairrun.runs.job import Job
 from fairrun.runs.runner import Sweep
@@ -96,6 +98,20 @@ class Results:
         """Write the report into the folder -> its files."""
         return report(self.folder, options)
 
+    def best(self, bound: float | None = None, dataset: str | None = None) -> "Best":
+        """The configuration to take: the most accurate one that keeps ``bound`` on validation rows, or else the knee.
+
+        ``dataset`` names the data set, where the sweep has several.  Raises ``InputError`` where there is no choice.
+        """
+        trades = {trade.dataset: trade for trade in tradeoffs(self.frame, complete(self.frame))}
+        if dataset is None and len(trades) == 1:
+            (dataset,) = trades
+        one_of("dataset", dataset, list(trades))
+        found = recommend(trades[str(dataset)], bound, complete(self.frame).compare)
+        if found is None:
+            raise InputError("there is one configuration only, or all are degenerate: none is to be recommended")
+        return Best(found)
+
     def runs(self) -> list[Result]:
         """The finished runs."""
         return [Result(Path(path)) for path in self.frame.loc[self.frame["status"] == "finished", "folder"]]
@@ -103,6 +119,35 @@ class Results:
     def __repr__(self) -> str:
         finished = int((self.frame["status"] == "finished").sum())
         return f"<{finished} of {len(self.frame)} runs finished, in {self.folder}>"
+
+
+@dataclass(frozen=True)
+class Best:
+    """A configuration that is recommended."""
+
+    found: Recommendation
+
+    @property
+    def result(self) -> Result:
+        """One of its runs."""
+        return Result(self.found.folder)
+
+    @property
+    def command(self) -> str | None:
+        """The command that trains that run alone and saves its model."""
+        return again.command(self.found.folder)
+
+    def model(self) -> Model:
+        """Its model; a run of a sweep that left none is trained again, in a folder of its own."""
+        if files.has_weights(self.result.record):
+            return self.result.model()
+        overrides = again.overrides(self.found.folder)
+        if overrides is None:
+            raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")
+        return run(*overrides).model()
+
+    def __str__(self) -> str:
+        return " ".join(sentences_of(self.found))
 
 
 def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | None = None, **keys: Any) -> Result:

@@ -21,7 +21,7 @@ def jobs(node: Any, given: Collection[str] = ()) -> list[list[str]]:
     seeds = node.get("seeds", 1)
     numbers = range(seeds) if isinstance(seeds, int) else seeds
     datasets = [{"dataset": own} if isinstance(own, str) else own for own in node.get("datasets") or [{}]]
-    found = []
+    found: list[list[str]] = []
     for own, grid in product(datasets, node["grids"]):
         keys = {**node.get("common", {}), **own, **grid, "seed": list(numbers)}
         found += _combinations({key: value for key, value in keys.items() if key not in given})

@@ -20,12 +20,18 @@ def command(folder: Path) -> str | None:
     Relative paths in it are those of the folder in which the run was started.  Overrides that make no run another run
     are left out, as reports and trackers; packages of plug-ins and folders of configuration files stay.
     """
+    given = overrides(folder)
+    return None if given is None else shlex.join(["python", "-m", "fairrun.train", *given])
+
+
+def overrides(folder: Path) -> list[str] | None:
+    """The arguments of ``command``."""
     try:
         kept = [override for override in _read(folder / OVERRIDES) if _counts(override)]
         searched = _searched(_read(folder / HYDRA)["hydra"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):  # not there, or written by hand
         return None
-    return shlex.join(["python", "-m", "fairrun.train", *searched, *kept, SAVED])
+    return [*searched, *kept, SAVED]
 
 
 def _read(path: Path) -> Any:

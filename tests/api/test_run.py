@@ -74,6 +74,23 @@ def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     pd.testing.assert_frame_equal(frame[columns].reset_index(drop=True), typed[columns].reset_index(drop=True))
 
 
+def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
+    results = fairrun.sweep("method=erm,penalty", "method.lam=0.1,3", *DESCRIPTION, INLINE, seed=range(3), epochs=6)
+    settings = results.settings.set_index(["method", "method.lam"])["val/demographic_parity_difference"]
+    bound = float(settings.sort_values().iloc[0]) + 1e-9  # which the fairest alone keeps
+    best = results.best(bound)
+    assert best.found.rule == "bound" and best.found.values["val/demographic_parity_difference"].mean <= bound
+    assert str(best).startswith("table: take ") and "results.save=chosen" in best.command
+    model = best.model()
+    assert model.record["key"] == best.result.record["key"]
+    assert model.record["metrics"] == best.result.record["metrics"]
+    with pytest.raises(fairrun.InputError, match="dataset must be one of table, got 'adult'"):
+        results.best(dataset="adult")
+    one = fairrun.sweep("method=erm", *DESCRIPTION, INLINE, seed=range(2))
+    with pytest.raises(fairrun.InputError, match="there is one configuration only"):
+        one.best()
+
+
 def test_a_run_that_fails_stops_no_other(csv):
     results = fairrun.sweep("method=penalty", "method.lam=-1,1", *DESCRIPTION, INLINE)
     assert len(results.frame) == 1
