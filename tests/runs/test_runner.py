@@ -227,7 +227,7 @@ def test_runs_of_a_version_that_recorded_no_code_are_trained_again(tmp_path, des
 
 def test_a_worker_with_other_source_code_trains_nothing(tmp_path, described):
     (only,) = jobs_of(tmp_path, described)
-    result = worker.train(worker.Task("a", [only.config], None, tmp_path, [], "other"))
+    result = worker.train(worker.Task("a", [only.config], None, tmp_path, [], "other", [], False))
     assert isinstance(result, worker.Failure) and "must have the source code of the command" in result.reason
 
 
@@ -237,7 +237,7 @@ def test_a_worker_allows_the_packages_that_its_task_names(tmp_path, described, m
     (only,) = jobs_of(tmp_path, [*described, "method._target_=elsewhere.Far"])
     for allowed, sound in (([], False), (["elsewhere"], True)):
         monkeypatch.setenv(plugins.VARIABLE, "")  # as on another machine
-        result = worker.train(worker.Task("a", [only.config], None, tmp_path, allowed, own_hash()))
+        result = worker.train(worker.Task("a", [only.config], None, tmp_path, allowed, own_hash(), [], False))
         assert isinstance(result, worker.Trained) == sound, result
 
 
