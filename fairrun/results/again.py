@@ -14,24 +14,25 @@ SAVED = "results.save=chosen"
 _KEY = re.compile(r"[+~]*([^=@]+).*", re.DOTALL)
 
 
-def command(folder: Path) -> str | None:
+def command(folder: Path, *, saves: bool = True) -> str | None:
     """The command, from the overrides that the run in ``folder`` was started with.  None if they cannot be read.
 
     Relative paths in it are those of the folder in which the run was started.  Overrides that make no run another run
-    are left out, as reports and trackers; packages of plug-ins and folders of configuration files stay.
+    are left out, as reports and trackers; packages of plug-ins and folders of configuration files stay.  ``saves``: it
+    asks for the model, which a run that a library trains has not.
     """
-    given = overrides(folder)
+    given = overrides(folder, saves=saves)
     return None if given is None else shlex.join(["python", "-m", "fairrun.train", *given])
 
 
-def overrides(folder: Path) -> list[str] | None:
+def overrides(folder: Path, *, saves: bool = True) -> list[str] | None:
     """The arguments of ``command``."""
     try:
         kept = [override for override in _read(folder / OVERRIDES) if _counts(override)]
         searched = _searched(_read(folder / HYDRA)["hydra"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):  # not there, or written by hand
         return None
-    return [*searched, *kept, SAVED]
+    return [*searched, *kept, *([SAVED] if saves else [])]
 
 
 def _read(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """Runs that a library trains are jobs like others: stacks, records, workers, post-processing, sweeps."""
 
 import logging
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -142,6 +143,19 @@ def test_an_experiments_optimizer_and_training_are_left_out(tmp_path):
     for key in ("method.optimizer", "method.optimizer.lr", "optimizer@method.optimizer"):
         assert f"{key}: left out with method=estimator, which has no such key" in done.stdout
     assert "epochs, batch_size, schedule.every, model: no effect on Logistic" in done.stdout
+
+
+def test_the_command_at_the_end_of_a_sweep_trains_the_run_again_and_promises_no_model(tmp_path, csv):
+    given = ["-m", *DESCRIPTION[:-2], *FOREST, "method.estimator.max_depth=1,4", INLINE]
+    done = run_here(tmp_path, *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = done.stdout.strip().splitlines()[-1]
+    assert "with one of its seeds, but saves no model, because a library trains it:" in " ".join(done.stdout.split())
+    assert "estimator@method.estimator=random_forest" in line and "results.save" not in line
+    again = run_here(tmp_path, *shlex.split(line.partition("fairrun.train ")[2]), "hydra.run.dir=again")
+    assert again.returncode == 0 and "no effect" not in again.stderr
+    alone = results.read(tmp_path / "again")
+    assert any(run["key"] == alone["key"] for run in records(tmp_path / "outputs" / "sweeps"))
 
 
 def test_a_single_run_has_the_estimators_name(tmp_path, csv):

@@ -5,6 +5,7 @@ import math
 from fairrun.analysis.interval import LEAST
 from fairrun.analysis.recommend import BASELINE, Comparison, Estimate, Kept, Recommendation, recommend
 from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.keys import is_whole
 from fairrun.config.metrics import rests_on_groups
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
@@ -23,12 +24,15 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
         text = "every configuration is degenerate or has an undefined value on validation rows: none is recommended."
         return Section(title="Which model to take", sentences=[f"{trade.dataset}: {text}"])
     mark = MARK if rests_on_groups(trade.metric) and few_rows(trade) else ""
-    again = command(found.folder)
+    run = trade.runs[trade.runs["folder"] == str(found.folder)]
+    saves = not is_whole(run.dropna(axis="columns"))
+    again = command(found.folder, saves=saves)
     sentences = sentences_of(found, mark)
     if again is None:
         sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
-        sentences.append("This command trains it with one of its seeds, and saves the model:")
+        left = "and saves the model" if saves else "but saves no model, because a library trains it"
+        sentences.append(f"This command trains it with one of its seeds, {left}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
 
 
