@@ -30,7 +30,7 @@ MAKE_RESULTS = (
         "method",
     ),
     *("models/functional.py", "models/network.py", "models/row_gradients.py", "results/selection.py"),
-    *("runs/job.py", "runs/validate.py", "runs/worker.py", "training"),
+    *("runs/job.py", "runs/model.py", "runs/validate.py", "runs/worker.py", "training"),
 )
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that pip installs
 SUFFIXES = (".py", ".cpp")
@@ -42,7 +42,8 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
 
     Parts are ``"fairrun"``, which every run has, and each module that a value of the configuration names, as
     ``_target_`` or as the path of a function.  The hash of a module covers the modules of the same author that it
-    imports.  The modules must be imported already, as they are once a configuration is checked.
+    imports.  The modules must be imported already, as they are once a configuration is checked.  The file that
+    ``model.weights`` names, if any, is a part too.
     """
     parts = {OWN: own_hash()}
     for key, value in dotted(dict(config)).items():
@@ -52,7 +53,18 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
                 of_library = any(is_below(module, library) for library in LIBRARIES)  # the record has its version
                 if module in sys.modules and not of_library and not _makes_results(module):
                     parts[module] = module_hash(module)
+    if isinstance(weights := config.get("model", {}).get("weights"), str):
+        parts["model.weights"] = _file_hash(weights)
     return parts
+
+
+def _file_hash(path: str) -> str:
+    """The hash of a file's content; of a file that is not there, that of nothing."""
+    found = hashlib.sha256()
+    if Path(path).is_file():
+        with Path(path).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256")
+    return found.hexdigest()[:16]
 
 
 def _texts(value: Any) -> Iterator[str]:

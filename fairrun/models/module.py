@@ -53,7 +53,8 @@ class TorchNetwork(Network):
     Where the module draws numbers in training, as dropout does, they are seeded by the run's generator for each batch.
 
     The runs go through the module one after another.  So a run is bit for bit the run alone.  ``torch.vmap`` over the
-    runs would make other bits for other numbers of runs.
+    runs gives other bits for other numbers of runs; it is two to three times as fast for networks of few units, and
+    gains a tenth or less for convolutions.
     """
 
     num_features: int  # D; 0 before the data is known

@@ -11,7 +11,7 @@ from fairrun.config import source
 from fairrun.config.source import MAKE_RESULTS, OWN, PACKAGE, module_hash, own_hash, sources
 
 # What the worker imports and results do not hang on
-SPEAKS_ONLY = {"sweep/progress.py", "report/options.py", "results/records.py"}
+SPEAKS_ONLY = {"runs/progress.py", "report/options.py", "results/records.py"}
 SPEAKS_ONLY |= {f"config/{name}.py" for name in ("environment", "keys", "plugins")}
 
 
@@ -119,3 +119,14 @@ def test_the_classes_that_a_recipe_names_in_a_list_are_a_part_too(plugin):
     before = sources({"model": {"module": recipe}})
     plugin("own.layers", "from torch import nn\nclass Layer(nn.Module): x = 1\n")
     assert before["own.layers"] != sources({"model": {"module": recipe}})["own.layers"]
+
+
+def test_the_content_of_a_file_of_weights_is_a_part(tmp_path):
+    config, path = {"model": {"weights": str(tmp_path / "w.pt")}}, tmp_path / "w.pt"
+    found = []
+    for content in (None, b"a", b"b", b"a"):
+        if content is not None:
+            path.write_bytes(content)
+        found.append(sources(config)["model.weights"])
+    assert len(set(found)) == 3 and found[1] == found[3]
+    assert "model.weights" not in sources({"model": {"weights": None}})
