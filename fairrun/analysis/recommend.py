@@ -72,9 +72,9 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
     Without a bound, ``knee`` takes the knee of the validation front.  If the front has none, ``end`` takes its most
     accurate configuration.
 
-    Equal configurations: the fairer, or else the first in the table, is chosen.  Degenerate configurations are never
-    chosen, unless ``trade.keep_degenerate``.  ``compared`` holds pairs of methods: the second of the first pair that
-    starts with the chosen method is its baseline, else ERM.
+    Of equal configurations the fairer is chosen, or else the first in the table.  Degenerate configurations are never
+    chosen, unless ``trade.keep_degenerate``.  ``compared`` holds pairs of methods: the first one that starts with the
+    chosen method names its baseline, if that has runs; else it is ERM.
 
     None if there is only one configuration, or if all are degenerate or have an undefined value.
     """
@@ -132,9 +132,9 @@ def knee(points: np.ndarray) -> int:
 def _baseline(trade: Tradeoff, method: str, compared: Sequence[Pair]) -> str | None:
     """The method to compare ``method`` with: "erm, width 8" for "penalty, width 8", which ``report.split_by`` made."""
     _, comma, values = method.partition(", ")
-    named = [second for first, second in compared if first == method]
-    wanted = [*named, f"{BASELINE}{comma}{values}"][0]
-    return wanted if wanted in set(trade.settings["method"]) else None
+    methods = set(trade.settings["method"])
+    wanted = [*(second for first, second in compared if first == method), f"{BASELINE}{comma}{values}"]
+    return next((name for name in wanted if name in methods), None)
 
 
 def _compare(trade: Tradeoff, row: pd.Series, baseline: str) -> Comparison | None:

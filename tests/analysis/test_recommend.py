@@ -119,6 +119,7 @@ def test_the_baseline_is_the_one_that_is_named_or_else_erm():
     assert chosen([*SWEEP, *other], 0.1).baseline == "erm"
     named = chosen([*SWEEP, *other], 0.1, [("erm", "penalty"), ("penalty", "reweighing")])
     assert (named.baseline, named.comparison.name, named.comparison.seeds) == ("reweighing", "reweighing", 1)
+    assert chosen(SWEEP, 0.1, [("penalty", "reweighing")]).baseline == "erm"
     absent = chosen([*MILD, *STRONG], 0.1)
     assert (absent.baseline, absent.comparison) == (None, None)
     itself = chosen(SWEEP, 0.3)
