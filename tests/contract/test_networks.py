@@ -1,0 +1,29 @@
+"""What every network must do.  Networks are found in conf/model, never named."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from fairrun.about import files
+from fairrun.contract import NETWORK, Exempt, Subject, check
+from fairrun.runs.validate import network
+from tests.helpers.synthetic import HEADS, config
+
+WITH = {"module": ["model.module._target_=tests.helpers.modules.Net", "model.groups.classifier=out"]}
+RULES = {rule.__name__: rule for rule in NETWORK}
+
+
+def subject(name):
+    cfg = OmegaConf.to_container(config(f"model={name}", *WITH.get(name, [])), resolve=True)
+    heads = {"num_tasks": HEADS.num_tasks, "categories": HEADS.categories}
+    images = "channels" in cfg["model"] and cfg["model"].get("input") != "flat"
+    made = network(cfg, 32 * 32 * cfg["model"]["channels"] if images else HEADS.num_features, **heads)
+    return Subject(made, f"model={name}", frozenset({*cfg["model"]} - {"_target_"}))
+
+
+@pytest.mark.parametrize("name", files.choices("model"))
+@pytest.mark.parametrize("rule", RULES)
+def test_a_network_keeps_a_rule(name, rule):
+    try:
+        check(RULES[rule], subject(name))
+    except Exempt as why:
+        pytest.skip(str(why))
