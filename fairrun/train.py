@@ -32,7 +32,7 @@ from fairrun.command.line import (
     packages,
     quoted,
     refuse_missing_groups,
-    with_own_folder,
+    with_folders,
 )
 from fairrun.command.renames import current
 from fairrun.config import plugins
@@ -76,12 +76,13 @@ def main() -> None:
     if (answer := completion.answer(sys.argv[1:], completion.overrides)) is not None:
         sys.stdout.write(answer)
         return
-    given = with_own_folder(quoted(options_first(sys.argv[1:])))
+    given = quoted(options_first(sys.argv[1:]))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     try:
         listen()
         redact_logs()
         plugins.allow(packages(given))
+        given = with_folders(given)
         guard.install(given)
         refuse_missing_groups(given)
         if help.FLAGS & set(given):

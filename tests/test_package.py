@@ -21,7 +21,7 @@ FLOORS = [  # a package imports from the floors before its own, and from itself
     {"models", "methods", "estimators", "datasets", "analysis"},
     {"training", "report"},
     {"runs", "contract"},
-    {"train", "facts", "api"},
+    {"train", "facts", "api", "kit"},
     {"cli"},
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}

@@ -5,7 +5,6 @@ No module is imported: torch takes seconds.
 
 import ast
 import functools
-import importlib.util
 import io
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from fairrun.config.check import In
+from fairrun.config.plugins import is_allowed, spec
 
 WORDS = {
     "PerRun": "a number",
@@ -70,16 +70,23 @@ class Source(NamedTuple):
 @functools.cache
 def source(module: str) -> Source | None:
     """A module by its dotted name; None where there is none."""
-    top, *parts = module.split(".")
-    spec = importlib.util.find_spec(top) if top else None  # of a name without a dot: nothing is imported
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        stem = Path(place, *parts)
-        path = stem / "__init__.py" if stem.is_dir() else stem.with_name(f"{stem.name}.py")
+    for path in _paths(module):
         if path.is_file():
             text = path.read_text(encoding="utf-8")
             comments = {line: comment for line, _, comment in _comments(text)}
             return Source(module, ast.parse(text), comments, {n: c for n, alone, c in _comments(text) if alone})
     return None
+
+
+def _paths(module: str) -> Iterator[Path]:
+    """Where a module may lie.  Only names without a dot are looked up, so that nothing is imported."""
+    top, *parts = module.split(".")
+    found = spec(top) if top else None
+    if found and not parts and not found.submodule_search_locations and found.has_location:
+        yield Path(str(found.origin))
+    for place in (found.submodule_search_locations or []) if found else []:
+        stem = Path(place, *parts)
+        yield stem / "__init__.py" if stem.is_dir() else stem.with_name(f"{stem.name}.py")
 
 
 def _comments(text: str) -> list[tuple[int, bool, str]]:
@@ -117,15 +124,26 @@ def fields(target: str) -> dict[str, Field]:
 def attribute(target: str, name: str, values: Mapping[str, Any]) -> Any:
     """The value of a class attribute, or of a property that returns an expression of the fields' ``values``.
 
-    None where the class has neither.
+    None where the class has neither, or where nobody allows its package and the value is not plain.
     """
     for _, cls in _classes(target):
         for node in cls.body:
             expression = _expression(node, name)
             if expression is not None:
+                if not is_allowed(target):
+                    return _plain(expression)
                 code = compile(ast.Expression(expression), target, "eval")
                 return eval(code, {"__builtins__": {"frozenset": frozenset}}, {"self": SimpleNamespace(**values)})
     return None
+
+
+def _plain(expression: ast.expr) -> Any:
+    """The value of a literal, or of a frozenset of one, which runs no code; else None."""
+    call = isinstance(expression, ast.Call) and ast.unparse(expression.func) == "frozenset" and expression.args
+    try:
+        return ast.literal_eval(call[0] if call else expression)
+    except ValueError:
+        return None
 
 
 def _expression(node: ast.AST, name: str) -> ast.expr | None:

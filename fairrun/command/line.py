@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.about import files
-from fairrun.about.folders import own
+from fairrun.about.folders import more
 from fairrun.command.parser import Parser
 from fairrun.config.check import InputError, nearest, require, unknown
 from fairrun.config.keys import CONF, FREE, GONE, dotted, is_below
@@ -287,6 +287,8 @@ def _no_choice(line: str, choices: Sequence[str]) -> str:
     group, _, name = line.partition("=")
     if group == "metric" and name in METRICS:
         return f"{line} is no choice: {name} has no file; metric.name={name} works"
+    if owners := [path.parts[-4] for path in Path.cwd().glob(f"*/conf/{group}/{name}.yaml")]:
+        return f"{line} is no choice without its package: plugins=[{owners[0]}]"
     if not choices:
         groups = [path.name for path in CONF.iterdir() if path.is_dir()]
         return f"{group} is no group{nearest(group, groups)}"
@@ -301,10 +303,10 @@ def _choices(line: str, folders: Sequence[Path]) -> list[str]:
     return [f"{key}={name}" for name in names if not name.startswith("_")]
 
 
-def with_own_folder(arguments: list[str]) -> list[str]:
-    """A command line that also looks for files in the folder ``conf`` of the current one, unless it names folders."""
-    folder = own()
-    return arguments if folder is None or searchpath(arguments) else [*arguments, f"hydra.searchpath=[file://{folder}]"]
+def with_folders(arguments: list[str]) -> list[str]:
+    """A command line that also looks for files in the folders of ``fairrun.about.folders``, unless it names folders."""
+    found = ",".join(f"file://{folder}" for folder in more())
+    return arguments if not found or searchpath(arguments) else [*arguments, f"hydra.searchpath=[{found}]"]
 
 
 def written(value: Any) -> str:
@@ -344,7 +346,7 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 def searchpath(arguments: Sequence[str]) -> list[str]:
     """Where else a command line looks for configuration files, as one override or none."""
     path = [argument for argument in arguments if argument.startswith("hydra.searchpath=")]
-    for argument, after in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
         flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
             path = path or [f"hydra.searchpath=[file://{Path(value or after).absolute()}]"]

@@ -17,7 +17,7 @@ from fairrun.command.line import (
     options_first,
     quoted,
     refuse_missing_groups,
-    with_own_folder,
+    with_folders,
     written,
 )
 from fairrun.config.check import InputError
@@ -221,9 +221,9 @@ def test_a_value_is_written_as_the_command_line_reads_it(value):
 
 def test_the_folder_conf_of_the_current_one_is_looked_at_unless_another_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert with_own_folder(["a=1"]) == ["a=1"]
+    assert with_folders(["a=1"]) == ["a=1"]
     (tmp_path / "conf").mkdir()
-    assert with_own_folder(["a=1"]) == ["a=1", f"hydra.searchpath=[file://{tmp_path}/conf]"]
-    assert with_own_folder(["hydra.searchpath=[file:///x]"]) == ["hydra.searchpath=[file:///x]"]
+    assert with_folders(["a=1"]) == ["a=1", f"hydra.searchpath=[file://{tmp_path}/conf]"]
+    assert with_folders(["hydra.searchpath=[file:///x]"]) == ["hydra.searchpath=[file:///x]"]
     monkeypatch.chdir(CONF.parent)
-    assert with_own_folder(["a=1"]) == ["a=1"]
+    assert with_folders(["a=1"]) == ["a=1"]

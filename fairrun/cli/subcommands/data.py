@@ -111,11 +111,12 @@ def _overrides(base: str, description: dict[str, Any]) -> list[str]:
 
 def _node(base: str, description: dict[str, Any], more: Sequence[str]) -> dict[str, Any]:
     """The node ``dataset`` of the configuration.  Raises ``InputError``."""
-    from fairrun.command.line import composition, packages, quoted, with_own_folder
+    from fairrun.command.line import composition, packages, quoted, with_folders
     from fairrun.config import plugins
 
-    arguments = with_own_folder(quoted([*_overrides(base, description), *more]))
-    plugins.allow(packages(arguments))
+    given = quoted([*_overrides(base, description), *more])
+    plugins.allow(packages(given))
+    arguments = with_folders(given)
     node: dict[str, Any] = composition(arguments)[0][GROUP]
     return node
 

@@ -1,0 +1,107 @@
+"""A new method in a package of one's own: what is written, trained and checked."""
+
+import pytest
+
+from fairrun.config.keys import CONF
+from fairrun.kit import new
+from fairrun.method import InputError
+from tests.helpers.command import DESCRIPTION, records
+from tests.helpers.here import run_here
+
+
+@pytest.fixture
+def fairrun(tmp_path):
+    def run(*arguments):
+        done = run_here(tmp_path, *arguments, module="fairrun", FAIRRUN_PLUGINS="")
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_a_new_method_is_trained_and_keeps_every_rule(fairrun, tmp_path, csv):
+    status, said, _ = fairrun("new", "method", "fair_mixup")
+    written = ["__init__.py", "fair_mixup.py", "conf/method/fair_mixup.yaml", "test_fair_mixup.py"]
+    assert status == 0 and said.splitlines() == [
+        *(f"written: fair_mixup/{name}" for name in written),
+        "",
+        "fairrun train method=fair_mixup plugins=[fair_mixup]",
+        "fairrun check fair_mixup.FairMixup",
+        "pytest fair_mixup/test_fair_mixup.py",
+    ]
+    assert "without its package: plugins=[fair_mixup]" in fairrun("train", "method=fair_mixup", *DESCRIPTION)[2]
+    given = ["method=fair_mixup", "plugins=[fair_mixup]", "method.lam=2", *DESCRIPTION, "hydra.run.dir=out"]
+    status, _, error = fairrun("train", *given)
+    assert status == 0, error
+    (record,) = records(tmp_path / "out")
+    assert record["choices"]["method"] == "fair_mixup" and record["config"]["method"]["lam"] == 2
+    status, said, error = fairrun("check", "fair_mixup.FairMixup")
+    assert (status, error) == (0, "")
+    assert "FairMixup, method=fair_mixup: 19 rules" in said and "17 ok, 2 not for it, 0 BROKEN in " in said
+
+
+def test_its_test_passes(fairrun, tmp_path, monkeypatch, pytestconfig):
+    fairrun("new", "method", "fair_mixup", "--in", "mypkg")
+    monkeypatch.chdir(tmp_path)
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-k", "lam_0 or lists or finite_and_one"]
+    outcome = run_here_pytest(["mypkg/test_fair_mixup.py", *options])
+    assert outcome == (0, "3 passed")
+
+
+def run_here_pytest(arguments):
+    """pytest in a process of its own -> exit status, what passed and failed."""
+    import os
+    import subprocess
+    import sys
+
+    from tests.helpers.command import ROOT
+
+    command = [sys.executable, "-m", "pytest", *arguments]
+    variables = os.environ | {"PYTHONPATH": ROOT, "PYTHONSAFEPATH": "1", "FAIRRUN_PLUGINS": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=300)
+    return done.returncode, done.stdout.splitlines()[-1].partition(",")[0]
+
+
+def test_a_method_may_join_a_package_that_is_there(fairrun, tmp_path):
+    assert fairrun("new", "method", "first", "--in", "mypkg")[0] == 0
+    status, said, _ = fairrun("new", "method", "second", "--in", "mypkg")
+    assert status == 0 and "fairrun check mypkg.second.Second" in said and "__init__" not in said
+    assert "_target_: mypkg.First\n" in (tmp_path / "mypkg/conf/method/first.yaml").read_text()
+    assert fairrun("check", "mypkg.second.Second", "--rule", "the_file_lists_every_field")[0] == 0
+
+
+def test_in_a_checkout_it_goes_where_the_others_are(monkeypatch):
+    monkeypatch.chdir(CONF.parent)
+    found = new.method("fair_mixup", None)
+    files = ["fairrun/methods/fair_mixup.py", "conf/method/fair_mixup.yaml", "tests/methods/test_fair_mixup.py"]
+    assert [str(path) for path in found.files] == files
+    assert found.next[:2] == ("fairrun train method=fair_mixup", "fairrun check fairrun.methods.fair_mixup.FairMixup")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["penalty"], "the name must be another one than those of fairrun list methods"),
+        (["Fair-Mixup"], "the name must be small letters, digits and _, as fair_mixup, got 'Fair-Mixup'"),
+        (["class"], "the name must be small letters"),
+        (["method"], "another one: the file imports its class's name, got 'method'"),
+        (["json"], "the package must be named otherwise than a module that is installed: --in FOLDER names it"),
+        (["mine", "--in", "a-b"], "--in must be a folder with the name of a package, got 'a-b'"),
+        (["mine", "--in", "used"], "the folder must be new, empty, or a package (with __init__.py), got 'used'"),
+        (["there"], "the file must be one that does not exist yet, got 'there/there.py'"),
+    ],
+)
+def test_a_name_that_cannot_be_is_one_line_and_nothing_is_written(fairrun, tmp_path, arguments, said):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "data.txt").touch()
+    fairrun("new", "method", "there")
+    before = sorted(tmp_path.rglob("*"))
+    status, _, error = fairrun("new", "method", *arguments)
+    assert status == 1 and said in error and "\n" not in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_methods_are_new(fairrun):
+    status, _, error = fairrun("new", "metod", "mine")
+    assert status == 1 and error == "what is new must be one of method, got 'metod'; did you mean method?"
+    with pytest.raises(InputError, match="small letters"):
+        new.method("2nd", None)
