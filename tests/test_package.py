@@ -146,6 +146,7 @@ def test_an_installed_wheel_runs_from_any_folder(tmp_path):
         assert {
             "fairrun/conf/train.yaml",
             "fairrun/about/completion.bash",
+            "fairrun/kit/template/method.py.txt",
             "fairrun/report/template.html",
             "fairrun/report/published/fairbinn.csv",
             "fairrun/report/published/mtaf.csv",

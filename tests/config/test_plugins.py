@@ -22,6 +22,15 @@ Path("imported").touch()
 class Mine(ERM):
     needs = frozenset({"s"})
 """
+CLASSES = """
+class Plain:
+    needs = frozenset({"s"})
+
+class Late:
+    @property
+    def needs(self):
+        return self.x
+"""
 YAML = "# A method of a plug-in\ndefaults: [{/optimizer@optimizer: adam}, _self_]\n_target_: greatplug.Mine\n"
 
 
@@ -69,6 +78,60 @@ def test_an_installed_plugin_is_found_and_trained_without_being_named(site, pack
     assert records(tmp_path / "out")[0]["choices"]["method"] == "great"
 
 
+PARTS = """
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairrun.method import group_mean
+from fairrun.models.mlp import MLP
+
+
+class Net(MLP):
+    pass
+
+
+@dataclass(frozen=True)
+class Rows:
+    def frame(self, path):
+        numbers = np.random.default_rng(0).normal(size=400)
+        frame = pd.DataFrame({"x": numbers, "group": np.where(np.arange(400) % 3, "a", "b")})
+        return frame.assign(hired=np.where(numbers > 0, "yes", "no"))
+
+
+def least_rate(o):
+    return ((o.rows[:, 0] - o.correct[..., 0] + o.correct[..., 1]) / o.rows.sum(-1)).amin(-1)
+
+
+def low_scores(p, batch):
+    return 1 - group_mean(p, batch.s, batch.num_groups, batch.w).amin(-1)
+"""
+FILES = {
+    "model/net": "defaults: [mlp, _self_]\n_target_: greatplug.parts.Net\n",
+    "metric/least": "_target_: greatplug.parts.least_rate\ngreater_is_better: true\n"
+    "surrogate: greatplug.parts.low_scores\n",
+    "dataset/own": "defaults: [_table, _self_]\nrows: {_target_: greatplug.parts.Rows}\nlabel: hired\npositive: 'yes'\n"
+    "sensitive: [group]\nnumeric: [x]\ncategorical: []\npath: null\n",
+}
+
+
+def test_a_plugin_brings_a_network_a_metric_a_loss_and_a_data_set_too(site, package, tmp_path):
+    package(site)
+    (site / "greatplug" / "parts.py").write_text(PARTS)
+    for name, text in FILES.items():
+        path = site / "greatplug" / "conf" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    installed(site)
+    given = ["method=penalty", "model=net", "metric=least", "dataset=own", "epochs=1", "hydra.run.dir=out"]
+    done = fairrun(tmp_path, "train", *given)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path / "out")
+    assert record["config"]["method"]["fairness_loss"] == "greatplug.parts.low_scores"
+    assert 0 <= record["metrics"]["test/least_rate"] <= 1
+
+
 @pytest.mark.parametrize("group", ["other.plugins", None])
 def test_an_installed_package_that_does_not_say_so_is_not_allowed(site, package, tmp_path, csv, group):
     package(site)
@@ -108,8 +171,7 @@ def test_the_current_folder_is_looked_at_last_and_only_where_a_package_is_named(
 def test_what_an_unnamed_class_says_of_itself_is_read_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(plugins.VARIABLE, "")
-    code = "class Plain:\n    needs = frozenset({'s'})\n\nclass Late:\n    @property\n    def needs(self):\n        return self.x\n"
-    (tmp_path / "unnamed.py").write_text(code)
+    (tmp_path / "unnamed.py").write_text(CLASSES)
     assert declared.attribute("unnamed.Plain", "needs", {}) == {"s"}
     assert declared.attribute("unnamed.Late", "needs", {"x": 1}) is None
     monkeypatch.setenv(plugins.VARIABLE, "unnamed")

@@ -8,7 +8,11 @@ from fairrun.contract import NETWORK, Exempt, Subject, check
 from fairrun.runs.validate import network
 from tests.helpers.synthetic import HEADS, config
 
-WITH = {"module": ["model.module._target_=tests.helpers.modules.Net", "model.groups.classifier=out"]}
+WITH = {
+    "module": ["model.module._target_=tests.helpers.modules.Net", "model.groups.classifier=out"],
+    "resnet18": ["model.width=2", "model.stem=small"],
+}
+SIDE = 16  # of an image
 RULES = {rule.__name__: rule for rule in NETWORK}
 
 
@@ -16,7 +20,7 @@ def subject(name):
     cfg = OmegaConf.to_container(config(f"model={name}", *WITH.get(name, [])), resolve=True)
     heads = {"num_tasks": HEADS.num_tasks, "categories": HEADS.categories}
     images = "channels" in cfg["model"] and cfg["model"].get("input") != "flat"
-    made = network(cfg, 32 * 32 * cfg["model"]["channels"] if images else HEADS.num_features, **heads)
+    made = network(cfg, SIDE**2 * cfg["model"]["channels"] if images else HEADS.num_features, **heads)
     return Subject(made, f"model={name}", frozenset({*cfg["model"]} - {"_target_"}))
 
 

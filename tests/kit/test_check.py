@@ -72,7 +72,7 @@ def test_what_is_broken_is_said_and_the_status_is_1(check):
 
 def test_what_the_class_raises_is_said_with_its_line(check, tmp_path):
     status, said, _ = check("mine.Raising", "--rule", "seeds_matter")
-    assert status == 1 and f"BROKEN: KeyError: 'missing' (in update, {tmp_path}/mine.py:25)" in said
+    assert status == 1 and f"BROKEN: KeyError: 'missing' (in update, {tmp_path}/mine.py:23)" in said
 
 
 def test_a_network_is_checked_as_its_file_makes_it(check, tmp_path):
