@@ -13,7 +13,7 @@ from fairrun.analysis.front import counts, is_degenerate
 from fairrun.analysis.tradeoff import Tradeoff, describe, value
 from fairrun.results.selection import degenerate
 
-BASELINE = "erm"  # the method to compare with, unless the report names another
+BASELINES = ("erm", "stl")  # the methods to compare with, unless the report names another; stl: of several tasks
 
 
 class Estimate(NamedTuple):
@@ -74,7 +74,7 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
 
     Of equal configurations the fairer is chosen, or else the first in the table.  Degenerate configurations are never
     chosen, unless ``trade.keep_degenerate``.  ``compared`` holds pairs of methods: the first one that starts with the
-    chosen method names its baseline, if that has runs; else it is ERM.
+    chosen method names its baseline, if that has runs; else it is ERM, or STL.
 
     None if there is only one configuration, or if all are degenerate or have an undefined value.
     """
@@ -133,7 +133,8 @@ def _baseline(trade: Tradeoff, method: str, compared: Sequence[Pair]) -> str | N
     """The method to compare ``method`` with: "erm, width 8" for "penalty, width 8", which ``report.split_by`` made."""
     _, comma, values = method.partition(", ")
     methods = set(trade.settings["method"])
-    wanted = [*(second for first, second in compared if first == method), f"{BASELINE}{comma}{values}"]
+    wanted = [second for first, second in compared if first == method]
+    wanted += [f"{name}{comma}{values}" for name in BASELINES]
     return next((name for name in wanted if name in methods), None)
 
 

@@ -122,6 +122,8 @@ def test_the_baseline_is_the_one_that_is_named_or_else_erm():
     assert chosen(SWEEP, 0.1, [("penalty", "reweighing")]).baseline == "erm"
     absent = chosen([*MILD, *STRONG], 0.1)
     assert (absent.baseline, absent.comparison) == (None, None)
+    single_task = [row | {"method": "stl"} for row in ERM]
+    assert chosen([*single_task, *MILD], 0.1).baseline == "stl"
     itself = chosen(SWEEP, 0.3)
     assert (itself.baseline, itself.comparison) == ("erm", None)
 

@@ -3,7 +3,7 @@
 import math
 
 from fairrun.analysis.interval import LEAST
-from fairrun.analysis.recommend import BASELINE, Comparison, Estimate, Kept, Recommendation, recommend
+from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Recommendation, recommend
 from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.keys import is_whole
 from fairrun.config.metrics import rests_on_groups
@@ -79,7 +79,7 @@ def _values(found: Recommendation, mark: str) -> str:
     accuracy, metric = (_text(found.values[f"test/{name}"]) for name in ("accuracy", found.metric))
     text = f"its accuracy is {accuracy}, and its {found.heading}{mark} {metric} ({_over(found.seeds)})"
     if found.baseline is None:
-        return f"{text}; there is no run of {BASELINE} to compare it with"
+        return f"{text}; there is no run of {BASELINES[0]} to compare it with"
     if found.baseline == found.method:
         return f"{text}; it is {found.method} itself, with which others are compared"
     return f"{text}; no run of {found.baseline} has the same keys and seeds, to compare it with"
