@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairrun.config.check import InputError, imported, require
-from fairrun.config.plugins import told
+from fairrun.config.plugins import is_allowed, told
+
+FUNCTIONS = ("torchvision.models",)  # whose functions make modules; of a package that the user names, all may be called
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,8 @@ class Recipe:
     """What ``_target_`` names and its arguments; it is called later, and as often as needed.
 
     The other keys of the node are arguments; ``_args_``, if given, is the list of those without a name.  An argument
-    that is itself a node with a ``_target_`` is made first.
+    that is itself a node with a ``_target_`` is made first.  Of fairrun and ``torch.nn`` only modules may be made: a
+    configuration may come from a stranger, and other functions write files.
     """
 
     key: str  # for messages
@@ -23,7 +26,7 @@ class Recipe:
     def __post_init__(self) -> None:
         sound = isinstance(self.node, Mapping) and isinstance(self.node.get("_target_"), str)
         require(sound, self.key, self.node, "a mapping with _target_, the path of a class or function")
-        imported(self.node["_target_"], self.key)
+        _maker(self.node["_target_"], self.key)
 
     def made(self, **offered: Any) -> Any:
         """What the call returns.  It gets those of the ``offered`` arguments that it names and the node leaves out.
@@ -34,7 +37,7 @@ class Recipe:
 
 
 def _called(key: str, node: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
-    make = imported(node["_target_"], key)
+    make = _maker(node["_target_"], key)
     arguments = {name: _made(f"{key}.{name}", value) for name, value in node.items() if name != "_target_"}
     unnamed = arguments.pop("_args_", [])
     require(isinstance(unnamed, list), f"{key}._args_", unnamed, "a list")
@@ -45,6 +48,16 @@ def _called(key: str, node: Mapping[str, Any], offered: Mapping[str, Any]) -> An
         raise InputError(
             f"{key} must have arguments that {node['_target_']} takes, got {arguments}: {told(error)}"
         ) from error
+
+
+def _maker(target: str, key: str) -> Any:
+    """The class or function that a recipe may call.  Raises ``InputError``."""
+    from torch import nn  # here, so that the command line's help starts without it
+
+    found = imported(target, key)
+    sound = is_allowed(found.__module__, FUNCTIONS) or (isinstance(found, type) and issubclass(found, nn.Module))
+    require(sound, f"{key}._target_", target, "a class that derives from torch.nn.Module")
+    return found
 
 
 def _made(key: str, value: Any) -> Any:

@@ -228,11 +228,21 @@ class Hidden(Flat):
         return self.linear(x).relu()
 
 
+class Counted(nn.Module):
+    """It counts the rows that it was trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.rows += len(x)
+        return x
+
+
 BATCH_NORM = {"_target_": "torch.nn.BatchNorm1d", "num_features": 8}
-RUNNING = {
-    "_target_": "torch.nn.utils.parametrizations.spectral_norm",
-    "module": {"_target_": "torch.nn.Linear", "in_features": 8, "out_features": 8},
-}
+RUNNING = {"_target_": f"{HERE}.Counted"}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +259,7 @@ RUNNING = {
         ),
         (
             {"target": "torch.nn.Sequential", "_args_": normed(RUNNING)},
-            r"must not change its buffers in training, got another 1\.param",
+            r"must not change its buffers in training, got another 1\.rows",
         ),
         ({"target": f"{HERE}.Mixed"}, r"must compute each row by itself"),
         ({"target": f"{HERE}.Two"}, r"module must be a module that returns one tensor, got 'tuple'"),
@@ -342,6 +352,18 @@ def test_a_recipe_is_called_with_what_it_names():
     [
         ({}, "model.module must be a mapping with _target_, the path of a class or function, got {}"),
         ({"_target_": "os.getcwd"}, r"model.module._target_ must be in fairrun, torch.nn, .* got 'os.getcwd'"),
+        (
+            {"_target_": "fairrun.results.records.replace"},
+            "model.module._target_ must be a class that derives from torch",
+        ),
+        (
+            {"_target_": "torch.nn.functional.relu"},
+            "model.module._target_ must be a class that derives from torch.nn.Modu",
+        ),
+        (
+            {"_target_": "fairrun.models.mlp.MLP"},
+            "model.module._target_ must be a class that derives from torch.nn.Module",
+        ),
         ({"_target_": "torch.nn.Liner"}, "model.module._target_ must be a class or function that can be imported"),
     ],
 )
@@ -350,6 +372,14 @@ def test_a_recipe_names_what_may_be_imported(node, message):
     whole = {"_target_": "fairrun.models.module.Module", "module": node, **fields}
     with pytest.raises(InputError, match=message):
         build(whole, "model", num_features=6, num_classes=2)
+
+
+def test_what_stands_in_a_recipe_is_held_to_the_same():
+    args = [{"_target_": "fairrun.results.records.replace", "path": "x", "content": "y"}]
+    with pytest.raises(
+        InputError, match=r"module\._args_\.0\._target_ must be a class that derives from torch\.nn\.Module"
+    ):
+        module("torch.nn.Sequential", _args_=args)
 
 
 def test_a_run_goes_on_from_its_parameters_whatever_was_trained_before():
