@@ -17,7 +17,17 @@ from omegaconf.errors import OmegaConfBaseException
 from fairrun.command import folders  # noqa: F401 - the resolvers of conf/train.yaml
 from fairrun.command.environment import redacted, resolved
 from fairrun.command.guard import check_hydra
-from fairrun.command.line import chosen, explain, is_sweep, later, packages, quoted, refuse_missing_groups, written
+from fairrun.command.line import (
+    chosen,
+    explain,
+    is_sweep,
+    later,
+    packages,
+    quoted,
+    refuse_missing_groups,
+    with_folders,
+    written,
+)
 from fairrun.command.renames import current
 from fairrun.config import plugins
 from fairrun.config.check import InputError, require
@@ -38,6 +48,7 @@ def words(overrides: Sequence[str], keys: Mapping[str, Any], *, several: bool = 
     several_values = [text for text in given if not several and is_sweep(text)]
     require(not several_values, "overrides", several_values[:3], "of one value each: fairrun.sweep takes several")
     plugins.allow(packages(given))
+    given = with_folders(given)
     refuse_missing_groups(given)
     line = ["-m", *given] if several else given
     return [o for o in later(current(line, functools.cache(lambda: chosen("method", given)))) if o != "-m"]

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from fairrun.about import declared
+from fairrun.api.run import run
 from fairrun.config import plugins
 from tests.helpers.command import DESCRIPTION, records
 from tests.helpers.here import run_here
@@ -155,6 +156,16 @@ def test_a_package_in_the_current_folder_runs_only_where_the_user_names_it(packa
     assert not (tmp_path / "imported").exists()
     done = fairrun(tmp_path, "train", "method=great", "plugins=[greatplug]", *DESCRIPTION, "hydra.run.dir=out")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_package_in_the_current_folder_is_found_from_python_too(package, tmp_path, described, monkeypatch):
+    package(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    found = run("method=great", *described, plugins=["greatplug"], folder=tmp_path / "out")
+    del sys.modules["greatplug"]
+    assert found.record["choices"]["method"] == "great"
 
 
 def test_the_current_folder_is_looked_at_last_and_only_where_a_package_is_named(tmp_path, monkeypatch):

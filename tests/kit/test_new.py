@@ -66,6 +66,7 @@ def test_in_a_checkout_it_goes_where_the_others_are(monkeypatch):
     found = new.method("fair_mixup", None)
     files = ["fairrun/methods/fair_mixup.py", "conf/method/fair_mixup.yaml", "tests/methods/test_fair_mixup.py"]
     assert [str(path) for path in found.files] == files
+    assert max(len(line) for text in found.files.values() for line in text.splitlines()) <= 120
     assert found.next[:2] == ("fairrun train method=fair_mixup", "fairrun check fairrun.methods.fair_mixup.FairMixup")
 
 
