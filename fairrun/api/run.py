@@ -30,7 +30,7 @@ from fairrun.command.folders import locked
 from fairrun.command.line import written
 from fairrun.config.check import InputError, one_of, require
 from fairrun.report import ReportOptions, report
-from fairrun.report.sections.recommend import sentences_of
+from fairrun.report.sections.recommend import bound_of, sentences_of
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import again, records
 from fairrun.runs import model as files
@@ -99,15 +99,17 @@ class Results:
         return report(self.folder, options)
 
     def best(self, bound: float | None = None, dataset: str | None = None) -> "Best":
-        """The configuration to take: the most accurate one that keeps ``bound`` on validation rows, or else the knee.
+        """The configuration to take: the most accurate one that keeps the bound on validation rows, or else the knee.
 
-        ``dataset`` names the data set, where the sweep has several.  Raises ``InputError`` where there is no choice.
+        ``bound``: by default the ``fairness_bound`` of the runs, if they have one.  ``dataset`` names the data set,
+        where the sweep has several.  Raises ``InputError`` where there is no choice.
         """
         trades = {trade.dataset: trade for trade in tradeoffs(self.frame, complete(self.frame))}
         if dataset is None and len(trades) == 1:
             (dataset,) = trades
         one_of("dataset", dataset, list(trades))
-        found = recommend(trades[str(dataset)], bound, complete(self.frame).compare)
+        trade = trades[str(dataset)]
+        found = recommend(trade, bound_of(trade) if bound is None else bound, complete(self.frame).compare)
         if found is None:
             raise InputError("there is one configuration only, or all are degenerate: none is to be recommended")
         return Best(found)

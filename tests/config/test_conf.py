@@ -19,7 +19,7 @@ from tests.helpers.synthetic import built, config
 
 # dataset/_table.yaml and the like are parts of other files
 CHOICES = sorted((path.parent.name, path.stem) for path in Path(CONF).glob("*/[!_]*.yaml"))
-CLASSES = [choice for choice in CHOICES if choice[0] not in ("metric", "experiment", "sweep")]
+CLASSES = [choice for choice in CHOICES if choice[0] not in ("metric", "experiment", "sweep", "benchmark")]
 SWEEPS = [name for group, name in CHOICES if group == "sweep"]
 EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix("")) for path in CONF.glob("experiment/**/*.yaml")
