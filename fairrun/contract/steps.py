@@ -32,9 +32,10 @@ def logs_are_finite_and_one_a_run(subject: Subject) -> None:
 def changes_nothing_that_comes_in(subject: Subject) -> None:
     """``update`` changes neither state nor batch in place, keeps nothing on ``self``, and repeats itself."""
     begun = start(subject)
-    before, own = copy.deepcopy((begun.state, begun.batch)), dict(vars(begun.bound))
+    given, own = {"state": begun.state, "batch": begun.batch}, dict(vars(begun.bound))
+    before = copy.deepcopy(given)
     first = begun.step()
-    same_trees((begun.state, begun.batch), before, "update changed in place what came in (state [0], batch [1])")
+    same_trees(given, before, "update changed in place what came in")
     kept = [name for name, value in vars(begun.bound).items() if own.get(name) is not value]
     hold(not kept, f"update keeps something on self: {', '.join(kept)}")
     same_trees(first, begun.step(), "the same step from the same state differs")
@@ -48,8 +49,8 @@ def order_of_rows_is_without_effect(subject: Subject) -> None:
     order = torch.randperm(BATCH, generator=torch.Generator().manual_seed(0))
     shuffled = tree_map(lambda v: v[:, order] if isinstance(v, Tensor) else v, begun.batch)
     ours, theirs = begun.step(shuffled), begun.step()
-    if "removed" in theirs[1]:
-        theirs[1]["removed"] = theirs[1]["removed"][:, order]
+    if "removed" in theirs.logs:
+        theirs.logs["removed"] = theirs.logs["removed"][:, order]
     same_trees(ours, theirs, "with the rows of the batch in another order", rtol=1e-11, atol=1e-13)
 
 

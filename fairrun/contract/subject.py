@@ -49,10 +49,10 @@ def hold(condition: object, otherwise: str) -> None:
 
 
 def tensors(tree: Any) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a tree, with the path that leads to it: .theta['classifier.weight']."""
+    """Every tensor of a tree, with the path that leads to it: theta['classifier.weight']."""
     for path, leaf in tree_flatten_with_path(tree)[0]:
         if isinstance(leaf, Tensor):
-            yield keystr(path), leaf
+            yield keystr(path).lstrip("."), leaf
 
 
 def same(ours: Tensor, theirs: Tensor, what: str, rtol: float = 0.0, atol: float = 0.0) -> None:

@@ -94,6 +94,13 @@ def same_runs(ours: Sequence[Run], theirs: Sequence[Run], what: str, tolerance: 
             same(a, b, f"{what}: {column} differs", tolerance, tolerance)
 
 
+class Step(NamedTuple):
+    """What a step gives."""
+
+    state: Any
+    logs: dict[str, Tensor]
+
+
 class Start(NamedTuple):
     """Runs before their first step.  The batch has 32 rows, the last two of them padding."""
 
@@ -102,13 +109,10 @@ class Start(NamedTuple):
     state: Any
     batch: Batch
 
-    def step(self, batch: Batch | None = None, state: Any = None) -> tuple[Any, dict[str, Tensor]]:
-        """One step: the next state and the logs.  It always draws the same random numbers."""
+    def step(self, batch: Batch | None = None, state: Any = None) -> Step:
+        """One step, which always draws the same random numbers."""
         given = with_generators(self.batch if batch is None else batch)
-        found: tuple[Any, dict[str, Tensor]] = self.bound.update(
-            self.model, self.state if state is None else state, given
-        )
-        return found
+        return Step(*self.bound.update(self.model, self.state if state is None else state, given))
 
 
 def start(subject: Subject, num_runs: int = 3, num_groups: int = 3) -> Start:
