@@ -14,14 +14,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fairrun.api.session import of_calls
 from fairrun.command.line import written
 from fairrun.config.build import build
-from fairrun.config.check import require
+from fairrun.config.check import is_number, require
 from fairrun.config.keys import dotted, is_whole
 from fairrun.config.metrics import computed
 from fairrun.data.encoding import Encoding
 from fairrun.data.groups import numbered, numbered_again
 from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
-from fairrun.runs.validate import check, network
+from fairrun.runs.job import facts
+from fairrun.runs.validate import check, check_data, network, schedule
 from fairrun.runs.worker import ranks_of
 from fairrun.training.fit import fit, padded_logits
 from fairrun.training.native.parts import choose
@@ -40,7 +41,8 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters are keys of the command line: ``method`` and its ``lam`` (None: the method's own), ``model``, ``metric``,
     ``epochs``, ``batch_size``, ``lr`` (None: the method's own), ``postprocess``; ``keys`` are any others:
-    ``keys=("model.width=128",)``.  ``validation_fraction`` of the rows choose thresholds and the epoch that counts.
+    ``keys=("model.width=128",)``.  ``validation_fraction`` of the rows choose thresholds and the epoch that counts;
+    where a group has too few rows of a label for that, all rows are for both.
     """
 
     __metadata_request__predict = {"sensitive_features": None}  # noqa: RUF012 - scikit-learn's own form
@@ -85,6 +87,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"Only binary classification is supported: y has {len(self.classes_)} class(es)")
         s, groups = _groups(sensitive_features, len(frame))
         data = self._data(frame, codes, s, groups, config["seed"])
+        check_data(config, facts(data))
         self.network_ = network(config, len(data.features), 0, data.categories)
         dtype = getattr(torch, config["dtype"])
         metrics = computed(config["metric"])
@@ -102,6 +105,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 device=config["device"],
                 engine=choose(config["engine"], dtype, config["device"]),
                 metrics=metrics,
+                schedule=schedule(config),
                 ranks=ranks_of(config, _cells(data)),
             )
         finally:
@@ -111,10 +115,10 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.theta_ = run.chosen
         self.groups_ = groups
         self.rules_ = None
-        if self.postprocess is not None:
+        if config["postprocess"] is not None:
             rows = data.to("cpu", dtype)
             scores = scores_of(self.network_, run.theta, rows)
-            self.rules_ = postprocess(self.postprocess, scores, rows, metrics)[1]
+            self.rules_ = postprocess(config["postprocess"], scores, rows, metrics)[1]
         self.history_ = run.history
         self.dtype_ = dtype
         return self
@@ -155,16 +159,18 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "seed": int(seed),
+            "postprocess": self.postprocess,
         }
         words |= {"method.lam": self.lam} if self.lam is not None else {}
         words |= {"method.optimizer.lr": self.lr} if self.lr is not None else {}
+        require(not isinstance(self.keys, str), "keys", self.keys, "a list of texts, as ['model.width=128']")
         given = [*(f"{key}={written(value)}" for key, value in words.items()), *self.keys]
+        fraction = self.validation_fraction
+        require(is_number(fraction) and 0 < fraction < 1, "validation_fraction", fraction, "a number in (0, 1)")
         config = of_calls(tuple(given))
         whole = is_whole(dotted(config))
         require(not whole, "method", self.method, "a method with steps; fairrun.run trains those of libraries")
         check(config)
-        fraction = self.validation_fraction
-        require(0 < fraction < 1, "validation_fraction", fraction, "a number in (0, 1)")
         return config
 
     def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray]:
@@ -172,12 +178,13 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, pd.DataFrame):
             kinds = {str(name): pd.api.types.is_numeric_dtype(X[name]) for name in X}
             X, y = validate_data(self, X, y, dtype=None)
-            frame = pd.DataFrame(X, columns=list(kinds))
+            self.columns_ = list(kinds)
+            frame = pd.DataFrame(X, columns=self.columns_)
             self.numeric_ = [name for name, is_number in kinds.items() if is_number]
             return frame.astype(dict.fromkeys(self.numeric_, float)), y
         X, y = validate_data(self, X, y, dtype=np.float64)
-        self.numeric_ = [f"x{k}" for k in range(X.shape[1])]
-        return pd.DataFrame(X, columns=self.numeric_), y
+        self.columns_ = self.numeric_ = [f"x{k}" for k in range(X.shape[1])]
+        return pd.DataFrame(X, columns=self.columns_), y
 
     def _data(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray, groups: list[str], seed: int) -> Data:
         """The rows as tensors: training rows, and others that thresholds and the epoch are chosen on."""
@@ -212,13 +219,9 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _logits(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
-        if isinstance(X, pd.DataFrame):
-            names = list(map(str, X))
-            values = validate_data(self, X, dtype=None, reset=False)
-            frame = pd.DataFrame(values, columns=names).astype(dict.fromkeys(self.numeric_, float))
-        else:
-            values = validate_data(self, X, dtype=np.float64, reset=False)
-            frame = pd.DataFrame(values, columns=[*self.encoding_.numeric, *self.encoding_.categories])
+        kind = np.float64 if self.columns_ == self.numeric_ else None
+        values = validate_data(self, X, dtype=kind, reset=False)
+        frame = pd.DataFrame(values, columns=self.columns_).astype(dict.fromkeys(self.numeric_, float))
         x = torch.from_numpy(self.encoding_.encode(frame)).to(self.dtype_)
         with torch.no_grad():
             theta = {name: p.unsqueeze(0) for name, p in self.theta_.items()}
@@ -230,6 +233,8 @@ def _groups(sensitive: Any, num_rows: int) -> tuple[np.ndarray, list[str]]:
     if sensitive is None:
         return np.zeros(num_rows, dtype=np.int64), ["all"]
     frame = _frame(sensitive, num_rows)
+    same = [name for name in frame if frame[name].nunique() < 2]
+    require(not same, "sensitive_features", f"one in {same[0]}" if same else "", "of two values or more in each column")
     return numbered(frame, list(frame))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +51,7 @@ class Model:
     def classes_(self) -> np.ndarray:
         """The values of the label, in the order of ``predict_proba``; of several tasks 0 and 1."""
         known = self._encoder["labels"].get("") if self.about["encoder"] else None
-        return np.array(known or [0, 1])
+        return np.array(known or self.about["classes"] or [0, 1])
 
     def predict_proba(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
         """The probability of each class for each row, [N, C]; of several tasks that of label 1, [N, T].
@@ -187,14 +188,18 @@ def load(folder: Path | str, epoch: str = "chosen") -> Model:
     one_of("epoch", epoch, EPOCHS)
     folder = Path(folder)
     record = read(folder)
-    about = json.loads(files.read_file(folder, files.ABOUT, record))
-    theta = torch.load(io.BytesIO(files.read_file(folder, files.WEIGHTS, record)), weights_only=True)[epoch]
-    config = record["config"]
-    shape = (len(about["features"]), len(about["tasks"]), about["categories"], max(2, len(about["classes"])))
+    content, weights = (files.read_file(folder, name, record) for name in (files.ABOUT, files.WEIGHTS))
     try:
+        about = json.loads(content)
+        theta = torch.load(io.BytesIO(weights), weights_only=True)[epoch]
+        config = record["config"]
+        shape = (len(about["features"]), len(about["tasks"]), about["categories"], max(2, len(about["classes"])))
         found = network(config, *shape)
+        drawn = found.init([torch.Generator().manual_seed(0)])
+        lacking = [name for name, p in drawn.items() if name not in theta or theta[name].shape != p.shape[1:]]
+        require(not lacking, "the weights", lacking[:3], "those of the network that the record describes")
         dataset = build(config["dataset"], "dataset")
-    except (InputError, KeyError, TypeError) as error:
+    except (InputError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         made = f"a model of fairrun {record['versions'].get('fairrun')}"
         raise InputError(f"{folder} holds {made}, which this version cannot build: {error}") from None
     return Model(folder, record, theta, found, about, dataset)

@@ -34,8 +34,9 @@ from fairrun.report.sections.recommend import bound_of, sentences_of
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import again, records
 from fairrun.runs import model as files
-from fairrun.runs.job import Job
+from fairrun.runs.job import Job, forget_data
 from fairrun.runs.runner import Sweep
+from fairrun.runs.worker import LIBRARY
 from fairrun.training.stop import listening
 
 DATA = Path("outputs/data")  # frames that are given as data
@@ -141,8 +142,8 @@ class Best:
 
     def model(self) -> Model:
         """Its model; a run of a sweep that left none is trained again, in a folder of its own."""
-        if files.has_weights(self.result.record):
-            return self.result.model()
+        if files.has_weights(self.result.record) or self.result.record["engine"] == LIBRARY:
+            return self.result.model()  # a run of a library has none, and says so
         overrides = again.overrides(self.found.folder)
         if overrides is None:
             raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")
@@ -168,6 +169,7 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
         values, recorded = task_of(config, given)
         job = Job(values, choices, place, recorded)
         with locked("folder", str(place)), _as_before(), listening():
+            forget_data()
             trainer = Sweep(place)
             outcome = dict(trainer.run([job], trainer.finished_or_refused([job])))[place]
     if outcome.status != "finished":
@@ -187,6 +189,7 @@ def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str 
         arguments = list(config.hydra.overrides.task)
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=_nothing, config=config)
         with locked("folder", str(place)), _as_before(), listening():
+            forget_data()
             returns = _launch(sweeper, arguments)
     failed = [found for found in returns if found.status != JobStatus.COMPLETED]
     if failed and len(failed) == len(returns):

@@ -25,7 +25,7 @@ def jobs(node: Any, given: Collection[str] = ()) -> list[list[str]]:
     for own, grid in product(datasets, node["grids"]):
         keys = {**node.get("common", {}), **own, **grid, "seed": list(numbers)}
         found += _combinations({key: value for key, value in keys.items() if key not in given})
-    return found
+    return [list(job) for job in dict.fromkeys(map(tuple, found))]  # with dataset given, all data sets are the same
 
 
 def _check(node: Any) -> None:
@@ -39,6 +39,8 @@ def _check(node: Any) -> None:
     require(sound, "benchmark.seeds", seeds, "a number >= 1, or a list of seeds")
     mappings = isinstance(grids, list) and grids and all(isinstance(grid, Mapping) for grid in grids)
     require(mappings, "benchmark.grids", grids, "a list of mappings, as [{method: penalty, method.lam: [0.1, 1]}]")
+    for key, value in ((key, value) for grid in grids for key, value in grid.items()):
+        require(value != [], f"benchmark.grids: {key}", value, "a value, or a list of values")
     require(isinstance(common, Mapping), "benchmark.common", common, "a mapping of overrides")
     datasets = node.get("datasets") or []
     named = isinstance(datasets, list) and all(isinstance(own, str | Mapping) for own in datasets)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from fairrun.config.check import InputError, nearest
+from fairrun.config.check import InputError, nearest, require
 from fairrun.config.values import free, listed
 
 # numbers: columns of numbers get mean 0 and variance 1      all: the one-hot columns too
@@ -68,9 +68,9 @@ class Encoding:
         dropped: Collection[tuple[str, Any]] = (),
     ) -> "Encoding":
         """The encoding that training rows tell; ``dropped`` pairs of column and category get no feature."""
-        known = {column: sorted(train[column].unique()) for column in categorical}
+        known = {column: _sorted(train[column]) for column in categorical}
         kept = {
-            column: [_plain(value) for value in values if (column, value) not in dropped]
+            column: [_plain(column, value) for value in values if (column, value) not in dropped]
             for column, values in known.items()
         }
         encoding = cls(list(numeric), kept)
@@ -128,8 +128,20 @@ def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
         raise InputError(f"the rows must have the columns of the training rows, got none named {listed(lacking)}{hint}")
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _sorted(values: pd.Series) -> list[Any]:
+    """The distinct values: by themselves, or as text where they are of several types."""
+    found = list(values.unique())
+    try:
+        return sorted(found)
+    except TypeError:
+        return sorted(found, key=str)
+
+
+def _plain(column: str, value: Any) -> Any:
+    """A category as JSON has it.  Raises ``InputError`` for one that is no text, number or boolean."""
+    found = value.item() if isinstance(value, np.generic) else value
+    require(isinstance(found, str | int | float), f"column {column!r}", value, "of categories that are text or numbers")
+    return found
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

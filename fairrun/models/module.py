@@ -208,8 +208,6 @@ class TorchNetwork(Network):
                 raise InputError(f"module must not change its buffers in training, got another {name} after a batch")
         return draws or not torch.equal(trained, out)
 
-    """A module of one's own, or any other: ``module`` says what makes it."""
-
 
 @dataclass(frozen=True)
 class Module(TorchNetwork):
@@ -389,9 +387,16 @@ def _torch_shape(name: str, p: Tensor) -> Tensor:
     return p.mT if name == "classifier.weight" else p.squeeze(1) if name == "classifier.bias" else p
 
 
-@functools.lru_cache(maxsize=1)
 def _read(path: str) -> dict[str, Tensor]:
     """The state dict in a file of ``torch.save``.  Nothing in the file is executed."""
+    file = Path(path)
+    changed = (file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else (0, 0)
+    return _state_dict(path, changed)
+
+
+@functools.lru_cache(maxsize=1)
+def _state_dict(path: str, changed: tuple[int, int]) -> dict[str, Tensor]:
+    """The content of a file, read again where its time or size have ``changed``."""
     allowed = "a file of torch.save with a state dict, tensors by name"
     try:
         found = torch.load(Path(path), map_location="cpu", weights_only=True)

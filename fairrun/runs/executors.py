@@ -127,7 +127,11 @@ class _Process:
 
     def call(self, function: Function, task: Any) -> Future[Any]:
         """Call ``function`` on ``task`` in the process."""
-        result: Future[Any] = self._pool.submit(function, task)
+        try:
+            result: Future[Any] = self._pool.submit(function, task)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            self.end()
+            result = self.of(*self._key)._pool.submit(function, task)
         return result
 
     def result(self, done: Future[Any]) -> Any:

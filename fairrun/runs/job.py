@@ -93,6 +93,11 @@ def load(config: dict[str, Any]) -> Data:
     return _load(json.dumps(config["dataset"]))
 
 
+def forget_data() -> None:
+    """Read data again: a file may have changed since this process has read it."""
+    _load.cache_clear()
+
+
 def facts(data: Data) -> dict[str, Any]:
     """The facts about the data that a record holds."""
     splits = {split: getattr(data, split) for split in ("train", "val", "test")}

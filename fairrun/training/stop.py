@@ -58,10 +58,16 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def training() -> Iterator[None]:
-    """While it lasts, a signal waits for the end of the epoch."""
-    _process.training, _process.asked = True, None
+    """While it lasts, a signal waits for the end of the epoch.  One that came after the last epoch before ends it now."""
+    if (number := _process.asked) is not None:
+        _process.asked = None
+        raise Stopped(number)
+    _process.training = True
     try:
         yield
+    except BaseException:
+        _process.asked = None
+        raise
     finally:
         _process.training = False
 

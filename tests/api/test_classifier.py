@@ -114,3 +114,22 @@ def test_what_cannot_be_used_is_one_message(people, parameters, given, said):
     with pytest.raises(InputError) as error:
         FairClassifier(**parameters).fit(x, y, **given)
     assert said in str(error.value)
+
+
+def test_a_frame_and_an_array_of_the_same_columns_are_the_same_rows(people):
+    x, y, s = people
+    frame = pd.DataFrame({"kind": pd.Categorical(x[:, 4].astype(int)), "b": x[:, 1], "a": x[:, 0]})
+    model = FairClassifier(epochs=2).fit(frame, y, sensitive_features=s)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn says that names are lacking
+        found = model.predict_proba(frame.to_numpy())
+    assert np.array_equal(found, model.predict_proba(frame))
+
+
+def test_schedules_and_other_keys_count(people):
+    x, y, s = people
+    plain, slow = (
+        FairClassifier(epochs=3, keys=keys).fit(x, y, sensitive_features=s).predict_proba(x)
+        for keys in ([], ["schedule.every=1", "schedule.factor=0.0001"])
+    )
+    assert not np.array_equal(plain, slow)

@@ -56,6 +56,15 @@ def test_a_frame_is_data_and_its_content_names_its_file(csv):
     assert first.record["config"]["dataset"]["name"] == "data"
 
 
+def test_a_file_that_changes_within_the_process_is_other_data(csv):
+    first = fairrun.run(*DESCRIPTION)
+    csv.assign(x0=0.5 * csv["x0"]).to_csv("table.csv", index=False)
+    with pytest.raises(fairrun.InputError, match="must be new or hold this run's own results"):
+        fairrun.run(*DESCRIPTION)
+    other = fairrun.run(*DESCRIPTION, folder="other")
+    assert other.record["data_sha256"] != first.record["data_sha256"]
+
+
 def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     call = ["method=erm,penalty", "method.lam=0.1,1", *DESCRIPTION, INLINE]
     results = fairrun.sweep(*call, seed=range(2))

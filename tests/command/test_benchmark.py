@@ -28,7 +28,7 @@ def test_every_combination_of_a_grid_is_a_job_of_every_data_set():
 
 
 def test_what_the_command_line_gives_is_left_out_and_a_list_in_a_list_is_one_value():
-    assert len(jobs(NODE, ["dataset", "dataset.path", "seed"])) == 2 * 3
+    assert len(jobs(NODE, ["dataset", "dataset.path", "seed"])) == 3  # not once for each data set
     node = {"seeds": [7], "grids": [{"dataset.sensitive": [["sex"], ["sex", "race"]]}]}
     assert jobs(node) == [["dataset.sensitive=[sex]", "seed=7"], ["dataset.sensitive=[sex,race]", "seed=7"]]
 
@@ -40,6 +40,7 @@ def test_what_the_command_line_gives_is_left_out_and_a_list_in_a_list_is_one_val
         ({"seeds": 0}, "benchmark.seeds must be a number >= 1, or a list of seeds, got 0"),
         ({"seeds": []}, "benchmark.seeds must be"),
         ({"grids": []}, "benchmark.grids must be a list of mappings"),
+        ({"grids": [{"method.lam": []}]}, "benchmark.grids: method.lam must be a value, or a list of values, got []"),
         ({"grids": ["erm"]}, "benchmark.grids must be a list of mappings"),
         ({"datasets": "adult"}, "benchmark.datasets must be a list of names"),
         ({"common": ["epochs=1"]}, "benchmark.common must be a mapping"),

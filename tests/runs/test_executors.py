@@ -82,6 +82,16 @@ def test_lost_tasks_are_tried_again_side_by_side(tmp_path):
     assert time.monotonic() - started < 4 * 1.5
 
 
+def test_a_worker_that_dies_without_a_task_is_replaced():
+    executor = Loky(1, 1)
+    (worker,) = dict(executor.map(process, {"a": None})).values()
+    os.kill(worker, signal.SIGKILL)
+    while Path(f"/proc/{worker}").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)  # the pool sees it
+    assert dict(completed(executor, square, {"a": 3})) == {"a": 9}
+
+
 def test_no_task_is_no_result():
     assert list(completed(Loky(2, 1), square, {})) == []
 

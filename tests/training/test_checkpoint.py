@@ -122,3 +122,17 @@ def test_the_file_holds_nothing_that_runs_code(tmp_path):
     train([method("group_dro")], tmp_path / "stack.pt")
     content = torch.load(io.BytesIO((tmp_path / "stack.pt").read_bytes()[DIGEST:]), weights_only=True)
     assert content["epoch"] == 5
+
+
+def test_a_signal_after_the_last_epoch_ends_the_next_training():
+    stop.listen()
+    try:
+        with stop.training():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(stop.Stopped), stop.training():
+            raise AssertionError("it must not begin")
+        with stop.training():
+            assert stop.asked() is None
+    finally:
+        for number in stop.SIGNALS:
+            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, require
-from fairrun.config.values import TRUE, free, listed
+from fairrun.config.values import FALSE, TRUE, free, listed
 from fairrun.data.groups import with_columns
 from fairrun.data.own.rows import Prepared, refuse_infinite, without_rows
 from fairrun.data.own.tells import are_ids, is_index
@@ -76,9 +76,16 @@ def parts_of(name: str, kind: str, values: pd.Series, own: "OwnTable") -> dict[s
         parts = {} if own.dates == "drop" else as_numbers(values, own.dates)
         return {f"{name} {part}": numbers for part, numbers in parts.items()}
     if kind == "boolean":
-        truth = values.map(lambda value: float(str(value).strip().casefold() in TRUE), na_action="ignore")
-        return {name: truth.astype("float64")}
+        wrong = [value for value in values.dropna().unique() if _truth(value) is None]
+        require(not wrong, f"column {name!r}", wrong[:5], "of true and false by any of their spellings")
+        return {name: values.map(_truth, na_action="ignore").astype("float64")}
     return {name: values}
+
+
+def _truth(value: object) -> float | None:
+    """1 for true, 0 for false, by any of their spellings; None of what is neither."""
+    text = f"{value:g}" if isinstance(value, float) else str(value).strip().casefold()
+    return 1.0 if text in TRUE else 0.0 if text in FALSE else None
 
 
 def as_text(values: pd.Series) -> pd.Series:

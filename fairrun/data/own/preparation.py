@@ -24,7 +24,7 @@ class Preparation:
     """From cells as they come to features without missing values."""
 
     types: dict[str, str]  # column -> its type, as in the account: of features, labels and the sensitive attribute
-    decimal: str  # "." or ",", of numbers as text
+    decimals: dict[str, str]  # column -> "." or ",", of its numbers as text
     become: dict[str, dict[str, str]]  # column of features -> its parts -> the features that they are
     numeric: list[str]  # features, without indicators
     categorical: list[str]
@@ -35,10 +35,12 @@ class Preparation:
         """What was done to the ``rows`` that were trained on; ``account`` is of the table as it was read."""
         numeric = [name for name in rows.numeric if name not in fill.indicators]
         types = {column.name: column.type for column in account.columns if column.role not in ("dropped", "unused")}
-        decimal = "," if any(DECIMAL_COMMA in column.done for column in account.columns) else "."
+        commas = {column.name for column in account.columns if DECIMAL_COMMA in column.done}
+        usual = "," if commas else "."  # of whole numbers, which may have signs between thousands
+        decimals = {name: "," if name in commas else "." if kind == "number" else usual for name, kind in types.items()}
         used = {rows.of(feature) for feature in [*numeric, *rows.categorical]}
         become = {column: rows.become.get(column, {column: column}) for column in types if column in used}
-        return cls(types, decimal, become, numeric, rows.categorical, fill)
+        return cls(types, decimals, become, numeric, rows.categorical, fill)
 
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The features of ``frame``.  Raises ``InputError`` for a column or a value that cannot be used."""
@@ -61,9 +63,9 @@ class Preparation:
 
     def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The cells of ``frame`` as values of the types that its columns had."""
-        forms = own.rows.forms(decimal=self.decimal)
         plain = frame.reset_index(drop=True)
-        return pd.DataFrame({name: read_as(plain[name], self.types[name], forms) for name in plain}, plain.index)
+        forms = {name: own.rows.forms(decimal=self.decimals[name]) for name in plain}
+        return pd.DataFrame({name: read_as(plain[name], self.types[name], forms[name]) for name in plain}, plain.index)
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -72,5 +74,5 @@ class Preparation:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Preparation":
         """The preparation that ``plain`` gave."""
-        values = {name: plain[name] for name in ("types", "decimal", "become", "numeric", "categorical")}
+        values = {name: plain[name] for name in ("types", "decimals", "become", "numeric", "categorical")}
         return cls(**values, fill=Fill(**plain["fill"]))

@@ -151,3 +151,23 @@ def test_labels_and_groups_that_no_training_row_has_are_refused(own, change, sai
         dataset.labels_again(rows, data.encoder)
         dataset.grouped_again(rows, data.encoder, data.groups)
     assert said in str(error.value)
+
+
+def test_each_column_has_its_own_decimal_sign(own):
+    rng = np.random.default_rng(0)
+    frame = loans().assign(
+        comma=[f"{value:.2f}".replace(".", ",") for value in rng.random(400)],
+        point=[f"{value:.3f}" for value in 5 * rng.random(400)],
+    )
+    assert_same_features(own(frame), as_text(frame))
+
+
+def test_truth_has_many_spellings_and_what_is_neither_is_refused(own):
+    frame = loans().assign(member=np.resize(["yes", "no", "no"], 400))
+    dataset = own(frame, keep_columns=["member"])
+    data = dataset.load()
+    for yes, no in (("YES", "No"), (True, False), (1, 0), (1.0, 0.0), ("true", "false")):
+        new = frame.head(2).assign(member=[yes, no])
+        assert np.array_equal(dataset.encode(new, data.encoder), dataset.encode(frame.head(2), data.encoder))
+    with pytest.raises(InputError, match=r"column 'member' must be of true and false by any .*, got \['maybe'\]"):
+        dataset.encode(frame.head(2).assign(member=["yes", "maybe"]), data.encoder)
