@@ -58,7 +58,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def training() -> Iterator[None]:
-    """While it lasts, a signal waits for the end of the epoch.  One that came after the last epoch before ends it now."""
+    """While it lasts, a signal waits for the end of the epoch; one after the last epoch ends the next training."""
     if (number := _process.asked) is not None:
         _process.asked = None
         raise Stopped(number)
