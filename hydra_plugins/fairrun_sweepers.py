@@ -87,13 +87,19 @@ class GridSweeper(BasicSweeper):
                 raise InputError(f"{key} must have a value, got none from {line!r}")
         named = [override.get_key_element() for override in overrides]
         if "benchmark" not in named or "benchmark" not in self.config:
-            return self.split_arguments(overrides, self.max_batch_size)
+            combinations = self.split_arguments(overrides, None)[0]
+            return self._batched([list(job) for job in combinations])
         others = [override for override in overrides if override.key_or_group != "benchmark"]
         combinations = self.split_arguments(others, None)[0]
         node: Any = OmegaConf.to_container(self.config.benchmark, resolve=True)
         jobs = [[*own, *other] for own in benchmark.jobs(node, set(named)) for other in combinations]
-        size = self.max_batch_size or len(jobs)
-        return [jobs[first : first + size] for first in range(0, len(jobs), size)]
+        return self._batched(jobs)
+
+    def _batched(self, jobs: list[list[str]]) -> list[list[list[str]]]:
+        """The jobs in batches, each once: seed=0,0 is one run."""
+        once = [list(job) for job in dict.fromkeys(map(tuple, jobs))]
+        size = self.max_batch_size or len(once)
+        return [once[first : first + size] for first in range(0, len(once), size)]
 
     def _fitted(self, batches: list[list[list[str]]]) -> list[list[list[str]]]:
         """The batches for a launcher that composes its jobs itself: each job once, without the keys that it lacks."""

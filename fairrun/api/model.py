@@ -18,6 +18,7 @@ from fairrun.api.card import card
 from fairrun.config.build import build
 from fairrun.config.check import InputError, one_of, require
 from fairrun.config.metrics import computed
+from fairrun.config.values import listed
 from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.encoding import need_columns
 from fairrun.data.groups import numbered
@@ -25,7 +26,7 @@ from fairrun.data.table import Table
 from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
-from fairrun.results.records import read
+from fairrun.results.records import RECORD, read
 from fairrun.runs import model as files
 from fairrun.runs.validate import network
 from fairrun.training.fit import padded_logits
@@ -87,6 +88,7 @@ class Model:
         answer then has a row for each of its values.  Raises ``InputError`` for a column, a label or a group that is
         not known.
         """
+        require(isinstance(rows, pd.DataFrame) and len(rows) > 0, "rows", type(rows).__name__, "a frame with rows")
         if by is not None:
             require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
             parts = {value: self.metrics(part, sensitive) for value, part in rows.groupby(by, sort=True)}
@@ -186,11 +188,18 @@ def load(folder: Path | str, epoch: str = "chosen") -> Model:
     Raises ``InputError`` for a folder without a model, and for one of another version of fairrun or of plug-ins.
     """
     one_of("epoch", epoch, EPOCHS)
-    folder = Path(folder)
+    require(isinstance(folder, str | Path), "folder", folder, "the folder of a run, a text or a path")
+    folder = Path(folder).expanduser()
+    if not (folder / RECORD).exists():
+        runs = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+        others = f", which holds the runs {listed([str(path) for path in runs], 3)}" if runs else ""
+        raise InputError(f"folder must be that of a run ({RECORD}), got {str(folder)!r}{others}")
     record = read(folder)
     content, weights = (files.read_file(folder, name, record) for name in (files.ABOUT, files.WEIGHTS))
     try:
         about = json.loads(content)
+        made = about.get("format")
+        require(made == files.FORMAT, "the format", made, f"{files.FORMAT}; the same command trains it again")
         theta = torch.load(io.BytesIO(weights), weights_only=True)[epoch]
         config = record["config"]
         shape = (len(about["features"]), len(about["tasks"]), about["categories"], max(2, len(about["classes"])))
@@ -222,6 +231,6 @@ class _Module(nn.Module):
             self.register_parameter(own, nn.Parameter(theta[name].clone()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encoded features [N, D] -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
+        """Encoded features [N, D], of the parameters' type -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
         theta = {name: self.get_parameter(own).unsqueeze(0) for own, name in self.names.items()}
         return self.network.logits(theta, x.unsqueeze(0))[0]

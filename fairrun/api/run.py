@@ -230,6 +230,8 @@ def _of_data(frame: pd.DataFrame | None) -> list[str]:
     if frame is None:
         return []
     require(isinstance(frame, pd.DataFrame), "data", type(frame).__name__, "a pandas.DataFrame")
+    unnamed = [name for name in frame if not isinstance(name, str)]
+    require(not unnamed, "data", unnamed[:3], "a frame whose columns have texts as names")
     try:
         content = frame.to_parquet(index=False)
     except Exception as error:  # pyarrow raises errors of many types

@@ -1,10 +1,11 @@
 """What Hydra composes for a call from Python, without a trace in Hydra's own state."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
@@ -55,11 +56,24 @@ def words(overrides: Sequence[str], keys: Mapping[str, Any], *, several: bool = 
 
 
 def _written(key: str, value: Any, several: bool) -> str:
-    if several and isinstance(value, range | list | tuple):
-        values = list(value)
-        require(values, key, value, "a value or several")
-        return ",".join(map(written, values))
-    return written(list(value) if isinstance(value, range | tuple) else value)
+    value = _plain(value)
+    if several and isinstance(value, list):
+        require(value, key, value, "a value or several")
+        return ",".join(map(written, value))
+    return written(value)
+
+
+def _plain(value: Any) -> Any:
+    """A value as the command line has it: numbers of NumPy and anything that is a row of values are plain ones."""
+    if isinstance(value, str | Mapping):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Iterable):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set) else value)]
+    plain = value is None or isinstance(value, bool | int | float)
+    require(plain, "a value", type(value).__name__, "a number, a text, true or false, or several of them")
+    return value
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from fairrun.command.line import written
-from fairrun.config.check import InputError, is_integer, require, unknown
+from fairrun.config.check import InputError, is_integer, nearest, require
 
 KEYS = ("seeds", "datasets", "common", "grids")
 
@@ -32,7 +32,7 @@ def _check(node: Any) -> None:
     require(isinstance(node, Mapping), "benchmark", node, f"a file with the keys {', '.join(KEYS)}")
     for name in node:
         if name not in KEYS:
-            raise InputError(unknown(f"benchmark.{name}", [f"benchmark.{key}" for key in KEYS]))
+            raise InputError(f"benchmark.{name} is no key{nearest(name, KEYS)}: there are {', '.join(KEYS)}")
     seeds, grids, common = node.get("seeds", 1), node.get("grids"), node.get("common", {})
     one = is_integer(seeds) and seeds >= 1
     sound = one or (isinstance(seeds, Sequence) and len(seeds) > 0 and all(map(is_integer, seeds)))

@@ -122,6 +122,9 @@ class Encoding:
 
 def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise ``InputError``, which names them and the nearest column, if the frame lacks any of ``columns``."""
+    twice = [column for column in columns if (frame.columns == column).sum() > 1]
+    if twice:
+        raise InputError(f"the rows must have every column once, got several named {listed(twice)}")
     lacking = [column for column in columns if column not in frame]
     if lacking:
         hint = nearest(lacking[0], [str(column) for column in frame if column not in columns])

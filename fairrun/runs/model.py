@@ -24,6 +24,7 @@ from fairrun.training.fit import Run
 FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
 SAVES = (None, "chosen", "none")  # of results.save
 SPLITS = ("val", "test")
+FORMAT = 1  # of model.json; another number where its content changes
 
 
 class Rows(NamedTuple):
@@ -76,7 +77,8 @@ def save(folder: Path, run: Run, rows: Rows, *, weights: bool) -> dict[str, str]
     if weights:
         buffer = io.BytesIO()
         torch.save({"chosen": run.chosen, "last": run.theta}, buffer)
-        about = {name: value for name, value in rows._asdict().items() if name != "splits"} | {"rules": run.rules}
+        about = {name: value for name, value in rows._asdict().items() if name != "splits"}
+        about |= {"rules": run.rules, "format": FORMAT}
         files |= {WEIGHTS: buffer.getvalue(), ABOUT: json.dumps(about, ensure_ascii=False).encode()}
     (folder / FOLDER).mkdir(exist_ok=True)
     for name, content in files.items():

@@ -151,6 +151,10 @@ def test_a_sweep_leaves_scores_and_where_weights_are_asked_for_trains_again(tmp_
 
 def test_damaged_files_and_other_versions_are_one_message(tmp_path, described):
     (folder,) = trained(tmp_path, [*described, SAVE])
+    with pytest.raises(InputError, match="folder must be the folder of a run, a text or a path, got 3"):
+        fairrun.load(3)
+    with pytest.raises(InputError, match=r"folder must be that of a run .*, which holds the runs '.*/0'"):
+        fairrun.load(tmp_path)
     with pytest.raises(InputError, match="epoch must be one of chosen, last, got 'first'"):
         fairrun.load(folder, "first")
     record = json.loads((folder / results.RECORD).read_text())

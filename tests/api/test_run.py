@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -68,6 +69,8 @@ def test_a_file_that_changes_within_the_process_is_other_data(csv):
 def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     call = ["method=erm,penalty", "method.lam=0.1,1", *DESCRIPTION, INLINE]
     results = fairrun.sweep(*call, seed=range(2))
+    again = fairrun.sweep(*call, seed=np.arange(2), folder=results.folder)
+    assert len(again.frame) == len(fairrun.sweep(*call, seed=[0, 1, np.int64(1)], folder=results.folder).frame) == 6
     frame = results.frame
     assert sorted(frame["method"]) == ["erm"] * 2 + ["penalty"] * 4 and set(frame["seed"]) == {0, 1}
     assert repr(results).startswith("<6 of 6 runs finished, in outputs/sweeps/erm-penalty_")
@@ -116,6 +119,8 @@ def test_a_run_that_fails_stops_no_other(csv):
         (["method=penalty"], {"epoch": 3}, "epoch is no key: did you mean epochs?"),
         (["method=penalty", "method.lam=-1"], {}, "method.lam must be >= 0, got -1"),
         (["method=erm,penalty"], {}, "overrides must be of one value each: fairrun.sweep takes several, got"),
+        ([], {"seed": object()}, "a value must be a number, a text, true or false, or several of them, got 'object'"),
+        ([], {"data": pd.DataFrame({5: [1]})}, "data must be a frame whose columns have texts as names, got [5]"),
         ([], {"data": [1]}, "data must be a pandas.DataFrame, got 'list'"),
         (["plugins=[3]"], {}, "plugins must be a list of packages"),
     ],

@@ -410,7 +410,7 @@ def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_
 
 
 def test_choices_may_be_given_by_a_glob(tmp_path, csv):
-    done = run_here(tmp_path, "-m", *DESCRIPTION, "method=glob(e*)", "hydra.sweep.dir=s", INLINE)
+    done = run_here(tmp_path, "-m", *DESCRIPTION, "method=glob(erm*)", "hydra.sweep.dir=s", INLINE)
     assert done.returncode == 0, done.stderr
     assert [record["choices"]["method"] for record in records(tmp_path)] == ["erm"]
 

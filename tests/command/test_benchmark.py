@@ -36,7 +36,7 @@ def test_what_the_command_line_gives_is_left_out_and_a_list_in_a_list_is_one_val
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"grid": []}, "benchmark.grid is no key: did you mean benchmark.grids?"),
+        ({"grid": []}, "benchmark.grid is no key; did you mean grids?: there are seeds, datasets, common, grids"),
         ({"seeds": 0}, "benchmark.seeds must be a number >= 1, or a list of seeds, got 0"),
         ({"seeds": []}, "benchmark.seeds must be"),
         ({"grids": []}, "benchmark.grids must be a list of mappings"),

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import date
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -39,6 +41,7 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     ``forms`` must say the decimal sign.
     """
     name = str(values.name)
+    values = _plain(name, values)
     if _holds_text(values):
         return text_as(name, kind, texts_of(values, forms.missing), forms)
     found, own, _ = _from_values(values)
@@ -48,6 +51,28 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     if must and own not in must:
         raise InputError(f"column {name!r} must be of type {kind}, as in the training rows, got {own}")
     return found
+
+
+def _plain(name: str, values: pd.Series) -> pd.Series:
+    """A column of any of pandas' types as numbers, text, booleans or dates.  Raises ``InputError`` for others."""
+    kind = values.dtype
+    if isinstance(kind, pd.DatetimeTZDtype):
+        return values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if pd.api.types.is_complex_dtype(kind) or isinstance(kind, pd.PeriodDtype) or kind.kind == "m":
+        raise InputError(f"column {name!r} must hold numbers, text, booleans or dates, got {kind}")
+    if isinstance(kind, pd.CategoricalDtype):
+        values = values.astype(object)
+    elif isinstance(kind, pd.api.extensions.ExtensionDtype):
+        number = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+        plain = values.to_numpy(dtype=float, na_value=np.nan) if number else values.astype(object).to_numpy()
+        values = pd.Series(plain, values.index, name=values.name)
+    if values.dtype == object:
+        known = values.dropna()
+        if len(known) and known.map(lambda value: isinstance(value, date)).all():
+            return pd.to_datetime(values)
+        if len(known) and known.map(lambda value: isinstance(value, Real) and not isinstance(value, bool)).all():
+            return values.where(values.notna(), np.nan).astype(float)
+    return values
 
 
 def _holds_text(values: pd.Series) -> bool:

@@ -171,3 +171,36 @@ def test_truth_has_many_spellings_and_what_is_neither_is_refused(own):
         assert np.array_equal(dataset.encode(new, data.encoder), dataset.encode(frame.head(2), data.encoder))
     with pytest.raises(InputError, match=r"column 'member' must be of true and false by any .*, got \['maybe'\]"):
         dataset.encode(frame.head(2).assign(member=["yes", "maybe"]), data.encoder)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        lambda f: f.astype({"job": "category", "gender": "category"}),
+        lambda f: f.convert_dtypes(),
+        lambda f: f.convert_dtypes(dtype_backend="pyarrow"),
+        lambda f: f.assign(since=pd.to_datetime(f["since"], utc=True)),
+        lambda f: f.assign(since=pd.to_datetime(f["since"]).dt.date),
+        lambda f: f.astype({"age": object, "hours": object}),
+    ],
+)
+def test_rows_may_be_of_any_type_of_pandas(own, typed):
+    frame = messy().assign(hours=lambda f: f["hours"].str.replace(",", ".").astype(float))
+    frame["age"] = frame["age"].astype("Int64").mask(frame.index % 50 == 7)
+    assert_same_features(own(frame), typed(frame))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.assign(age=1j), "column 'age' must hold numbers, text, booleans or dates, got complex128"),
+        (lambda f: f.assign(age=pd.to_timedelta(3, "D")), "column 'age' must hold numbers, text"),
+        (lambda f: pd.concat([f, f[["job"]]], axis=1), "must have every column once, got several named 'job'"),
+    ],
+)
+def test_columns_of_no_use_are_named(own, change, said):
+    dataset = own(loans())
+    encoder = dataset.load().encoder
+    with pytest.raises(InputError) as error:
+        dataset.encode(change(loans().head(3)), encoder)
+    assert said in str(error.value)
