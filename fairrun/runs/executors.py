@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import joblib
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.backend import get_context
 
 from fairrun.config.check import InputError, is_integer, one_of, require
@@ -306,6 +306,8 @@ def _obey(parent: int, ended: Semaphore) -> None:
     What it trains is saved first.  Signals for all processes of a command, from the keyboard or a scheduler, are left
     to the parent, which asks.
     """
+    # Loky ends a worker that has grown, whatever it was given meanwhile; a pool of one would wait for that for ever.
+    process_executor._USE_PSUTIL = False
 
     def watch() -> None:
         while os.getppid() == parent and not ended.acquire(timeout=WATCH_S):

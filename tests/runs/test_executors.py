@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import distributed
+import numpy as np
 import pytest
 import submitit
 
@@ -80,6 +81,27 @@ def test_lost_tasks_are_tried_again_side_by_side(tmp_path):
     started = time.monotonic()
     assert run(Loky(2, 1), tasks) == {"a": 2, "b": 2}
     assert time.monotonic() - started < 4 * 1.5
+
+
+def grow(megabytes):
+    """Keep so much more memory -> the process."""
+    kept.append(np.ones(megabytes * 2**17))
+    time.sleep(1.1)  # Loky looks at a worker's memory once a second
+    return os.getpid()
+
+
+kept = []
+
+
+def test_a_worker_that_grows_stays_and_loses_no_task():
+    tasks = {str(k): size for k, size in enumerate((1, 400, 400, 1, 1))}
+    results = dict(Loky(1, 1).map(grow, tasks))
+    assert results.keys() == tasks.keys() and len(set(results.values())) == 1
+    dict(Loky(1, 1).map(forget, {"a": None}))
+
+
+def forget(_):
+    kept.clear()
 
 
 def test_a_worker_that_dies_without_a_task_is_replaced():
