@@ -20,7 +20,23 @@ RULES = {rule.__name__: rule for rule in METHOD if rule is not it_learns}  # who
 OF_MODULES = [rule.__name__ for rule in METHOD if rule.__module__ == logs_are_finite_and_one_a_run.__module__]
 OF_MODULES += [a_run_has_the_same_bits_in_any_stack.__name__, seeds_matter.__name__]
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
-ON_MODULES = pytest.mark.parametrize("name", [name for name in METHODS if "tasks" not in method(name).needs])
+FIRST = (
+    "erm",
+    "penalty",
+    "group_dro",
+    "irw",
+    "ltr",
+    "nash_ltr",
+    "fairbinn_authors",
+)  # with any module; slow: the others
+ON_MODULES = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in FIRST else pytest.mark.slow)
+        for name in METHODS
+        if "tasks" not in method(name).needs
+    ],
+)
 MODULE, DROPPING = module(), module(dropout=0.3)
 
 
