@@ -20,15 +20,8 @@ RULES = {rule.__name__: rule for rule in METHOD if rule is not it_learns}  # who
 OF_MODULES = [rule.__name__ for rule in METHOD if rule.__module__ == logs_are_finite_and_one_a_run.__module__]
 OF_MODULES += [a_run_has_the_same_bits_in_any_stack.__name__, seeds_matter.__name__]
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
-FIRST = (
-    "erm",
-    "penalty",
-    "group_dro",
-    "irw",
-    "ltr",
-    "nash_ltr",
-    "fairbinn_authors",
-)  # with any module; slow: the others
+# The methods that are tried with any module by default; the others are slow.
+FIRST = ("erm", "penalty", "group_dro", "irw", "ltr", "nash_ltr", "fairbinn_authors")
 ON_MODULES = pytest.mark.parametrize(
     "name",
     [
