@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ MAKE_RESULTS = (
     *("runs/job.py", "runs/model.py", "runs/validate.py", "runs/worker.py", "training"),
 )
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that pip installs
+BY_VERSION = ("torch", "torchvision")  # packages whose files are too many to read
 SUFFIXES = (".py", ".cpp")
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -88,8 +90,12 @@ def module_hash(module: str) -> str:
     """The hash of a module and of all that it imports, directly or not, of the same author.
 
     Those are the modules below the same top-level package, and those that are not installed.  A module without a file
-    (of a notebook, say) has another hash in every process: nothing tells whether it changed.
+    (of a notebook, say) has another hash in every process: nothing tells whether it changed.  Of torch it is
+    the hash of the version.
     """
+    top = module.partition(".")[0]
+    if top in BY_VERSION:
+        return _digest({top: version(top).encode()})
     contents: dict[str, bytes] = {}
     left = [module]
     while left:
