@@ -11,7 +11,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fairrun.api.session import of_calls
+from fairrun.api.session import of_calls, threads_kept
 from fairrun.command.line import written
 from fairrun.config.build import build
 from fairrun.config.check import is_number, require
@@ -87,13 +87,13 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"Only binary classification is supported: y has {len(self.classes_)} class(es)")
         s, groups = _groups(sensitive_features, len(frame))
         data = self._data(frame, codes, s, groups, config["seed"])
-        check_data(config, facts(data))
+        known = facts(data)
+        check_data(config, known)
         self.network_ = network(config, len(data.features), 0, data.categories)
         dtype = getattr(torch, config["dtype"])
         metrics = computed(config["metric"])
-        threads = torch.get_num_threads()
-        torch.set_num_threads(config["num_threads"])
-        try:
+        with threads_kept():
+            torch.set_num_threads(config["num_threads"])
             (run,) = fit(
                 self.network_,
                 [build(config["method"], "method")],
@@ -106,10 +106,8 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 engine=choose(config["engine"], dtype, config["device"]),
                 metrics=metrics,
                 schedule=schedule(config),
-                ranks=ranks_of(config, _cells(data)),
+                ranks=ranks_of(config, known["base_rates"]["val"]),
             )
-        finally:
-            torch.set_num_threads(threads)
         if run.failure is not None:
             raise ValueError(run.failure)
         self.theta_ = run.chosen
@@ -242,12 +240,6 @@ def _known(sensitive: Any, groups: list[str], num_rows: int) -> np.ndarray:
     given = sensitive is not None or groups == ["all"]
     require(given, "sensitive_features", None, "given, for thresholds for each group")
     return np.zeros(num_rows, np.int64) if sensitive is None else numbered_again(_frame(sensitive, num_rows), groups)
-
-
-def _cells(data: Data) -> list[list[int]]:
-    """Of each group its validation rows: all, and of class 1."""
-    s, y = data.val.s, data.val.y
-    return [[int((s == g).sum()), int(y[s == g].sum())] for g in range(len(data.groups))]
 
 
 def _frame(sensitive: Any, num_rows: int) -> pd.DataFrame:

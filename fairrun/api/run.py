@@ -8,8 +8,6 @@ Both write the folders that the same command writes, and go on from what is ther
 
 import hashlib
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -17,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 
 from fairrun.analysis.recommend import Recommendation, recommend
+from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.api.model import Model, load
-from fairrun.api.session import session, task_of, words
+from fairrun.api.session import session, task_of, threads_kept, words
 from fairrun.command.folders import locked
 from fairrun.command.line import written
 from fairrun.config.check import InputError, one_of, require
@@ -85,10 +83,17 @@ class Results:
         return records.load(self.folder)
 
     @cached_property
+    def _options(self) -> ReportOptions:
+        return complete(self.frame)
+
+    @cached_property
+    def _trades(self) -> list[Tradeoff]:
+        return tradeoffs(self.frame, self._options)
+
+    @cached_property
     def settings(self) -> pd.DataFrame:
         """A row a configuration: means over seeds with intervals, as in the report; one data set after another."""
-        trades = tradeoffs(self.frame, complete(self.frame))
-        tables = [trade.settings.assign(dataset=trade.dataset) for trade in trades]
+        tables = [trade.settings.assign(dataset=trade.dataset) for trade in self._trades]
         return pd.concat(tables, ignore_index=True)
 
     def front(self) -> pd.DataFrame:
@@ -105,12 +110,12 @@ class Results:
         ``bound``: by default the ``fairness_bound`` of the runs, if they have one.  ``dataset`` names the data set,
         where the sweep has several.  Raises ``InputError`` where there is no choice.
         """
-        trades = {trade.dataset: trade for trade in tradeoffs(self.frame, complete(self.frame))}
+        trades = {trade.dataset: trade for trade in self._trades}
         if dataset is None and len(trades) == 1:
             (dataset,) = trades
         one_of("dataset", dataset, list(trades))
         trade = trades[str(dataset)]
-        found = recommend(trade, bound_of(trade) if bound is None else bound, complete(self.frame).compare)
+        found = recommend(trade, bound_of(trade) if bound is None else bound, self._options.compare)
         if found is None:
             raise InputError("there is one configuration only, or all are degenerate: none is to be recommended")
         return Best(found)
@@ -168,7 +173,7 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
         place = Path(config.hydra.run.dir)
         values, recorded = task_of(config, given)
         job = Job(values, choices, place, recorded)
-        with locked("folder", str(place)), _as_before(), listening():
+        with locked("folder", str(place)), threads_kept(), listening():
             forget_data()
             trainer = Sweep(place)
             outcome = dict(trainer.run([job], trainer.finished_or_refused([job])))[place]
@@ -188,7 +193,7 @@ def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str 
         place = Path(config.hydra.sweep.dir)
         arguments = list(config.hydra.overrides.task)
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=_nothing, config=config)
-        with locked("folder", str(place)), _as_before(), listening():
+        with locked("folder", str(place)), threads_kept(), listening():
             forget_data()
             returns = _launch(sweeper, arguments)
     failed = [found for found in returns if found.status != JobStatus.COMPLETED]
@@ -241,13 +246,3 @@ def _of_data(frame: pd.DataFrame | None) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         records.replace(path, content)
     return ["dataset=csv", f"dataset.path={written(str(path))}", "dataset.name=data"]
-
-
-@contextmanager
-def _as_before() -> Iterator[None]:
-    """Leave torch with the number of threads that the caller has set."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

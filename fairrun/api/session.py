@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
@@ -112,3 +113,13 @@ def of_calls(given: tuple[str, ...]) -> dict[str, Any]:
     line = words(given, {})
     with session(line, RunMode.RUN) as (_, config):
         return task_of(config, line)[0]
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave torch with the number of threads that the caller has set."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

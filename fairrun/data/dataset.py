@@ -159,6 +159,10 @@ class Dataset:
 
     def _typed(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
         """New rows with cells read as those of training rows were, and levels merged."""
+        return self.merged_again(frame)
+
+    def merged_again(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """New rows with levels merged; they need not have every level."""
         return merged(frame, {c: levels for c, levels in self.merge.items() if c in frame}, known=False)
 
     def _is_official(self, frame: pd.DataFrame) -> bool:

@@ -45,7 +45,7 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, numbers: np.ndarray, account:
     numeric, categorical = ([c for c in columns if c not in gone] for columns in (numeric, categorical))
     require(numeric or categorical, "dataset.path", own.path, "a table with a column that can be a feature")
     rows = Prepared(kept, numeric, categorical, account, become, numbers)
-    refuse_infinite(rows)
+    refuse_infinite(rows.frame, rows.numeric, rows.of)
     return without_rows(rows, own.missing)
 
 

@@ -1,5 +1,6 @@
 """New rows of a user's own table, prepared as its training rows were."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.encoding import need_columns
 from fairrun.data.own.features import as_text, parts_of
 from fairrun.data.own.fill import Fill
-from fairrun.data.own.rows import Prepared, refuse_infinite
+from fairrun.data.own.rows import Prepared, column_of, refuse_infinite
 from fairrun.data.reading.account import Account
 from fairrun.data.reading.columns import read_as
 from fairrun.data.reading.texts import DECIMAL_COMMA
@@ -45,7 +46,7 @@ class Preparation:
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The features of ``frame``.  Raises ``InputError`` for a column or a value that cannot be used."""
         need_columns(frame, list(self.become))
-        rows = own._typed(frame[list(self.become)], self.plain())
+        rows = own.merged_again(self.read(own, frame[list(self.become)]))
         columns: dict[str, pd.Series] = {}
         for name, named in self.become.items():
             parts = parts_of(name, self.types[name], rows[name], own)
@@ -56,9 +57,7 @@ class Preparation:
         features = [*self.numeric, *self.categorical]
         if own.missing in ("refuse", "drop"):
             refuse_missing_values(found, features)
-        refuse_infinite(
-            Prepared(found, self.numeric, self.categorical, Account([]), self.become, rows.index.to_numpy())
-        )
+        refuse_infinite(found, self.numeric, functools.partial(column_of, self.become))
         return self.fill.apply(found)
 
     def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The rows of a user's own table that are trained on, without missing cells."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,17 +30,22 @@ class Prepared(NamedTuple):
 
     def of(self, feature: str) -> str:
         """The table's column that a feature is made from."""
-        return next((column for column, parts in self.become.items() if feature in parts.values()), feature)
+        return column_of(self.become, feature)
 
 
-def refuse_infinite(rows: Prepared) -> None:
-    """Raise ``InputError`` for a number that is infinite, or whose square is."""
-    for feature in rows.numeric:
-        largest = rows.frame[feature].abs().max()
+def column_of(become: Mapping[str, Mapping[str, str]], feature: str) -> str:
+    """The column one of whose parts is ``feature``; ``become`` as in ``Prepared``."""
+    return next((column for column, parts in become.items() if feature in parts.values()), feature)
+
+
+def refuse_infinite(frame: pd.DataFrame, numeric: Sequence[str], of: Callable[[str], str]) -> None:
+    """Raise ``InputError`` for a number that is infinite, or whose square is; ``of`` gives a feature's column."""
+    for feature in numeric:
+        largest = frame[feature].abs().max()
         if largest > LARGEST:
             raise InputError(
-                f"column {rows.of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}: correct it, "
-                f"or leave it out by 'dataset.drop_columns=[{rows.of(feature)}]'"
+                f"column {of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}: correct it, "
+                f"or leave it out by 'dataset.drop_columns=[{of(feature)}]'"
             )
 
 

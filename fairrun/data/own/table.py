@@ -94,7 +94,7 @@ class OwnTable(Dataset):
         return Encoding.of(encoder["encoding"]).encode(Preparation.of(encoder).apply(self, frame))
 
     def _typed(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
-        return super()._typed(Preparation.of(encoder).read(self, frame), encoder)
+        return self.merged_again(Preparation.of(encoder).read(self, frame))
 
     @property
     def named(self) -> set[str]:
