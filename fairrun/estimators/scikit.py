@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 from fairrun.config.check import In, InputError, located, require, unknown
@@ -38,7 +38,7 @@ class Logistic(ScikitLearn):
         """The classifier."""
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(C=self.C, max_iter=self.max_iter)
+        return LogisticRegression(**asdict(self))
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,7 @@ class RandomForest(ScikitLearn):
         from sklearn.ensemble import RandomForestClassifier
 
         return RandomForestClassifier(
-            n_estimators=self.n_estimators,
-            max_depth=self.max_depth,
-            min_samples_leaf=self.min_samples_leaf,
-            max_features=self.max_features or "sqrt",
+            **asdict(self) | {"max_features": self.max_features or "sqrt"},
             random_state=seed,
             n_jobs=threads,
         )
@@ -83,15 +80,7 @@ class MLP(ScikitLearn):
         """The classifier."""
         from sklearn.neural_network import MLPClassifier
 
-        return MLPClassifier(
-            hidden_layer_sizes=self.hidden_layer_sizes,
-            alpha=self.alpha,
-            learning_rate_init=self.learning_rate_init,
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
-            tol=0.0,
-            random_state=seed,
-        )
+        return MLPClassifier(**asdict(self), tol=0.0, random_state=seed)
 
 
 @dataclass(frozen=True)

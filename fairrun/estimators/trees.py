@@ -3,7 +3,7 @@
 Needs the extra ``trees``.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fairrun.config.check import In
@@ -43,16 +43,8 @@ class LightGBM(Estimator):
         from lightgbm import LGBMClassifier
 
         return LGBMClassifier(
-            n_estimators=self.n_estimators,
-            learning_rate=self.learning_rate,
-            num_leaves=self.num_leaves,
-            max_depth=self.max_depth,
-            min_child_samples=self.min_child_samples,
-            subsample=self.subsample,
+            **asdict(self),
             subsample_freq=int(self.subsample < 1),
-            colsample_bytree=self.colsample_bytree,
-            reg_alpha=self.reg_alpha,
-            reg_lambda=self.reg_lambda,
             random_state=seed,
             n_jobs=threads,
             deterministic=True,
