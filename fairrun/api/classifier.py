@@ -16,16 +16,14 @@ from fairrun.command.line import written
 from fairrun.config.build import build
 from fairrun.config.check import is_number, require
 from fairrun.config.keys import dotted, is_whole
-from fairrun.config.metrics import computed
 from fairrun.data.encoding import Encoding
 from fairrun.data.groups import numbered, numbered_again
 from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
 from fairrun.runs.job import facts
-from fairrun.runs.validate import check, check_data, network, schedule
-from fairrun.runs.worker import ranks_of
+from fairrun.runs.validate import check, check_data, network
+from fairrun.runs.worker import settings_of
 from fairrun.training.fit import fit, padded_logits
-from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import postprocess, probabilities, scores_of
 
 BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
@@ -90,8 +88,8 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         known = facts(data)
         check_data(config, known)
         self.network_ = network(config, len(data.features), 0, data.categories)
-        dtype = getattr(torch, config["dtype"])
-        metrics = computed(config["metric"])
+        settings = settings_of(config, known["base_rates"]["val"])
+        dtype, metrics = settings["dtype"], settings["metrics"]
         with threads_kept():
             torch.set_num_threads(config["num_threads"])
             (run,) = fit(
@@ -99,14 +97,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 [build(config["method"], "method")],
                 [config["seed"]],
                 data,
-                epochs=config["epochs"],
-                batch_size=config["batch_size"],
-                dtype=dtype,
-                device=config["device"],
-                engine=choose(config["engine"], dtype, config["device"]),
-                metrics=metrics,
-                schedule=schedule(config),
-                ranks=ranks_of(config, known["base_rates"]["val"]),
+                **settings,
             )
         if run.failure is not None:
             raise ValueError(run.failure)

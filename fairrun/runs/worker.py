@@ -106,8 +106,7 @@ def train(task: Task) -> Trained | Failure:
 def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
     """The runs of a stack, the scores of those that are post-processed, by place, and the engine."""
     config = task.configs[0]
-    dtype = getattr(torch, config["dtype"])
-    engine = choose(config["engine"], dtype, config["device"])
+    settings = settings_of(config, task.labels)
     model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
     with training():
         runs = fit(
@@ -115,20 +114,28 @@ def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run],
             methods,
             [config["seed"] for config in task.configs],
             data,
-            epochs=config["epochs"],
-            batch_size=config["batch_size"],
-            dtype=dtype,
-            device=config["device"],
-            engine=engine,
-            schedule=schedule(config),
-            metrics=computed(config["metric"]),
-            ranks=ranks_of(config, task.labels),
+            **settings,
             progress=functools.partial(publish, task.work, task.name),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
     wanted = [k for k in _post_processed(task) if runs[k].failure is None]
-    rows = data.to("cpu", dtype) if wanted else data
-    return runs, {k: scores_of(model, runs[k].theta, rows) for k in wanted}, engine
+    rows = data.to("cpu", settings["dtype"]) if wanted else data
+    return runs, {k: scores_of(model, runs[k].theta, rows) for k in wanted}, settings["engine"]
+
+
+def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """What ``fit`` takes from a configuration; ``labels`` as in ``ranks_of``."""
+    dtype = getattr(torch, config["dtype"])
+    return {
+        "epochs": config["epochs"],
+        "batch_size": config["batch_size"],
+        "dtype": dtype,
+        "device": config["device"],
+        "engine": choose(config["engine"], dtype, config["device"]),
+        "schedule": schedule(dict(config)),
+        "metrics": computed(config["metric"]),
+        "ranks": ranks_of(config, labels),
+    }
 
 
 def _by_library(task: Task, methods: list[LibraryMethod], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
