@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from fairrun.data.pixels.stored import in_memory
 from fairrun.data.split import per_cell
 from fairrun.data.table import Data, Table
 from fairrun.method.api import AnyMethod, Batch
@@ -55,7 +56,8 @@ def data_of_tasks(num_tasks: int = 3, num_groups: int = 3) -> Data:
         rows: Table = getattr(one, split)
         g = Generator().manual_seed(100 + k)
         noise = 0.5 * torch.randn(len(rows.y), num_tasks - 1, generator=g, dtype=torch.float64)
-        more = (rows.x[:, 2 : num_tasks + 1] + 0.5 * rows.x[:, :1] + noise > 0.5).double()
+        x = in_memory(rows.x)
+        more = (x[:, 2 : num_tasks + 1] + 0.5 * x[:, :1] + noise > 0.5).double()
         tables[split] = rows._replace(y=torch.cat([rows.y.unsqueeze(-1), more], dim=-1))
     return one._replace(**tables, tasks=[f"task{t}" for t in range(num_tasks)])
 
@@ -67,7 +69,8 @@ def data_of_classes(num_classes: int = 3, num_groups: int = 3) -> Data:
     for k, split in enumerate(("train", "val", "test")):
         rows: Table = getattr(two, split)
         noise = 0.3 * torch.randn(len(rows.y), generator=Generator().manual_seed(k), dtype=torch.float64)
-        y = (rows.x[:, 0] + rows.x[:, 1] + noise).div(1.2).round().clamp(0, num_classes - 1)
+        x = in_memory(rows.x)
+        y = (x[:, 0] + x[:, 1] + noise).div(1.2).round().clamp(0, num_classes - 1)
         tables[split] = rows._replace(y=y)
     return two._replace(**tables, classes=[f"class {c}" for c in range(num_classes)])
 
@@ -80,7 +83,7 @@ def rows_for(method: AnyMethod, num_groups: int = 3) -> Data:
 def batch_of(rows: Table, i: Tensor, num_groups: int = 3) -> Batch:
     """The rows ``i`` [R, B] as a batch, all of weight 1."""
     w = torch.ones(i.shape, dtype=torch.float64)
-    return Batch(rows.x[i], rows.y[i], i, w, rows.s[i], num_groups=num_groups)
+    return Batch(in_memory(rows.x[i]), rows.y[i], i, w, rows.s[i], num_groups=num_groups)
 
 
 def seeded(seeds: Sequence[int]) -> list[Generator]:

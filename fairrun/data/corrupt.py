@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairrun.config.check import is_integer, is_number, require
+from fairrun.config.check import InputError, is_integer, is_number, require
+from fairrun.data.pixels.stored import Features
 
 KINDS = ("label_flips", "features")
 
@@ -37,7 +38,7 @@ class Outliers:
         require(is_number(self.scale) and self.scale > 0, "scale", self.scale, "a number > 0")
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
-    def put_into(self, x: Tensor, y: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def put_into(self, x: Features, y: Tensor, clean: Tensor) -> tuple[Features, Tensor, Tensor]:
         """Copies of features [N, D] and labels [N] with outliers, and which rows are outliers, bool [N].
 
         ``clean`` [M]: rows that are never chosen.  Raises ``InputError`` if the other rows are too few.
@@ -52,6 +53,11 @@ class Outliers:
         moves = torch.from_numpy(labels.integers(1, num_classes, number)).to(y)
         y = y.index_copy(0, rows, (y[rows] + moves) % num_classes)
         if self.kind == "features":
+            if not isinstance(x, Tensor):
+                raise InputError(
+                    "dataset.outliers.kind must be null or label_flips for images that are streamed from disk because "
+                    "they exceed the memory bound, got 'features'"
+                )
             added = torch.from_numpy(noise.standard_normal((number, x.shape[1]))).to(x)
             x = x.index_add(0, rows, added, alpha=self.scale)
         return x, y, torch.zeros(len(y), dtype=torch.bool).index_fill(0, rows, True)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from fairrun.config.check import InputError, nearest, one_of, require
 from fairrun.config.values import listed, spelt
@@ -17,6 +16,7 @@ from fairrun.data.corrupt import Outliers
 from fairrun.data.encoding import SCALES, Encoding, need_columns
 from fairrun.data.groups import Merge, binned, merged, numbered, numbered_again, parse_sensitive, with_columns
 from fairrun.data.labels import Label, parse_labels
+from fairrun.data.pixels.stored import Features
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
 from fairrun.data.table import Data, Table
@@ -264,7 +264,7 @@ class Divided(NamedTuple):
         balanced = np.searchsorted(rows["train"], balanced[known[balanced]])
         return self._replace(y=y, tasks=[], rows=rows, balanced=balanced)
 
-    def data(self, x: Mapping[str, Tensor], features: list[str], sha256: str) -> Data:
+    def data(self, x: Mapping[str, Features], features: list[str], sha256: str) -> Data:
         """Combine the splits with their features ``x`` [N, D], which have the names ``features``."""
         y, s = torch.from_numpy(self.y), torch.from_numpy(self.s)
         tables = {name: Table(x[name], y[rows], s[rows]) for name, rows in self.rows.items()}

@@ -11,19 +11,24 @@ from torch import Tensor
 
 from fairrun.config.check import require
 from fairrun.data.corrupt import Outliers
+from fairrun.data.pixels.stored import Features, Stored
 from fairrun.data.target import Target
 
 
 class Table(NamedTuple):
     """The rows of one split.  N rows, D features, T tasks."""
 
-    x: Tensor  # [N, D] features
+    x: Features  # [N, D]
     y: Tensor  # [N] labels: 0.0 or 1.0; with C > 2 classes 0.0 to C - 1; with several tasks [N, T], NaN for no label
     s: Tensor  # [N] sensitive attribute in {0..S-1}, int64
 
     def to(self, device: str, dtype: torch.dtype) -> "Table":
         """The same rows on another device, with features and labels in ``dtype``."""
         return Table(self.x.to(device, dtype), self.y.to(device, dtype), self.s.to(device))
+
+    def without_features(self) -> "Table":
+        """The same rows, with D = 0."""
+        return self._replace(x=self.y.new_empty(len(self.y), 0))
 
     def rows(self, i: Tensor) -> "Table":
         """Only the rows ``i``, which is bool [N] or row numbers."""
@@ -58,6 +63,11 @@ class Data(NamedTuple):
     def num_classes(self) -> int:
         """C, 2 or more."""
         return max(2, len(self.classes))
+
+    @property
+    def streams(self) -> bool:
+        """Whether features stay in a file because the memory does not hold them."""
+        return isinstance(self.train.x, Stored)
 
     @property
     def target(self) -> Target:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, one_of, require
-from fairrun.data.images import MODES, read_images
+from fairrun.data.pixels.files import MODES, read_images
 from fairrun.datasets.image_folder import folder
 
 SPLITS = {0: "train", 1: "val", 2: "test"}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, one_of, require
 from fairrun.data.dataset import refuse_missing_values
-from fairrun.data.images import MODES, read_images
+from fairrun.data.pixels.files import MODES, read_images
 
 
 @dataclass(frozen=True)

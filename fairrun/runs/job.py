@@ -123,6 +123,7 @@ def facts(data: Data) -> dict[str, Any]:
         **_unlabelled(data),
         "data_sha256": data.sha256,
         **({} if data.account is None else {"account": data.account}),
+        **({"streamed": True} if data.streams else {}),
     }
 
 

@@ -259,6 +259,11 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     method = _trained(config, data)
     _check_batch_size(config["batch_size"], method)
     whole = isinstance(method, LibraryMethod)
+    if whole and data.get("streamed"):
+        raise InputError(
+            "method must be one that trains in steps, on images that exceed the memory bound, or dataset.rows.size "
+            f"smaller: {type(method).__name__} reads all features at once"
+        )
     layers = [] if whole else list(_layers(json.dumps([config["model"], _told(data)])))
     _check_tasks(config, method, layers, data)
     if data["classes"]:

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.metrics import computed
 from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
+from fairrun.data.pixels.stored import Stored
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Method
 from fairrun.method.library import LibraryMethod
@@ -37,6 +39,7 @@ from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import Scores, postprocess, scores_of
 from fairrun.training.stop import training
 
+SPLITS = ("train", "val", "test")
 LIBRARY = "library"  # the engine of a run that a library trained
 
 
@@ -173,8 +176,8 @@ def _of_other_code() -> Failure:
 
 
 def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
-    """Write the data to a file that workers map into their memory."""
-    tables = {split: dict(getattr(data, split).to("cpu", dtype)._asdict()) for split in ("train", "val", "test")}
+    """Write the data to a file that workers map into their memory; features in a file stay there."""
+    tables = {split: _plain(getattr(data, split).to("cpu", dtype)) for split in SPLITS}
     part = path.with_name(path.name + ".part")
     torch.save(data._asdict() | tables, part)
     os.replace(part, path)
@@ -182,4 +185,13 @@ def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
 
 def _open(path: Path) -> Data:
     content = torch.load(path, weights_only=True, mmap=True)
-    return Data(**content | {split: Table(**content[split]) for split in ("train", "val", "test")})
+    return Data(**content | {split: _table(**content[split]) for split in SPLITS})
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    """The table as ``_table`` takes it, in types that are safe to load."""
+    return table._asdict() | ({"x": table.x.plain} if isinstance(table.x, Stored) else {})
+
+
+def _table(x: Tensor | dict[str, Any], y: Tensor, s: Tensor) -> Table:
+    return Table(Stored(**x) if isinstance(x, dict) else x, y, s)

@@ -1,11 +1,13 @@
 """Training rows in each run's own order, as padded batches."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from fairrun.data.pixels.stored import Features, Stored, in_memory
 from fairrun.data.table import Table
 from fairrun.method.api import Batch
 from fairrun.models.network import Network
@@ -35,7 +37,7 @@ class Batches:
         self.size = min(batch_size, len(table.y))
         self.padded = -(-self.size // ROWS_MULTIPLE) * ROWS_MULTIPLE
         self.num_runs, self.generators = len(streams["shuffle"]), tuple(streams["method"])
-        self.x = table.x.new_empty(self.num_runs * self.padded, table.x.shape[1])
+        self.x = table.y.new_empty(self.num_runs * self.padded, table.x.shape[1])
         self.gather = gather if native else _gather
         everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
         self.real = self._padded(everywhere)  # [steps, R, B]
@@ -51,7 +53,7 @@ class Batches:
         known = None if self.known is None else self.known[rows]
         s = table.s[rows] if self.sees_s else None
         for step, i in enumerate(rows):
-            self.gather(table.x, i.view(-1), self.x)
+            self._read(i.view(-1))
             yield Batch(
                 x=self.x.view(self.num_runs, self.padded, -1),
                 y=y[step],
@@ -78,8 +80,15 @@ class Batches:
         u = torch.stack([torch.rand(num_rows, generator=g, dtype=torch.float64) for g in generators])
         return torch.searchsorted(total, u * total[:, -1:], right=True).clamp_(max=num_rows - 1)
 
+    def _read(self, rows: Tensor) -> None:
+        x = self.table.x
+        if isinstance(x, Stored):
+            self.x.copy_(x[rows].read())
+        else:
+            self.gather(x, rows, self.x)
+
     def _masks(self, num_rows: int) -> tuple[Tensor, ...]:
-        return tuple(mask.to(self.table.x) for mask in self.network.masks(self.streams["dropout"], num_rows))
+        return tuple(mask.to(self.table.y) for mask in self.network.masks(self.streams["dropout"], num_rows))
 
     def _padded(self, rows: Tensor) -> Tensor:
         """[R, N] -> [steps, R, B], with zeros after the rows of each batch."""
@@ -106,7 +115,8 @@ def whole_table(table: Table, num_runs: int, num_groups: int, num_classes: int) 
     i = torch.arange(len(table.y), device=table.y.device)
     w = table.y.new_ones(len(table.y))
     labels, known = _labels(table.y)
-    x, y, i, w, s = (v.expand(num_runs, *v.shape) for v in (table.x, labels, i, w, table.s))
+    y, i, w, s = (v.expand(num_runs, *v.shape) for v in (labels, i, w, table.s))
+    x = _repeated(table.x, num_runs)
     known = None if known is None else known.expand(num_runs, *known.shape)
     return Batch(x, y, i, w, s, num_groups=num_groups, num_classes=num_classes, known=known)
 
@@ -114,7 +124,8 @@ def whole_table(table: Table, num_runs: int, num_groups: int, num_classes: int) 
 def padded_table(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
     """A table as one batch, followed by rows of weight 0."""
     more = -len(table.y) % ROWS_MULTIPLE
-    x = torch.cat([table.x, table.x.new_zeros(more, *table.x.shape[1:])])  # F.pad refuses no features in torch 2.6
+    x = in_memory(table.x)
+    x = torch.cat([x, x.new_zeros(more, *x.shape[1:])])  # F.pad refuses no features in torch 2.6
     padded = Table(x, F.pad(table.y, (0, more)), F.pad(table.s, (0, more)))
     batch = whole_table(padded, num_runs, num_groups, num_classes)
     return batch._replace(w=(batch.i < len(table.y)).to(table.y))
@@ -122,5 +133,10 @@ def padded_table(table: Table, num_runs: int, num_groups: int, num_classes: int)
 
 def all_rows(table: Table, num_runs: int, num_groups: int, num_classes: int) -> Batch:
     """As ``padded_table``, but the features are not padded, because they are too many to be copied."""
-    features = table.x.expand(num_runs, *table.x.shape)
-    return padded_table(table._replace(x=table.x[:, :0]), num_runs, num_groups, num_classes)._replace(x=features)
+    rows = padded_table(table.without_features(), num_runs, num_groups, num_classes)
+    return rows._replace(x=_repeated(table.x, num_runs))
+
+
+def _repeated(x: Features, num_runs: int) -> Tensor:
+    """The features of all rows for every run, [R, N, D]; what is stored is read by ``parts`` of the batch."""
+    return cast(Tensor, x.expand(num_runs, *x.shape))

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.config.metrics import METRICS, Metric
+from fairrun.data.pixels.stored import Features, in_memory
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.functional import Classifier
@@ -221,12 +222,17 @@ def _scores(network: Network, theta: Theta, data: Data) -> list[dict[str, np.nda
     return [{name: scores[r].cpu().numpy() for name, scores in found.items()} for r in range(num_runs)]
 
 
-def padded_logits(network: Network, theta: Theta, x: Tensor) -> Tensor:
+def padded_logits(network: Network, theta: Theta, x: Features) -> Tensor:
     """The logits of rows ``x`` [N, D] and, after them, of padding rows: rows are padded as in a batch."""
     num_runs = next(iter(theta.values())).shape[0]
-    *parts, last = x.split(EVALUATION_ROWS)
-    last = F.pad(last, (0, 0, 0, -len(last) % ROWS_MULTIPLE))
-    return torch.cat([network.logits(theta, x.expand(num_runs, *x.shape)) for x in (*parts, last)], dim=1)
+    return torch.cat([network.logits(theta, part.expand(num_runs, *part.shape)) for part in _parts(x)], dim=1)
+
+
+def _parts(x: Features) -> Iterator[Tensor]:
+    """The rows in parts, the last of which is padded."""
+    for start in range(0, max(1, x.shape[0]), EVALUATION_ROWS):
+        part = in_memory(x[start : start + EVALUATION_ROWS])
+        yield F.pad(part, (0, 0, 0, -len(part) % ROWS_MULTIPLE))
 
 
 def _finish(

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from fairrun.config.metrics import METRICS, Metric
+from fairrun.data.pixels.stored import in_memory
 from fairrun.data.table import Data, Table
 from fairrun.method.library import LibraryMethod, Rows
 from fairrun.training.fit import Run
@@ -67,7 +68,7 @@ def fit_by_library(
 
 
 def _features(table: Table) -> np.ndarray:
-    return table.x.double().numpy()
+    return in_memory(table.x).double().numpy()
 
 
 def _log_odds(p: Tensor) -> Tensor:

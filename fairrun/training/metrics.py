@@ -342,7 +342,7 @@ def evaluate_tasks(
     is the share of label 1 among the training rows of each task.  Metrics with ``at_match_rate`` are also computed at
     the threshold of ``matched``, as "match_rate_name".
     """
-    found, table = {}, table._replace(x=table.x[:, :0])
+    found, table = {}, table.without_features()
     for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
         o = outcome(_logits_of_task(logits, table, t), table.task(t), num_groups)
         at_rate = matched(o, rate)

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from fairrun.config.check import InputError
-from fairrun.data import images
 from fairrun.data.corrupt import Outliers
-from fairrun.data.images import ImageDataset, read_images
+from fairrun.data.images import ImageDataset
+from fairrun.data.pixels.files import read_images
 from fairrun.data.split import Split
 from fairrun.datasets.celeba import CelebA
 from fairrun.datasets.digits import ColouredDigits
@@ -270,16 +270,6 @@ def test_half_an_image_is_refused(tmp_path, labelled):
     Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(file)
     file.write_bytes(file.read_bytes()[:2000])
     refused(FOLDER, tmp_path, "dataset.path must hold every image as a file that Pillow reads, got .*007.png: ")
-
-
-def test_images_that_the_memory_cannot_hold_are_refused_before_they_are_read(monkeypatch):
-    monkeypatch.setattr(images.os, "sysconf", {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": 1_000_000}.get)  # 1 GB
-    message = (
-        "dataset.rows.size must be at most 14, so that 202599 images with channels=3 take no more than half of this "
-        "machine's 1.0 GB as float32 numbers, got 32"
-    )
-    with pytest.raises(InputError, match=message):
-        read_images([None] * 202599, 3, 32)
 
 
 @pytest.mark.parametrize("rows", [FOLDER, CelebA(3, 4)])

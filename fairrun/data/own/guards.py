@@ -13,6 +13,7 @@ from fairrun.config.values import listed
 from fairrun.data.dataset import Divided
 from fairrun.data.own.rows import Prepared
 from fairrun.data.own.tells import tells
+from fairrun.data.pixels.stored import in_memory
 from fairrun.data.reading.account import Account
 from fairrun.data.reading.texts import alike
 from fairrun.data.table import Data
@@ -128,7 +129,8 @@ def _absent(divided: Divided, g: int) -> np.ndarray:
 
 def refuse_large(data: Data) -> list[str]:
     """What is to be said of features whose encoded values are large.  Raises ``InputError`` where training diverges."""
-    largest = torch.stack([table.x.abs().amax(0) for table in (data.train, data.val, data.test)]).amax(0).tolist()
+    features = (in_memory(table.x) for table in (data.train, data.val, data.test))
+    largest = torch.stack([x.abs().amax(0) for x in features]).amax(0).tolist()
     said = []
     for name, value in zip(data.features, largest, strict=True):
         if not value < LARGEST:
