@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fairrun.api.card import card
-from fairrun.config.build import build
+from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, one_of, require
 from fairrun.config.metrics import computed
 from fairrun.config.values import listed
@@ -199,11 +199,13 @@ def load(folder: Path | str, epoch: str = "chosen") -> Model:
     try:
         about = json.loads(content)
         made = about.get("format")
-        require(made == files.FORMAT, "the format", made, f"{files.FORMAT}; the same command trains it again")
-        theta = torch.load(io.BytesIO(weights), weights_only=True)[epoch]
-        config = record["config"]
+        readable = ", ".join(map(str, files.FORMATS))
+        require(made in files.FORMATS, "the format", made, f"one of {readable}; the same command trains it again")
+        saved = torch.load(io.BytesIO(weights), weights_only=True)
+        theta, config = saved[epoch], record["config"]
         shape = (len(about["features"]), len(about["tasks"]), about["categories"], max(2, len(about["classes"])))
-        found = network(config, *shape)
+        found = network(config if made == 1 else _without_files(config), *shape)
+        found = found if made == 1 else found.with_constants(saved["constants"])
         drawn = found.init([torch.Generator().manual_seed(0)])
         lacking = [name for name, p in drawn.items() if name not in theta or theta[name].shape != p.shape[1:]]
         require(not lacking, "the weights", lacking[:3], "those of the network that the record describes")
@@ -212,6 +214,13 @@ def load(folder: Path | str, epoch: str = "chosen") -> Model:
         made = f"a model of fairrun {record['versions'].get('fairrun')}"
         raise InputError(f"{folder} holds {made}, which this version cannot build: {error}") from None
     return Model(folder, record, theta, found, about, dataset)
+
+
+def _without_files(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a network that starts from no file: all its numbers are saved."""
+    node = config["model"]
+    network_class: type[Network] = class_of(node["_target_"], "model")
+    return config | {"model": node | {key: None for key in network_class.starts if key in node}}
 
 
 def _named(name: str, groups: Sequence[str]) -> str:

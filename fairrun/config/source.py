@@ -17,6 +17,7 @@ from fairrun.config.keys import dotted, is_below, role
 from fairrun.config.plugins import LIBRARIES
 
 PACKAGE = Path(__file__).parent.parent
+WEIGHTS = "model.weights"  # the part of ``sources`` that is no code: runs that start from other numbers are other runs
 OWN = "fairrun"  # the part of ``sources`` that every run has
 # Files and folders of the package that make the results of every run.  A method, network or data set is its own part.
 MAKE_RESULTS = (
@@ -55,9 +56,15 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
                 of_library = any(is_below(module, library) for library in LIBRARIES)  # the record has its version
                 if module in sys.modules and not of_library and not _makes_results(module):
                     parts[module] = module_hash(module)
-    if isinstance(weights := config.get("model", {}).get("weights"), str):
-        parts["model.weights"] = _file_hash(weights)
+    if (weights := weights_hash(config)) is not None:
+        parts[WEIGHTS] = weights
     return parts
+
+
+def weights_hash(config: Mapping[str, Any]) -> str | None:
+    """The hash of the file that ``model.weights`` names; None if it names none."""
+    path = config.get("model", {}).get("weights")
+    return _file_hash(path) if isinstance(path, str) else None
 
 
 def _file_hash(path: str) -> str:

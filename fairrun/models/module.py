@@ -1,6 +1,7 @@
 """Any ``torch.nn.Module`` as a network: its parameters are drawn, and its rows computed, for each run by itself."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 from abc import abstractmethod
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -47,7 +48,8 @@ class TorchNetwork(Network):
 
     A parameter of the module is named ``base.NAME``, or ``fairness.NAME`` if ``groups`` puts it there.  The linear
     layer that ``groups`` calls classifier has ``classifier.weight`` [R, in, out] and ``classifier.bias`` [R, 1, out].
-    Buffers, and parameters that require no gradient, are constants, the same for all runs.
+    Buffers, and parameters that require no gradient, are constants, the same for all runs: those of a module that is
+    drawn with seed 0, or of ``weights``.
 
     Parameters are drawn by the module's own constructor, with torch's random numbers seeded by the run's generator.
     Where the module draws numbers in training, as dropout does, they are seeded by the run's generator for each batch.
@@ -62,6 +64,7 @@ class TorchNetwork(Network):
     groups: Mapping[str, str | list[str] | None]  # patterns of parameter names, for each of GROUPS
     weights: str | None  # file of a state dict that the parameters start from; None: they are drawn
 
+    starts: ClassVar[tuple[str, ...]] = ("weights",)
     remedies: ClassVar[Mapping[str, str]] = {
         "fairness": "groups.fairness must be patterns of parameter names, such as fc1 or fc1.*",
         "classifier": "groups.classifier must be the name of the last layer, such as fc2",
@@ -129,16 +132,29 @@ class TorchNetwork(Network):
                 out = functional_call(net, parameters | constants, (rows.unflatten(-1, self.row),))
             yield out, seen[-1] if seen else out
 
+    def constants(self) -> dict[str, Tensor]:
+        """Buffers and untrained parameters, by their names in the module."""
+        net, trained = self._layout.net, set(self._layout.names.values())
+        kept = [*net.named_buffers(), *net.named_parameters()]
+        return {name: value.detach() for name, value in kept if name not in trained}
+
+    def with_constants(self, constants: Mapping[str, Tensor]) -> Self:
+        """The network with other buffers and untrained parameters."""
+        other = dataclasses.replace(self)
+        own = other.constants()
+        wrong = [name for name in own.keys() | constants.keys() if not _alike(own.get(name), constants.get(name))]
+        require(not wrong, "the constants", sorted(wrong)[:3], "those of the module that the record describes")
+        for name, value in own.items():
+            value.copy_(constants[name])
+        return other
+
     def _constants(self, like: Tensor) -> dict[str, Tensor]:
-        """Buffers and untrained parameters, those of fractions with the type of ``like``."""
+        """The constants, those of fractions with the type of ``like``."""
         key = f"{like.dtype} {like.device}"
         if key not in self._cache:
-            trained = set(self._layout.names.values())
-            kept = [*self._layout.net.named_buffers(), *self._layout.net.named_parameters()]
             self._cache[key] = {
-                name: value.detach().to(like.device, like.dtype if value.is_floating_point() else value.dtype)
-                for name, value in kept
-                if name not in trained
+                name: value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)
+                for name, value in self.constants().items()
             }
         return self._cache[key]
 
@@ -380,6 +396,11 @@ def _widths(net: nn.Module) -> Iterator[list[int]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _alike(ours: Tensor | None, theirs: Tensor | None) -> bool:
+    """Whether both are tensors of one shape and type."""
+    return ours is not None and theirs is not None and (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
 
 
 def _torch_shape(name: str, p: Tensor) -> Tensor:

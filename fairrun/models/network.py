@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Generator, Tensor
@@ -20,6 +20,7 @@ class Network(ABC):
     """
 
     least_stack: ClassVar[int] = 2  # smallest stack of runs that is worthwhile, even if the cache holds fewer
+    starts: ClassVar[tuple[str, ...]] = ()  # fields that name files which training starts from; a saved model has none
     # For messages: what the node ``model`` must say so that the network has parameters of a group
     remedies: ClassVar[Mapping[str, str]] = {
         "fairness": "fairness_layers must be >= 1",
@@ -42,6 +43,14 @@ class Network(ABC):
     @abstractmethod
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The input of the layer ``classifier``, [R, B, D] -> [R, B, H]; ``x`` if there is no hidden layer."""
+
+    def constants(self) -> dict[str, Tensor]:
+        """What the logits depend on beside ``theta`` and the fields, by name: a saved model keeps it."""
+        return {}
+
+    def with_constants(self, constants: Mapping[str, Tensor]) -> Self:
+        """The network with the ``constants`` of another one.  Raises ``InputError`` if they do not fit."""
+        return self
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
         """Dropout masks for a batch, each [R, B, ...], drawn for each run by its own generator; () without dropout."""

@@ -15,7 +15,7 @@ import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import dotted, identity
-from fairrun.config.source import OWN, sources
+from fairrun.config.source import OWN, WEIGHTS, sources, weights_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import dataset_name, method_name, versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, degenerate, select
@@ -210,7 +210,14 @@ def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
 
 def is_same(job: Job, record: dict[str, Any], data_sha256: str) -> bool:
     """Whether ``record`` is of this run, made by the same code or by other code."""
-    return identity_of(job.config) == recorded_identity(record) and record["data_sha256"] == data_sha256
+    same = identity_of(job.config) == recorded_identity(record) and record["data_sha256"] == data_sha256
+    return same and not _other_weights(job, record)
+
+
+def _other_weights(job: Job, record: dict[str, Any]) -> bool:
+    """Whether the run of ``record`` started from a file with another content."""
+    known = record.get("sources")
+    return known is not None and known.get(WEIGHTS) != weights_hash(job.config)
 
 
 def identity_of(config: dict[str, Any]) -> str:
@@ -236,9 +243,10 @@ def refuse_other(job: Job, record: dict[str, Any]) -> None:
     missing = "no such key"
     both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
     differ = [f"{k}={old}" for k, old, new in both if old != new]
+    other = "other content of model.weights" if _other_weights(job, record) else "other data"
     by = f"fairrun {record['versions']['fairrun']}"
     raise InputError(
         f"{job.folder} must be new or hold this run's own results, got those of another run by {by}"
-        f" ({', '.join(differ[:4]) or 'same configuration, other data'}); take another folder, or resume=false to"
+        f" ({', '.join(differ[:4]) or f'same configuration, {other}'}); take another folder, or resume=false to"
         " replace them"
     )

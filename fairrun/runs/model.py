@@ -1,7 +1,7 @@
 """The model that a run leaves in the folder ``model`` of its own: plain files that are safe to load.
 
-``weights.pt`` holds tensors only, ``model.json`` how new rows become features and scores decisions, and
-``scores.parquet`` what the model predicts for validation and test rows.
+``weights.pt`` holds tensors only: parameters, and constants of the network.  ``model.json`` says how new rows become
+features and scores decisions.  ``scores.parquet`` is what the model predicts for validation and test rows.
 """
 
 import hashlib
@@ -24,7 +24,8 @@ from fairrun.training.fit import Run
 FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
 SAVES = (None, "chosen", "none")  # of results.save
 SPLITS = ("val", "test")
-FORMAT = 1  # of model.json; another number where its content changes
+FORMAT = 2  # of model.json; another number where the content of the folder changes
+FORMATS = (1, FORMAT)  # that can be read.  1 lacks the network's constants: its files make them again
 
 
 class Rows(NamedTuple):
@@ -76,7 +77,7 @@ def save(folder: Path, run: Run, rows: Rows, *, weights: bool) -> dict[str, str]
     files = {SCORES: _scores(run, rows)}
     if weights:
         buffer = io.BytesIO()
-        torch.save({"chosen": run.chosen, "last": run.theta}, buffer)
+        torch.save({"chosen": run.chosen, "last": run.theta, "constants": run.constants}, buffer)
         about = {name: value for name, value in rows._asdict().items() if name != "splits"}
         about |= {"rules": run.rules, "format": FORMAT}
         files |= {WEIGHTS: buffer.getvalue(), ABOUT: json.dumps(about, ensure_ascii=False).encode()}

@@ -14,6 +14,7 @@ from typing import Any
 import fairrun
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
+from fairrun.config.source import WEIGHTS, weights_hash
 from fairrun.methods.stl import STL
 from fairrun.results.records import RECORD, read
 from fairrun.runs.job import Job, digest
@@ -44,7 +45,7 @@ def complete(
     count = 0
     for path in missing:
         first = wanted[path][0]
-        if _outside(first.config, sweep.facts(first.config)["data_sha256"]) in elsewhere:
+        if _outside(first.config, sweep.facts(first.config)["data_sha256"], weights_hash(first.config)) in elsewhere:
             del added[path]
         elif any(job.config["results"]["train_missing"] for job in wanted[path]):
             count += 1
@@ -69,7 +70,7 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
     for job in sound:
         data = sweep.facts(job.config)
         if data["tasks"] and "optimizer" in job.config["method"]:  # the single-task run uses the job's optimizer
-            alike = _outside(job.config, data["data_sha256"])
+            alike = _outside(job.config, data["data_sha256"], weights_hash(job.config))
             code = digest([alike, _method(job.config)])[:16]
             outside[code] = alike
             wanted.setdefault(code, []).append(job)
@@ -78,10 +79,10 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
     return {code: lacking for code, lacking in wanted.items() if outside[code] not in own}
 
 
-def _outside(config: dict[str, Any], data_sha256: str) -> str:
+def _outside(config: dict[str, Any], data_sha256: str, weights: str | None) -> str:
     """A digest that is equal for a run and its single-task run: of the run's identity without the method."""
     kept = {key: value for key, value in identity(dotted(config)).items() if key.split(".")[0] != "method"}
-    return digest([kept, fairrun.__version__, data_sha256])
+    return digest([kept, fairrun.__version__, data_sha256, *([weights] if weights else [])])
 
 
 def _method(config: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +111,8 @@ def _recorded(place: Path, here: Collection[Path]) -> set[str]:
             except InputError:
                 continue
             if record["status"] == "finished" and record["choices"].get("method") == NAME:
-                found.add(_outside(record["config"], record["data_sha256"]))
+                weights = record.get("sources", {}).get(WEIGHTS)
+                found.add(_outside(record["config"], record["data_sha256"], weights))
     return found
 
 

@@ -1,6 +1,5 @@
 """Trains one stack of runs, in any process."""
 
-import dataclasses
 import functools
 import math
 import os
@@ -8,6 +7,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +98,8 @@ def train(task: Task) -> Trained | Failure:
         for k, own in scores.items():
             constraint, metrics = task.configs[k]["postprocess"], computed(config["metric"])
             runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics)
-        trained = runs if task.weights else [dataclasses.replace(run, theta={}, chosen={}) for run in runs]
+        bare = dict[str, Tensor]()
+        trained = runs if task.weights else [replace(run, theta=bare, chosen=bare, constants=bare) for run in runs]
         libraries = {name: version(name) for name in methods[0].libraries}
         origin = {"versions": versions() | libraries, "host": platform.node()}
         return Trained(trained, engine, round(time.perf_counter() - started, 3), origin)

@@ -55,6 +55,7 @@ class Run:
     history: pd.DataFrame  # one row per epoch: epoch, train/..., val/..., test/...
     theta: Theta  # parameters after the last epoch, without the run axis
     chosen: Theta  # of the epoch that counts
+    constants: Theta = field(default_factory=dict, kw_only=True)  # of the network, the same for all runs
     failure: str | None = None  # names the first step whose loss is not finite; None if there is none
     postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
     rules: Rules | None = None  # of the post-processing
@@ -107,7 +108,7 @@ def fit(
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
         network = accelerate(network)
-    model = Classifier(network, data.target)
+    model, constants = Classifier(network, data.target), network.constants()
     streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
     drawn = network.init(streams["init"])
     drawn |= method.draw(drawn, num_groups, streams["init"])
@@ -171,7 +172,7 @@ def fit(
     last, best = state.theta, chosen.of(state.theta)
     found = [_finish(records, last, best, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
     for run, own in zip(found, _scores(network, best, data), strict=True):
-        run.scores = own
+        run.scores, run.constants = own, constants
     return found
 
 

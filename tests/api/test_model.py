@@ -1,5 +1,6 @@
 """Models that runs save: the same numbers from new rows, and what cannot be used."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from fairrun.results import records as results
 from fairrun.runs import model as files
 from fairrun.runs.job import load
 from tests.helpers.jobs import jobs_of, train
+from tests.helpers.modules import Partly
 
 SAVE = "results.save=chosen"
 
@@ -122,6 +124,47 @@ def test_a_module_of_torch_gives_the_logits(tmp_path, described):
     assert torch.allclose(module(x).sigmoid().double(), torch.from_numpy(model.predict_proba(rows)[:, 1]), atol=1e-6)
     assert sum(p.numel() for p in module.parameters()) > 0
     module(x).sum().backward()
+
+
+PARTLY = ["model=module", "model.module._target_=tests.helpers.modules.Partly", "dataset.keep_columns=[x5]"]
+
+
+def partly(path, seed):
+    """A file of the weights of a module that was drawn with a seed, for the encoded features of the table."""
+    torch.manual_seed(seed)
+    torch.save(Partly(8, 1).state_dict(), path)
+    return f"model.weights={path}"
+
+
+def test_what_a_module_does_not_train_is_saved_and_its_file_is_not_needed_again(tmp_path, described):
+    start = partly(tmp_path / "start.pt", 3)
+    (folder,) = trained(tmp_path, [*described, *PARTLY, start, SAVE])
+    (tmp_path / "start.pt").unlink()
+    for model in (fairrun.load(folder), fairrun.load(folder, "last")):
+        rows, _ = rows_of(model, "test")
+        assert model.metrics(rows)["accuracy"] == model.record["metrics"]["test/accuracy"]
+    saved = torch.load(folder / "model" / files.WEIGHTS, weights_only=True)["constants"]
+    assert {*saved} == {"shift", "order", "fixed.weight", "fixed.bias"} and saved["order"].dtype == torch.int64
+
+
+def test_a_folder_of_the_format_before_takes_them_from_the_file(tmp_path, described):
+    start = partly(tmp_path / "start.pt", 3)
+    (folder,) = trained(tmp_path, [*described, *PARTLY, start, SAVE])
+    record = json.loads((folder / results.RECORD).read_text())
+    about = json.loads((folder / "model" / files.ABOUT).read_text())
+    weights = torch.load(folder / "model" / files.WEIGHTS, weights_only=True)
+    del weights["constants"]
+    torch.save(weights, folder / "model" / files.WEIGHTS)
+    for number in (1, 3):
+        (folder / "model" / files.ABOUT).write_text(json.dumps(about | {"format": number}))
+        contents = {name: (folder / "model" / name).read_bytes() for name in record["model"]}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        (folder / results.RECORD).write_text(json.dumps(record | {"model": hashes}))
+        if number == 1:
+            model = fairrun.load(folder)
+            assert model.metrics(rows_of(model, "test")[0])["accuracy"] == record["metrics"]["test/accuracy"]
+    with pytest.raises(InputError, match="the format must be one of 1, 2; the same command trains it again, got 3"):
+        fairrun.load(folder)
 
 
 def test_the_card_tells_data_groups_metrics_and_limits(tmp_path, described):

@@ -28,6 +28,21 @@ class Net(nn.Module):
         return self.out(self.drop(self.fc2(h).relu()))
 
 
+class Partly(nn.Module):
+    """A layer that is not trained, random numbers and an order of columns in buffers, and a linear layer."""
+
+    def __init__(self, num_features: int, num_outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.randn(num_features))
+        self.register_buffer("order", torch.randperm(num_features), persistent=False)
+        self.fixed = nn.Linear(num_features, 4).requires_grad_(False)
+        self.out = nn.Linear(4, num_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, D] -> [B, num_outputs]."""
+        return self.out(self.fixed(x[:, self.order] + self.shift).tanh())
+
+
 def module(target: str = f"{__name__}.Net", **changes: Any) -> Module:
     """A network of 6 features and two classes; ``changes`` are fields of ``Module``, or arguments of the target."""
     fields = {"num_features": 6, "num_classes": 2, "input": "flat", "channels": 1, "norm": None, "weights": None}

@@ -24,6 +24,7 @@ from fairrun.runs.runner import Sweep
 from fairrun.runs.validate import network
 from fairrun.training.fit import Run
 from tests.helpers.jobs import job, jobs_of, planned, train
+from tests.helpers.modules import Net
 
 CRASH = "raise RuntimeError('out of luck')"
 PLUGIN = """
@@ -223,6 +224,23 @@ def test_runs_of_a_version_that_recorded_no_code_are_trained_again(tmp_path, des
     (only.folder / results.RECORD).write_text(json.dumps(entry))
     (outcome,) = train(tmp_path, [only]).values()
     assert outcome.trained and "changed: fairrun, fairrun.datasets.csv, fairrun.methods.erm" in caplog.text
+
+
+@pytest.mark.parametrize("resume", ["true", "any_code"])
+def test_a_run_that_started_from_other_weights_is_another_run(resume, tmp_path, described):
+    path, net = tmp_path / "start.pt", ["model=module", "model.module._target_=tests.helpers.modules.Net"]
+    torch.save(Net(8, 1).state_dict(), path)
+    (only,) = jobs_of(tmp_path, [*described, *net, f"model.weights={path}", "dataset.keep_columns=[x5]"])
+    only = replace(only, config=only.config | {"resume": resume == "true" or resume})
+    assert [outcome.trained for outcome in train(tmp_path, [only]).values()] == [True]
+    assert [outcome.trained for outcome in train(tmp_path, [only]).values()] == [False]
+    torch.save(Net(8, 1).state_dict(), path)
+    with pytest.raises(InputError, match=r"another run .*\(same configuration, other content of model\.weights\)"):
+        train(tmp_path, [only])
+    torch.save(Net(8, 1).state_dict(), tmp_path / "other.pt")
+    node = only.config["model"] | {"weights": str(tmp_path / "other.pt")}
+    with pytest.raises(InputError, match=r"another run .*\(model\.weights=.*start\.pt\)"):
+        train(tmp_path, [replace(only, config=only.config | {"model": node})])
 
 
 def test_a_worker_with_other_source_code_trains_nothing(tmp_path, described):
