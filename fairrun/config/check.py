@@ -5,6 +5,8 @@ import difflib
 import functools
 import importlib
 import math
+import pkgutil
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -70,13 +72,23 @@ def located(path: str, key: str, packages: Iterable[str] = ALWAYS) -> Any:
         if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
             extra = f"pip install 'fairrun[{EXTRAS[error.name]}]'"
             raise InputError(f"{key}={path} needs the package {error.name}: {extra}") from None
-        raise InputError(
-            f"{key} must be a class or function that can be imported, got {path!r}: {told(error)}"
-        ) from None
+        said = f"{key} must be a class or function that can be imported, got {path!r}: {told(error)}"
+        raise InputError(said + _near(module, name)) from None
     home = str(getattr(found, "__module__", None))  # fairrun.train.sys has none, fairrun.train.Path another
     if not is_allowed(home, packages):
         raise InputError(f"{key} must be defined {places(packages)}, got {path!r} of {home}")
     return found
+
+
+def _near(module: str, name: str) -> str:
+    """As ``nearest``: another name of the module, or another module of its package where there is no such module."""
+    if module in sys.modules:
+        return nearest(name, list(vars(sys.modules[module])))
+    parent, _, last = module.rpartition(".")
+    if parent not in sys.modules:
+        return ""
+    there = [found.name for found in pkgutil.iter_modules(vars(sys.modules[parent]).get("__path__"))]
+    return nearest(last, [] if last in there else there)
 
 
 def is_path(value: object) -> bool:

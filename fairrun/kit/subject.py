@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from fairrun.command.environment import resolved
 from fairrun.command.line import composed, searchpath, with_folders
 from fairrun.config import plugins
 from fairrun.config.build import build, class_of
-from fairrun.config.check import InputError, located, nearest, require
+from fairrun.config.check import InputError, located, require
 from fairrun.contract import METHOD, NETWORK, Rule, Subject
 from fairrun.contract.samples import HEADS, NUM_FEATURES
 from fairrun.method.api import Method
@@ -59,14 +58,9 @@ def subject_of(path: str, file: str = "") -> Subject:
 
 
 def _class(path: str) -> type:
-    module, _, name = path.rpartition(".")
-    require(module, KEY, path, "a class by its dotted path, as mypkg.FairMixup")
+    require("." in path, KEY, path, "a class by its dotted path, as mypkg.FairMixup")
     plugins.allow([path.partition(".")[0]])
-    try:
-        found: type = located(path, KEY)
-    except InputError as error:
-        there = vars(sys.modules[module]) if module in sys.modules else ()
-        raise InputError(f"{error}{nearest(name, list(there))}") from None
+    found: type = located(path, KEY)
     require(isinstance(found, type) and is_dataclass(found), KEY, path, f"{ALLOWED}, a dataclass")
     return found
 

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from fairrun.analysis.tradeoff import value
+from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.report import page, tables
-from fairrun.report.options import ReportOptions, parser
+from fairrun.report.options import ReportOptions, allow_packages, parser
 from fairrun.report.section import Chapter
 from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import NOTHING, check, complete, tradeoffs
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.repo
     """The command."""
     given = parser(prog).parse_args(arguments)
     try:
+        plugins.allow([])  # those of the environment may lie in the current folder
         options = ReportOptions.from_args(given)
         frame = load(given.folder)
         check(frame, options)
@@ -47,6 +49,7 @@ def report(folder: Path, given: ReportOptions = NOTHING) -> list[Path]:
     or an option names what no run has.
     """
     frame = load(folder)
+    allow_packages(given.sections or ())
     check(frame, given)
     return write(folder, frame, _chapters(frame, given))
 

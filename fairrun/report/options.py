@@ -7,6 +7,7 @@ A sweep takes options as ``report.NAME=VALUE`` and writes them into the records 
 
 import argparse
 import dataclasses
+import inspect
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fairrun.command.parser import Parser, of_folder
 from fairrun.command.renames import warn
-from fairrun.config.check import InputError, is_number, one_of, require, unknown
+from fairrun.config import plugins
+from fairrun.config.check import InputError, is_number, located, one_of, require, unknown
 from fairrun.config.keys import RENAMED
 
 if TYPE_CHECKING:  # what reads the options' flags is quicker without
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # what reads the options' flags is quicker without
 
 NODE = "report."  # prefix of the options' keys
 OLD_NAMES = {entry.new: entry.old for entry in RENAMED if entry.new.startswith(NODE)}
+SECTION_PACKAGES = (plugins.ALWAYS[0],)  # where sections may lie, beside packages that the user names
 SPLITS = ("train/", "val/", "test/")  # prefixes of columns of histories
 
 
@@ -132,6 +135,21 @@ class Names(Text):
         return tuple(dict.fromkeys(item for value in values for item in value))
 
 
+def allow_packages(paths: Collection[str]) -> None:
+    """Allow the packages of dotted paths that the user types."""
+    plugins.allow(path.partition(".")[0] for path in paths if "." in path)
+
+
+class Functions(Names):
+    """An option whose value is functions by their dotted paths.  Who types them names their packages."""
+
+    def parse(self, text: Any, key: str) -> Any:
+        """The option's value, from the command line."""
+        paths: tuple[str, ...] = super().parse(text, key)
+        allow_packages(paths)
+        return paths
+
+
 class Pairs(Names):
     """An option whose value is pairs of methods, "a=b,c=d" on the command line.
 
@@ -188,6 +206,13 @@ def _check_published(key: str, sources: tuple[str, ...], metrics: Collection[str
         published.read(source, key)
 
 
+def check_sections(key: str, paths: tuple[str, ...], metrics: Collection[str] = ()) -> None:
+    """Raise ``InputError`` unless each path is that of a function that may be called."""
+    for path in paths:
+        found = located(path, key, SECTION_PACKAGES)
+        require(inspect.isfunction(found), key, path, "the path of a function build(trade, options) -> Section or None")
+
+
 def _check_nothing(key: str, value: object, metrics: Collection[str]) -> None:
     """The check of an option that allows every value of its kind."""
 
@@ -238,6 +263,11 @@ class ReportOptions:
         Names("keys of the configuration"),
         "keys of the configuration: each of their values makes a method of its own, with its own Pareto front, as in "
         "model.width",
+    )
+    sections: tuple[str, ...] = _option(
+        Functions("functions by their paths, as mypkg.sections.calibration"),
+        "sections of your own, behind the others: functions by their paths, as in mypkg.sections.calibration",
+        check_sections,
     )
 
     def __or__(self, other: Self) -> Self:

@@ -11,7 +11,7 @@ from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, val
 from fairrun.config.check import InputError, nearest, one_of
 from fairrun.config.keys import is_problem
 from fairrun.config.metrics import MATCH_RATE, RELATIVE, can_be_traded
-from fairrun.report.options import ReportOptions
+from fairrun.report.options import ReportOptions, check_sections
 
 log = logging.getLogger(__name__)
 NOTHING = ReportOptions()
@@ -23,7 +23,7 @@ def complete(frame: pd.DataFrame, given: ReportOptions = NOTHING) -> ReportOptio
 
 
 def check(frame: pd.DataFrame, given: ReportOptions) -> None:
-    """Raise ``InputError`` if ``given`` names a key, metric or method that no run has, or no file.
+    """Raise ``InputError`` if ``given`` names a key, metric or method that no run has, or no file or function.
 
     A metric of several tasks may be named where the runs have one label.
     """
@@ -34,6 +34,7 @@ def check(frame: pd.DataFrame, given: ReportOptions) -> None:
             raise InputError(f"split_by must be {allowed}, got {key!r}")
     for source in given.published or ():
         published.read(source, "published")
+    check_sections("sections", given.sections or ())
     known = _metrics(runs)
     for name in given.columns or ():
         if "/s=" in name or name.partition("/")[0].removeprefix(MATCH_RATE) not in (*known, *RELATIVE):

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from bench import composition
 from fairrun.command.renames import warn
+from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.report import cli
 from fairrun.report.options import ReportOptions
@@ -20,6 +21,7 @@ from tests.helpers.records import rewrite
 from tests.helpers.reports import sweep, write_run
 
 FIELDS = [option.name for option in dataclasses.fields(ReportOptions)]
+OWN = "tests.helpers.sections.groups"
 EXAMPLES = {  # of every option: on the command line of a sweep, of fairrun.report, and the value
     "metric": ("report.metric=worst_group_accuracy", "--metric=worst_group_accuracy", "worst_group_accuracy"),
     "bound": ("report.bound=0.2", "--bound=0.2", 0.2),
@@ -31,6 +33,7 @@ EXAMPLES = {  # of every option: on the command line of a sweep, of fairrun.repo
     "degenerate": ("report.degenerate=keep", "--degenerate=keep", "keep"),
     "published": ("report.published=fairbinn", "--published=fairbinn", ("fairbinn",)),
     "split_by": ("report.split_by=[method.lam]", "--split-by=method.lam", ("method.lam",)),
+    "sections": (f"report.sections=[{OWN}]", f"--sections={OWN}", (OWN,)),
 }
 OLD = {
     "histories": (["--curves", "train/loss"], {"report.curves": ["train/loss"]}),
@@ -62,6 +65,12 @@ def records(folder, *overrides):
 def report(folder):
     """The files of a report but for PDFs, which say the same as the PNGs."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".pdf"}
+
+
+@pytest.fixture(autouse=True)
+def named(monkeypatch):
+    """The user names the package of ``OWN``."""
+    monkeypatch.setenv(plugins.VARIABLE, "tests")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +118,9 @@ def test_an_option_changes_the_report(tmp_path, plain, name):
     assert report(folder) != report(plain)
 
 
-TOGETHER = [["metric", "compare"]]  # there are no published points of every metric, and a method split has other names
+TOGETHER = [
+    ["metric", "compare", "sections"]
+]  # there are no published points of every metric, and a method split has other names
 TOGETHER += [["test_oracle", "bound", "columns", "histories", "seed_summary", "degenerate", "published", "split_by"]]
 
 
@@ -153,7 +164,7 @@ def test_records_that_ask_for_different_names_get_all():
     rows = [{"report.columns": ["a"]}, {"report.columns": ["b", "a"]}, {"report.columns": None}]
     assert ReportOptions.from_records(pd.DataFrame(rows)).columns == ("a", "b")
     complete = ReportOptions.from_records(pd.DataFrame([{"seed": 0}]))
-    assert complete == ReportOptions(None, None, False, (), (), (), "mean", "flag", (), ())
+    assert complete == ReportOptions(None, None, False, (), (), (), "mean", "flag", (), (), ())
 
 
 @pytest.mark.parametrize(
@@ -172,6 +183,16 @@ def test_records_that_ask_for_different_names_get_all():
         ({"seed_summary": "max"}, "report.seed_summary must be null or one of mean, worst, got 'max'"),
         ({"published": "foo"}, "report.published must be null, .* or a CSV file that exists, got 'foo'"),
         ({"split_by": [1]}, r"report.split_by must be null or a list of keys of the configuration, got \[1\]"),
+        ({"sections": ["tests.helpers.sections.group"]}, "has no attribute 'group'; did you mean groups\\?"),
+        ({"sections": ["tests.helpers.section.groups"]}, "No module named .*; did you mean sections\\?"),
+        (
+            {"sections": ["os.getcwd"]},
+            "report.sections must be in fairrun or a package .*, got 'os.getcwd'",
+        ),
+        (
+            {"sections": ["tests.helpers.sections.Table"]},
+            "report.sections must be the path of a function build",
+        ),
         ([], "report must be the keys metric, "),
     ],
 )

@@ -1,4 +1,7 @@
-"""The sections of a report.  To add one, write a module with a function ``build`` and add it to ``SECTIONS``."""
+"""The sections of a report.  To add one, write a module with a function ``build`` and add it to ``SECTIONS``.
+
+Those of other packages follow (``own``): ``report.sections`` names their functions.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -11,6 +14,7 @@ from fairrun.report.sections import (
     compare,
     histories,
     methods,
+    own,
     published,
     recommend,
     settings,
@@ -39,5 +43,6 @@ def chapters(trades: Sequence[Tradeoff], options: ReportOptions) -> list[Chapter
 
 def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     sections = [section for build in SECTIONS if (section := build(trade, options)) is not None]
+    sections += own.sections(trade, options, sections)
     footnote = few.note(trade)
     return Chapter(trade, [few.marked(section, footnote) for section in sections] if footnote else sections, footnote)
