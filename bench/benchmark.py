@@ -325,7 +325,10 @@ def tracker(pairs: int) -> None:
 
     It includes W&B's service and the summary run.
     """
-    trackers = ("NoTracker()", "Wandb('benchmark', None, 'offline')")
+    trackers = ("NoTracker()", "Wandb(project='benchmark', entity=None, mode='offline')")
+    imports = (
+        "from pathlib import Path; from fairrun.trackers import NoTracker; from fairrun.trackers.wandb import Wandb"
+    )
     with tempfile.TemporaryDirectory() as folder:
         command(Path(folder, "run"), "dataset=german", "epochs=30")
         milliseconds = []
@@ -334,7 +337,7 @@ def tracker(pairs: int) -> None:
                 shutil.copytree(f"{folder}/run", f"{folder}/{k}/{run}")
             seconds = []
             for name in trackers:
-                code = f"from fairrun.report.wandb import *; {name}.finish(Path('{folder}/{k}'), 'a-sweep')"
+                code = f"{imports}; {name}.finish(Path('{folder}/{k}'), 'a-sweep')"
                 before = children_cpu_seconds()
                 subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"HOME": folder})
                 seconds.append(children_cpu_seconds() - before)

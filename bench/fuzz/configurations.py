@@ -138,7 +138,7 @@ def tried(overrides: Sequence[str], folder: Path, train: bool) -> bool:
 def trained(job: Job) -> bool:
     """Train a job for an epoch.  Raises ``AssertionError`` where it fails with a traceback."""
     small = Job(
-        job.config | NO_EFFORT | {"tracker": {"_target_": "fairrun.report.wandb.NoTracker"}}, job.choices, job.folder
+        job.config | NO_EFFORT | {"tracker": {"_target_": "fairrun.trackers.NoTracker"}}, job.choices, job.folder
     )
     sweep = Sweep(small.folder.parent, None)
     outcomes = dict(sweep.run([small], sweep.finished_or_refused([small])))

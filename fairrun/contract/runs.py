@@ -3,6 +3,7 @@
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,7 +61,7 @@ def a_stopped_training_continues_with_the_same_bits(subject: Subject) -> None:
     methods = [variant(subject.made, k) for k in range(2)]
     whole = train(methods, [0, 1], dtype=torch.float32, epochs=4)
 
-    def kill(epoch: int, loss: float) -> None:
+    def kill(epoch: int, *_: Any) -> None:
         if epoch == 3:
             raise _Killed
 

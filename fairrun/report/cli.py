@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from fairrun.report import page, tables
 from fairrun.report.options import ReportOptions, allow_packages, parser
 from fairrun.report.section import Chapter
 from fairrun.report.sections import chapters
-from fairrun.report.tradeoffs import NOTHING, check, complete, tradeoffs
+from fairrun.report.tradeoffs import NOTHING, check, complete, suffix, tradeoffs
 from fairrun.results.records import load
 
 ABANDONED_S = 3600  # the age of an unfinished report from which on nobody is writing it
@@ -99,7 +98,7 @@ def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[P
     with tempfile.TemporaryDirectory(dir=folder, prefix=PART) as part:
         paths, pngs = [], {}
         for chapter in found:
-            dataset = "" if len(found) == 1 else "_" + re.sub(r"[^\w.-]+", "-", chapter.trade.dataset).strip("-")
+            dataset = suffix(chapter.trade.dataset, several=len(found) > 1)
             for name, figure in (item for section in chapter.sections for item in section.pictures.items()):
                 pictures = _save(figure, Path(part, f"{name}{dataset}"))
                 pngs[chapter.trade.dataset, name] = pictures[0].read_bytes()

@@ -1,6 +1,7 @@
 """Computes the trade-off of each data set of a sweep from its records and a report's options."""
 
 import logging
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -139,6 +140,11 @@ def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
     """
     names = pd.concat([own["dataset"] + _problems(own) for _, own in runs.groupby("dataset")])
     return runs.assign(dataset=names)
+
+
+def suffix(dataset: str, *, several: bool) -> str:
+    """The end of the names of a data set's pictures; empty if the sweep has no other data set."""
+    return "_" + re.sub(r"[^\w.-]+", "-", dataset).strip("-") if several else ""
 
 
 def _problems(runs: pd.DataFrame) -> pd.Series:

@@ -123,14 +123,19 @@ def _row(folder: Path) -> dict[str, Any]:
         record = read(folder)
     except InputError as error:
         return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
-    fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure"), **record["choices"]}
-    fields["method"] = method_name(record["choices"], record["config"])
-    fields["dataset"] = dataset_name(record["choices"], record["config"])
-    fields["data_sha256"] = record["data_sha256"]
+    fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure")}
+    fields |= {"data_sha256": record["data_sha256"]}
+    rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
+    return fields | described(record) | rates | record["metrics"]
+
+
+def described(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was, by flat names: ``method``, ``dataset``, ``model``, ``metric``, and the config by dotted key."""
+    choices, config = record["choices"], record["config"]
+    fields = choices | {"method": method_name(choices, config), "dataset": dataset_name(choices, config)}
     if fields.pop("estimator", None):
         fields["model"] = None  # the estimator is the model
-    rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
-    return fields | active_keys(dotted(record["config"])) | rates | record["metrics"]
+    return fields | active_keys(dotted(config))
 
 
 def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

@@ -177,6 +177,11 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
     }
 
 
+def begun(job: Job, data: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run that trains: what is known of it before its end."""
+    return {"seed": job.config["seed"], **_origin(job, data)}
+
+
 def remark(record: dict[str, Any]) -> str | None:
     """The warning about a finished run whose prediction is nearly constant at its selected epoch, or None."""
     metrics = record["metrics"]

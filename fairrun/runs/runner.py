@@ -5,6 +5,7 @@ and its optimizers.  This module does not use Hydra.
 """
 
 import contextlib
+import functools
 import json
 import logging
 from collections import Counter
@@ -22,12 +23,26 @@ from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, dataset_name, read, read_history, write
 from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed
-from fairrun.runs.job import Job, digest, facts, failed, is_same, load, other_code, record, refuse_other, remark
+from fairrun.runs.job import (
+    Job,
+    begun,
+    digest,
+    facts,
+    failed,
+    is_same,
+    load,
+    other_code,
+    record,
+    refuse_other,
+    remark,
+)
+from fairrun.runs.live import Listener, Live
 from fairrun.runs.model import Rows, has_weights, rows_of, save, wants_weights
 from fairrun.runs.plan import plan
 from fairrun.runs.progress import Display
 from fairrun.runs.validate import ANY_CODE, check, check_data, network_of
 from fairrun.runs.worker import Failure, Task, Trained, _store, train
+from fairrun.trackers import Tracker
 
 log = logging.getLogger(__name__)
 REMARKS = 10  # on degenerate runs, by name
@@ -55,7 +70,7 @@ class Sweep:
         self.stack_size = stack_size
         self._data: dict[str, dict[str, Any] | InputError] = {}  # the facts of each data set, or why it cannot load
         self._rows: dict[str, Rows] = {}  # by the same key
-        self._trackers: dict[str, Any] = {}
+        self._trackers: dict[str, Tracker] = {}
         self._degenerate = 0  # runs so far
         self._without_weights = 0  # finished runs that lack the weights that their configuration asks for
         self._changed: Counter[str] = Counter()  # runs that other code finished, counted by the parts that changed
@@ -75,7 +90,10 @@ class Sweep:
         Known outcomes come first, the others as stacks end.  The jobs' folders must differ.  This process writes the
         results when a worker gives a stack back.
         """
-        yield from ((job.folder, known[job.folder]) for job in jobs if job.folder in known)
+        for job in (job for job in jobs if job.folder in known):
+            if self.name is None:
+                self._log_known(job, known[job.folder])
+            yield job.folder, known[job.folder]
         # Finished jobs are planned too.  So the other jobs stay in their stacks and find their checkpoints.
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
         planned = plan(sound, self.stack_size, self.executor.workers, self._network)
@@ -95,7 +113,7 @@ class Sweep:
     def _finished_or_refused(self, job: Job) -> Outcome | None:
         """The outcome of a job that is finished or cannot be trained; None of one to train."""
         try:
-            check(job.config, here=isinstance(self.executor, Inline | Loky))
+            check(job.config, here=isinstance(self.executor, Inline | Loky), single=self.name is None)
             data = self.facts(job.config)
             check_data(job.config, data)
         except InputError as error:
@@ -158,8 +176,10 @@ class Sweep:
         self._tidy("*.json*")  # the progress files of an earlier command's workers
         tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
         sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
-        with Display(self.work, sizes, {name: _label(stack) for name, stack in stacks.items()}) as display:
+        labels = {name: _label(stack) for name, stack in stacks.items()}
+        with Display(self.work, sizes, labels) as display, Live(self.work, self._listeners(stacks)) as live:
             for name, result in completed(self.executor, train, tasks):
+                live.finish(name)
                 outcomes = dict(self._written(stacks[name], result))
                 yield from outcomes.items()
                 if all(outcome.trained for outcome in outcomes.values()) and isinstance(result, Trained):
@@ -170,8 +190,8 @@ class Sweep:
     def _task(self, name: str, stack: list[Job]) -> Task:
         config = stack[0].config
         labels = self.facts(config)["base_rates"].get("val", [])
-        weights = any(self._weights(job) for job in stack)
-        task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash(), labels, weights)
+        weights, live = any(self._weights(job) for job in stack), any(self._tracker(job).live for job in stack)
+        task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash(), labels, weights, live)
         if not config["resume"]:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
@@ -215,7 +235,22 @@ class Sweep:
             trace = redacted(result.trace) or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
 
-    def _tracker(self, job: Job) -> Any:
+    def _log_known(self, job: Job, outcome: Outcome) -> None:
+        """Log a single run that was done before, if its tracker does not have it."""
+        if outcome.record is not None and outcome.status == "finished":
+            self._tracker(job).log(job.folder, None, outcome.record, read_history(job.folder, outcome.record))
+
+    def _listeners(self, stacks: Mapping[str, list[Job]]) -> dict[str, list[Listener | None]]:
+        """By stack, what is told of each run's epochs; None of a run whose tracker is not live."""
+        return {name: [self._listener(job) for job in stack] for name, stack in stacks.items()}
+
+    def _listener(self, job: Job) -> Listener | None:
+        tracker = self._tracker(job)
+        if not tracker.live:
+            return None
+        return functools.partial(tracker.epoch, job.folder, self.name, begun(job, self.facts(job.config)))
+
+    def _tracker(self, job: Job) -> Tracker:
         node = json.dumps(job.config["tracker"])
         if node not in self._trackers:
             self._trackers[node] = build(job.config["tracker"], "tracker")

@@ -24,6 +24,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.results.records import by_class
 from fairrun.results.selection import RULES
 from fairrun.runs.model import SAVES
+from fairrun.trackers import Tracker
 from fairrun.training.fit import Schedule
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import CONSTRAINTS
@@ -39,10 +40,11 @@ COPIES = 6  # of the parameters, at least: as drawn, in training, their gradient
 COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # the metrics that a report can show for every run
 
 
-def check(config: dict[str, Any], *, here: bool = True) -> None:
+def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> None:
     """Check all that can be known without the data.  Raises ``InputError``.
 
-    ``here`` says that the run trains on this machine; its cores and GPU are then checked too.
+    ``here`` says that the run trains on this machine; its cores and GPU are then checked too.  ``single``: it is not
+    part of a sweep.
     """
     for key, value in dotted(config).items():
         if value == "???":
@@ -96,7 +98,7 @@ def check(config: dict[str, Any], *, here: bool = True) -> None:
         _say_what_has_no_effect(config)
     else:
         network(config, num_features=0)  # the data says how many features there are
-    _check_tracker(json.dumps(config["tracker"], sort_keys=True))
+    _check_tracker(json.dumps(config["tracker"], sort_keys=True), single)
 
 
 def _say_what_has_no_effect(config: dict[str, Any]) -> None:
@@ -240,8 +242,13 @@ def check_report(node: Any, metric: str) -> ReportOptions:
 
 
 @functools.cache
-def _check_tracker(node: str) -> None:
-    build(json.loads(node), "tracker").check()
+def _check_tracker(node: str, single: bool) -> None:
+    tracker = build(json.loads(node), "tracker")
+    require(
+        isinstance(tracker, Tracker), "tracker._target_", json.loads(node)["_target_"], "a fairrun.trackers.Tracker"
+    )
+    require(isinstance(tracker.live, bool), "tracker.live", tracker.live, "true or false")
+    tracker.check(single=single)
 
 
 def _check_report_of_one_label(config: dict[str, Any]) -> None:

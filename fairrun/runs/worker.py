@@ -29,6 +29,7 @@ from fairrun.method.library import LibraryMethod
 from fairrun.results.records import versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, ranks
 from fairrun.runs.job import load
+from fairrun.runs.live import tell
 from fairrun.runs.progress import publish
 from fairrun.runs.validate import network, schedule
 from fairrun.training.checkpoint import Checkpoint
@@ -54,6 +55,7 @@ class Task(NamedTuple):
     source: str  # the hash of the code that makes results, which a worker must have too
     labels: list[list[int]]  # of each group its validation rows: all, of class 1, ...
     weights: bool  # whether the runs' parameters are wanted
+    live: bool  # whether epochs are told while they are trained
 
     @property
     def checkpoint(self) -> Path:
@@ -119,12 +121,19 @@ def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run],
             [config["seed"] for config in task.configs],
             data,
             **settings,
-            progress=functools.partial(publish, task.work, task.name),
+            progress=functools.partial(_tell, task),
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
     wanted = [k for k in _post_processed(task) if runs[k].failure is None]
     rows = data.to("cpu", settings["dtype"]) if wanted else data
     return runs, {k: scores_of(model, runs[k].theta, rows) for k in wanted}, settings["engine"]
+
+
+def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], alive: np.ndarray) -> None:
+    """Tell the process that waits for the stack of an epoch."""
+    publish(task.work, task.name, epoch, float(record["train/loss"][alive].mean()) if alive.any() else math.nan)
+    if task.live:
+        tell(task.work, task.name, epoch, record)
 
 
 def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> dict[str, Any]:

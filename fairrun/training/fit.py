@@ -34,7 +34,8 @@ from fairrun.training.removals import Removals
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Rules = dict[str, dict[str, Any]]  # group number -> how a score becomes a decision, as JSON
-Listener = Callable[[int, float], None]  # called after each epoch with the epochs done and the mean loss of the runs
+# Called after each epoch with the epochs done, each run's row of the history, [R] by column, and which runs are finite.
+Listener = Callable[[int, dict[str, np.ndarray], np.ndarray], None]
 
 
 class Schedule(NamedTuple):
@@ -164,7 +165,7 @@ def fit(
         first_bad_step[lost] = (epoch + 1) * len(logs) - 1
         alive = first_bad_step < 0
         if progress is not None:
-            progress(epoch + 1, float(record["train/loss"][alive].mean()) if alive.any() else float("nan"))
+            progress(epoch + 1, record, alive)
         if not alive.any():
             break
         if checkpoint is not None:

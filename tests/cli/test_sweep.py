@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from fairrun.command.folders import sweep_name
 from fairrun.command.line import later
@@ -402,6 +404,33 @@ def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv
     assert len(list((tmp_path / "sweep").glob("summary_*/wandb/offline-run-*"))) == 1
     again = run_warm(tmp_path, *sweep, **home)
     assert "W&B, offline: 0 runs logged, 2 already were" in again.stdout
+
+
+@pytest.mark.parametrize("workers", [INLINE, "hydra.launcher.workers=2"])
+def test_epochs_of_a_sweep_are_live_and_no_run_is_logged_twice(tmp_path, csv, workers):
+    live = ["tracker=tensorboard", "tracker.live=true", "hydra.sweep.dir=sweep", workers]
+    done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", *live)
+    assert done.returncode == 0, done.stderr
+    assert "0 runs logged, 2 already were" in done.stdout
+    assert len(list((tmp_path / "sweep").glob("[0-9]/tensorboard/events*"))) == 2
+    assert not (tmp_path / "sweep" / ".work").exists()
+
+
+def test_what_a_wandb_agent_starts_is_a_run_under_the_agents_id(tmp_path, csv):
+    """The command of docs/wandb_sweep.yaml with a value for each parameter, on a small table and offline."""
+    sweep = yaml.safe_load(Path(ROOT, "docs", "wandb_sweep.yaml").read_text())
+    values = [f"{key}={node.get('values', [node.get('min')])[0]}" for key, node in sweep["parameters"].items()]
+    assert sweep["command"][:3] == ["${env}", "fairrun", "train"] and sweep["command"][-1] == "${args_no_hyphens}"
+    given = [word for word in sweep["command"][3:-1] if word not in ("dataset=adult", "tracker.mode=online")]
+    home = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": "", "WANDB_SILENT": "true"}
+    for _ in range(2):  # the second time the run is done before
+        done = run_warm(tmp_path, *DESCRIPTION, *given, *values, "hydra.run.dir=run", **home, WANDB_RUN_ID="agents")
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "run").glob("wandb/offline-run-*-agents"))) == 1
+        shutil.rmtree(tmp_path / "run" / "wandb")
+        (tmp_path / "run" / "wandb.json").unlink()
+    refused = run_warm(tmp_path, "-m", *DESCRIPTION, *given, "seed=0,1", **home, WANDB_RUN_ID="agents")
+    assert "WANDB_RUN_ID=agents names one W&B run: train a single run, without -m" in refused.stderr
 
 
 def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_path, csv):

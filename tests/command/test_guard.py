@@ -30,7 +30,8 @@ def test_what_lies_outside_is_refused_before_it_is_imported(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["fairrun.train.Path", "fairrun.train.os", "fairrun.report.wandb.read_csv", "torch.nn.functional.warnings"]
+    "path",
+    ["fairrun.train.Path", "fairrun.train.os", "fairrun.trackers.wandb.read_csv", "torch.nn.functional.warnings"],
 )
 def test_what_a_module_has_only_imported_is_refused(path):
     with pytest.raises(InputError, match=r"method\._target_ must be "):

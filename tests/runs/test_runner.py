@@ -245,7 +245,7 @@ def test_a_run_that_started_from_other_weights_is_another_run(resume, tmp_path, 
 
 def test_a_worker_with_other_source_code_trains_nothing(tmp_path, described):
     (only,) = jobs_of(tmp_path, described)
-    result = worker.train(worker.Task("a", [only.config], None, tmp_path, [], "other", [], False))
+    result = worker.train(worker.Task("a", [only.config], None, tmp_path, [], "other", [], False, False))
     assert isinstance(result, worker.Failure) and "must have the source code of the command" in result.reason
 
 
@@ -255,7 +255,7 @@ def test_a_worker_allows_the_packages_that_its_task_names(tmp_path, described, m
     (only,) = jobs_of(tmp_path, [*described, "method._target_=elsewhere.Far"])
     for allowed, sound in (([], False), (["elsewhere"], True)):
         monkeypatch.setenv(plugins.VARIABLE, "")  # as on another machine
-        result = worker.train(worker.Task("a", [only.config], None, tmp_path, allowed, own_hash(), [], False))
+        result = worker.train(worker.Task("a", [only.config], None, tmp_path, allowed, own_hash(), [], False, False))
         assert isinstance(result, worker.Trained) == sound, result
 
 

@@ -28,7 +28,7 @@ def fitted(methods, checkpoint, progress):
 
 
 def train(methods, path, stop_after=None, every_s=0.0):
-    def progress(epoch, loss):
+    def progress(epoch, record, alive):
         if epoch - 1 == stop_after:
             raise Killed
 
@@ -47,7 +47,7 @@ def test_a_stopped_training_continues_bit_for_bit(chosen, tmp_path):
     with pytest.raises(Killed):
         train(methods, tmp_path / "stack.pt", stop_after=3)
     heard = []
-    continued = fitted(methods, Checkpoint(tmp_path / "stack.pt", 0.0), lambda epoch, _: heard.append(epoch))
+    continued = fitted(methods, Checkpoint(tmp_path / "stack.pt", 0.0), lambda epoch, *_: heard.append(epoch))
     assert heard == [4, 5]
     for one, other in zip(whole, continued, strict=True):
         assert one.history.equals(other.history)
@@ -81,7 +81,7 @@ def test_a_signal_ends_a_training_at_the_end_of_its_epoch_with_its_progress_save
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     methods = [method("erm")]
 
-    def progress(epoch, loss):
+    def progress(epoch, record, alive):
         if epoch == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -91,7 +91,7 @@ def test_a_signal_ends_a_training_at_the_end_of_its_epoch_with_its_progress_save
             fitted(methods, Checkpoint(tmp_path / "stack.pt", 3600), progress)
         assert found.value.number == signal.SIGTERM and stop.asked() is None
         heard = []
-        (run,) = fitted(methods, Checkpoint(tmp_path / "stack.pt", 3600), lambda epoch, _: heard.append(epoch))
+        (run,) = fitted(methods, Checkpoint(tmp_path / "stack.pt", 3600), lambda epoch, *_: heard.append(epoch))
         assert heard[-1] == 5 and len(heard) < 4
         assert run.history.equals(train(methods, None)[0].history)
         with pytest.raises(Stopped):

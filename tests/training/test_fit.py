@@ -158,7 +158,7 @@ def test_progress_hears_of_every_epoch():
         data(),
         epochs=3,
         batch_size=32,
-        progress=lambda epoch, loss: heard.append((epoch, loss)),
+        progress=lambda epoch, record, alive: heard.append((epoch, float(record["train/loss"][alive].mean()))),
     )
     assert [epoch for epoch, _ in heard] == [1, 2, 3]
     assert all(loss > 0 for _, loss in heard)

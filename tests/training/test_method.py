@@ -51,7 +51,7 @@ def test_the_noise_of_two_seeds_differs():
 
 
 def test_the_noise_of_a_continued_training_is_that_of_an_uninterrupted_one(tmp_path):
-    def stop(epoch, loss):
+    def stop(epoch, record, alive):
         if epoch == 2:
             raise KeyboardInterrupt
 

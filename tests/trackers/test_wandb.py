@@ -11,11 +11,15 @@ import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
 
+from fairrun.cli.subcommands.sync import main
 from fairrun.config.check import InputError
-from fairrun.report.wandb import MARK, NoTracker, Wandb, main
+from fairrun.report import report
 from fairrun.results import records as results
+from fairrun.trackers import NoTracker
+from fairrun.trackers.wandb import Wandb
 from tests.helpers.records import record
 
+MARK = "wandb.json"
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accuracy": [0.5, 0.75]})
 OFFLINE = Wandb(project="fairness", entity=None, mode="offline")
 DPD = "demographic_parity_difference"
@@ -35,7 +39,7 @@ def write(folder, tracker=None, accuracy=0.75, unfairness=0.1, dataset="adult", 
     written = record(**changes)
     written["choices"]["dataset"] = dataset
     written["config"] |= {"seed": changes["seed"], "metric": {"name": DPD, "greater_is_better": False}}
-    written["config"]["tracker"] = tracker or {"_target_": "fairrun.report.wandb.NoTracker"}
+    written["config"]["tracker"] = tracker or {"_target_": "fairrun.trackers.NoTracker"}
     written["metrics"] |= {f"{split}/{DPD}": unfairness for split in ("val", "test")}
     written["metrics"] |= {f"{split}/accuracy": accuracy for split in ("val", "test")}
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +104,7 @@ def history(folder):
     return [values(r.history.item) for r in read_back(folder) if r.WhichOneof("record_type") == "history"]
 
 
-def test_a_run_is_one_offline_run_with_group_tags_and_nested_config(sweep):
+def test_a_run_is_one_offline_run_with_group_tags_and_flat_config(sweep):
     OFFLINE.finish(sweep, "a-sweep")
     run = described(sweep / "1")
     assert run.project == "fairness"
@@ -108,8 +112,19 @@ def test_a_run_is_one_offline_run_with_group_tags_and_nested_config(sweep):
     assert set(run.tags) == {"erm", "adult", "mlp"}
     assert run.display_name == "erm adult seed=1"
     config = values(run.config.update)
-    assert config["method"] == {"lam": 0.5, "optimizer": {"lr": 0.1}}
-    assert config["seed"] == 1
+    flat = {"method": "erm", "dataset": "adult", "model": "mlp", "metric": DPD}
+    flat |= {"method.lam": 0.5, "method.optimizer.lr": 0.1, "seed": 1, "data_sha256": "0" * 64}
+    assert config.items() >= flat.items()
+    assert config["groups"] == ["sex=F", "sex=M"] and config["versions.fairrun"] == "0"
+
+
+def test_groups_have_their_names(tmp_path):
+    metrics = {"test/accuracy/s=0": 0.5, "test/accuracy/s=1": 0.75}
+    rows = HISTORY.assign(**{"val/accuracy/s=1": [0.25, 0.5]})
+    OFFLINE.log(tmp_path, None, write(tmp_path, metrics=metrics), rows)
+    assert summary(tmp_path)["test/accuracy/sex=F"] == 0.5
+    assert summary(tmp_path)["test/accuracy/sex=M"] == 0.75
+    assert [row["val/accuracy/sex=M"] for row in history(tmp_path)] == [0.25, 0.5]
 
 
 def test_the_history_is_logged_by_epoch(tmp_path):
@@ -154,7 +169,7 @@ def test_no_run_is_logged_twice(sweep, capsys):
     OFFLINE.finish(sweep, "a-sweep")
     assert {path: path.stat().st_mtime_ns for path in sweep.glob("[01]/wandb/*/*.wandb")} == before
     assert described(sweep / "2").display_name == "erm adult seed=2"
-    said = ["W&B, offline: 2 runs logged, 0 already were", "W&B, offline: 1 runs logged, 2 already were"]
+    said = ["W&B, offline: 2 runs logged, 0 already were", "W&B, offline: 1 run logged, 2 already were"]
     assert capsys.readouterr().out.splitlines() == said
 
 
@@ -170,7 +185,7 @@ def test_a_run_trained_anew_overwrites_itself(sweep):
 def test_a_run_whose_logging_was_cut_short_is_logged_again_under_its_id(sweep):
     OFFLINE.finish(sweep, "a-sweep")
     mark = json.loads((sweep / "0" / MARK).read_text())
-    (sweep / "0" / MARK).write_text(json.dumps(mark | {"mode": None}))
+    (sweep / "0" / MARK).write_text(json.dumps(mark | {"place": None}))
     (sweep / "0" / "wandb" / "offline-run-before").mkdir()
     (sweep / "0" / "wandb" / "offline-run-before" / "run-before.wandb").write_bytes(b"half")
     OFFLINE.finish(sweep, "a-sweep")
@@ -199,13 +214,19 @@ def test_the_summary_run_shows_the_front(tmp_path):
     assert values(run.config.update).items() >= {"dataset": "adult", "metric": DPD}.items()
     assert summary(folder)["hypervolume"] == pytest.approx(0.235)
     assert summary(folder)["few_test_rows"] == "sex=F: 10; sex=M: 10"
-    settings, points = tables(folder)["settings"], tables(folder)["front_table"]
-    assert settings[["method.lam", "front"]].to_numpy().tolist() == [[0, True], [1, True], [2, False]]
-    assert points[[DPD, "accuracy"]].to_numpy().tolist() == [[0.1, 0.75], [0.0, 0.6], [0.2, 0.6]]
+    settings, points = tables(folder)["configurations"], tables(folder)["front_table"]
+    words = DPD.replace("_", " ")
+    assert settings[["method", "setting", "seeds", "front"]].to_numpy().tolist() == [
+        ["erm", "lam 0", 1, True],
+        ["erm", "lam 1", 1, True],
+        ["erm", "lam 2", 1, False],
+    ]
+    assert list(settings)[3:9] == [f"{name}{end}" for name in ("accuracy", words) for end in ("", " low", " high")]
+    assert points[[words, "accuracy"]].to_numpy().tolist() == [[0.1, 0.75], [0.0, 0.6], [0.2, 0.6]]
     configs = [r.config.update for r in read_back(folder) if r.WhichOneof("record_type") == "config"]
     (chart,) = [values(update)["_wandb.visualize.front"] for update in configs]
     assert chart["panel_config"]["panelDefId"] == "wandb/scatter/v0"
-    assert chart["panel_config"]["fieldSettings"] == {"x": DPD, "y": "accuracy"}
+    assert chart["panel_config"]["fieldSettings"] == {"x": words, "y": "accuracy"}
 
 
 def test_each_data_set_has_a_summary_run_of_its_finished_runs(tmp_path):
@@ -229,7 +250,7 @@ def test_a_metric_may_be_better_where_it_is_greater(tmp_path):
     OFFLINE.finish(tmp_path, "a-sweep")
     folder = tmp_path / "summary_adult_worst_group_accuracy"
     assert summary(folder)["hypervolume"] == pytest.approx(0.1875)
-    assert tables(folder)["settings"]["front"].tolist() == [True, False]
+    assert tables(folder)["configurations"]["front"].tolist() == [True, False]
 
 
 def test_a_summary_run_made_again_overwrites_itself(sweep):
@@ -242,47 +263,49 @@ def test_a_summary_run_made_again_overwrites_itself(sweep):
 
 
 def test_sync_pushes_a_sweep_that_was_run_without_wandb(sweep, capsys):
-    main(["sync", str(sweep), "--mode", "offline"])
+    main([str(sweep), "tracker.mode=offline"])
     assert described(sweep / "0").project == "fairrun"
     assert described(sweep / "0").run_group == "a-sweep"
     assert described(sweep / f"summary_adult_{DPD}").job_type == "summary"
-    main(["sync", str(sweep), "--mode", "offline"])
+    main([str(sweep), "tracker.mode=offline"])
     said = ["W&B, offline: 2 runs logged, 0 already were", "W&B, offline: 0 runs logged, 2 already were"]
     assert capsys.readouterr().out.splitlines() == said
 
 
 def test_sync_goes_where_the_runs_were_configured_to_go_unless_told(tmp_path):
-    stored = {"_target_": "fairrun.report.wandb.Wandb", "project": "stored", "entity": "us", "mode": "offline"}
+    stored = {"_target_": "fairrun.trackers.wandb.Wandb", "project": "stored", "entity": "us", "mode": "offline"}
     for name in ("as-stored", "as-told"):
         write(tmp_path / name / "0")
         write(tmp_path / name / "1", tracker=stored)
-    main(["sync", str(tmp_path / "as-stored"), "--mode", "offline"])
-    main(["sync", str(tmp_path / "as-told"), "--mode", "offline", "--project", "told", "--entity", "them"])
+    main([str(tmp_path / "as-stored"), "tracker.mode=offline"])
+    told = ["tracker=wandb", "tracker.project=told", "tracker.entity=them"]
+    main([str(tmp_path / "as-told"), *told, "tracker.mode=offline"])
     runs = [described(tmp_path / name / "0") for name in ("as-stored", "as-told")]
     assert [(run.project, run.entity) for run in runs] == [("stored", "us"), ("told", "them")]
 
 
 def test_sync_pushes_a_single_run_without_group_and_summary(tmp_path):
     write(tmp_path)
-    main(["sync", str(tmp_path), "--mode", "offline"])
+    main([str(tmp_path), "tracker.mode=offline"])
     assert described(tmp_path).run_group == ""
 
 
 def test_sync_without_a_key_is_refused_and_changes_nothing(sweep):
     before = sorted(sweep.rglob("*"))
     with pytest.raises(SystemExit, match=r"needs a W&B key: run `wandb login`"):
-        main(["sync", str(sweep)])
+        main([str(sweep)])
     assert sorted(sweep.rglob("*")) == before
 
 
 def test_sync_of_a_folder_without_runs_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r"the folder must hold results of runs \(record.json\), got"):
-        main(["sync", str(tmp_path / "nowhere"), "--mode", "offline"])
+        (tmp_path / "nowhere").mkdir()
+        main([str(tmp_path / "nowhere"), "tracker.mode=offline"])
 
 
 def test_online_without_a_key_is_refused():
     with pytest.raises(InputError, match=r"tracker\.mode=online needs a W&B key"):
-        Wandb(project="fairness", entity=None, mode="online").check()
+        Wandb(project="fairness", entity=None, mode="online").check(single=True)
 
 
 def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
@@ -290,24 +313,82 @@ def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     OFFLINE.finish(sweep, "a-sweep")
     first = described(sweep / "0").run_id
     nowhere = {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "1"}
-    command = [sys.executable, "-m", "fairrun.report.wandb", "sync", str(sweep)]
+    command = [sys.executable, "-m", "fairrun", "sync", str(sweep)]
     done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 1
     assert f"W&B did not take {sweep / '0'}; its files are complete, sync them later" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads((sweep / "0" / MARK).read_text())["id"] == first
-    assert json.loads((sweep / "0" / MARK).read_text())["mode"] is None
-    assert json.loads((sweep / "1" / MARK).read_text())["mode"] == "offline"
+    assert json.loads((sweep / "0" / MARK).read_text())["place"] is None
+    assert json.loads((sweep / "1" / MARK).read_text())["place"] == "offline"
+
+
+def test_the_summary_run_keeps_report_and_records_as_an_artifact(sweep):
+    """W&B's own process copies the files that its offline run will upload."""
+    report(sweep)
+    OFFLINE.finish(sweep, "a-sweep")
+    (request,) = artifacts(sweep / f"summary_adult_{DPD}")
+    assert (request.type, request.name) == ("sweep", "a-sweep")
+    names = {entry.path for entry in request.manifest.contents}
+    assert names >= {"report.html", "front.png", "table.csv", "records.jsonl"}
+    assert list((sweep / f"summary_adult_{DPD}").rglob("front picture*.png"))
+
+
+def artifacts(folder):
+    """The artifacts that an offline run will log, but for those of its tables."""
+    requests = [r.request for r in read_back(folder) if r.WhichOneof("record_type") == "request"]
+    found = [r.log_artifact.artifact for r in requests if r.WhichOneof("request_type") == "log_artifact"]
+    found += [r.artifact for r in read_back(folder) if r.WhichOneof("record_type") == "artifact"]
+    return [artifact for artifact in found if artifact.type != "run_table"]
+
+
+def test_a_sweep_agent_names_the_run(tmp_path, monkeypatch):
+    """A run that was done before is logged under the agent's id too: the agent waits for it."""
+    found = write(tmp_path)
+    OFFLINE.log(tmp_path, None, found, HISTORY)
+    monkeypatch.setenv("WANDB_RUN_ID", "from-the-agent")
+    OFFLINE.log(tmp_path, None, found, HISTORY)
+    assert described(tmp_path).run_id == "from-the-agent"
+    assert json.loads((tmp_path / MARK).read_text())["id"] == "from-the-agent"
+
+
+def test_a_sweep_agent_wants_one_run_online(monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "one")
+    with pytest.raises(InputError, match="WANDB_RUN_ID=one names one W&B run: train a single run, without -m"):
+        OFFLINE.check(single=False)
+    OFFLINE.check(single=True)
+    monkeypatch.setenv("WANDB_SWEEP_ID", "a-sweep")
+    with pytest.raises(InputError, match=r"tracker\.mode must be online with a sweep agent of W&B, got 'offline'"):
+        OFFLINE.check(single=True)
+
+
+def test_epochs_are_logged_while_they_are_trained(tmp_path):
+    found = write(tmp_path)
+    live = Wandb(project="fairness", entity=None, mode="offline", live=True)
+    for row in HISTORY.to_dict("records"):
+        live.epoch(tmp_path, None, {key: found[key] for key in found if key != "status"}, row)
+    live.log(tmp_path, None, found, HISTORY)
+    assert [row["train/loss"] for row in history(tmp_path)] == [0.5, 0.25]
+    assert summary(tmp_path)["status"] == "finished"
+    assert live.has(tmp_path)
+
+
+def test_a_run_of_which_only_some_epochs_were_seen_is_logged_as_a_whole(tmp_path):
+    found = write(tmp_path)
+    live = Wandb(project="fairness", entity=None, mode="offline", live=True)
+    live.epoch(tmp_path, None, found, HISTORY.to_dict("records")[1])
+    live.log(tmp_path, None, found, HISTORY)
+    assert [row["train/loss"] for row in history(tmp_path)] == [0.5, 0.25]
 
 
 def test_files_only_is_always_possible(tmp_path):
     tracker = NoTracker()
-    tracker.check()
+    tracker.check(single=False)
     tracker.log(tmp_path, None, record(), HISTORY)
     tracker.finish(tmp_path, "a-sweep")
     assert not list(tmp_path.iterdir())
 
 
 def test_wandb_is_imported_only_where_it_is_used():
-    code = "import sys, fairrun.report.wandb; sys.exit('wandb' in sys.modules)"
+    code = "import sys, fairrun.trackers.wandb, fairrun.trackers.sync; sys.exit('wandb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -1,0 +1,48 @@
+"""The interface of a tracker, which the config group ``tracker`` chooses, and the tracker that logs nothing."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+class Tracker(ABC):
+    """What logs results elsewhere; the main process calls it.
+
+    ``folder`` is a run's, and ``sweep`` the name of the sweep that it is part of, or None.
+    """
+
+    live: bool = False  # whether it wants epochs while they are trained
+
+    def check(self, *, single: bool) -> None:  # noqa: B027 - nothing is wrong by default
+        """Raise ``InputError`` if the tracker cannot work.  Called before training; ``single``: one run, no sweep."""
+
+    def epoch(  # noqa: B027 - only trackers that are live are told
+        self, folder: Path, sweep: str | None, begun: Mapping[str, Any], row: Mapping[str, float]
+    ) -> None:
+        """Log an epoch of a run that trains, if the tracker is live.
+
+        ``begun`` is the run's record without what only its end shows.  ``row`` is a row of its history.
+        """
+
+    @abstractmethod
+    def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
+        """Log a run.  Called when the run's files are written, or were before."""
+
+    @abstractmethod
+    def finish(self, folder: Path, sweep: str | None) -> None:
+        """Log what is not logged yet of the sweep in ``folder``.  Called when all its files are written."""
+
+
+@dataclass(frozen=True)
+class NoTracker(Tracker):
+    """Logs nothing: results are in files only."""
+
+    def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
+        """Nothing to do: the run's files are written already."""
+
+    def finish(self, folder: Path, sweep: str | None) -> None:
+        """Nothing to do."""

@@ -1,0 +1,76 @@
+"""Sends the results below a folder to a tracker that does not have them: for ``fairrun sync``."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairrun.config.build import build, class_of
+from fairrun.config.check import InputError, one_of, unknown
+from fairrun.config.keys import CONF
+from fairrun.results.records import RECORD, load, read
+from fairrun.trackers.logger import Logger
+
+USUAL = "wandb"  # where no run names a tracker
+
+
+def sync(folder: Path, overrides: Sequence[str]) -> None:
+    """Log what the tracker does not have, as at the end of a sweep.
+
+    The tracker is the one that the runs were configured with, or W&B.  Overrides such as tracker=mlflow and
+    tracker.project=fairness count before.  Raises ``InputError``.
+    """
+    tracker = build(_node(folder, _parsed(overrides)), "tracker")
+    tracker.check(single=(folder / RECORD).exists())
+    tracker.finish(folder, None if (folder / RECORD).exists() else folder.resolve().name)
+
+
+def choices() -> dict[str, dict[str, Any]]:
+    """The configurations of the trackers that log, by choice."""
+    files = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (CONF / "tracker").glob("*.yaml")}
+    return {choice: files[choice] for choice in sorted(files) if choice != "none"}
+
+
+def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
+    given = {}
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if not sign or (key != "tracker" and not key.startswith("tracker.")):
+            raise InputError(f"fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got {override!r}")
+        given[key] = yaml.safe_load(value)
+    return given
+
+
+def _node(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The tracker's configuration: its file, what the runs say, what syncing asks for, and what is given."""
+    known, stored = choices(), _stored(folder)
+    by_class = {_name(node): choice for choice, node in known.items()}
+    choice = given.get("tracker", by_class.get(_name(stored), USUAL))
+    one_of("tracker", choice, known)
+    usual = known[choice]
+    own = (
+        {key: value for key, value in stored.items() if key in usual and key != "_target_"}
+        if _name(stored) == _name(usual)
+        else {}
+    )
+    asked = {key.removeprefix("tracker."): value for key, value in given.items() if key != "tracker"}
+    for key in asked:
+        if key not in usual or key.startswith("_"):
+            raise InputError(unknown(f"tracker.{key}", [f"tracker.{name}" for name in usual if name != "_target_"]))
+    cls = class_of(usual["_target_"], "tracker")
+    syncing = dict(cls.syncing) if issubclass(cls, Logger) else {}
+    return usual | own | syncing | asked
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """The tracker of the first run that has one."""
+    frame = load(folder)
+    runs = frame.loc[frame["status"] != "corrupt", "folder"]
+    nodes = (read(Path(run))["config"].get("tracker", {}) for run in runs)
+    return next((node for node in nodes if _name(node) not in ("", "NoTracker")), {})
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    """The class of a tracker, without its module, which an earlier version may have had elsewhere."""
+    return str(node.get("_target_", "")).rpartition(".")[2]

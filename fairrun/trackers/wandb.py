@@ -1,0 +1,168 @@
+"""``tracker=wandb``: a sweep's runs at Weights & Biases (W&B) as one group, with a summary of each data set.
+
+A sweep agent of W&B starts a command and names the W&B run in ``WANDB_RUN_ID``.  The one run of the command is logged
+under that id.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from fairrun.config.check import InputError, one_of
+from fairrun.trackers.logger import Logger
+from fairrun.trackers.needs import flat, library
+from fairrun.trackers.told import Told
+
+TAG = 64  # the most characters of a tag
+ONLINE = "online"
+AGENT, RUN_ID = "WANDB_SWEEP_ID", "WANDB_RUN_ID"  # what a sweep agent sets
+# Git and machine data would describe the process that logs, not the one that trained.  Listing the installed packages
+# costs as much as all the rest.
+LEAN: dict[str, Any] = {
+    "silent": True,
+    "console": "off",
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_save_requirements": False,
+    "disable_git": True,
+    "save_code": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wandb(Logger):
+    """Logs each run as one W&B run: flat config, history by epoch, summary from the epoch that counts.
+
+    A run that W&B has offline is logged again if the mode is online.  It overwrites itself, under its id.  Delete its
+    file ``wandb.json`` if you deleted the run at W&B.
+    """
+
+    project: str
+    entity: str | None  # None means your default entity
+    mode: str  # "offline" writes files to the run's folder, for ``fairrun sync``; "online" needs a key
+    name: ClassVar[str] = "wandb"
+    title: ClassVar[str] = "W&B"
+    syncing: ClassVar[Mapping[str, Any]] = {"mode": ONLINE}
+
+    def __post_init__(self) -> None:
+        one_of("mode", self.mode, ("offline", ONLINE))
+
+    @property
+    def place(self) -> str:
+        """The mode.  Projects are not told apart: a run stays where it was logged first."""
+        return self.mode
+
+    def covers(self, place: str | None) -> bool:
+        """Whether a run that was logged to ``place`` need not be logged again."""
+        return place in (self.mode, ONLINE)
+
+    def has(self, folder: Path) -> bool:
+        """Whether W&B has the run, as its record is now, under the id that a sweep agent gives it."""
+        given = os.environ.get(RUN_ID)
+        return super().has(folder) and given in (None, "", self.known_id(folder))
+
+    def id_of(self, folder: Path) -> str:
+        """The id for the run in ``folder``: that of a sweep agent, the one that it has, or a new one."""
+        return os.environ.get(RUN_ID) or super().id_of(folder)
+
+    def check(self, *, single: bool) -> None:
+        """Raise ``InputError`` if wandb cannot be imported, or if the project's name, the key or the id will not do."""
+        wandb = library("wandb", self.name)
+        if os.environ.get(RUN_ID) and not single:
+            raise InputError(f"{RUN_ID}={os.environ[RUN_ID]} names one W&B run: train a single run, without -m")
+        if os.environ.get(AGENT) and self.mode != ONLINE:
+            raise InputError(f"tracker.mode must be online with a sweep agent of W&B, got {self.mode!r}")
+        try:
+            wandb.Settings(project=self.project, entity=self.entity)
+        except Exception as error:  # wandb's own, and pydantic's
+            message = f"tracker.project must be a name that W&B takes, got {self.project!r}: {flat(error)}"
+            raise InputError(message) from error
+        try:
+            known = self.mode == "offline" or wandb.login(prompt=False, verify=False)
+        except Exception as error:  # a key of another length
+            raise InputError(f"tracker.mode=online needs a W&B key of the right form: {flat(error)}") from error
+        if not known:
+            raise InputError(
+                "tracker.mode=online needs a W&B key: run `wandb login`, set WANDB_API_KEY, or choose offline"
+            )
+
+    def open(self, described: Told, folder: Path, id: str) -> "WandbLog":
+        """Begin a W&B run in the folder.  What was logged there under this id is removed."""
+        import wandb
+
+        shutil.rmtree(folder / "wandb", ignore_errors=True)
+        try:
+            run = wandb.init(
+                id=id,
+                project=self.project,
+                entity=self.entity,
+                mode="online" if self.mode == ONLINE else "offline",
+                dir=str(folder),
+                reinit="create_new",
+                settings=wandb.Settings(**LEAN),
+                name=described.name,
+                group=described.group,
+                job_type=described.job_type,
+                tags=[tag[:TAG] for tag in described.tags],
+                config=described.config,
+            )
+        except wandb.Error as error:
+            raise InputError(f"W&B did not take {folder}; its files are complete, sync them later: {error}") from None
+        return WandbLog(id, run, frozenset(described.config))
+
+
+@dataclass
+class WandbLog:
+    """An open W&B run."""
+
+    id: str
+    run: Any
+    known: frozenset[str]  # the keys of its configuration
+
+    def row(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Log an epoch."""
+        self.run.log(dict(values), step=epoch)
+
+    def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
+        """Log a table and its scatter chart."""
+        import wandb
+
+        points = wandb.Table(dataframe=table[list(axes)])
+        self.run.log(
+            {
+                "configurations": wandb.Table(dataframe=table, allow_mixed_types=True),
+                name: wandb.plot.scatter(points, *axes, title),
+            }
+        )
+
+    def picture(self, name: str, path: Path) -> None:
+        """Log a PNG file."""
+        import wandb
+
+        self.run.log({name: wandb.Image(str(path))})
+
+    def files(self, name: str, paths: Sequence[Path]) -> None:
+        """Log copies of the files as an artifact of type sweep."""
+        import wandb
+
+        artifact = wandb.Artifact(_artifact_name(name), type="sweep")
+        for path in paths:
+            artifact.add_file(str(path))
+        self.run.log_artifact(artifact)
+
+    def close(self, described: Told) -> None:
+        """Log the summary and what the configuration lacked at the beginning, and end the run."""
+        if more := {key: value for key, value in described.config.items() if key not in self.known}:
+            self.run.config.update(more)
+        self.run.summary.update(described.summary)
+        self.run.finish(exit_code=0 if described.finished else 1)
+
+
+def _artifact_name(name: str) -> str:
+    """W&B takes letters, digits and a few signs, at most 128."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)[:128]

@@ -1,0 +1,57 @@
+"""Epochs that are told while stacks train."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from fairrun.config.check import InputError
+from fairrun.runs import live
+from fairrun.runs.live import Live, tell
+
+LOSSES = {"train/loss": np.array([0.5, 0.25])}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr(live, "LOOK_S", 0.01)
+
+
+def test_each_run_hears_of_its_own_epochs_and_of_the_last_ones_at_the_end(tmp_path):
+    heard, first = [], threading.Event()
+
+    def listen(row):
+        heard.append(dict(row))
+        first.set()
+
+    with Live(tmp_path, {"a": [None, listen]}) as told:
+        tell(tmp_path, "a", 1, LOSSES)
+        assert first.wait(10)
+        tell(tmp_path, "a", 2, LOSSES)
+        told.finish("a")
+    assert heard == [{"epoch": 1, "train/loss": 0.25}, {"epoch": 2, "train/loss": 0.25}]
+
+
+def test_half_a_line_waits_for_its_other_half(tmp_path):
+    heard = []
+    with Live(tmp_path, {"a": [heard.append]}) as told:
+        (tmp_path / "a.jsonl").write_text('{"epoch": 1, "train/loss": [0.5]}\n{"epoch": 2, "trai')
+        told._look("a")
+        assert [row["epoch"] for row in heard] == [1]
+        with (tmp_path / "a.jsonl").open("a") as file:
+            file.write('n/loss": [0.25]}\n')
+        told.finish("a")
+    assert [row["epoch"] for row in heard] == [1, 2]
+
+
+def test_a_tracker_that_is_lost_is_named_once_and_the_others_go_on(tmp_path, caplog):
+    def lost(row):
+        raise InputError("nobody answers")
+
+    heard = []
+    with Live(tmp_path, {"a": [lost, heard.append]}) as told:
+        for epoch in (1, 2):
+            tell(tmp_path, "a", epoch, LOSSES)
+        told.finish("a")
+    assert len(heard) == 2
+    assert [record.message for record in caplog.records] == ["nobody answers"]

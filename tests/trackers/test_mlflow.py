@@ -1,0 +1,105 @@
+"""MLflow against the real package, with a data base in a file; what was written is read back."""
+
+import pandas as pd
+import pytest
+
+from fairrun.config.check import InputError
+from fairrun.report import report
+from fairrun.results import records as results
+from fairrun.trackers.mlflow import Mlflow
+from tests.helpers.records import record
+
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accuracy/s=1": [0.5, 0.75]})
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of its libraries
+DPD = "demographic_parity_difference"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A data base; making its tables takes seconds."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    Mlflow(tracking_uri=uri, experiment="first").check(single=True)
+    return uri
+
+
+@pytest.fixture
+def tracker(base, request):
+    return Mlflow(tracking_uri=base, experiment=request.node.name)
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Two seeds, one of which failed."""
+    folder = tmp_path / "a-sweep"
+    for seed, status in enumerate(("finished", "failed")):
+        scores = {f"{split}/{name}": 0.5 for split in ("val", "test") for name in ("accuracy", DPD)}
+        (folder / str(seed)).mkdir(parents=True)
+        results.write(folder / str(seed), record(seed=seed, status=status, metrics=scores), HISTORY)
+    return folder
+
+
+def runs(tracker):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracker.tracking_uri)
+    experiment = client.get_experiment_by_name(tracker.experiment)
+    return client, {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_runs_have_parameters_epochs_and_a_status(sweep, tracker):
+    tracker.finish(sweep, "a-sweep")
+    client, found = runs(tracker)
+    run = found["erm adult seed=0"]
+    params = {"method": "erm", "dataset": "adult", "method.lam": "0.5", "data_sha256": "0" * 64, "seed": "3"}
+    assert run.data.params.items() >= params.items()
+    assert run.data.tags["group"] == "a-sweep"
+    assert run.data.metrics["test/accuracy"] == 0.5
+    losses = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [(m.step, m.value) for m in losses] == [(1, 0.5), (2, 0.25)]
+    groups = client.get_metric_history(run.info.run_id, "val/accuracy/sex_M")
+    assert [m.value for m in groups] == [0.5, 0.75]
+    assert (run.info.status, found["erm adult seed=1"].info.status) == ("FINISHED", "FAILED")
+
+
+def test_the_summary_has_table_picture_page_and_records(sweep, tracker):
+    report(sweep)
+    tracker.finish(sweep, "a-sweep")
+    client, found = runs(tracker)
+    run = found[f"summary adult {DPD}"]
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"front.csv", "front.png", "sweep"}
+    kept = {file.path for file in client.list_artifacts(run.info.run_id, "sweep")}
+    assert kept >= {"sweep/report.html", "sweep/records.jsonl", "sweep/table.csv"}
+    assert run.data.metrics["runs"] == 1
+
+
+def test_a_run_trained_anew_takes_the_place_of_the_earlier_one(sweep, tracker):
+    tracker.finish(sweep, "a-sweep")
+    first = runs(tracker)[1]["erm adult seed=0"].info.run_id
+    results.write(sweep / "0", results.read(sweep / "0") | {"epoch": 1}, HISTORY[:1])
+    tracker.finish(sweep, "a-sweep")
+    client, found = runs(tracker)
+    assert len(found) == 3
+    assert found["erm adult seed=0"].info.run_id != first
+    assert client.get_run(first).info.lifecycle_stage == "deleted"
+
+
+def test_epochs_are_there_while_they_are_trained(tmp_path, base, request):
+    live = Mlflow(tracking_uri=base, experiment=request.node.name, live=True)
+    found = record(metrics={"test/accuracy": 0.5})
+    results.write(tmp_path, found, HISTORY)
+    begun = {key: found[key] for key in found if key not in ("status", "versions")} | {"versions": {}}
+    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[0])
+    (run,) = runs(live)[1].values()
+    assert (run.info.status, run.data.metrics["train/loss"]) == ("RUNNING", 0.5)
+    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[1])
+    live.log(tmp_path, None, found, HISTORY)
+    (run,) = runs(live)[1].values()
+    assert (run.info.status, run.data.metrics["train/loss"]) == ("FINISHED", 0.25)
+    assert run.data.params["versions.fairrun"] == "0"
+
+
+def test_a_server_that_is_none_is_refused():
+    with pytest.raises(
+        InputError, match=r"tracker\.tracking_uri must be an MLflow server or data base, got 'nonsense://x'"
+    ):
+        Mlflow(tracking_uri="nonsense://x", experiment="fairrun").check(single=True)

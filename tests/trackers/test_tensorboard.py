@@ -1,0 +1,82 @@
+"""TensorBoard against the real package: event files are read back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairrun.report import report
+from fairrun.results import records as results
+from fairrun.trackers.tensorboard import FOLDER, TensorBoard
+from tests.helpers.records import record
+
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accuracy/s=1": [0.5, 0.75]})
+DPD = "demographic_parity_difference"
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Two seeds."""
+    folder = tmp_path / "a-sweep"
+    for seed in (0, 1):
+        scores = {f"{split}/{name}": 0.5 for split in ("val", "test") for name in ("accuracy", DPD)}
+        (folder / str(seed)).mkdir(parents=True)
+        results.write(folder / str(seed), record(seed=seed, metrics=scores), HISTORY)
+    return folder
+
+
+def events(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return EventAccumulator(str(folder / FOLDER), size_guidance={"images": 0}).Reload()
+
+
+def test_epochs_are_scalars_and_groups_have_their_names(sweep):
+    TensorBoard().finish(sweep, "a-sweep")
+    found = events(sweep / "1")
+    assert [(event.step, event.value) for event in found.Scalars("train/loss")] == [(1, 0.5), (2, 0.25)]
+    assert [event.value for event in found.Scalars("val/accuracy/sex=M")] == [0.5, 0.75]
+    assert found.Scalars("test/accuracy")[0].value == 0.5
+
+
+def test_the_configuration_is_hyper_parameters(sweep):
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    TensorBoard().finish(sweep, "a-sweep")
+    content = events(sweep / "1").summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    given = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert given["method"].string_value == "erm"
+    assert given["method.lam"].number_value == 0.5
+    assert given["data_sha256"].string_value == "0" * 64
+
+
+def test_the_summary_has_the_table_and_the_picture(sweep):
+    report(sweep)
+    TensorBoard().finish(sweep, "a-sweep")
+    found = events(sweep / f"summary_adult_{DPD}")
+    text = found.Tensors("front/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "| method | setting | seeds | accuracy |" in text
+    assert np.isfinite(found.Scalars("hypervolume")[0].value)
+    assert found.Images("front picture")
+
+
+def test_a_run_trained_anew_overwrites_itself(sweep, capsys):
+    TensorBoard().finish(sweep, "a-sweep")
+    results.write(sweep / "0", record(seed=0, metrics=results.read(sweep / "0")["metrics"], epoch=1), HISTORY[:1])
+    TensorBoard().finish(sweep, "a-sweep")
+    assert len(events(sweep / "0").Scalars("train/loss")) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "TensorBoard, event files in the runs' folders: 2 runs logged, 0 already were",
+        "TensorBoard, event files in the runs' folders: 1 run logged, 1 already were",
+    ]
+
+
+def test_epochs_are_there_while_they_are_trained(tmp_path):
+    found = record(metrics={"test/accuracy": 0.5})
+    results.write(tmp_path, found, HISTORY)
+    begun = {key: found[key] for key in found if key != "status"}
+    live = TensorBoard(live=True)
+    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[0])
+    assert [event.value for event in events(tmp_path).Scalars("train/loss")] == [0.5]
+    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[1])
+    live.log(tmp_path, None, found, HISTORY)
+    assert [event.value for event in events(tmp_path).Scalars("train/loss")] == [0.5, 0.25]
