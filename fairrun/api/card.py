@@ -17,10 +17,14 @@ WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")
 OF_GROUP = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
 
 
-def card(record: Mapping[str, Any], scores: pd.DataFrame) -> str:
-    """The model card of a run, as Markdown; ``scores`` are those that the run saved."""
+def card(record: Mapping[str, Any], scores: pd.DataFrame, *, by_chance: bool = False) -> str:
+    """The model card of a run, as Markdown; ``scores`` are those that the run saved.
+
+    ``by_chance``: they are probabilities of a random decision.
+    """
     test = scores[scores["split"] == "test"]
-    return "\n".join([*_head(record), "", *_data(record), "", *_metrics(record, test), "", *_limits(record), ""])
+    parts = [_head(record), _data(record), _metrics(record, test, by_chance), _limits(record, by_chance)]
+    return "\n".join(line for part in parts for line in [*part, ""])
 
 
 def _head(record: Mapping[str, Any]) -> Iterator[str]:
@@ -29,12 +33,19 @@ def _head(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"# Model card: {method} on {data}"
     yield ""
     label = ", ".join(record["tasks"]) or config["dataset"].get("label")
-    yield f"- Predicts: {label}, from {record['features']} features; network: {choices['model']}"
+    yield f"- Predicts: {label}, from {record['features']} features; {_predictor(config, choices)}"
     yield f"- Trained: method {method}, seed {record['seed']}, epoch {record['epoch']}; written {record['written']}"
     versions = record["versions"]
     yield f"- Made by: fairrun {versions['fairrun']}, torch {versions['torch']}; run {record['key'][:12]}"
     keys = ", ".join(f"{k}={v}" for k, v in config["method"].items() if k != "_target_" and not isinstance(v, dict))
     yield f"- Hyper-parameters: {keys or 'none'}"
+
+
+def _predictor(config: Mapping[str, Any], choices: Mapping[str, str]) -> str:
+    estimator = config["method"].get("estimator")
+    if estimator is None:
+        return f"network: {choices['model']}"
+    return f"classifier: {(estimator.get('classifier') or estimator['_target_']).rpartition('.')[2]}"
 
 
 def _data(record: Mapping[str, Any]) -> Iterator[str]:
@@ -61,14 +72,14 @@ def _data(record: Mapping[str, Any]) -> Iterator[str]:
                 yield _row([name, *(text for n, ones in (train, tested) for text in (str(n), _share(ones, n)))])
 
 
-def _metrics(record: Mapping[str, Any], test: pd.DataFrame) -> Iterator[str]:
+def _metrics(record: Mapping[str, Any], test: pd.DataFrame, by_chance: bool) -> Iterator[str]:
     yield "## Metrics on test rows"
     yield ""
     traded = record["config"]["metric"]["name"]
     names = [*dict.fromkeys([*WHOLE, traded])]
     names += [f"{name}/s={g}" for g in range(len(record["groups"])) for name in OF_GROUP]
     names = [name for name in names if record["metrics"].get(f"test/{name}") is not None]
-    ranges = _intervals(record, test, names)
+    ranges = {} if by_chance else _intervals(record, test, names)
     yield _row(["metric", "group", "value", f"{LEVEL:.0%} interval"])
     yield _row(["---"] * 4)
     for name in names:
@@ -113,7 +124,7 @@ def _intervals(record: Mapping[str, Any], test: pd.DataFrame, names: Sequence[st
     return found
 
 
-def _limits(record: Mapping[str, Any]) -> Iterator[str]:
+def _limits(record: Mapping[str, Any], by_chance: bool) -> Iterator[str]:
     yield "## Limits"
     yield ""
     few = sorted(
@@ -133,6 +144,8 @@ def _limits(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {warning}."
     if record["config"]["postprocess"] is not None:
         yield "- Decisions need the sensitive attribute of each row; some are random."
+    elif by_chance:
+        yield "- Decisions are random, by a classifier that is drawn anew for each row."
     yield "- Groups are those of the table above; what the model does to others, and within groups, is not known."
     yield "- Metrics are of rows drawn like the training rows. A model of the past repeats what its labels say of it."
 

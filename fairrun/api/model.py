@@ -5,7 +5,6 @@ import json
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fairrun.api.card import card
+from fairrun.api.predictor import OfLibrary, OfNetwork, Predictor
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, one_of, require
 from fairrun.config.metrics import computed
@@ -24,14 +24,13 @@ from fairrun.data.encoding import need_columns
 from fairrun.data.groups import numbered
 from fairrun.data.table import Table
 from fairrun.data.target import Target
-from fairrun.method.api import Theta
+from fairrun.estimators.saved import restore
+from fairrun.method.library import Fitted
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, read
 from fairrun.runs import model as files
 from fairrun.runs.validate import network
-from fairrun.training.fit import padded_logits
 from fairrun.training.metrics import evaluate_decisions, evaluation
-from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.postprocess import probabilities
 
 EPOCHS = ("chosen", "last")
@@ -39,12 +38,11 @@ EPOCHS = ("chosen", "last")
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with what makes its input from new rows and decisions from its output."""
+    """A trained network or classifier with what makes its input from new rows and decisions from its output."""
 
     folder: Path
     record: Mapping[str, Any]  # of the run
-    theta: Theta  # without a run axis
-    network: Network
+    predictor: Predictor
     about: Mapping[str, Any]  # of model.json: encoder, groups, tasks, classes, rules
     dataset: Any  # which the configuration describes
 
@@ -57,9 +55,10 @@ class Model:
     def predict_proba(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
         """The probability of each class for each row, [N, C]; of several tasks that of label 1, [N, T].
 
+        Of ``exponentiated_gradient`` it is that of each decision.
         ``rows`` have the columns of the training rows, in any order; of images it is an array of features, [N, D].
         """
-        scores = self._target.link.scores(self._logits(rows).double()).numpy()
+        scores = self.predictor.probabilities(self._x(rows))
         if self.about["tasks"] or scores.ndim == 2:
             return scores
         return np.stack([1 - scores, scores], axis=-1)
@@ -67,13 +66,12 @@ class Model:
     def predict(self, rows: pd.DataFrame | np.ndarray, seed: int = 0) -> np.ndarray:
         """The decision for each row, a value of the label, [N]; of several tasks 0 or 1, [N, T].
 
-        A run with post-processing needs the columns of the sensitive attribute.  Where its rule is to decide at random,
-        ``seed`` says how.
+        A run with post-processing needs the columns of the sensitive attribute.  Where decisions are random, ``seed``
+        says which.
         """
-        logits = self._logits(rows)
-        if self.about["rules"] is not None:
-            p = probabilities(self.about["rules"], logits, self._groups(rows)).numpy()
-            return self.classes_[(np.random.default_rng(seed).random(len(p)) < p).astype(int)]
+        if (p := self._chances(rows)) is not None:
+            return self.classes_[(np.random.default_rng(seed).random(len(p)) < p.numpy()).astype(int)]
+        logits = self._scores(rows)
         if self.about["tasks"]:
             return (logits > 0).numpy().astype(int)
         numbers = (logits > 0) if logits.ndim == 1 else logits.argmax(-1)
@@ -96,21 +94,24 @@ class Model:
         y, s, groups = self._labelled(rows, sensitive)
         table = Table(torch.zeros(len(y), 0), torch.tensor(y), torch.tensor(s))
         metrics = computed(self.record["config"]["metric"])
-        if self.about["rules"] is not None:
-            p = probabilities(self.about["rules"], self._logits(rows), self._groups(rows))
+        if (p := self._chances(rows)) is not None:
             found = evaluate_decisions(p[None], table, len(groups), metrics)
         else:
-            found = evaluation(self._target, len(groups), self._rates, metrics)(self._padded(rows), table)
+            scores = self.predictor.padded(self._x(rows))
+            found = evaluation(_target(self.about), len(groups), self._rates, metrics)(scores, table)
         return pd.Series({_named(name, groups): float(value) for name, value in found.items()})
 
     def card(self) -> str:
         """The model card, as Markdown: data, groups, metrics with intervals, limits."""
         content = io.BytesIO(files.read_file(self.folder, files.SCORES, self.record))
-        return card(self.record, pd.read_parquet(content))
+        return card(self.record, pd.read_parquet(content), by_chance=self.predictor.decides)
 
     def to_torch(self) -> nn.Module:
-        """A plain module: encoded features [N, D] -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes."""
-        return _Module(self.network, self.theta)
+        """A plain module: encoded features [N, D] -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes.
+
+        Raises ``InputError`` for classifiers of a library.
+        """
+        return self.predictor.to_torch()
 
     def encode(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
         """The features of new rows, [N, D] float64: the input of ``to_torch``."""
@@ -137,28 +138,17 @@ class Model:
         cells = (np.array(self.record["base_rates"][f"{task}/train"]) for task in self.about["tasks"])
         return [float(cell[:, 1].sum() / cell[:, 0].sum()) for cell in cells]
 
-    @cached_property
-    def _target(self) -> Target:
-        return Target(tuple(self.about["tasks"]), max(2, len(self.about["classes"])))
+    def _x(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
+        return torch.from_numpy(self.encode(rows)).to(getattr(torch, self.record["config"]["dtype"]))
 
-    def _padded(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
-        """The logits [1, M, ...] of the rows and, after them, of padding, as a run's metrics are computed from."""
-        x = torch.from_numpy(self.encode(rows)).to(getattr(torch, self.record["config"]["dtype"]))
-        theta = {name: p.unsqueeze(0) for name, p in self.theta.items()}
-        with torch.no_grad():
-            return padded_logits(self._fast, theta, x)
+    def _scores(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
+        return self.predictor.padded(self._x(rows))[0, : len(rows)]
 
-    @cached_property
-    def _fast(self) -> Network:
-        """The network by the engine that trained it, so that metrics are the record's to the last digit."""
-        config = self.record["config"]
-        dtype = getattr(torch, config["dtype"])
-        native = self.record["engine"] == "native" and choose("auto", dtype, "cpu") == "native"
-        exact = build(config["method"], "method").second_derivatives  # trained by torch
-        return accelerate(self.network) if native and not exact else self.network
-
-    def _logits(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
-        return self._padded(rows)[0, : len(rows)]
+    def _chances(self, rows: pd.DataFrame | np.ndarray) -> Tensor | None:
+        """The probability of the decision 1 [N], where decisions may be random; else None."""
+        if self.about["rules"] is not None:
+            return probabilities(self.about["rules"], self._scores(rows), self._groups(rows))
+        return self._scores(rows) if self.predictor.decides else None
 
     def _groups(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
         if not isinstance(rows, pd.DataFrame):
@@ -195,25 +185,49 @@ def load(folder: Path | str, epoch: str = "chosen") -> Model:
         others = f", which holds the runs {listed([str(path) for path in runs], 3)}" if runs else ""
         raise InputError(f"folder must be that of a run ({RECORD}), got {str(folder)!r}{others}")
     record = read(folder)
-    content, weights = (files.read_file(folder, name, record) for name in (files.ABOUT, files.WEIGHTS))
+    content = files.read_file(folder, files.ABOUT, record)
+    names = [name for name in record["model"] if name not in (files.ABOUT, files.SCORES)]
+    parts = {name: files.read_file(folder, name, record) for name in names}
     try:
         about = json.loads(content)
         made = about.get("format")
         readable = ", ".join(map(str, files.FORMATS))
         require(made in files.FORMATS, "the format", made, f"one of {readable}; the same command trains it again")
-        saved = torch.load(io.BytesIO(weights), weights_only=True)
-        theta, config = saved[epoch], record["config"]
-        shape = (len(about["features"]), len(about["tasks"]), about["categories"], max(2, len(about["classes"])))
-        found = network(config if made == 1 else _without_files(config), *shape)
-        found = found if made == 1 else found.with_constants(saved["constants"])
-        drawn = found.init([torch.Generator().manual_seed(0)])
-        lacking = [name for name, p in drawn.items() if name not in theta or theta[name].shape != p.shape[1:]]
-        require(not lacking, "the weights", lacking[:3], "those of the network that the record describes")
-        dataset = build(config["dataset"], "dataset")
+        if files.SHARES in about:
+            predictor: Predictor = _of_library(record, about, parts)
+        else:
+            predictor = _of_network(record, about, parts[files.WEIGHTS], epoch)
+        dataset = build(record["config"]["dataset"], "dataset")
     except (InputError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         made = f"a model of fairrun {record['versions'].get('fairrun')}"
         raise InputError(f"{folder} holds {made}, which this version cannot build: {error}") from None
-    return Model(folder, record, theta, found, about, dataset)
+    return Model(folder, record, predictor, about, dataset)
+
+
+def _of_network(record: Mapping[str, Any], about: Mapping[str, Any], weights: bytes, epoch: str) -> Predictor:
+    saved = torch.load(io.BytesIO(weights), weights_only=True)
+    theta, config, target = saved[epoch], record["config"], _target(about)
+    shape = (len(about["features"]), len(about["tasks"]), about["categories"], target.num_classes)
+    first = about["format"] == 1
+    found = network(config if first else _without_files(config), *shape)
+    found = found if first else found.with_constants(saved["constants"])
+    drawn = found.init([torch.Generator().manual_seed(0)])
+    lacking = [name for name, p in drawn.items() if name not in theta or theta[name].shape != p.shape[1:]]
+    require(not lacking, "the weights", lacking[:3], "those of the network that the record describes")
+    return OfNetwork(found, theta, record, target)
+
+
+def _of_library(record: Mapping[str, Any], about: Mapping[str, Any], parts: Mapping[str, bytes]) -> Predictor:
+    """The classifiers; of one epoch, so that the chosen is the last."""
+    config = record["config"]
+    method = build(config["method"], "method")
+    shares = about[files.SHARES]
+    classifiers = [restore(name, parts[name], len(about["features"])) for name in shares]
+    return OfLibrary(method, Fitted(classifiers, [*shares.values()]), config["num_threads"])
+
+
+def _target(about: Mapping[str, Any]) -> Target:
+    return Target(tuple(about["tasks"]), max(2, len(about["classes"])))
 
 
 def _without_files(config: dict[str, Any]) -> dict[str, Any]:
@@ -227,19 +241,3 @@ def _named(name: str, groups: Sequence[str]) -> str:
     """A metric of a group by the group's name: "accuracy/sex=Female"."""
     head, found, number = name.rpartition("/s=")
     return f"{head}/{groups[int(number)]}" if found else name
-
-
-class _Module(nn.Module):
-    """A network of one run as a module."""
-
-    def __init__(self, network: Network, theta: Theta) -> None:
-        super().__init__()
-        self.network = network
-        self.names = {name.replace(".", "_"): name for name in theta}
-        for own, name in self.names.items():
-            self.register_parameter(own, nn.Parameter(theta[name].clone()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Encoded features [N, D], of the parameters' type -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
-        theta = {name: self.get_parameter(own).unsqueeze(0) for own, name in self.names.items()}
-        return self.network.logits(theta, x.unsqueeze(0))[0]

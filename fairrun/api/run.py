@@ -27,6 +27,8 @@ from fairrun.api.session import session, task_of, threads_kept, words
 from fairrun.command.folders import locked
 from fairrun.command.line import written
 from fairrun.config.check import InputError, one_of, require
+from fairrun.config.keys import dotted
+from fairrun.config.plugins import can_be_saved
 from fairrun.report import ReportOptions, report
 from fairrun.report.sections.recommend import bound_of, sentences_of
 from fairrun.report.tradeoffs import complete, tradeoffs
@@ -34,7 +36,6 @@ from fairrun.results import again, records
 from fairrun.runs import model as files
 from fairrun.runs.job import Job, forget_data
 from fairrun.runs.runner import Sweep
-from fairrun.runs.worker import LIBRARY
 from fairrun.training.stop import listening
 
 DATA = Path("outputs/data")  # frames that are given as data
@@ -143,12 +144,16 @@ class Best:
     @property
     def command(self) -> str | None:
         """The command that trains that run alone and saves its model."""
-        return again.command(self.found.folder)
+        return again.command(self.found.folder, saves=self._saves)
+
+    @property
+    def _saves(self) -> bool:
+        return can_be_saved(dotted(self.result.record["config"]))
 
     def model(self) -> Model:
         """Its model; a run of a sweep that left none is trained again, in a folder of its own."""
-        if files.has_weights(self.result.record) or self.result.record["engine"] == LIBRARY:
-            return self.result.model()  # a run of a library has none, and says so
+        if files.has_weights(self.result.record) or not self._saves:
+            return self.result.model()  # or it says that there is none
         overrides = again.overrides(self.found.folder)
         if overrides is None:
             raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")

@@ -11,11 +11,12 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
-from fairrun.config.keys import is_below
+from fairrun.config.keys import ESTIMATOR, is_below
 
 VARIABLE = "FAIRRUN_PLUGINS"  # package names, separated by commas; child processes inherit it
 ALWAYS = ("fairrun", "torch.nn", "torchvision.models")
@@ -23,6 +24,7 @@ EXTRAS = {"torchvision": "vision"}  # packages that a path may name, and the ext
 GROUP = "fairrun.plugins"  # of entry points: fair_mixup = "fair_mixup"
 CONF = "conf"  # the folder of a package that has its configuration files
 LIBRARIES = ("sklearn", "lightgbm")  # an estimator may name a classifier of these; nothing else may
+SAVED = ("fairrun", *LIBRARIES)  # whose classifiers can be saved
 
 
 def named() -> list[str]:
@@ -96,3 +98,9 @@ def told(error: Exception) -> str:
 def places(packages: Iterable[str] = ALWAYS) -> str:
     """For messages: where code may come from."""
     return f"in {', '.join(packages)} or a package that you name (plugins=[PACKAGE], or {VARIABLE}=PACKAGE)"
+
+
+def can_be_saved(config: Mapping[str, Any]) -> bool:
+    """Whether the run of a configuration, by dotted key, leaves a model: a network, or classifiers of known types."""
+    path = config.get(f"{ESTIMATOR}.classifier") or config.get(f"{ESTIMATOR}._target_")
+    return path is None or path.partition(".")[0] in SAVED

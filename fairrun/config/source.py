@@ -29,6 +29,7 @@ MAKE_RESULTS = (
         "config/source.py",
         "config/values.py",
         "data",
+        "estimators/saved.py",
         "method",
     ),
     *("models/functional.py", "models/network.py", "models/row_gradients.py", "results/selection.py"),

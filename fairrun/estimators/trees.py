@@ -26,7 +26,7 @@ class LightGBM(Estimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_installed("lightgbm", "trees")
+        require_installed("lightgbm", "'fairrun[trees]'")
 
     @property
     def library(self) -> str:

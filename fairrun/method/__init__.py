@@ -4,7 +4,7 @@ from fairrun.config.check import In, InputError, OneOf, require
 from fairrun.method.api import Batch, Method, Model, Optimizer, PerRun, PerTask, RowGradients, State, Theta
 from fairrun.method.bargaining import cagrad, mgda, nash_bargaining, pcgrad
 from fairrun.method.dbscan import dbscan_noise
-from fairrun.method.library import Estimator, LibraryMethod, Predict, Rows, of_label_1
+from fairrun.method.library import Estimator, Fitted, LibraryMethod, Rows, of_label_1
 from fairrun.method.losses import LOSSES, FairnessLoss, loss_named, negatives, positives, task
 from fairrun.method.multitask import (
     Combine,
@@ -57,6 +57,7 @@ __all__ = [
     "Combine",
     "Estimator",
     "FairnessLoss",
+    "Fitted",
     "In",
     "InputError",
     "LibraryMethod",
@@ -66,7 +67,6 @@ __all__ = [
     "Optimizer",
     "PerRun",
     "PerTask",
-    "Predict",
     "Reduction",
     "RowGradients",
     "Rows",

@@ -5,7 +5,7 @@ The library's classifier is an ``Estimator``, a choice of the group ``estimator`
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,8 +13,6 @@ import numpy as np
 
 from fairrun.config.check import InputError, check_values
 from fairrun.method.api import AnyMethod
-
-Predict = Callable[[np.ndarray], np.ndarray]  # features [N, D] -> a probability in [0, 1] for each row, [N] float64
 
 
 class Rows(NamedTuple):
@@ -30,6 +28,13 @@ class Rows(NamedTuple):
         if self.sensitive is None:
             raise ValueError('rows.s is withheld: a method that reads it must declare needs = frozenset({"s"})')
         return self.sensitive
+
+
+class Fitted(NamedTuple):
+    """What training leaves: classifiers for labels 0 and 1, with the interface of scikit-learn."""
+
+    classifiers: Sequence[Any]
+    shares: Sequence[float] = (1.0,)  # of each classifier in what is predicted; their sum is 1
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,16 @@ class LibraryMethod(AnyMethod, ABC):
         return [] if self.estimator.random else [f"{same}; dataset.split.seed varies the rows"]
 
     @abstractmethod
-    def fit(self, rows: Rows, seed: int, threads: int) -> Predict:
+    def fit(self, rows: Rows, seed: int, threads: int) -> Fitted:
         """Train on all ``rows``."""
+
+    def predict(self, fitted: Fitted, x: np.ndarray) -> np.ndarray:
+        """The mean of the classifiers' probabilities, or decisions, for each row of ``x`` [N, D] -> [N] float64."""
+        parts = (
+            share * (classifier.predict(x) if self.decides else of_label_1(classifier, x))
+            for classifier, share in zip(fitted.classifiers, fitted.shares, strict=True)
+        )
+        return np.clip(sum(parts), 0.0, 1.0)
 
 
 def of_label_1(classifier: Any, x: np.ndarray) -> np.ndarray:
@@ -98,7 +111,7 @@ def of_label_1(classifier: Any, x: np.ndarray) -> np.ndarray:
     return p[:, 1] if p.shape[1] == 2 else np.full(len(x), float(classifier.classes_[0]))
 
 
-def require_installed(module: str, extra: str) -> None:
-    """Raise ``InputError`` unless a package that comes with an extra of fairrun is there; it is not imported."""
+def require_installed(module: str, install: str, what: str = "_target_") -> None:
+    """Raise ``InputError`` unless the package that ``what`` needs is there; it is not imported."""
     if importlib.util.find_spec(module) is None:
-        raise InputError(f"_target_ needs the package {module}: pip install 'fairrun[{extra}]'")
+        raise InputError(f"{what} needs the package {module}: pip install {install}")

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from fairrun.method import InputError, LibraryMethod, Predict, Rows, of_label_1
+from fairrun.method import Fitted, InputError, LibraryMethod, Rows
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,10 @@ class Classified(LibraryMethod):
         """The sensitive attribute for reweighing."""
         return frozenset({"s"} if self.weights == "reweighing" else {})
 
-    def fit(self, rows: Rows, seed: int, threads: int) -> Predict:
-        """The probability of label 1."""
+    def fit(self, rows: Rows, seed: int, threads: int) -> Fitted:
+        """The classifier, whose probability of label 1 counts."""
         weights = {} if self.weights == "none" else {"sample_weight": independent(rows.s, rows.y)}
-        trained = self.estimator.make(seed, threads).fit(rows.x, rows.y, **weights)
-        return lambda x: of_label_1(trained, x)
+        return Fitted([self.estimator.make(seed, threads).fit(rows.x, rows.y, **weights)])
 
 
 def independent(s: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -14,9 +14,7 @@ the paper has as a value of its own.  fairlearn's ``difference_bound`` and ``eps
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
-
-from fairrun.method import In, InputError, LibraryMethod, OneOf, Predict, Rows, of_label_1
+from fairrun.method import Fitted, In, InputError, LibraryMethod, OneOf, Rows
 
 CONSTRAINTS = {  # by name, fairlearn's class; the last three are the names of fairrun's fairness losses
     "demographic_parity": "DemographicParity",
@@ -61,16 +59,16 @@ class ExponentiatedGradient(Reduction):
     max_iter: Annotated[int, In("[1, inf)")] = 50
     decides = True
 
-    def fit(self, rows: Rows, seed: int, threads: int) -> Predict:
-        """The probability that a row is decided 1: sum_h Q_h h(x)."""
+    def fit(self, rows: Rows, seed: int, threads: int) -> Fitted:
+        """The classifiers h with their probabilities Q_h: a row is decided 1 with probability sum_h Q_h h(x)."""
         from fairlearn import reductions
 
         classifier = self.estimator.make(seed, threads)
         moment = self._moment(difference_bound=self.eps)
         trained = reductions.ExponentiatedGradient(classifier, moment, eps=self.eps, max_iter=self.max_iter)
         trained.fit(rows.x, rows.y, sensitive_features=rows.s)
-        chosen = [(q, trained.predictors_[h]) for h, q in trained.weights_.items() if q > 0]
-        return lambda x: np.clip(sum(q * h.predict(x) for q, h in chosen), 0.0, 1.0)
+        chosen = {h: float(q) for h, q in trained.weights_.items() if q > 0}
+        return Fitted([trained.predictors_[h] for h in chosen], [*chosen.values()])
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,8 @@ class GridSearch(Reduction):
     grid_size: Annotated[int, In("[1, inf)")] = 10
     grid_limit: Annotated[float, In("(0, inf)")] = 2.0
 
-    def fit(self, rows: Rows, seed: int, threads: int) -> Predict:
-        """The probability of label 1 by the best classifier."""
+    def fit(self, rows: Rows, seed: int, threads: int) -> Fitted:
+        """The best classifier, whose probability of label 1 counts."""
         from fairlearn import reductions
 
         trained = reductions.GridSearch(
@@ -96,5 +94,4 @@ class GridSearch(Reduction):
             grid_limit=self.grid_limit,
         )
         trained.fit(rows.x, rows.y, sensitive_features=rows.s)
-        best = trained.predictors_[trained.best_idx_]
-        return lambda x: of_label_1(best, x)
+        return Fitted([trained.predictors_[trained.best_idx_]])

@@ -19,7 +19,7 @@ def command(folder: Path, *, saves: bool = True) -> str | None:
 
     Relative paths in it are those of the folder in which the run was started.  Overrides that make no run another run
     are left out, as reports and trackers; packages of plug-ins and folders of configuration files stay.  ``saves``: it
-    asks for the model, which a run that a library trains has not.
+    asks for the model.
     """
     given = overrides(folder, saves=saves)
     return None if given is None else shlex.join(["python", "-m", "fairrun.train", *given])

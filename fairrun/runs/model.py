@@ -1,7 +1,8 @@
 """The model that a run leaves in the folder ``model`` of its own: plain files that are safe to load.
 
-``weights.pt`` holds tensors only: parameters, and constants of the network.  ``model.json`` says how new rows become
-features and scores decisions.  ``scores.parquet`` is what the model predicts for validation and test rows.
+``weights.pt`` holds tensors only, parameters and constants of the network, or each ``classifier-*`` what a library
+trained (``fairrun.estimators.saved``).  ``model.json`` says how new rows become features and scores decisions.
+``scores.parquet`` is what the model predicts for validation and test rows.
 """
 
 import hashlib
@@ -17,11 +18,13 @@ import torch
 
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, is_whole
+from fairrun.config.plugins import can_be_saved
 from fairrun.data.table import Data
 from fairrun.results.records import replace
 from fairrun.training.fit import Run
 
 FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
+SHARES = "shares"  # in model.json: of each classifier in what is predicted, by the name of its file
 SAVES = (None, "chosen", "none")  # of results.save
 SPLITS = ("val", "test")
 FORMAT = 2  # of model.json; another number where the content of the folder changes
@@ -59,32 +62,37 @@ def _rows(data: Data, split: str) -> pd.DataFrame:
 
 
 def wants_weights(config: Mapping[str, Any], *, single: bool) -> bool:
-    """Whether a run leaves its weights: by default a ``single`` run does, and a sweep's runs leave their scores.
-
-    A run that a library trained has none: its classifier cannot be saved in a file that is safe to load.
-    """
+    """Whether a run leaves its weights, or its classifiers: by default a ``single`` run does, and a sweep's do not."""
     save = config["results"]["save"]
-    return not is_whole(dotted(dict(config))) and (single if save is None else save == "chosen")
+    return can_be_saved(dotted(dict(config))) and (single if save is None else save == "chosen")
 
 
 def has_weights(record: Mapping[str, Any]) -> bool:
-    """Whether the run of a record left its weights."""
-    return WEIGHTS in record.get("model", {})
+    """Whether the run of a record left its weights, or its classifiers."""
+    return ABOUT in record.get("model", {})
 
 
 def save(folder: Path, run: Run, rows: Rows, *, weights: bool) -> dict[str, str]:
     """Write the model of a finished run into its ``folder`` -> the SHA-256 of each file, by name."""
     files = {SCORES: _scores(run, rows)}
-    if weights:
-        buffer = io.BytesIO()
-        torch.save({"chosen": run.chosen, "last": run.theta, "constants": run.constants}, buffer)
+    if weights and (predicts := _predicts(run)):
         about = {name: value for name, value in rows._asdict().items() if name != "splits"}
         about |= {"rules": run.rules, "format": FORMAT}
-        files |= {WEIGHTS: buffer.getvalue(), ABOUT: json.dumps(about, ensure_ascii=False).encode()}
+        about |= {SHARES: {name: share for name, (share, _) in run.classifiers.items()}} if run.classifiers else {}
+        files |= predicts | {ABOUT: json.dumps(about, ensure_ascii=False).encode()}
     (folder / FOLDER).mkdir(exist_ok=True)
     for name, content in files.items():
         replace(folder / FOLDER / name, content)
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _predicts(run: Run) -> dict[str, bytes]:
+    """The files of what predicts: a network's weights, or classifiers; nothing where these cannot be saved."""
+    if not run.theta:
+        return {name: content for name, (_, content) in run.classifiers.items()}
+    buffer = io.BytesIO()
+    torch.save({"chosen": run.chosen, "last": run.theta, "constants": run.constants}, buffer)
+    return {WEIGHTS: buffer.getvalue()}
 
 
 def _scores(run: Run, rows: Rows) -> bytes:
@@ -101,11 +109,9 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     """A file of the model in a run's folder.  Raises ``InputError`` if it is not there, or damaged."""
     path = folder / FOLDER / name
     known = record.get("model", {}).get(name)
-    if known is None and is_whole(dotted(record["config"])):
+    if known is None and _left_none(record["config"]):
         scores = f"{FOLDER}/{SCORES} has what it predicts for validation and test rows"
-        raise InputError(
-            f"{folder} holds no model: a library trained it, and no file of it would be safe to load; {scores}"
-        )
+        raise InputError(f"{folder} holds no model: no file of its classifier would be safe to load; {scores}")
     if known is None:
         raise InputError(f"{folder} must hold a saved model: the same command with results.save=chosen leaves it there")
     try:
@@ -115,3 +121,9 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != known:
         raise InputError(f"{path} is damaged: its SHA-256 is not the one in the record; train the run again")
     return content
+
+
+def _left_none(config: Mapping[str, Any]) -> bool:
+    """Whether the run of a library, which was to leave its model, could not."""
+    keys = dotted(dict(config))
+    return is_whole(keys) and (not can_be_saved(keys) or config["results"]["save"] == "chosen")

@@ -16,6 +16,7 @@ from fairrun.config.build import build, class_of, recipes
 from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
 from fairrun.config.keys import CONF, ESTIMATOR, ROLES, dotted, role
 from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, can_be_traded, computed, of_classes, of_node
+from fairrun.config.plugins import SAVED, can_be_saved
 from fairrun.method.api import NEEDS, AnyMethod, PerTask
 from fairrun.method.library import LibraryMethod
 from fairrun.method.rows import share_without
@@ -95,10 +96,18 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     for remark in method.remarks(config["epochs"]):
         _warn_once(remark)
     if whole:
+        _check_saved(config)
         _say_what_has_no_effect(config)
     else:
         network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True), single)
+
+
+def _check_saved(config: dict[str, Any]) -> None:
+    """Refuse to save a classifier of a package for which there is no format that is safe to load."""
+    save = config["results"]["save"]
+    allowed = f"none or null with an estimator of another package than {', '.join(SAVED)}"
+    require(save != "chosen" or can_be_saved(dotted(config)), "results.save", save, allowed)
 
 
 def _say_what_has_no_effect(config: dict[str, Any]) -> None:
@@ -108,7 +117,6 @@ def _say_what_has_no_effect(config: dict[str, Any]) -> None:
     usual = dotted(usual)
     given = {key: value for key, value in dotted(config).items() if role(key).steps and value != usual.get(key, NONE)}
     named = dict.fromkeys("model" if key.startswith("model.") else key for key in given)
-    named |= {"results.save": None} if config["results"]["save"] == "chosen" else {}  # it leaves its scores alone
     if named:
         by = class_of(config["method"]["estimator"]["_target_"], ESTIMATOR).__name__
         _warn_once(f"{', '.join(named)}: no effect on {by}, which its library trains on all rows at once")

@@ -54,7 +54,7 @@ class Task(NamedTuple):
     plugins: list[str]  # packages that the user allows
     source: str  # the hash of the code that makes results, which a worker must have too
     labels: list[list[int]]  # of each group its validation rows: all, of class 1, ...
-    weights: bool  # whether the runs' parameters are wanted
+    weights: bool  # whether the runs' parameters, or classifiers, are wanted
     live: bool  # whether epochs are told while they are trained
 
     @property
@@ -155,7 +155,7 @@ def _by_library(task: Task, methods: list[LibraryMethod], data: Data) -> tuple[l
     """As ``_by_steps``, for methods that a library trains: one run after another."""
     threads, metrics = task.configs[0]["num_threads"], computed(task.configs[0]["metric"])
     found = [
-        fit_by_library(method, own["seed"], data, threads=threads, metrics=metrics)
+        fit_by_library(method, own["seed"], data, threads=threads, metrics=metrics, saves=task.weights)
         for method, own in zip(methods, task.configs, strict=True)
     ]
     runs = [run for run, _ in found]

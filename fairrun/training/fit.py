@@ -61,6 +61,7 @@ class Run:
     postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
     rules: Rules | None = None  # of the post-processing
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # split -> what the chosen parameters predict
+    classifiers: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # of a library: file -> share, content
 
 
 @contextlib.contextmanager

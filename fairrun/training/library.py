@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from fairrun.config.check import InputError
 from fairrun.config.metrics import METRICS, Metric
-from fairrun.data.pixels.stored import in_memory
-from fairrun.data.table import Data, Table
-from fairrun.method.library import LibraryMethod, Rows
+from fairrun.data.pixels.stored import Features, in_memory
+from fairrun.data.table import Data
+from fairrun.estimators.saved import dump
+from fairrun.method.library import Fitted, LibraryMethod, Rows
 from fairrun.training.fit import Run
 from fairrun.training.metrics import evaluate_decisions, evaluation
 from fairrun.training.postprocess import Scores
@@ -38,17 +40,19 @@ def fit_by_library(
     *,
     threads: int = 1,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
+    saves: bool = False,
 ) -> tuple[Run, Scores]:
     """Train a method on the training rows -> its run, and the scores of validation and test rows.
 
     The run has no parameters.  Its loss is the mean cross-entropy of training rows, NaN for random decisions.
+    ``saves``: it has its classifiers as files, or a warning says why they cannot be saved.
     """
     train = data.train
     sensitive = train.s.numpy() if "s" in method.needs else None
     with _warnings_said_once(), threadpool_limits(threads):
-        predict = method.fit(Rows(_features(train), train.y.long().numpy(), sensitive), seed, threads)
-        p = [torch.from_numpy(predict(_features(table)))[None] for table in (train, data.val, data.test)]
-    scores = p if method.decides else [_log_odds(each) for each in p]
+        fitted = method.fit(Rows(features(train.x), train.y.long().numpy(), sensitive), seed, threads)
+        p = [torch.from_numpy(method.predict(fitted, features(t.x)))[None] for t in (train, data.val, data.test)]
+    scores = p if method.decides else [log_odds(each) for each in p]
     loss = torch.tensor(torch.nan)
     if not method.decides:
         loss = F.binary_cross_entropy_with_logits(scores[0][0], train.y.double())
@@ -64,14 +68,28 @@ def fit_by_library(
     finite = all(bool(each.isfinite().all()) for each in scores)
     failure = None if finite else f"the predictions were not finite with seed={seed}, {method}"
     left = {split: each[0].float().numpy() for split, each in zip(("val", "test"), p[1:], strict=True)}
-    return Run(pd.DataFrame([record]), {}, {}, failure, scores=left), Scores(scores[1][0], scores[2][0])
+    files = _files(fitted) if saves and finite else {}
+    run = Run(pd.DataFrame([record]), {}, {}, failure, scores=left, classifiers=files)
+    return run, Scores(scores[1][0], scores[2][0])
 
 
-def _features(table: Table) -> np.ndarray:
-    return in_memory(table.x).double().numpy()
+def _files(fitted: Fitted) -> dict[str, tuple[float, bytes]]:
+    """The share and the content of the file of each classifier, by name; none if one cannot be saved."""
+    try:
+        files = dump(fitted.classifiers)
+    except InputError as error:
+        log.warning("no model is saved, but its scores: %s", error)
+        return {}
+    return {name: (share, content) for (name, content), share in zip(files.items(), fitted.shares, strict=True)}
 
 
-def _log_odds(p: Tensor) -> Tensor:
+def features(x: Features) -> np.ndarray:
+    """Features as a library takes them."""
+    return in_memory(x).double().numpy()
+
+
+def log_odds(p: Tensor) -> Tensor:
+    """The score of a probability: finite for 0 and 1."""
     p = p.clamp(NEXT_TO_0, 1 - NEXT_TO_0)
     return (p / (1 - p)).log()
 

@@ -1,6 +1,7 @@
 """Models that runs save: the same numbers from new rows, and what cannot be used."""
 
 import hashlib
+import importlib.util
 import json
 
 import numpy as np
@@ -35,6 +36,7 @@ def rows_of(model, split):
 
 
 TASKS = "+dataset.tasks={hired: {column: hired, positive: 'yes'}, a: {column: kind, positive: a}}"
+FOREST = ["estimator@method.estimator=random_forest", "method.estimator.n_estimators=5"]
 KINDS = {
     "last": ["method=penalty", "selection=last"],
     "best epoch": ["method=penalty", "selection=best", "epochs=6", "method.optimizer.lr=0.05"],
@@ -50,11 +52,37 @@ KINDS = {
     ],
     "second derivatives": ["method=stackelberg", "engine=auto"],
     "float64": ["method=erm", "dtype=float64", "model=linear"],
+    "forest": ["method=estimator", *FOREST],
+    "forest with thresholds": ["method=estimator", *FOREST, "postprocess=demographic_parity"],
+    "library's network": ["method=estimator", "estimator@method.estimator=mlp", "dtype=float64"],
+    "classifier by its path": [
+        "method=estimator",
+        "estimator@method.estimator=classifier",
+        "method.estimator.classifier=sklearn.ensemble.HistGradientBoostingClassifier",
+        "+method.estimator.params.max_features=0.5",
+    ],
+    "random decisions": ["method=exponentiated_gradient", *FOREST, "method.max_iter=5"],
+    "random decisions with thresholds": [
+        "method=exponentiated_gradient",
+        *FOREST,
+        "method.max_iter=5",
+        "postprocess=equalized_odds",
+    ],
+    "LightGBM": [
+        "method=grid_search",
+        "method.grid_size=3",
+        "estimator@method.estimator=lightgbm",
+        "method.estimator.n_estimators=5",
+        "method.estimator.subsample=0.5",
+    ],
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_metrics_of_test_rows_are_those_of_the_record_to_the_last_digit(kind, tmp_path, described):
+    if kind == "LightGBM":
+        pytest.importorskip("lightgbm")
     alone, other = trained(tmp_path, [*described, *KINDS[kind], SAVE], [*described, *KINDS[kind], SAVE, "seed=1"])
     model = fairrun.load(alone)
     for split in ("val", "test"):
@@ -80,9 +108,9 @@ def test_the_chosen_epoch_is_kept_while_later_ones_train(tmp_path, described):
     epoch = results.read(folder)["epoch"]
     assert epoch < 8  # or the test shows nothing
     (short,) = trained(tmp_path / "short", [*long, f"epochs={epoch}"])
-    chosen, last = fairrun.load(folder), fairrun.load(short, epoch="last")
-    assert all(torch.equal(p, last.theta[name]) for name, p in chosen.theta.items())
-    assert not all(torch.equal(p, fairrun.load(folder, "last").theta[name]) for name, p in chosen.theta.items())
+    chosen, last = (model.predictor.theta for model in (fairrun.load(folder), fairrun.load(short, epoch="last")))
+    assert all(torch.equal(p, last[name]) for name, p in chosen.items())
+    assert not all(torch.equal(p, fairrun.load(folder, "last").predictor.theta[name]) for name, p in chosen.items())
 
 
 def test_new_rows_may_have_unknown_categories_and_missing_cells_but_every_column(tmp_path, described):
@@ -211,4 +239,55 @@ def test_damaged_files_and_other_versions_are_one_message(tmp_path, described):
     weights = folder / "model" / files.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     with pytest.raises(InputError, match="is damaged: its SHA-256 is not the one in the record"):
+        fairrun.load(folder)
+
+
+def test_random_decisions_of_a_saved_model_follow_their_probabilities(tmp_path, described):
+    given = [*described, "method=exponentiated_gradient", "method.max_iter=5", SAVE]
+    (folder,) = trained(tmp_path, given)
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    p = model.predict_proba(rows)[:, 1]
+    drawn = np.mean([model.predict(rows, seed=k) == "yes" for k in range(200)], axis=0)
+    assert ((p > 0) & (p < 1)).any() and np.abs(drawn - p).max() < 0.2
+    assert np.array_equal(model.predict(rows, seed=1), model.predict(rows, seed=1))
+    shares = json.loads((folder / "model" / files.ABOUT).read_text())[files.SHARES]
+    assert len(shares) > 1 and sum(shares.values()) == pytest.approx(1)
+    card = model.card()
+    assert "classifier: Logistic" in card and "Decisions are random" in card and "| [" not in card
+    with pytest.raises(InputError, match=r"^to_torch needs a run that trains a network, got .* \(Logistic\)$"):
+        model.to_torch()
+    trained(tmp_path, given)
+    assert fairrun.load(folder).record == model.record  # nothing is trained again
+
+
+def test_a_classifier_that_cannot_be_saved_leaves_its_scores(tmp_path, described, caplog):
+    tree = [
+        "estimator@method.estimator=classifier",
+        "method.estimator.classifier=sklearn.neighbors.KNeighborsClassifier",
+    ]
+    tree += ["+method.estimator.params.algorithm=kd_tree"]
+    (folder,) = trained(tmp_path, [*described, "method=estimator", *tree, SAVE])
+    assert "no model is saved, but its scores: KNeighborsClassifier holds sklearn" in caplog.text
+    assert {path.name for path in (folder / "model").iterdir()} == {files.SCORES}
+    with pytest.raises(InputError, match=r"holds no model: .* model/scores\.parquet has what it predicts"):
+        fairrun.load(folder)
+
+
+def test_a_classifiers_file_needs_its_package_and_its_own_content(tmp_path, described, monkeypatch):
+    (folder,) = trained(tmp_path, [*described, "method=estimator", SAVE])
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(InputError, match=r"cannot build: .* needs the package skops: pip install skops$"):
+            fairrun.load(folder)
+    (file,) = (folder / "model").glob("*.skops")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"?")
+    with pytest.raises(InputError, match=r"skops is damaged: its SHA-256 is not the one in the record"):
+        fairrun.load(folder)
+    file.write_bytes(b"no archive")
+    record = results.read(folder)
+    record["model"][file.name] = hashlib.sha256(b"no archive").hexdigest()
+    (folder / results.RECORD).write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"cannot build: .*skops must hold types of classifiers only"):
         fairrun.load(folder)

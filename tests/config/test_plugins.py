@@ -187,3 +187,22 @@ def test_what_an_unnamed_class_says_of_itself_is_read_and_not_run(tmp_path, monk
     assert declared.attribute("unnamed.Late", "needs", {"x": 1}) is None
     monkeypatch.setenv(plugins.VARIABLE, "unnamed")
     assert declared.attribute("unnamed.Late", "needs", {"x": 1}) == 1
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ({}, True),
+        ({"method.estimator._target_": "fairrun.estimators.scikit.MLP"}, True),
+        ({"method.estimator._target_": "mypkg.Estimator"}, False),
+        (
+            {
+                "method.estimator._target_": "fairrun.estimators.scikit.Classifier",
+                "method.estimator.classifier": "mypkg.C",
+            },
+            False,
+        ),
+    ],
+)
+def test_networks_and_classifiers_of_known_packages_can_be_saved(node, expected):
+    assert plugins.can_be_saved(node) == expected

@@ -145,16 +145,16 @@ def test_an_experiments_optimizer_and_training_are_left_out(tmp_path):
     assert "epochs, batch_size, schedule.every, model: no effect on Logistic" in done.stdout
 
 
-def test_the_command_at_the_end_of_a_sweep_trains_the_run_again_and_promises_no_model(tmp_path, csv):
+def test_the_command_at_the_end_of_a_sweep_trains_the_run_again_and_saves_its_model(tmp_path, csv):
     given = ["-m", *DESCRIPTION[:-2], *FOREST, "method.estimator.max_depth=1,4", INLINE]
     done = run_here(tmp_path, *given)
     assert done.returncode == 0, done.stdout + done.stderr
     line = done.stdout.strip().splitlines()[-1]
-    assert "with one of its seeds, but saves no model, because a library trains it:" in " ".join(done.stdout.split())
-    assert "estimator@method.estimator=random_forest" in line and "results.save" not in line
+    assert "with one of its seeds, and saves the model:" in " ".join(done.stdout.split())
+    assert "estimator@method.estimator=random_forest" in line and "results.save=chosen" in line
     again = run_here(tmp_path, *shlex.split(line.partition("fairrun.train ")[2]), "hydra.run.dir=again")
     assert again.returncode == 0 and "no effect" not in again.stderr
-    alone = results.read(tmp_path / "again")
+    alone = fairrun.load(tmp_path / "again").record
     assert any(run["key"] == alone["key"] for run in records(tmp_path / "outputs" / "sweeps"))
 
 
@@ -178,14 +178,26 @@ def test_a_sweep_names_a_classifier_by_its_path(tmp_path, csv):
     assert not any(part.startswith("sklearn") for part in results.read(Path(folder))["sources"])
 
 
-def test_a_run_leaves_its_predictions_and_no_model(tmp_path, described, caplog):
-    (one,) = jobs_of(tmp_path, [*described, *GRADIENT, "results.save=chosen"])
-    with caplog.at_level(logging.WARNING):
-        train(tmp_path, [one])
-    assert "results.save: no effect on Logistic" in caplog.text
+def test_a_sweeps_run_leaves_its_predictions_and_where_it_is_asked_for_its_model(tmp_path, described):
+    (one,) = jobs_of(tmp_path, [*described, *GRADIENT])
+    train(tmp_path, [one])
     (scores,) = (one.folder / "model").iterdir()
     assert pd.read_parquet(scores)["score"].between(0, 1).all()
-    with pytest.raises(InputError, match=r"holds no model: a library trained it.* model/scores\.parquet has what"):
+    with pytest.raises(InputError, match=r"must hold a saved model: the same command with results.save=chosen"):
         fairrun.load(one.folder)
-    (again,) = train(tmp_path, [one]).values()
-    assert not again.trained
+    (one,) = jobs_of(tmp_path, [*described, *GRADIENT, "results.save=chosen"])
+    for trained in (True, False):
+        (outcome,) = train(tmp_path, [one]).values()
+        assert outcome.trained == trained
+    fairrun.load(one.folder)
+
+
+def test_a_classifier_of_another_package_is_not_to_be_saved(tmp_path, monkeypatch):
+    code = "from sklearn.naive_bayes import GaussianNB\nclass Votes(GaussianNB):\n    pass\n"
+    (tmp_path / "votes.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("FAIRRUN_PLUGINS", "votes")
+    given = ["method=estimator", "estimator@method.estimator=classifier", "method.estimator.classifier=votes.Votes"]
+    check(of(*given))
+    with pytest.raises(InputError, match=r"^results\.save must be none or null with an estimator of another package"):
+        check(of(*given, "results.save=chosen"))

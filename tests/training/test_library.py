@@ -11,7 +11,7 @@ import torch
 from sklearn import metrics as theirs
 
 from fairrun.estimators.scikit import Classifier, Logistic
-from fairrun.method.library import LibraryMethod, Rows, of_label_1
+from fairrun.method.library import Fitted, LibraryMethod, Rows, of_label_1
 from fairrun.methods.estimator import Classified
 from fairrun.models.mlp import MLP
 from fairrun.training.fit import fit
@@ -23,8 +23,21 @@ LOGISTIC = Logistic()
 
 
 @dataclass(frozen=True)
-class Given(LibraryMethod):
+class Constant:
     """Predicts ``value`` for every row whose first feature is above 0, else 1 - value."""
+
+    value: float
+
+    def predict(self, x):
+        return np.where(x[:, 0] > 0, self.value, 1 - self.value)
+
+    def predict_proba(self, x):
+        return np.stack([1 - self.predict(x), self.predict(x)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Given(LibraryMethod):
+    """Trains a ``Constant``."""
 
     value: float = 0.75
     random_decisions: bool = False
@@ -37,7 +50,7 @@ class Given(LibraryMethod):
     def fit(self, rows, seed, threads):
         for category in (UserWarning, UserWarning, DeprecationWarning) if self.warns else ():
             warnings.warn("a step was short\nand more", category, stacklevel=1)
-        return lambda x: np.where(x[:, 0] > 0, self.value, 1 - self.value)
+        return Fitted([Constant(self.value)])
 
 
 def test_metrics_are_those_of_scikit_learn_and_fairlearn():

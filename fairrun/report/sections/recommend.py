@@ -5,8 +5,8 @@ import math
 from fairrun.analysis.interval import LEAST
 from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Recommendation, recommend
 from fairrun.analysis.tradeoff import Tradeoff, words
-from fairrun.config.keys import is_whole
 from fairrun.config.metrics import rests_on_groups
+from fairrun.config.plugins import can_be_saved
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
@@ -25,13 +25,13 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
         return Section(title="Which model to take", sentences=[f"{trade.dataset}: {text}"])
     mark = MARK if rests_on_groups(trade.metric) and few_rows(trade) else ""
     run = trade.runs[trade.runs["folder"] == str(found.folder)]
-    saves = not is_whole(run.dropna(axis="columns"))
+    saves = can_be_saved(run.dropna(axis="columns").iloc[0])
     again = command(found.folder, saves=saves)
     sentences = sentences_of(found, mark)
     if again is None:
         sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
-        left = "and saves the model" if saves else "but saves no model, because a library trains it"
+        left = "and saves the model" if saves else "but saves no model, as no file of its classifier is safe to load"
         sentences.append(f"This command trains it with one of its seeds, {left}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
 

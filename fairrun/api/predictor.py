@@ -1,0 +1,121 @@
+"""What turns features into scores in a saved model: a network, or the classifiers of a library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from fairrun.config.build import build
+from fairrun.config.check import InputError
+from fairrun.data.target import Target
+from fairrun.method.api import Theta
+from fairrun.method.library import Fitted, LibraryMethod
+from fairrun.models.network import Network
+from fairrun.training.fit import padded_logits
+from fairrun.training.library import features, log_odds
+from fairrun.training.native.parts import accelerate, choose
+
+
+class Predictor(Protocol):
+    """For features ``x`` [N, D], of the type that the run was trained with."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether scores are probabilities of a random decision 1."""
+        ...
+
+    def padded(self, x: Tensor) -> Tensor:
+        """The scores [1, M, ...] of the rows and, after them, of padding, as a run's metrics are computed from."""
+        ...
+
+    def probabilities(self, x: Tensor) -> np.ndarray:
+        """The probability of label 1 [N], or of each task's [N, T], or of each of C > 2 classes [N, C]."""
+        ...
+
+    def to_torch(self) -> nn.Module:
+        """A plain module."""
+        ...
+
+
+@dataclass(frozen=True)
+class OfNetwork:
+    """A network with the parameters of one run."""
+
+    network: Network
+    theta: Theta  # without a run axis
+    record: Mapping[str, Any]  # of the run
+    target: Target
+    decides = False
+
+    def padded(self, x: Tensor) -> Tensor:
+        """The logits."""
+        theta = {name: p.unsqueeze(0) for name, p in self.theta.items()}
+        with torch.no_grad():
+            return padded_logits(self._fast, theta, x)
+
+    def probabilities(self, x: Tensor) -> np.ndarray:
+        """By the link function of the labels."""
+        return self.target.link.scores(self.padded(x)[0, : len(x)].double()).numpy()
+
+    def to_torch(self) -> nn.Module:
+        """The network as a module."""
+        return _Module(self.network, self.theta)
+
+    @cached_property
+    def _fast(self) -> Network:
+        """The network by the engine that trained it, so that metrics are the record's to the last digit."""
+        config = self.record["config"]
+        dtype = getattr(torch, config["dtype"])
+        native = self.record["engine"] == "native" and choose("auto", dtype, "cpu") == "native"
+        exact = build(config["method"], "method").second_derivatives  # trained by torch
+        return accelerate(self.network) if native and not exact else self.network
+
+
+@dataclass(frozen=True)
+class OfLibrary:
+    """The classifiers that a library trained."""
+
+    method: LibraryMethod
+    fitted: Fitted
+    threads: int
+
+    @property
+    def decides(self) -> bool:
+        """As the method says."""
+        return self.method.decides
+
+    def padded(self, x: Tensor) -> Tensor:
+        """Log-odds, or probabilities of the decision 1, without padding."""
+        p = torch.from_numpy(self.probabilities(x))[None]
+        return p if self.decides else log_odds(p)
+
+    def probabilities(self, x: Tensor) -> np.ndarray:
+        """By so many threads as in training, so that metrics are the record's to the last digit."""
+        with threadpool_limits(self.threads):
+            return self.method.predict(self.fitted, features(x))
+
+    def to_torch(self) -> nn.Module:
+        """Raises ``InputError``."""
+        name = type(self.method.estimator).__name__
+        raise InputError(f"to_torch needs a run that trains a network, got classifiers of a library ({name})")
+
+
+class _Module(nn.Module):
+    """A network of one run as a module."""
+
+    def __init__(self, network: Network, theta: Theta) -> None:
+        super().__init__()
+        self.network = network
+        self.names = {name.replace(".", "_"): name for name in theta}
+        for own, name in self.names.items():
+            self.register_parameter(own, nn.Parameter(theta[name].clone()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encoded features [N, D], of the parameters' type -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
+        theta = {name: self.get_parameter(own).unsqueeze(0) for own, name in self.names.items()}
+        return self.network.logits(theta, x.unsqueeze(0))[0]
