@@ -7,6 +7,7 @@ that need heavy modules import them themselves.
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -26,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from fairrun.command import benchmark
 from fairrun.command.renames import current, renamed
 from fairrun.config.check import InputError
+from fairrun.config.keys import CONF
 from hydra_plugins.fairrun_compose import Composer, settle
 from hydra_plugins.fairrun_launcher import StackedLauncher
 
@@ -93,7 +95,19 @@ class GridSweeper(BasicSweeper):
         combinations = self.split_arguments(others, None)[0]
         node: Any = OmegaConf.to_container(self.config.benchmark, resolve=True)
         jobs = [[*own, *other] for own in benchmark.jobs(node, set(named)) for other in combinations]
+        self._check_names(jobs, set(named))
         return self._batched(jobs)
+
+    def _check_names(self, jobs: list[list[str]], given: set[str]) -> None:
+        """Raise ``InputError`` for what a file of ``conf/benchmark`` names and no configuration file has."""
+        runtime = self.config.hydra.runtime
+        more = [source for source in runtime.config_sources if source.provider.startswith("hydra.searchpath")]
+        if any(source.schema != "file" for source in more):  # a package's files are left to Hydra
+            return
+        folders = [CONF, *(Path(source.path) for source in more)]
+        name = f"benchmark/{runtime.choices.benchmark}.yaml"
+        file = next(folder / name for folder in folders if (folder / name).exists())
+        benchmark.check_names(os.path.relpath(file), jobs, given, runtime.choices, folders)
 
     def _batched(self, jobs: list[list[str]]) -> list[list[list[str]]]:
         """The jobs in batches, each once: seed=0,0 is one run."""

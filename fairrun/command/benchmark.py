@@ -2,11 +2,15 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
-from fairrun.command.line import written
-from fairrun.config.check import InputError, is_integer, nearest, require
+from fairrun.about import files
+from fairrun.command.line import written, wrong_choice
+from fairrun.config.check import InputError, is_integer, nearest, require, unknown
+from fairrun.config.keys import CONF, FREE, GONE, RENAMED, is_below
 
+NODES = ("method", "dataset", "model")  # whose keys a job may lack that another job of the file has
 KEYS = ("seeds", "datasets", "common", "grids")
 
 
@@ -26,6 +30,69 @@ def jobs(node: Any, given: Collection[str] = ()) -> list[list[str]]:
         keys = {**node.get("common", {}), **own, **grid, "seed": list(numbers)}
         found += _combinations({key: value for key, value in keys.items() if key not in given})
     return [list(job) for job in dict.fromkeys(map(tuple, found))]  # with dataset given, all data sets are the same
+
+
+def check_names(
+    file: str,
+    jobs: Sequence[Sequence[str]],
+    given: Collection[str],
+    chosen: Mapping[str, str],
+    folders: Sequence[Path],
+) -> None:
+    """Raise ``InputError``, which names the ``file``, where its jobs choose what no file of ``folders`` has.
+
+    And for a key that none of the methods, data sets and models has that the jobs choose; where they do not say, those
+    are the ``chosen`` ones.  Keys that are ``given`` on the command line are not the file's, and what experiments
+    choose is left to Hydra.
+    """
+    said = [dict(override.split("=", 1) for override in job) for job in jobs]
+    lines = dict.fromkeys((key, value.strip("'")) for job in said for key, value in job.items() if key not in given)
+    for key, value in lines:
+        if not _is_group(key, folders) or value == "null":
+            continue
+        if wrong := wrong_choice(f"{key}={value}", folders):
+            raise InputError(f"{file}: {wrong}")
+    if any("experiment" in job for job in said):
+        return
+    choices = {node: dict.fromkeys(job.get(node, chosen.get(node, "")).strip("'") for job in said) for node in NODES}
+    for key, value in lines:
+        if _is_plain(key, folders) and (wrong := _wrong_key(key, choices, folders)):
+            raise InputError(f"{file}: {key}={value}: {wrong}")
+
+
+def _is_group(key: str, folders: Sequence[Path]) -> bool:
+    """Whether a key is a group of ``folders``, at its place or another, as optimizer@method.optimizer."""
+    name = key.partition("@")[0]
+    return not is_below(name, "hydra") and "/" not in name and any((folder / name).is_dir() for folder in folders)
+
+
+def _is_plain(key: str, folders: Sequence[Path]) -> bool:
+    """Whether a key must be there: it adds nothing, chooses nothing, has no new name, and is not the user's own."""
+    others = ("hydra", *FREE, *GONE, *(entry.old for entry in RENAMED))
+    marked = key[0] in "+~" or "@" in key or "/" in key
+    return not marked and not _is_group(key, folders) and not any(is_below(key, other) for other in others)
+
+
+def _wrong_key(key: str, choices: Mapping[str, Collection[str]], folders: Sequence[Path]) -> str | None:
+    """What is wrong with a key that is none; of a key in a node of a node, the first of both is looked at."""
+    node, _, inner = key.partition(".")
+    if node not in NODES or not inner:
+        known = files.read(CONF / "train.yaml").keys
+        return None if node in known or _is_group(node, folders) else unknown(key, list(known))
+    first = inner.partition(".")[0]
+    known = files.choices(node, folders)
+    if any(first in _fields(node, name, folders) for name in choices[node] if name in known):
+        return None
+    every = {name: _fields(node, name, folders) for name in known}
+    having = [name for name, fields in every.items() if first in fields]
+    fields = [f"{node}.{field}" for own in every.values() for field in own]
+    near = f"; it is one of {node}={', '.join(having)}" if having else nearest(f"{node}.{first}", fields)
+    return f"no key of {node}={', '.join(choices[node])}{near}"
+
+
+def _fields(node: str, name: str, folders: Sequence[Path]) -> set[str]:
+    """The keys directly below a node, in one choice of it."""
+    return {key.partition(".")[0] for key in files.composed(node, name, folders)}
 
 
 def _check(node: Any) -> None:

@@ -189,7 +189,7 @@ def mistakes(arguments: Sequence[str]) -> list[str]:
     if lost := [folder for folder in folders if not folder.is_dir()]:
         return [f"the search path must hold folders that exist, got {str(folder)!r}" for folder in lost]
     lines = list(_lines(arguments, folders))
-    wrong = [_no_choice(line, choices) for line in lines if line not in (choices := _choices(line, folders))]
+    wrong = [said for line in lines if (said := wrong_choice(line, folders))]
     return wrong or _of_files(lines, arguments, folders) or _of_keys(lines, arguments)
 
 
@@ -280,6 +280,12 @@ def _is_free(key: str) -> bool:
 def _plain(path: Path) -> dict[str, Any]:
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
     return found if isinstance(found, dict) else {}
+
+
+def wrong_choice(line: str, folders: Sequence[Path]) -> str | None:
+    """What is wrong with a choice of a group, as method=erm, with the nearest there is; None where a file has it."""
+    choices = _choices(line, folders)
+    return None if line in choices else _no_choice(line, choices)
 
 
 def _no_choice(line: str, choices: Sequence[str]) -> str:

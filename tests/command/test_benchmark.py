@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 import fairrun
-from fairrun.command.benchmark import jobs
+from fairrun.command.benchmark import check_names, jobs
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
 from tests.helpers.command import DESCRIPTION, INLINE
@@ -52,9 +52,57 @@ def test_what_is_none_is_one_message(change, said):
     assert said in str(error.value)
 
 
+CHOSEN = {"method": "erm", "dataset": "adult", "model": "mlp"}
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"method": ["erm", "penlty"]}, "method=penlty is no choice: did you mean method=penalty?"),
+        ({"dataset": "adlt"}, "dataset=adlt is no choice: did you mean dataset=adult?"),
+        ({"model": "mpl"}, "model=mpl is no choice: did you mean model=mlp?"),
+        (
+            {"metric": "accuracy_diference"},
+            "metric=accuracy_diference is no choice: did you mean",
+        ),
+        ({"optimizer@method.optimizer": "adm"}, "optimizer@method.optimizer=adm is no choice: did you mean optimizer@"),
+        ({"method.lam": 1}, "method.lam=1: no key of method=erm; it is one of method="),
+        (
+            {"method": ["erm", "penalty"], "method.lamb": 1},
+            "method.lamb=1: no key of method=erm, penalty; did you",
+        ),
+        (
+            {"dataset.sensitve": [["sex"]]},
+            "dataset.sensitve=[sex]: no key of dataset=adult; did you mean",
+        ),
+        ({"epchs": 3}, "epchs=3: epchs is no key: did you mean epochs?"),
+    ],
+)
+def test_a_name_that_no_file_has_is_one_line_with_the_file_and_the_nearest(grid, said):
+    with pytest.raises(InputError) as error:
+        check_names("mine.yaml", jobs({"grids": [grid]}), {"seed"}, CHOSEN, [CONF])
+    assert str(error.value).startswith(f"mine.yaml: {said}") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("grid", "given"),
+    [
+        ({"method": ["erm", "penalty"], "method.lam": 1, "method.optimizer.lr": 0.1, "tracker.project": "x"}, ()),
+        ({"method": "estimator", "estimator@method.estimator": "lightgbm", "method.estimator.learning_rate": 1}, ()),
+        ({"experiment": "irw/adult", "method.eta_q": 1}, ()),
+        ({"+model.module.hidden": 3, "hydra/launcher": "basic", "tracker": None, "report.columns": [["roc_auc"]]}, ()),
+        ({"method": "penlty"}, ("method",)),  # as the command line says it, which is told elsewhere
+    ],
+)
+def test_what_may_be_there_is_not_refused(grid, given):
+    check_names("mine.yaml", jobs({"grids": [grid]}), given, CHOSEN, [CONF])
+
+
 @pytest.mark.parametrize("path", sorted((CONF / "benchmark").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_files_that_come_along_are_sound(path):
-    assert jobs(yaml.safe_load(path.read_text()))
+    found = jobs(yaml.safe_load(path.read_text()))
+    assert found
+    check_names(path.name, found, (), CHOSEN, [CONF])
 
 
 def test_a_file_of_the_users_own_is_one_sweep_with_grids_of_its_methods(tmp_path, csv, monkeypatch):
@@ -70,5 +118,6 @@ def test_a_file_of_the_users_own_is_one_sweep_with_grids_of_its_methods(tmp_path
     with pytest.raises(fairrun.InputError, match="benchmark=NAME must go with -m"):
         fairrun.run(search, "benchmark=mine", *DESCRIPTION)
     path.write_text(yaml.dump(node | {"grids": [{"method": "penalty", "method.lamb": [1]}]}))
-    with pytest.raises(fairrun.InputError, match=r"method\.lamb is no key: did you mean method\.lam\?"):
+    said = r"^conf/benchmark/mine\.yaml: method\.lamb=1: no key of method=penalty; did you mean method\.lam\?$"
+    with pytest.raises(fairrun.InputError, match=said):
         fairrun.sweep(search, "benchmark=mine", *DESCRIPTION, INLINE)
