@@ -150,6 +150,8 @@ def test_an_installed_wheel_runs_from_any_folder(tmp_path):
         assert {
             "fairrun/conf/train.yaml",
             "fairrun/about/completion.bash",
+            "fairrun/about/completion.zsh",
+            "fairrun/about/completion.fish",
             "fairrun/kit/template/method.py.txt",
             "fairrun/report/template.html",
             "fairrun/report/published/fairbinn.csv",

@@ -1,4 +1,4 @@
-"""Completion in the shell: ``eval "$(fairrun -sc install=bash)"``, as Hydra's own is installed.
+"""Completion in bash, zsh and fish: ``eval "$(fairrun -sc install=bash)"``, as Hydra's own is installed.
 
 Hydra's does not know choices in folders (``experiment=irw/adult``), nor ``python -m fairrun.train``.  Words come from
 the configuration files and the classes that they name, so that neither Hydra nor torch is imported.
@@ -13,7 +13,7 @@ from fairrun.about import declared, explain, files
 from fairrun.about.folders import folders
 from fairrun.config.keys import CONF
 
-SCRIPT = Path(__file__).with_name("completion.bash")
+SCRIPTS = {f"install={path.suffix[1:]}": path for path in Path(__file__).parent.glob("completion.*sh")}
 FLAGS = {"-sc", "--shell-completion"}
 PATHS = ("dataset.path", "hydra.run.dir", "hydra.sweep.dir")
 GROUPS = (*explain.groups(), "hydra/launcher", "hydra/sweeper")
@@ -28,8 +28,8 @@ def answer(given: Sequence[str], words: Callable[[Sequence[str]], list[str]]) ->
     if not FLAGS & set(given):
         return None
     asked = next((argument for argument in given if argument not in FLAGS), "")
-    if asked == "install=bash":
-        return SCRIPT.read_text(encoding="utf-8")
+    if asked in SCRIPTS:
+        return SCRIPTS[asked].read_text(encoding="utf-8")
     if asked == "uninstall=bash":
         return UNINSTALL
     if not asked.startswith("query="):

@@ -80,10 +80,10 @@ def _wrong_key(key: str, choices: Mapping[str, Collection[str]], folders: Sequen
         known = files.read(CONF / "train.yaml").keys
         return None if node in known or _is_group(node, folders) else unknown(key, list(known))
     first = inner.partition(".")[0]
-    known = files.choices(node, folders)
-    if any(first in _fields(node, name, folders) for name in choices[node] if name in known):
+    there = files.choices(node, folders)
+    if any(first in _fields(node, name, folders) for name in choices[node] if name in there):
         return None
-    every = {name: _fields(node, name, folders) for name in known}
+    every = {name: _fields(node, name, folders) for name in there}
     having = [name for name, fields in every.items() if first in fields]
     fields = [f"{node}.{field}" for own in every.values() for field in own]
     near = f"; it is one of {node}={', '.join(having)}" if having else nearest(f"{node}.{first}", fields)

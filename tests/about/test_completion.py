@@ -1,6 +1,7 @@
 """Completion in the shell."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -46,14 +47,67 @@ def test_the_command_of_a_run_has_no_subcommands(monkeypatch):
 
 def test_what_is_no_question_of_a_shell_is_not_answered():
     assert completion.answer(["method=penalty"], words) is None
-    assert completion.answer(["-sc", "install=fish"], words) is None
+    assert completion.answer(["-sc", "install=tcsh"], words) is None
 
 
-def test_bash_completes_both_spellings(tmp_path):
-    """By the function that bash calls, with words split as bash splits them."""
+@pytest.fixture
+def shell(tmp_path):
+    """``shell(NAME, script)`` -> the lines that a shell with the command fairrun prints; skips where there is none."""
     command = tmp_path / "fairrun"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m fairrun "$@"\n')
     command.chmod(0o755)
+
+    def run(name, script):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+        options = {"bash": [], "zsh": ["-f"], "fish": ["--no-config"]}[name]
+        python = os.path.dirname(sys.executable)
+        variables = os.environ | {"PATH": f"{tmp_path}:{python}:{os.environ['PATH']}", "PYTHONPATH": ROOT}
+        call = [name, *options, "-c", script]
+        done = subprocess.run(call, env=variables, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("bash", "complete -o default -F _fairrun_completion fairrun python python3"),
+        ("zsh", "compdef _fairrun_completion fairrun python python3"),
+        ("fish", "complete -c fairrun -f -a '(__fairrun_completion)'"),
+    ],
+)
+def test_each_shell_is_given_its_own_script(name, line):
+    script = completion.answer(["-sc", f"install={name}"], words).splitlines()
+    assert line in script and f"fairrun -sc install={name}" in script[0]
+
+
+def test_zsh_completes_both_spellings(shell):
+    """By the function that zsh calls, where compdef and compadd print what they are given."""
+    script = """
+        typeset -A _comps; compdef() { print $@ }; compadd() { print -r -- $@[-1] }
+        eval "$(fairrun -sc install=zsh)"
+        words=(fairrun train experiment=irw/d) CURRENT=3 PREFIX=experiment=irw/d; _fairrun_completion
+        words=(python -m fairrun.train method=penalty method.lo) CURRENT=5 PREFIX=method.lo; _fairrun_completion
+        words=(python -m json.tool a) CURRENT=4 PREFIX=a; _files() { print files }; _fairrun_completion
+    """
+    said = ["_fairrun_completion fairrun python python3", "--", "experiment=irw/digits"]
+    assert shell("zsh", script) == [*said, "method.logged_loss=", "--", "files"]
+
+
+def test_fish_completes_both_spellings(shell):
+    script = """
+        fairrun -sc install=fish | source
+        complete -C "fairrun train experiment=irw/d"
+        complete -C "python -m fairrun.train experiment=irw/d"
+        complete -C "fairrun list me"
+    """
+    assert shell("fish", script) == ["experiment=irw/digits", "experiment=irw/digits", "methods", "metrics"]
+
+
+def test_bash_completes_both_spellings(shell):
+    """By the function that bash calls, with words split as bash splits them."""
     script = """
         eval "$(fairrun -sc install=bash)"
         complete -p fairrun
@@ -65,10 +119,7 @@ def test_bash_completes_both_spellings(tmp_path):
         COMPREPLY=() COMP_WORDS=(fairrun list me) COMP_CWORD=2 COMP_LINE="fairrun list me" COMP_POINT=15
         _fairrun_completion; echo "${COMPREPLY[@]}"
     """
-    python = os.path.dirname(sys.executable)
-    variables = os.environ | {"PATH": f"{tmp_path}:{python}:{os.environ['PATH']}", "PYTHONPATH": ROOT}
-    done = subprocess.run(["bash", "-c", script], env=variables, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.splitlines() == [
+    assert shell("bash", script) == [
         "complete -o default -F _fairrun_completion fairrun",
         *("irw/digits", "irw/digits", "methods metrics"),
     ]
