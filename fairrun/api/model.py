@@ -1,5 +1,7 @@
 """A model that a run has saved, for new rows."""
 
+import copy
+import functools
 import io
 import json
 import pickle
@@ -232,9 +234,14 @@ def _target(about: Mapping[str, Any]) -> Target:
 
 def _without_files(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a network that starts from no file: all its numbers are saved."""
-    node = config["model"]
-    network_class: type[Network] = class_of(node["_target_"], "model")
-    return config | {"model": node | {key: None for key in network_class.starts if key in node}}
+    network_class: type[Network] = class_of(config["model"]["_target_"], "model")
+    node = copy.deepcopy(config["model"])
+    for key in network_class.starts:
+        *nodes, name = key.split(".")
+        above = functools.reduce(lambda found, inner: found[inner], nodes, node)
+        if name in above:
+            above[name] = None
+    return config | {"model": node}
 
 
 def _named(name: str, groups: Sequence[str]) -> str:

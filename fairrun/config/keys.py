@@ -106,7 +106,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_setting(column: str) -> bool:
     """Whether a column of a frame of records tells configurations apart where it varies."""
-    named = "_target_" in column and not is_below(column, "model.module")  # the choice of the group says it
+    inner = any(is_below(column, node) for node in ("model.module", "model.trunk"))
+    named = "_target_" in column and not inner  # the choice of the group says it
     return is_key(column) and role(column).setting and not named
 
 
@@ -184,6 +185,7 @@ FREE = (
     "dataset.drop_categories",
     "dataset.merge",
     "model.module",
+    "model.trunk.module",
     "report.compare",
 )
 

@@ -63,8 +63,9 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def weights_hash(config: Mapping[str, Any]) -> str | None:
-    """The hash of the file that ``model.weights`` names; None if it names none."""
-    path = config.get("model", {}).get("weights")
+    """The hash of the file that ``model.weights``, or that of a trunk, names; None if it names none."""
+    model = config.get("model", {})
+    path = model.get("trunk", model).get("weights")
     return _file_hash(path) if isinstance(path, str) else None
 
 

@@ -15,7 +15,7 @@ from fairrun.config.values import listed, spelt
 from fairrun.data.corrupt import Outliers
 from fairrun.data.encoding import SCALES, Encoding, need_columns
 from fairrun.data.groups import Merge, binned, merged, numbered, numbered_again, parse_sensitive, with_columns
-from fairrun.data.labels import Label, parse_labels
+from fairrun.data.labels import Label, labels_of, parse_labels
 from fairrun.data.pixels.stored import Features
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
@@ -71,11 +71,7 @@ class Dataset:
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
         one_of("scale", self.scale, SCALES)
-        named = parse_labels(self.tasks)
-        allowed = f"null or one of {', '.join(named)}" if named else "null without dataset.tasks"
-        require(self.task is None or self.task in named, "task", self.task, allowed)
-        one = "a value with dataset.tasks, which are of two classes each"
-        require(self.positive is not None or not named, "positive", self.positive, one)
+        self._labels()
 
     @property
     def sensitive_columns(self) -> list[str]:
@@ -171,7 +167,7 @@ class Dataset:
 
     def _labels(self) -> dict[str, Label]:
         """The labels to predict, by task name; the name of a single label is ""."""
-        return parse_labels(self.tasks) or {"": Label(self.label, self.positive)}
+        return labels_of(self.label, self.positive, self.tasks, self.task)
 
     def _grouped(self, frame: pd.DataFrame, *, known: bool = True) -> pd.DataFrame:
         """The frame with sensitive columns merged, binned and binarized as the schema says; ``known`` as ``merged``."""

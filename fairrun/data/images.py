@@ -1,6 +1,7 @@
 """From images with labels and groups to tensors; a row of features is the pixels of all channels, in turn."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairrun.config.check import require
+from fairrun.config.check import InputError, require
 from fairrun.data.corrupt import Outliers
-from fairrun.data.dataset import divide, refuse_missing_values, refuse_unknown_columns
-from fairrun.data.labels import Label
+from fairrun.data.dataset import Divided, divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.labels import labels_of
 from fairrun.data.pixels.stored import Features, Stored, scaled
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
@@ -42,6 +43,8 @@ class ImageDataset:
     rows: Images
     label: str  # column to predict
     positive: str | int | float | bool | None  # the value of ``label`` that is class 1; None: every value is a class
+    tasks: Mapping[str, Mapping[str, str | int | float | bool]]  # task name -> label; replaces the one label
+    task: str | None  # the one of ``tasks`` to predict; None: all of them
     sensitive: list[str]  # columns of the sensitive attribute; several mean their intersection
     split: Split
     outliers: Outliers  # made of training rows; kind features lets pixels leave [0, 1]
@@ -50,14 +53,12 @@ class ImageDataset:
 
     def __post_init__(self) -> None:
         require(self.sensitive, "sensitive", self.sensitive, "a list of columns: [column]")
+        labels_of(self.label, self.positive, self.tasks, self.task)
 
     def load(self) -> Data:
         """Read, check and split the images.  Raises ``InputError`` if they cannot be trained on."""
         frame = self.rows.frame(self.path)
-        refuse_unknown_columns(frame, "label", [self.label])
-        refuse_unknown_columns(frame, "sensitive", self.sensitive)
-        refuse_missing_values(frame, [self.label, *self.sensitive])
-        divided = divide(frame, {"": Label(self.label, self.positive)}, self.sensitive, self.split)
+        divided = self.divided(frame)
         pixels = self.rows.pixels(frame, self.path)
         digest = hashlib.sha256(write_frame(frame))
         digest.update(np.ascontiguousarray(pixels).data)
@@ -65,6 +66,19 @@ class ImageDataset:
         low, high = _range(pixels, divided.rows["train"])
         x = {name: _features(pixels, rows, low, high - low) for name, rows in divided.rows.items()}
         return divided.data(x, features, digest.hexdigest()).with_outliers(self.outliers)
+
+    def divided(self, frame: pd.DataFrame) -> Divided:
+        """Labels, groups and splits of the images of ``frame``.  Raises ``InputError``."""
+        labels = labels_of(self.label, self.positive, self.tasks, self.task)
+        refuse_unknown_columns(frame, "label", [self.label])
+        for label in labels.values():
+            refuse_unknown_columns(frame, label.key.removeprefix("dataset."), [label.column])
+            if self.tasks and label.column in self.sensitive:
+                raise InputError(f"dataset.sensitive must hold no label, got {label.column!r} ({label.key})")
+        refuse_unknown_columns(frame, "sensitive", self.sensitive)
+        refuse_missing_values(frame, [*(label.column for label in labels.values()), *self.sensitive])
+        found = divide(frame, labels, self.sensitive, self.split)
+        return found if self.task is None else found.only(self.task)
 
 
 def _range(pixels: np.ndarray, train: np.ndarray) -> tuple[float, float]:

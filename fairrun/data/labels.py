@@ -104,6 +104,24 @@ def _as_text(values: pd.Index) -> pd.Index:
     return values.astype(str)
 
 
+def labels_of(
+    label: str,
+    positive: str | int | float | bool | None,
+    tasks: Mapping[str, Mapping[str, Any]],
+    task: str | None,
+) -> dict[str, Label]:
+    """The labels to predict, by the name of their task; the name of a single label is "".
+
+    The arguments are the keys of ``dataset`` with these names.  Raises ``InputError`` if they do not go together.
+    """
+    named = parse_labels(tasks)
+    allowed = f"null or one of {', '.join(named)}" if named else "null without dataset.tasks"
+    require(task is None or task in named, "task", task, allowed)
+    one = "a value with dataset.tasks, which are of two classes each"
+    require(positive is not None or not named, "positive", positive, one)
+    return named or {"": Label(label, positive)}
+
+
 def parse_labels(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Label]:
     """The labels of the config node ``dataset.tasks``, by the name of their task.  Raises ``InputError``."""
     found = {}

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairrun.data.dataset import Dataset, Divided, divide
+from fairrun.data.dataset import Dataset, Divided
 from fairrun.data.images import ImageDataset
-from fairrun.data.labels import Label
 from fairrun.data.own.guards import with_few_rows
 from fairrun.data.own.table import OwnTable
 from fairrun.data.reading.account import Account, Column
@@ -41,8 +40,7 @@ def facts_of(dataset: Dataset | ImageDataset) -> Facts:
 
 def _without_pixels(dataset: ImageDataset) -> Data:
     """The labels, groups and splits of images; no image is read."""
-    frame = dataset.rows.frame(dataset.path)
-    divided = divide(frame, {"": Label(dataset.label, dataset.positive)}, dataset.sensitive, dataset.split)
+    divided = dataset.divided(dataset.rows.frame(dataset.path))
     return divided.data({name: torch.zeros(len(rows), 0) for name, rows in divided.rows.items()}, [], "")
 
 

@@ -1,7 +1,7 @@
 """Functions that methods of several tasks share: losses, and gradients of shared and head parameters.
 
-Parameters are those of ``model=shared_bottom``: ``head.t`` belongs to task t, from 0; all others are shared.  A row
-without a label of a task has no part in that task's losses, fairness losses and numbers of rows.
+Parameters are those of ``model=shared_bottom`` or ``shared_trunk``: ``head.t`` belongs to task t, from 0; all others
+are shared.  A row without a label of a task has no part in that task's losses, fairness losses and numbers of rows.
 """
 
 from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ class Network(ABC):
     """
 
     least_stack: ClassVar[int] = 2  # smallest stack of runs that is worthwhile, even if the cache holds fewer
-    starts: ClassVar[tuple[str, ...]] = ()  # fields that name files which training starts from; a saved model has none
+    starts: ClassVar[tuple[str, ...]] = ()  # keys that name files which training starts from; a saved model has none
     # For messages: what the node ``model`` must say so that the network has parameters of a group
     remedies: ClassVar[Mapping[str, str]] = {
         "fairness": "fairness_layers must be >= 1",

@@ -59,10 +59,7 @@ class SharedBottom(Network):
             for k, size in enumerate(self.categories):
                 theta[f"shared.embedding.{k}.weight"] = _normal(generators, (size, self.embedding_dim))
         theta |= _layers("shared", [num_in, *self.shared], generators)
-        for t in range(self.num_tasks):
-            theta |= _layers(f"head.{t}", [self.shared[-1], *self.head], generators)
-            theta |= _layer(f"head.{t}.classifier", [self.shared[-1], *self.head][-1], 1, generators)
-        return theta
+        return theta | draw_heads(self.num_tasks, self.shared[-1], self.head, generators)
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B, T]."""
@@ -70,10 +67,7 @@ class SharedBottom(Network):
         logits = []
         for t in range(self.num_tasks):
             h = self._bottom(theta, x, f"own.{t}.") if f"own.{t}.shared.0.weight" in theta else shared
-            for k in range(len(self.head)):
-                h = _relu_layer(theta, f"head.{t}.{k}", h)
-            top = {f"classifier.{part}": theta[f"head.{t}.classifier.{part}"] for part in ("weight", "bias")}
-            logits.append(classified(top, h))
+            logits.append(head_logits(theta, t, len(self.head), h))
         return torch.stack(logits, dim=1).mT  # each task's logits are contiguous
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
@@ -94,11 +88,28 @@ class SharedBottom(Network):
         return h
 
 
+def draw_heads(num_tasks: int, num_in: int, head: Sequence[int], generators: Sequence[Generator]) -> Theta:
+    """Draw the heads of all tasks, with hidden layers of the widths ``head``, on ``num_in`` shared units."""
+    theta: Theta = {}
+    for t in range(num_tasks):
+        theta |= _layers(f"head.{t}", [num_in, *head], generators)
+        theta |= _layer(f"head.{t}.classifier", [num_in, *head][-1], 1, generators)
+    return theta
+
+
+def head_logits(theta: Theta, t: int, depth: int, h: Tensor) -> Tensor:
+    """The logits of the head of task ``t`` with ``depth`` hidden layers, [R, B, H] -> [R, B]."""
+    for k in range(depth):
+        h = _relu_layer(theta, f"head.{t}.{k}", h)
+    top = {f"classifier.{part}": theta[f"head.{t}.classifier.{part}"] for part in ("weight", "bias")}
+    return classified(top, h)
+
+
 def _relu_layer(theta: Theta, name: str, x: Tensor) -> Tensor:
     return torch.baddbmm(theta[f"{name}.bias"], x, theta[f"{name}.weight"]).relu_()
 
 
-def _layers(group: str, sizes: list[int], generators: Sequence[Generator]) -> Theta:
+def _layers(group: str, sizes: Sequence[int], generators: Sequence[Generator]) -> Theta:
     theta: Theta = {}
     for k, (num_in, num_out) in enumerate(itertools.pairwise(sizes)):
         theta |= _layer(f"{group}.{k}", num_in, num_out, generators)

@@ -6,7 +6,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 import torch
@@ -210,19 +210,28 @@ def network(
 
     Its class gets only the arguments that it has fields for.  ``num_tasks`` 0 means one label.  Raises ``InputError``.
     """
-    cls = class_of(config["model"]["_target_"], "model")
     told = {
         "num_features": num_features,
         "num_tasks": max(1, num_tasks),
         "categories": list(categories),
         "num_classes": num_classes,
     }
-    fields = {field.name for field in dataclasses.fields(cls)}
-    model = build(config["model"], "model", **{key: value for key, value in told.items() if key in fields})
+    model = build(_with_told(config["model"], "model", told), "model")
     allowed = "a class that derives from fairrun.models.network.Network"
     require(isinstance(model, Network), "model._target_", config["model"]["_target_"], allowed)
     found: Network = model
     return found
+
+
+def _with_told(node: dict[str, Any], key: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The node of a network, and those of networks in it, with what their classes are ``told`` of the data."""
+    cls = class_of(node["_target_"], key)
+    inner = {
+        name: _with_told(value, f"{key}.{name}", told)
+        for name, value in node.items()
+        if isinstance(value, dict) and "_target_" in value and name not in recipes(cls)
+    }
+    return node | inner | {field.name: told[field.name] for field in dataclasses.fields(cls) if field.name in told}
 
 
 def network_of(config: dict[str, Any], data: dict[str, Any]) -> Network:
@@ -359,7 +368,7 @@ def _check_tasks(config: dict[str, Any], method: AnyMethod, layers: list[str], d
     if not tasks:
         raise InputError(
             f"{name} needs several tasks, got {chosen or 'one label'}: use experiment=mtaf/adult, or set "
-            "dataset.tasks, dataset.task=null and model=shared_bottom"
+            "dataset.tasks, dataset.task=null and model=shared_bottom, or shared_trunk for images"
         )
     if "unlabelled" in data and not method.allows_missing_labels:
         missing = ", ".join(f"{rows} without {task!r}" for task, rows in data["unlabelled"].items() if rows)
@@ -369,7 +378,7 @@ def _check_tasks(config: dict[str, Any], method: AnyMethod, layers: list[str], d
         heads,
         "model",
         config["model"]["_target_"],
-        f"shared_bottom, which has a head for each task: {name} learns several",
+        f"shared_bottom, or shared_trunk for images, which have a head for each task: {name} learns several",
     )
     require(config["postprocess"] is None, "postprocess", config["postprocess"], "null with several tasks")
     for key, value in config["method"].items():

@@ -110,7 +110,7 @@ def test_the_figures_of_a_data_set_s_tasks():
     points = of_tasks(read("mtaf"), "adult").set_index(["method", "task"])[["error", "gap"]]
     assert points.loc[("STL (Table 1)", "2")].tolist() == [0.1313, 0.0661]
     assert points.loc[("MTA-F (Tables 3, 4)", "relative")].tolist() == [1.082, 0.0437]
-    assert set(read("mtaf")["dataset"]) == {"adult", "german", "law_school", "lsac", "celeba_attributes"}
+    assert set(read("mtaf")["dataset"]) == {"adult", "german", "law_school", "lsac", "celeba", "celeba_attributes"}
     assert of_tasks(read("mtaf"), "compas").empty
 
 

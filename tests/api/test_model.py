@@ -157,16 +157,22 @@ def test_a_module_of_torch_gives_the_logits(tmp_path, described):
 PARTLY = ["model=module", "model.module._target_=tests.helpers.modules.Partly", "dataset.keep_columns=[x5]"]
 
 
-def partly(path, seed):
-    """A file of the weights of a module that was drawn with a seed, for the encoded features of the table."""
-    torch.manual_seed(seed)
-    torch.save(Partly(8, 1).state_dict(), path)
-    return f"model.weights={path}"
+SHARED = ["method=mtaf", "model=shared_trunk", "model@model.trunk=module", "dataset.keep_columns=[x5]", TASKS]
+SHARED += ["model.trunk.module._target_=tests.helpers.modules.Partly", "model.trunk.groups.classifier=out"]
 
 
-def test_what_a_module_does_not_train_is_saved_and_its_file_is_not_needed_again(tmp_path, described):
-    start = partly(tmp_path / "start.pt", 3)
-    (folder,) = trained(tmp_path, [*described, *PARTLY, start, SAVE])
+def partly(path, num_features=8):
+    """The file of the weights of a module for the encoded features of the table."""
+    torch.manual_seed(3)
+    torch.save(Partly(num_features, 1).state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize(("net", "key", "size"), [(PARTLY, "model.weights", 8), (SHARED, "model.trunk.weights", 6)])
+def test_what_a_module_does_not_train_is_saved_and_its_file_is_not_needed_again(net, key, size, tmp_path, described):
+    start = partly(tmp_path / "start.pt", size)
+    (folder,) = trained(tmp_path, [*described, *net, f"{key}={start}", SAVE])
+    assert results.read(folder)["sources"]["model.weights"]
     (tmp_path / "start.pt").unlink()
     for model in (fairrun.load(folder), fairrun.load(folder, "last")):
         rows, _ = rows_of(model, "test")
@@ -176,8 +182,8 @@ def test_what_a_module_does_not_train_is_saved_and_its_file_is_not_needed_again(
 
 
 def test_a_folder_of_the_format_before_takes_them_from_the_file(tmp_path, described):
-    start = partly(tmp_path / "start.pt", 3)
-    (folder,) = trained(tmp_path, [*described, *PARTLY, start, SAVE])
+    start = partly(tmp_path / "start.pt")
+    (folder,) = trained(tmp_path, [*described, *PARTLY, f"model.weights={start}", SAVE])
     record = json.loads((folder / results.RECORD).read_text())
     about = json.loads((folder / "model" / files.ABOUT).read_text())
     weights = torch.load(folder / "model" / files.WEIGHTS, weights_only=True)

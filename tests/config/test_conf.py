@@ -29,7 +29,7 @@ GIVEN = {"csv": OWN, "image_folder": OWN}  # data that a user has
 GIVEN["classifier"] = ["method.estimator.classifier=sklearn.naive_bayes.GaussianNB"]
 GIVEN["module"] = ["model.module._target_=torch.nn.Flatten"]  # a module that a user has
 GIVEN |= dict.fromkeys(["celeba", "celeba_attributes", "lsac", "mtaf/celeba_attributes", "mtaf/lsac"], OWN[:1])
-GIVEN |= dict.fromkeys([f"{paper}/celeba" for paper in ("nash", "fairbinn", "irw")], OWN[:1])
+GIVEN |= dict.fromkeys([f"{paper}/celeba" for paper in ("nash", "fairbinn", "irw", "mtaf")], OWN[:1])
 
 
 def overrides_of(group, name):

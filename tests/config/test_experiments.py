@@ -162,6 +162,9 @@ def test_an_mtaf_preset_has_the_papers_tasks_and_groups_and_leaves_their_columns
     assert dataset.include_sensitive == ("sex" in features) == ("adult" not in name)
 
 
+MTAF_CELEBA = ("celeba", "celeba_attributes")
+
+
 def test_celebas_attributes_are_named_so_and_hold_tasks_and_groups_of_the_paper():
     cfg = config("experiment=mtaf/celeba_attributes", "method=mtaf", "dataset.path=x")
     assert cfg.dataset.rows._target_ == "fairrun.datasets.celeba.CelebAAttributes"
@@ -170,9 +173,16 @@ def test_celebas_attributes_are_named_so_and_hold_tasks_and_groups_of_the_paper(
     assert (cfg.dataset.split.test, cfg.dataset.include_sensitive, cfg.method.variant) == ("official", False, "authors")
 
 
+def test_celebas_images_have_the_same_tasks_and_a_trunk_of_convolutions():
+    images, attributes = (config(f"experiment=mtaf/{name}", "method=mtaf", "dataset.path=x") for name in MTAF_CELEBA)
+    assert images.dataset.tasks == attributes.dataset.tasks and images.dataset.sensitive == ["Male"]
+    assert images.dataset.rows._target_ == "fairrun.datasets.celeba.CelebA" and images.method.variant == "authors"
+    assert images.model.trunk._target_ == "fairrun.models.resnet.ResNet18" and images.model.head == [32]
+
+
 def test_every_mtaf_preset_is_checked():
     found = {path.stem for path in (Path(CONF) / "experiment" / "mtaf").glob("*.yaml")}
-    assert found == {*MTAF, "celeba_attributes"}
+    assert found == {*MTAF, "celeba", "celeba_attributes"}
 
 
 @pytest.mark.parametrize(("name", "share"), {"bad_risk": 0.3, "amount": 0.568}.items())

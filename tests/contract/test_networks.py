@@ -10,6 +10,7 @@ from tests.helpers.synthetic import HEADS, config
 
 WITH = {
     "module": ["model.module._target_=tests.helpers.modules.Net", "model.groups.classifier=out"],
+    "shared_trunk": ["model@model.trunk=mlp"],
     "resnet18": ["model.width=2", "model.stem=small"],
 }
 SIDE = 16  # of an image

@@ -28,7 +28,7 @@ DIGITS = ColouredDigits([5, 6, 7, 8, 9], ["red", "green"], 0.9, 0.5, 0.3, 0)
 
 def dataset(rows, path, **changes):
     options = {"rows": rows, "label": "bright", "positive": "yes", "sensitive": ["tint"], "split": SPLIT}
-    options |= {"outliers": NO_OUTLIERS, "name": None}
+    options |= {"outliers": NO_OUTLIERS, "name": None, "tasks": {}, "task": None}
     return ImageDataset(**{**options, "path": str(path) if path else None, **changes})
 
 
@@ -335,6 +335,41 @@ def test_both_layouts_are_the_same_rows(tmp_path):
         lay_out(tmp_path / kind, kind)
     first, second = (celeba(tmp_path / kind).load() for kind in ("txt", "csv"))
     assert first.sha256 == second.sha256
+
+
+TASKS = {"blond": {"column": "Blond_Hair", "positive": 1}, "shadow": {"column": "5_o_Clock_Shadow", "positive": 1}}
+
+
+def test_several_attributes_are_tasks_and_one_of_them_may_be_chosen(tmp_path):
+    values = lay_out(tmp_path, "txt")
+    several, one = celeba(tmp_path, tasks=TASKS).load(), celeba(tmp_path, tasks=TASKS, task="shadow").load()
+    assert several.tasks == ["blond", "shadow"] and one.tasks == []
+    y = torch.cat([table.y for table in several[:3]])
+    assert y.tolist() == (values[:, [1, 0]] == 1).tolist()
+    assert torch.equal(torch.cat([table.y for table in one[:3]]), y[:, 1])
+    assert torch.equal(one.train.x, several.train.x) and one.sha256 == several.sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"tasks": {"a": {"column": "Blonde", "positive": 1}}},
+            r"dataset\.tasks\.a\.column must hold columns .* 'Blonde'",
+        ),
+        (
+            {"tasks": {"a": {"column": "Male", "positive": 1}}},
+            r"sensitive must hold no label, got 'Male' \(dataset.tasks.a",
+        ),
+        ({"tasks": {"a": {"column": "Blond_Hair"}}}, "tasks.a must be {column: C, positive: V} or"),
+        ({"task": "a"}, "task must be null without dataset.tasks, got 'a'"),
+        ({"tasks": TASKS, "task": "a"}, "task must be null or one of blond, shadow, got 'a'"),
+        ({"tasks": TASKS, "positive": None}, "positive must be a value with dataset.tasks, .* got None"),
+    ],
+)
+def test_tasks_that_cannot_be_are_refused(changes, message, tmp_path):
+    lay_out(tmp_path, "txt")
+    refused_by(tmp_path, message, **changes)
 
 
 def test_celeba_without_a_file_is_refused(tmp_path):

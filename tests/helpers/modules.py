@@ -29,18 +29,19 @@ class Net(nn.Module):
 
 
 class Partly(nn.Module):
-    """A layer that is not trained, random numbers and an order of columns in buffers, and a linear layer."""
+    """A layer that is not trained, random numbers and an order of columns in buffers, and two linear layers."""
 
     def __init__(self, num_features: int, num_outputs: int) -> None:
         super().__init__()
         self.register_buffer("shift", torch.randn(num_features))
         self.register_buffer("order", torch.randperm(num_features), persistent=False)
         self.fixed = nn.Linear(num_features, 4).requires_grad_(False)
+        self.mixed = nn.Linear(4, 4)
         self.out = nn.Linear(4, num_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, D] -> [B, num_outputs]."""
-        return self.out(self.fixed(x[:, self.order] + self.shift).tanh())
+        return self.out(self.mixed(self.fixed(x[:, self.order] + self.shift).tanh()).relu())
 
 
 def module(target: str = f"{__name__}.Net", **changes: Any) -> Module:

@@ -91,12 +91,14 @@ def test_images_of_other_channels_are_refused():
         ("nash/celeba", ["nash_ltr", "ltr", "erm"]),
         ("fairbinn/celeba", ["fairbinn_authors", "lagrangian"]),
         ("irw/celeba", ["irw", "group_dro"]),
+        ("mtaf/celeba", ["mtaf", "stl"]),
     ],
 )
 def test_an_experiment_on_images_trains_on_the_users_files(experiment, methods, tmp_path):
     write_celeba(tmp_path)
     for method in methods:
-        small = ["dataset.rows.size=16", "model.width=4", f"dataset.path={tmp_path}", "dataset.split.balanced=1"]
+        width = "model.trunk.width=4" if experiment == "mtaf/celeba" else "model.width=4"
+        small = ["dataset.rows.size=16", width, f"dataset.path={tmp_path}", "dataset.split.balanced=1"]
         cfg = OmegaConf.to_container(config(f"experiment={experiment}", f"method={method}", *small), resolve=True)
         check(cfg)
         data = load(cfg)
@@ -105,6 +107,7 @@ def test_an_experiment_on_images_trains_on_the_users_files(experiment, methods, 
             network_of(cfg, facts(data)), [built(OmegaConf.create(cfg), "method")], [0], data, epochs=1, batch_size=32
         )
         assert run.failure is None and len(run.history) == 1
+        assert experiment != "mtaf/celeba" or {"test/accuracy/attractive", "test/accuracy/smiling"} <= {*run.history}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is installed")

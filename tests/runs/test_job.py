@@ -301,12 +301,12 @@ NOT_TOGETHER = {
     "several tasks of images": (
         ["method=mtl", *HEADS, "dataset=coloured_digits"],
         facts(),
-        "needs several tasks, got one label: use experiment=mtaf/adult",
+        r"needs several tasks, got dataset\.tasks={}, .*: use experiment=mtaf/adult, .* or shared_trunk for images",
     ),
     "several tasks and one output": (
         ["method=stl"],
         several("a", "b"),
-        "model must be shared_bottom, which has a head for each task: STL learns several, got 'fairrun.models.mlp.MLP'",
+        "model must be shared_bottom, or shared_trunk for images, .*: STL learns several, got 'fairrun.models.mlp.MLP'",
     ),
     "several tasks and thresholds": (
         ["method=mtl", *HEADS, "postprocess=equalized_odds"],
@@ -337,7 +337,7 @@ NOT_TOGETHER = {
     "several tasks of a module": (
         ["method=mtl", *OWN_MODULE, *HEADS[1:]],
         several("a", "b"),
-        "model must be shared_bottom, which has a head for each task: FairMTL learns several, got 'fairrun.models.mod",
+        "model must be shared_bottom, or .* a head for each task: FairMTL learns several, got 'fairrun.models.mod",
     ),
     "no value": (
         ["method=mtl", *HEADS, "method.task_weight=[]"],
