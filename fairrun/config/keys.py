@@ -28,7 +28,7 @@ MACHINE = Role(setting=False)
 PLACE = Role(identity=False, setting=False)
 IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
 
-_FEATURES = ("numeric", "categorical", "drop_categories", "scale", "include_sensitive", "proxies")
+_FEATURES = ("numeric", "categorical", "drop_categories", "scale", "numbers", "bins", "include_sensitive", "proxies")
 _OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
 # By key; it holds for all keys below it that have no line of their own.
 # Of the method's node, fields that hold one value per run differ within a stack: their type says so (``runs.plan``).

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairrun.config.check import InputError, nearest, one_of, require
+from fairrun.config.check import InputError, is_integer, nearest, one_of, require
 from fairrun.config.values import listed, spelt
 from fairrun.data.corrupt import Outliers
 from fairrun.data.encoding import SCALES, Encoding, need_columns
 from fairrun.data.groups import Merge, binned, merged, numbered, numbered_again, parse_sensitive, with_columns
 from fairrun.data.labels import Label, labels_of, parse_labels
+from fairrun.data.numeric import NUMBERS
 from fairrun.data.pixels.stored import Features
 from fairrun.data.sources import write_frame
 from fairrun.data.split import Split
@@ -58,6 +59,8 @@ class Dataset:
     path: str | None  # the user's file, or the folder of the user's files
     name: str | None  # name of the data in reports
     merge: Merge = field(default_factory=dict, kw_only=True)  # column -> new level -> levels that become it
+    numbers: str = field(default="scale", kw_only=True)  # one of NUMBERS: how columns of numbers become features
+    bins: int = field(default=48, kw_only=True)  # of each column of numbers, or pieces, or waves
 
     def __post_init__(self) -> None:
         require(
@@ -71,6 +74,10 @@ class Dataset:
             columns = getattr(self, key)
             require(columns is None or isinstance(columns, list), key, columns, "a list of columns, or null")
         one_of("scale", self.scale, SCALES)
+        one_of("numbers", self.numbers, NUMBERS)
+        require(is_integer(self.bins) and self.bins >= 2, "bins", self.bins, "an integer >= 2")
+        alone = self.numbers == "scale" or self.scale == "numbers"
+        require(alone, "scale", self.scale, f"numbers with dataset.numbers={self.numbers}, whose features need none")
         self._labels()
 
     @property
@@ -95,13 +102,15 @@ class Dataset:
         """Encode a frame without missing values as tensors."""
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
-        refuse_too_large(len(frame), len(numeric), train[categorical].nunique().to_dict())
+        each = self.bins if self.numbers in ("bins", "piecewise", "periodic") else 1
+        refuse_too_large(len(frame), each * len(numeric), train[categorical].nunique().to_dict())
         dropped = {
             (column, spelt(value, frame[column].unique()))
             for column, values in self.drop_categories.items()
             for value in values
         }
-        encoding = Encoding.fit(train, numeric, categorical, self.scale, dropped)
+        encoding = Encoding.fit(train, numeric, categorical, self.scale, dropped, self.numbers, self.bins)
+        require(encoding.features, "dataset.numeric and dataset.categorical", [], "a feature that is not constant")
         x = {name: torch.from_numpy(encoding.encode(frame.iloc[rows])) for name, rows in divided.rows.items()}
         data = divided.data(x, encoding.features, digest)
         known = {name: label.known(frame) for name, label in self._labels().items() if self.task in (None, name)}

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, nearest, require
 from fairrun.config.values import free, listed
+from fairrun.data.numeric import Codes
 
 # numbers: columns of numbers get mean 0 and variance 1      all: the one-hot columns too
 # range:   columns of numbers are scaled to [0, 1]           none: no column is scaled
@@ -51,10 +52,11 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Numbers as they are or scaled, then a feature for each category; a category of no training row has none."""
+    """Numbers as they are, scaled or coded, then a feature for each category; one of no training row has none."""
 
     numeric: list[str]
     categories: dict[str, list[Any]]  # column -> the categories of training rows that have a feature, sorted
+    codes: Codes | None = None  # of the numbers; None: a feature each
     numbers: Scaling | None = None
     every: Scaling | None = None  # of all features, after that of the numbers
 
@@ -66,14 +68,21 @@ class Encoding:
         categorical: Sequence[str],
         scale: str,
         dropped: Collection[tuple[str, Any]] = (),
+        numbers: str = "scale",
+        bins: int = 2,
     ) -> "Encoding":
-        """The encoding that training rows tell; ``dropped`` pairs of column and category get no feature."""
+        """The encoding that training rows tell; ``dropped`` pairs of column and category get no feature.
+
+        ``numbers`` is one of ``NUMBERS``; ``scale`` counts where it is scale.
+        """
         known = {column: _sorted(train[column]) for column in categorical}
         kept = {
             column: [_plain(column, value) for value in values if (column, value) not in dropped]
             for column, values in known.items()
         }
         encoding = cls(list(numeric), kept)
+        if numbers != "scale":
+            return replace(encoding, codes=Codes.fit(train, numeric, numbers, bins))
         if scale != "none":
             how: Literal["standard", "range"] = "range" if scale == "range" else "standard"
             encoding = replace(encoding, numbers=Scaling.fit(train[encoding.numeric], how))
@@ -83,23 +92,27 @@ class Encoding:
 
     @property
     def sizes(self) -> list[int]:
-        """The number of features of each column of categories that has any."""
-        return [len(values) for values in self.categories.values() if values]
+        """The number of features of each column of categories that has any; bins of numbers are categories."""
+        bins = self.codes.sizes if self.codes is not None and self.codes.are_categories else []
+        return [*bins, *(len(values) for values in self.categories.values() if values)]
 
     @property
     def features(self) -> list[str]:
         """A name for each feature, all different."""
         pairs = [f"{column}={value}" for column, values in self.categories.items() for value in values]
-        return _distinct([*self.numeric, *pairs])
+        return _distinct([*(self.numeric if self.codes is None else self.codes.features), *pairs])
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """The features of the rows of ``frame``, which has no missing number, [N, D] float64."""
-        found = np.zeros((len(frame), len(self.numeric) + sum(self.sizes)))
-        numbers = found[:, : len(self.numeric)]
-        numbers[:] = frame[self.numeric].to_numpy(dtype=np.float64)
+        start = len(self.numeric) if self.codes is None else sum(self.codes.sizes)
+        found = np.zeros((len(frame), start + sum(map(len, self.categories.values()))))
+        numbers = found[:, :start]
+        if self.codes is not None:
+            self.codes.encode(frame, numbers)
+        else:
+            numbers[:] = frame[self.numeric].to_numpy(dtype=np.float64)
         if self.numbers is not None:
             self.numbers.apply(numbers)
-        start = len(self.numeric)
         for column, values in self.categories.items():
             codes = pd.Index(values, dtype=object).get_indexer(frame[column].astype(object))
             known = np.flatnonzero(codes >= 0)
@@ -117,7 +130,8 @@ class Encoding:
     def of(cls, plain: Mapping[str, Any]) -> "Encoding":
         """The encoding that ``plain`` gave."""
         scalings = {name: plain[name] and Scaling(**plain[name]) for name in ("numbers", "every")}
-        return cls(plain["numeric"], plain["categories"], **scalings)
+        codes = plain.get("codes")
+        return cls(plain["numeric"], plain["categories"], codes and Codes(**codes), **scalings)
 
 
 def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Logs each run of a sweep from its files, once, and follows runs that train: what all trackers share."""
 
+import functools
 import hashlib
 import json
 import logging
@@ -71,7 +72,11 @@ class Logger(Tracker):
     name: ClassVar[str]  # of the choice: tracker=NAME
     title: ClassVar[str]  # of the tracker, for people
     syncing: ClassVar[Mapping[str, Any]] = {}  # the fields that ``fairrun sync`` sets unless told otherwise
-    _following: dict[Path, Following] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @functools.cached_property
+    def _following(self) -> dict[Path, Following]:
+        """The runs that train, by folder."""
+        return {}
 
     @property
     @abstractmethod

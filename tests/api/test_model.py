@@ -75,6 +75,8 @@ KINDS = {
         "method.estimator.n_estimators=5",
         "method.estimator.subsample=0.5",
     ],
+    "bins": ["method=erm", "dataset.numbers=bins"],
+    "pieces of numbers": ["method=erm", "dataset.numbers=piecewise", "dataset.bins=8"],
 }
 
 

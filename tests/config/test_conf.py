@@ -45,7 +45,9 @@ def node_of(config, group):
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_every_choice_composes_and_builds(group, name):
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # by MLflow itself
+def test_every_choice_composes_and_builds(group, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     cfg = config(*overrides_of(group, name))
     check(OmegaConf.to_container(cfg, resolve=True))
     built(cfg, "dataset")

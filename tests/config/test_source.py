@@ -11,7 +11,14 @@ from fairrun.config import source
 from fairrun.config.source import MAKE_RESULTS, OWN, PACKAGE, module_hash, own_hash, sources
 
 # What the worker imports and results do not hang on
-SPEAKS_ONLY = {"runs/progress.py", "report/options.py", "results/records.py"}
+SPEAKS_ONLY = {
+    "runs/live.py",
+    "runs/progress.py",
+    "trackers/__init__.py",
+    "trackers/api.py",
+    "report/options.py",
+    "results/records.py",
+}
 SPEAKS_ONLY |= {f"config/{name}.py" for name in ("environment", "keys", "plugins")}
 
 
