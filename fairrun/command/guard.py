@@ -4,6 +4,7 @@ From it Hydra makes objects (callbacks, launcher, sweeper, log handlers), sets v
 folders.  A stranger's file may say all of that.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -11,9 +12,11 @@ from typing import Any
 
 import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -34,18 +37,50 @@ TYPED += [f"launcher.{part}{key}" for part in ("", "options.") for key in COMMAN
 
 
 class Guarded(ConfigLoaderImpl):
-    """Hydra's loader; no configuration leaves it unchecked.  A job's is loaded by it too."""
+    """Hydra's loader; no configuration leaves it unchecked.  A job's is loaded by it too.
+
+    At a start Hydra composes twice: to know the mode, and then, with ``hydra.mode=MODE``, what it starts.  The first
+    composition, a fifth of a second, is kept for the second.
+    """
 
     arguments: tuple[str, ...] = ()  # the command line of this process
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.typed = Guarded.arguments  # of the process that made the loader, where another one gets it
+        self.first: tuple[RunMode, list[str], DictConfig] | None = None
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
         """As Hydra's.  Raises ``InputError``."""
-        config = super().load_configuration(*args, **kwargs)
+        loaded = functools.partial(super().load_configuration, config_name, overrides, from_shell=from_shell)
+        if validate_sweep_overrides:
+            config = self._of_first(run_mode, overrides) or loaded(run_mode=run_mode)
+            self.first = None
+        else:  # to know the mode
+            likely = RunMode.MULTIRUN if {"-m", "--multirun"} & set(self.typed) else RunMode.RUN
+            try:
+                config = loaded(run_mode=likely)
+                self.first = (likely, list(overrides), config)
+            except HydraException:  # of another mode, perhaps
+                config = loaded(run_mode=run_mode, validate_sweep_overrides=False)
         check_hydra(config.hydra, self.typed)
+        return config
+
+    def _of_first(self, run_mode: RunMode, overrides: list[str]) -> DictConfig | None:
+        """The configuration that was composed to know the mode, where it differs in the mode alone."""
+        said = f"hydra.mode={run_mode.name}"
+        if self.first is None or (run_mode, overrides) != (self.first[0], [*self.first[1], said]):
+            return None
+        config = self.first[2]
+        config.hydra.mode = run_mode
+        config.hydra.overrides.hydra.append(said)
         return config
 
 

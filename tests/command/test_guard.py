@@ -3,13 +3,18 @@
 import sys
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from fairrun.command.guard import check_hydra, is_inside
+from fairrun.command.guard import Guarded, check_hydra, is_inside
 from fairrun.command.line import packages
 from fairrun.config import plugins
 from fairrun.config.check import InputError, imported, is_path
+from fairrun.config.keys import CONF
 
 OUTSIDE = [
     "os.system",
@@ -146,3 +151,33 @@ def test_what_is_typed_may_run_commands():
 def test_paths_inside():
     assert all(map(is_inside, ("", "3", "a/b", "a..b")))
     assert not any(map(is_inside, ("..", "a/..", "/a", "a/../../b")))
+
+
+@pytest.mark.parametrize(
+    ("typed", "mode", "number"),
+    [
+        (["method=penalty", "method.lam=2", "+mine=1"], RunMode.RUN, 1),
+        (["-m", "method=erm,penalty", "seed=0,1"], RunMode.MULTIRUN, 1),
+        (["hydra.mode=MULTIRUN", "seed=0,1"], RunMode.MULTIRUN, 2),
+        (["seed=0"], RunMode.MULTIRUN, 2),  # as a file may say
+    ],
+)
+def test_a_start_composes_once_and_as_hydra_does(monkeypatch, typed, mode, number):
+    composed = []
+    compose = ConfigLoaderImpl._load_configuration_impl
+
+    def counted(*given, **named):
+        composed.append(compose(*given, **named))
+        return composed[-1]
+
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", counted)
+    monkeypatch.setattr(Guarded, "arguments", tuple(typed))
+    monkeypatch.setitem(JobRuntime.instance().conf, "name", "train")
+    given = [word for word in typed if word != "-m"]
+    loader = Guarded(create_automatic_config_search_path(None, None, str(CONF)))
+    loader.load_configuration("train", given, RunMode.MULTIRUN, validate_sweep_overrides=False)
+    found = loader.load_configuration("train", [*given, f"hydra.mode={mode.name}"], mode)
+    assert len(composed) == number and found.hydra.mode == mode
+    own = ConfigLoaderImpl(create_automatic_config_search_path(None, None, str(CONF)))
+    again = own.load_configuration("train", [*given, f"hydra.mode={mode.name}"], mode)
+    assert OmegaConf.to_container(found) == OmegaConf.to_container(again)
