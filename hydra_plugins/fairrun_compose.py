@@ -254,7 +254,8 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
     """Move the values of old keys, which files have set in the composed ``config``, to their new names.
 
     What ``overrides``, those of the command line, say of the new key comes first.  A method that a library trains loses
-    the optimizer that an experiment has for all methods.  Raises ``InputError`` for a key below an old top-level one
+    the optimizer that an experiment has for all methods.  Where several labels are tasks, the one label, which nothing
+    learns then, is the first of them unless it is given.  Raises ``InputError`` for a key below an old top-level one
     that never was.
     """
     old = [entry.old for entry in RENAMED]
@@ -280,6 +281,11 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
         if "optimizer" in config.method and _is_whole(config):
             config.method.pop("optimizer")
             _say_left_out("method.optimizer", f"method={method}")
+    if tasks := OmegaConf.select(config, "dataset.tasks"):
+        first = next(iter(tasks.values()))
+        for key, of_task in (("label", "column"), ("positive", "positive")):
+            if isinstance(first, DictConfig) and OmegaConf.is_missing(config.dataset, key):
+                config.dataset[key] = first.get(of_task)
 
 
 @functools.cache

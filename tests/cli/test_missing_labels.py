@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.command import INLINE, records, run_warm
+from tests.helpers.here import run_here
 
 DATA = ["dataset=csv", "dataset.path=loans.csv", "dataset.label=repaid", "dataset.positive=yes"]
 DATA += ["dataset.sensitive=[gender]", "epochs=2", "batch_size=64", "seed=0"]
@@ -86,3 +87,16 @@ def test_a_method_that_needs_every_label_is_refused_before_training(tmp_path, ta
     )
     assert not list((tmp_path / "out").rglob("record.json"))
     assert run_warm(tmp_path, *command, "dataset.missing=drop", "hydra.run.dir=dropped").returncode == 0
+
+
+def test_the_one_label_need_not_be_given_beside_tasks_and_the_run_is_the_same(tmp_path, table):
+    given = [*(word for word in DATA if "label" not in word and "positive" not in word), *NETWORK, "method=mtl"]
+    label = ["dataset.label=repaid", "dataset.positive=yes"]
+    for own in ([*label, "hydra.run.dir=with"], ["-m", "seed=0", INLINE, "hydra.sweep.dir=without"]):
+        done = run_here(tmp_path, *given, *TASKS, *own)
+        assert done.returncode == 0, done.stderr
+    found = [record for name in ("with", "without") for record in records(tmp_path / name)]
+    (one, other) = (record["key"] for record in found if record["choices"]["method"] == "mtl")  # a sweep adds stl
+    assert one == other
+    refused = run_here(tmp_path, *given, "hydra.run.dir=neither")
+    assert refused.returncode == 1 and "dataset.label must be given: dataset.label=VALUE" in refused.stderr
