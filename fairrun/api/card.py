@@ -11,6 +11,7 @@ from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
+from fairrun.training.postprocess import OXONFAIR
 
 RESAMPLES, LEVEL = 1000, 0.95
 WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")
@@ -143,7 +144,8 @@ def _limits(record: Mapping[str, Any], by_chance: bool) -> Iterator[str]:
     for warning in record.get("account", {}).get("warnings", []):
         yield f"- {warning}."
     if record["config"]["postprocess"] is not None:
-        yield "- Decisions need the sensitive attribute of each row; some are random."
+        random = "" if record["config"]["postprocess"] == OXONFAIR else "; some are random"
+        yield f"- Decisions need the sensitive attribute of each row{random}."
     elif by_chance:
         yield "- Decisions are random, by a classifier that is drawn anew for each row."
     yield "- Groups are those of the table above; what the model does to others, and within groups, is not known."

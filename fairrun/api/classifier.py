@@ -22,7 +22,7 @@ from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
 from fairrun.runs.job import facts
 from fairrun.runs.validate import check, check_data, network
-from fairrun.runs.worker import settings_of
+from fairrun.runs.worker import bound_of, settings_of
 from fairrun.training.fit import fit, padded_logits
 from fairrun.training.postprocess import postprocess, probabilities, scores_of
 
@@ -107,7 +107,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if config["postprocess"] is not None:
             rows = data.to("cpu", dtype)
             scores = scores_of(self.network_, run.theta, rows)
-            self.rules_ = postprocess(config["postprocess"], scores, rows, metrics)[1]
+            self.rules_ = postprocess(config["postprocess"], scores, rows, metrics, bound_of(config))[1]
         self.history_ = run.history
         self.dtype_ = dtype
         return self

@@ -28,7 +28,8 @@ from fairrun.runs.model import SAVES
 from fairrun.trackers import Tracker
 from fairrun.training.fit import Schedule
 from fairrun.training.native.parts import choose
-from fairrun.training.postprocess import CONSTRAINTS
+from fairrun.training.oxonfair import BOUNDED, MOST_GROUPS, check_installed
+from fairrun.training.postprocess import CONSTRAINTS, OXONFAIR
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
         require(last, "selection", config["selection"], f"last with postprocess={constraint}")
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
+    if constraint == OXONFAIR:
+        _check_oxonfair(config["metric"]["name"], bound)
     of_node(config["metric"])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
@@ -101,6 +104,14 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     else:
         network(config, num_features=0)  # the data says how many features there are
     _check_tracker(json.dumps(config["tracker"], sort_keys=True), single)
+
+
+def _check_oxonfair(metric: str, bound: float | None) -> None:
+    """Refuse thresholds by OxonFair without the package, a bound, or a metric that it can bound."""
+    check_installed()
+    what = f"with postprocess={OXONFAIR}"
+    require(bound is not None, "fairness_bound", bound, f"a number {what}, which bounds metric={metric} by it")
+    require(metric in BOUNDED, "metric.name", metric, f"one of {', '.join(BOUNDED)} {what}")
 
 
 def _check_saved(config: dict[str, Any]) -> None:
@@ -298,6 +309,9 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
+    if config["postprocess"] == OXONFAIR and len(data["groups"]) > MOST_GROUPS:
+        allowed = f"at most {MOST_GROUPS} with postprocess={OXONFAIR}, which searches all combinations of thresholds"
+        raise InputError(f"groups must be {allowed}, got {len(data['groups'])}: {', '.join(data['groups'][:8])}")
     _check_groups(config, method, layers)
     if "s" in method.needs and not whole:
         _say_which_groups_batches_lack(config["batch_size"], data)

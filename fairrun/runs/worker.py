@@ -37,7 +37,7 @@ from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
 from fairrun.training.library import fit_by_library
 from fairrun.training.native.parts import choose
-from fairrun.training.postprocess import Scores, postprocess, scores_of
+from fairrun.training.postprocess import Bound, Scores, postprocess, scores_of
 from fairrun.training.stop import training
 
 SPLITS = ("train", "val", "test")
@@ -98,8 +98,9 @@ def train(task: Task) -> Trained | Failure:
             runs, scores, engine = _by_steps(task, methods, data)
         rows = data.to("cpu", dtype) if scores else data
         for k, own in scores.items():
-            constraint, metrics = task.configs[k]["postprocess"], computed(config["metric"])
-            runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics)
+            metrics, bound = computed(config["metric"]), bound_of(config)
+            constraint = task.configs[k]["postprocess"]
+            runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics, bound)
         bare = dict[str, Tensor]()
         trained = runs if task.weights else [replace(run, theta=bare, chosen=bare, constants=bare) for run in runs]
         libraries = {name: version(name) for name in methods[0].libraries}
@@ -160,6 +161,12 @@ def _by_library(task: Task, methods: list[LibraryMethod], data: Data) -> tuple[l
     ]
     runs = [run for run, _ in found]
     return runs, {k: found[k][1] for k in _post_processed(task) if runs[k].failure is None}, LIBRARY
+
+
+def bound_of(config: Mapping[str, Any]) -> Bound | None:
+    """The bound that a configuration sets on its metric."""
+    value = config["fairness_bound"]
+    return None if value is None else Bound(config["metric"]["name"], value)
 
 
 def _post_processed(task: Task) -> list[int]:

@@ -1,5 +1,6 @@
-"""Decisions by a threshold for each group (Hardt, Price and Srebro, NeurIPS 2016), for a trained run.
-https://arxiv.org/abs/1610.02413
+"""Decisions by thresholds for each group, for a trained run: by fairlearn, and by OxonFair (``training.oxonfair``).
+
+Hardt, Price and Srebro, NeurIPS 2016.  https://arxiv.org/abs/1610.02413
 
 fairlearn's ThresholdOptimizer finds the most accurate decisions under the constraint, from the scores, labels and
 groups of validation rows.  Decisions between two thresholds of a group may be random.  A row then has a probability of
@@ -27,9 +28,18 @@ from fairrun.method.api import Theta
 from fairrun.models.network import Network
 from fairrun.training.fit import Rules, predict
 from fairrun.training.metrics import evaluate_decisions
+from fairrun.training.oxonfair import thresholds
 
 WORDS = {">": "above", "<": "below"}  # of fairlearn's operators
-CONSTRAINTS = ("demographic_parity", "equalized_odds")
+OXONFAIR = "oxonfair"
+CONSTRAINTS = ("demographic_parity", "equalized_odds", OXONFAIR)
+
+
+class Bound(NamedTuple):
+    """What ``oxonfair`` is to keep on validation rows."""
+
+    metric: str  # one of ``fairrun.training.oxonfair.BOUNDED``
+    value: float
 
 
 class Scores(NamedTuple):
@@ -44,12 +54,16 @@ def postprocess(
     scores: Scores,
     data: Data,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
+    bound: Bound | None = None,
 ) -> tuple[dict[str, float], Rules]:
     """Every metric of the post-processed decisions of one run on ``val/`` and ``test/`` rows, and their rules.
 
     Every group must have validation rows of both labels.
     """
-    rules = fit_rules(constraint, scores.val, data.val)
+    if bound is not None and constraint == OXONFAIR:
+        rules = fit_thresholds(bound, scores.val, data.val)
+    else:
+        rules = fit_rules(constraint, scores.val, data.val)
     found: dict[str, float] = {}
     for split in ("val", "test"):
         table = getattr(data, split)
@@ -90,6 +104,13 @@ def fit_rules(constraint: str, scores: Tensor, table: Table) -> Rules:
     return {
         str(int(group)): _plain(rule) for group, rule in optimizer.interpolated_thresholder_.interpolation_dict.items()
     }
+
+
+def fit_thresholds(bound: Bound, scores: Tensor, table: Table) -> Rules:
+    """As ``fit_rules``, of OxonFair's thresholds, one for each group."""
+    found = thresholds(*bound, _numpy(scores), _numpy(table.y), _numpy(table.s))
+    once = {str(group): [[1.0, "above", str(t)], [0.0, "above", str(t)]] for group, t in enumerate(found)}
+    return {group: {"thresholds": pair, "ignored": None} for group, pair in once.items()}
 
 
 def _plain(rule: Any) -> dict[str, Any]:

@@ -41,6 +41,7 @@ KINDS = {
     "last": ["method=penalty", "selection=last"],
     "best epoch": ["method=penalty", "selection=best", "epochs=6", "method.optimizer.lr=0.05"],
     "thresholds": ["method=erm", "postprocess=equalized_odds"],
+    "thresholds of a bound": ["method=erm", "postprocess=oxonfair", "fairness_bound=0.1"],
     "several tasks": ["method=mtaf", "model=shared_bottom", TASKS, "dataset.keep_columns=[x5]"],
     "several classes": [
         "method=erm",
@@ -83,8 +84,9 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_metrics_of_test_rows_are_those_of_the_record_to_the_last_digit(kind, tmp_path, described):
-    if kind == "LightGBM":
-        pytest.importorskip("lightgbm")
+    needed = {"LightGBM": "lightgbm", "thresholds of a bound": "oxonfair"}
+    if kind in needed:
+        pytest.importorskip(needed[kind])
     alone, other = trained(tmp_path, [*described, *KINDS[kind], SAVE], [*described, *KINDS[kind], SAVE, "seed=1"])
     model = fairrun.load(alone)
     for split in ("val", "test"):
