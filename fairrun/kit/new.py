@@ -1,4 +1,4 @@
-"""The files of a new method: its code, its configuration file and its test."""
+"""The files of a new method, metric or section of the report: its code, its configuration file and its test."""
 
 import importlib.util
 import keyword
@@ -11,6 +11,7 @@ from fairrun.about import files
 from fairrun.about.folders import folders
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import CONF
+from fairrun.config.metrics import METRICS
 
 TEMPLATES = Path(__file__).parent / "template"
 INIT = "__init__.py"
@@ -40,10 +41,44 @@ def method(name: str, folder: str | None) -> New:
     taken = re.search(rf"\b{cls}\b", (TEMPLATES / "method.py.txt").read_text(encoding="utf-8"))
     require(not taken, "the name", name, "another one: the file imports its class's name")
     own = folder is None and CONF.parent.samefile(Path.cwd())
-    found = _in_checkout(name, cls) if own else _in_package(name, cls, Path(folder or name))
-    for path in found.files:
+    return _unwritten(_in_checkout(name, cls) if own else _in_package(name, cls, Path(folder or name)))
+
+
+def metric(name: str, folder: str | None) -> New:
+    """A metric of a package in ``folder``; by default of one of its own here.  Raises ``InputError``."""
+    there = files.choices("metric", folders())
+    require(name not in {*METRICS, *there}, "the name", name, "another one than those of fairrun list metrics")
+    return _function("metric", name, Path(folder or name), "fairrun train metric={name} plugins=[{package}]")
+
+
+def section(name: str, folder: str | None) -> New:
+    """A section of the report, of a package in ``folder``; by default of one of its own here.
+
+    Raises ``InputError``.
+    """
+    return _function("section", name, Path(folder or name), "fairrun report FOLDER --sections {target}")
+
+
+def _function(kind: str, name: str, folder: Path, use: str) -> New:
+    """A function ``name`` in a module of its name, the configuration file of a metric, and a test."""
+    _check_word(name)
+    template = (TEMPLATES / f"{kind}.py.txt").read_text(encoding="utf-8")
+    taken = re.search(rf"^(from|import) .*\b{name}\b", template, re.MULTILINE)
+    require(not taken, "the name", name, "another one: the file imports it")
+    package, root = _package(folder)
+    test, module = folder / f"test_{name}.py", f"{package}.{name}"
+    words = {"name": name, "package": package, "module": module, "target": f"{module}.{name}", "run": f"pytest {test}"}
+    paths = {f"{kind}.py": folder / f"{name}.py", f"test_{kind}.py": test}
+    paths |= {"metric.yaml": folder / "conf" / "metric" / f"{name}.yaml"} if kind == "metric" else {}
+    texts = {} if (folder / INIT).exists() else {folder / INIT: f'"""{package}, for fairrun."""\n'}
+    run = f"pytest {test.absolute().relative_to(root)}"
+    return _unwritten(New(texts | _texts(words, paths), (*_enter(root), use.format_map(words), run)))
+
+
+def _unwritten(new: New) -> New:
+    for path in new.files:
         require(not path.exists(), "the file", str(path), "one that does not exist yet")
-    return found
+    return new
 
 
 def write(new: New) -> None:
@@ -56,9 +91,13 @@ def write(new: New) -> None:
             raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _check_name(name: str) -> None:
+def _check_word(name: str) -> None:
     sound = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
     require(sound, "the name", name, "small letters, digits and _, as fair_mixup")
+
+
+def _check_name(name: str) -> None:
+    _check_word(name)
     taken = files.choices("method", folders()).get(name)
     require(taken is None, "the name", name, f"another one than those of fairrun list methods: {taken} has it")
 
@@ -69,30 +108,39 @@ def _in_checkout(name: str, cls: str) -> New:
     words["imports"] = "\n".join(sorted([*IMPORTS, words["own"]]))
     golden = f".venv/bin/pytest --golden tests/contract -k 'golden and {name}'"
     return New(
-        _texts(words, Path(f"fairrun/methods/{name}.py"), Path(f"conf/method/{name}.yaml"), test),
+        _texts(words, _of_method(Path(f"fairrun/methods/{name}.py"), Path(f"conf/method/{name}.yaml"), test)),
         (f"fairrun train method={name}", words["check"], words["run"], f"{golden}   # once: its losses"),
     )
 
 
 def _in_package(name: str, cls: str, folder: Path) -> New:
     """Everything in one package, so that it can be installed as it is."""
-    parts, root = [folder.absolute().name], folder.absolute().parent
-    while (root / INIT).exists():
-        parts, root = [root.name, *parts], root.parent
-    sound = all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
-    require(sound, "--in", str(folder), "a folder with the name of a package")
-    there, package = (folder / INIT).exists(), ".".join(parts)
-    if not there:
-        _check_new(parts[0], folder)
+    package, root = _package(folder)
+    there = (folder / INIT).exists()
     module, test = f"{package}.{name}", folder / f"test_{name}.py"
     words = _words(cls, module, f"{module}.{cls}" if there else f"{package}.{cls}", test)
     words["imports"] = "\n".join([*IMPORTS, "", words["own"]])
     init = f'"""{cls}, a method for fairrun."""\n\n{words["own"]}\n\n__all__ = ["{cls}"]\n'
     texts = {} if there else {folder / INIT: init}
-    texts |= _texts(words, folder / f"{name}.py", folder / "conf" / "method" / f"{name}.yaml", test)
-    enter = () if root == Path.cwd() else (f"cd {root}",)
+    texts |= _texts(words, _of_method(folder / f"{name}.py", folder / "conf" / "method" / f"{name}.yaml", test))
     run = f"pytest {test.absolute().relative_to(root)}"
-    return New(texts, (*enter, f"fairrun train method={name} plugins=[{package}]", words["check"], run))
+    return New(texts, (*_enter(root), f"fairrun train method={name} plugins=[{package}]", words["check"], run))
+
+
+def _package(folder: Path) -> tuple[str, Path]:
+    """The dotted name of the package in a folder, which may be new, and the folder that it is imported from."""
+    parts, root = [folder.absolute().name], folder.absolute().parent
+    while (root / INIT).exists():
+        parts, root = [root.name, *parts], root.parent
+    sound = all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
+    require(sound, "--in", str(folder), "a folder with the name of a package")
+    if not (folder / INIT).exists():
+        _check_new(parts[0], folder)
+    return ".".join(parts), root
+
+
+def _enter(root: Path) -> tuple[str, ...]:
+    return () if root == Path.cwd() else (f"cd {root}",)
 
 
 def _check_new(package: str, folder: Path) -> None:
@@ -110,8 +158,12 @@ def _words(cls: str, module: str, target: str, test: Path) -> dict[str, str]:
     return {"cls": cls, "target": target, "own": own, "run": f"pytest {test}", "check": f"fairrun check {target}"}
 
 
-def _texts(words: Mapping[str, str], code: Path, config: Path, test: Path) -> dict[Path, str]:
-    paths = {"method.py": code, "method.yaml": config, "test.py": test}
+def _of_method(code: Path, config: Path, test: Path) -> dict[str, Path]:
+    return {"method.py": code, "method.yaml": config, "test.py": test}
+
+
+def _texts(words: Mapping[str, str], paths: Mapping[str, Path]) -> dict[Path, str]:
+    """The texts of the templates at their ``paths``."""
     return {
         path: (TEMPLATES / f"{name}.txt").read_text(encoding="utf-8").format_map(words) for name, path in paths.items()
     }

@@ -1,5 +1,6 @@
 """A new method in a package of one's own: what is written, trained and checked."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from fairrun.config.keys import CONF
 from fairrun.kit import new
 from fairrun.method import InputError
-from tests.helpers.command import DESCRIPTION, ROOT, records
+from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records
 from tests.helpers.here import run_here
 
 
@@ -93,8 +94,43 @@ def test_a_name_that_cannot_be_is_one_line_and_nothing_is_written(fairrun, tmp_p
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_only_methods_are_new(fairrun):
+@pytest.mark.parametrize(
+    ("kind", "use"),
+    [
+        ("metric", "fairrun train metric=mine plugins=[new_metric]"),
+        ("section", "fairrun report FOLDER --sections new_section.mine.mine"),
+    ],
+)
+def test_a_new_metric_and_a_new_section_pass_their_tests(fairrun, tmp_path, monkeypatch, kind, use):
+    status, said, _ = fairrun("new", kind, "mine", "--in", f"new_{kind}")
+    assert status == 0 and said.splitlines()[-2:] == [use, f"pytest new_{kind}/test_mine.py"]
+    monkeypatch.syspath_prepend(tmp_path)
+    tests = vars(importlib.import_module(f"new_{kind}.test_mine"))
+    (test,) = (value for name, value in tests.items() if name.startswith("test_"))
+    test()
+    assert fairrun("new", kind, "mine", "--in", f"new_{kind}")[2].startswith("the file must be one that does not exist")
+
+
+def test_a_new_metric_is_computed_and_a_new_section_shown(fairrun, tmp_path, csv):
+    fairrun("new", "metric", "least", "--in", "mypkg")
+    fairrun("new", "section", "ends", "--in", "mypkg")
+    given = ["metric=least", "plugins=[mypkg]", "report.sections=[mypkg.ends.ends]", *DESCRIPTION, INLINE]
+    status, _, error = fairrun("sweep", *given, "hydra.sweep.dir=out")
+    assert status == 0, error
+    (record,) = records(tmp_path / "out")
+    assert 0 <= record["metrics"]["test/least"] <= 1
+    assert "least of all runs." in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_the_names_of_metrics_and_of_what_files_import_are_taken(fairrun):
+    assert "another one than those of fairrun list metrics" in fairrun("new", "metric", "roc_auc")[2]
+    assert "the file imports it, got 'pd'" in fairrun("new", "section", "pd")[2]
+
+
+def test_what_is_new_is_one_of_few(fairrun):
     status, _, error = fairrun("new", "metod", "mine")
-    assert status == 1 and error == "what is new must be one of method, got 'metod'; did you mean method?"
+    assert (
+        status == 1 and error == "what is new must be one of method, metric, section, got 'metod'; did you mean method?"
+    )
     with pytest.raises(InputError, match="small letters"):
         new.method("2nd", None)

@@ -6,7 +6,7 @@ What such a section does wrong costs that section, not the report: one line name
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -45,14 +45,14 @@ def _section(path: str, trade: Tradeoff, options: ReportOptions, taken: set[str]
         raise InputError(f"{KEY}: {path}: {told(error)}") from None
     try:
         if section is not None:
-            _try(section, taken)
+            check(section, taken)
     except Exception as error:  # of libraries: what cannot be written, or drawn
         raise InputError(f"{KEY}: {path} ({_place(build)}): {told(error)}") from None
     return section
 
 
-def _try(section: Section, taken: set[str]) -> None:
-    """Raise where the section could not be written: page, tables and pictures of the whole report would miss it."""
+def check(section: Section, taken: Collection[str] = ()) -> None:
+    """Raise where the section could not be written, or its files would be those that are ``taken``."""
     require(isinstance(section, Section), "what it returns", type(section).__name__, "a Section, or None")
     require(section.chart is None, "chart", "one", "None: the page has one chart, that of the front")
     for name, parts, kind in (
