@@ -29,7 +29,7 @@ from fairrun.data.target import Target
 from fairrun.estimators.saved import restore
 from fairrun.method.library import Fitted
 from fairrun.models.network import Network
-from fairrun.results.records import RECORD, read
+from fairrun.results.records import RECORD, described, read
 from fairrun.runs import model as files
 from fairrun.runs.validate import network
 from fairrun.training.metrics import evaluate_decisions, evaluation
@@ -47,6 +47,11 @@ class Model:
     predictor: Predictor
     about: Mapping[str, Any]  # of model.json: encoder, groups, tasks, classes, rules
     dataset: Any  # which the configuration describes
+
+    def __repr__(self) -> str:
+        names = described(self.record)
+        run = f"{names['method']} on {names['dataset']}, seed {self.record['seed']}"
+        return f"<{run}, {len(self.about['features'])} features, in {self.folder}>"
 
     @property
     def classes_(self) -> np.ndarray:

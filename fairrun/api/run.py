@@ -162,6 +162,9 @@ class Best:
     def __str__(self) -> str:
         return " ".join(sentences_of(self.found))
 
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
 
 def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | None = None, **keys: Any) -> Result:
     """Train one run, or find it where it is done -> its result, with a saved model.

@@ -301,3 +301,8 @@ def test_a_classifiers_file_needs_its_package_and_its_own_content(tmp_path, desc
     (folder / results.RECORD).write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"cannot build: .*skops must hold types of classifiers only"):
         fairrun.load(folder)
+
+
+def test_a_model_shows_in_one_line(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, "method=erm", SAVE])
+    assert repr(fairrun.load(folder)) == f"<erm on table, seed 0, 8 features, in {folder}>"
