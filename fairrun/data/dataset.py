@@ -1,6 +1,5 @@
 """The schema of a table, and how its rows become tensors."""
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from fairrun.data.groups import Merge, binned, merged, numbered, numbered_again,
 from fairrun.data.labels import Label, labels_of, parse_labels
 from fairrun.data.numeric import NUMBERS
 from fairrun.data.pixels.stored import Features
-from fairrun.data.sources import write_frame
+from fairrun.data.sources import frame_sha256
 from fairrun.data.split import Split
 from fairrun.data.table import Data, Table
 
@@ -94,7 +93,7 @@ class Dataset:
         columns = [label.column for label in labels.values()]
         refuse_missing_values(frame, [*numeric, *categorical, *columns, *self.sensitive_columns])
         divided = divide(self._grouped(frame), labels, self.sensitive_columns, self.split)
-        return self._encoded(frame, divided, numeric, categorical, hashlib.sha256(write_frame(read)).hexdigest())
+        return self._encoded(frame, divided, numeric, categorical, frame_sha256(read))
 
     def _encoded(
         self, frame: pd.DataFrame, divided: "Divided", numeric: list[str], categorical: list[str], digest: str

@@ -19,9 +19,12 @@ import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from fairrun.config.check import InputError
 
@@ -147,6 +150,41 @@ def sha256(content: bytes) -> str:
 def write_frame(frame: pd.DataFrame) -> bytes:
     """A frame as CSV in UTF-8 with LF line ends and no index: the form that is hashed and cached."""
     return frame.to_csv(index=False, lineterminator="\n").encode()
+
+
+def frame_sha256(frame: pd.DataFrame) -> str:
+    """A hash of a frame's cells, names and order, which is the same for the same values in any file format.
+
+    Numbers are hashed as they are in memory and text in UTF-8; columns of other types as ``write_frame`` writes them.
+    """
+    found = hashlib.sha256()
+    for name, values in zip(map(str, frame.columns), (frame.iloc[:, k] for k in range(frame.shape[1])), strict=True):
+        kind, parts = _cells(values)
+        found.update(f"{len(name)} {name} {kind} {len(values)}\n".encode())
+        for part in parts:
+            found.update(part)
+    return found.hexdigest()
+
+
+def _cells(values: pd.Series) -> tuple[str, list[Any]]:
+    """What the cells of a column are, and their bytes."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object).infer_objects()
+    whole = pd.api.types.is_integer_dtype(values) and not values.isna().any()
+    if whole and (values.empty or values.max() <= np.iinfo(np.int64).max):
+        return "integer", [np.ascontiguousarray(values.to_numpy(dtype=np.int64)).data]
+    if pd.api.types.is_float_dtype(values):
+        narrow = values.dtype.itemsize < 8  # as a file of text has them: 0.1 is 0.1
+        numbers = (values.astype(str) if narrow else values).astype(np.float64).to_numpy(copy=True)
+        numbers[np.isnan(numbers)] = np.nan  # one of the many that there are
+        return "number", [numbers.data]
+    try:
+        text = pa.array(values.astype(object), pa.string(), from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # not text
+        return "other", [write_frame(values.to_frame())]
+    missing = np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))
+    lengths = pc.binary_length(text.fill_null("")).to_numpy()
+    return "text", [missing.data, lengths.data, "".join(text.fill_null("").to_pylist()).encode()]
 
 
 def read_frame(content: bytes) -> pd.DataFrame:

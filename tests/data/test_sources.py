@@ -13,6 +13,7 @@ import zipfile
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -23,6 +24,7 @@ from fairrun.data.sources import (
     Web,
     Wheel,
     cache_folder,
+    frame_sha256,
     load,
     read_frame,
     sha256,
@@ -31,6 +33,7 @@ from fairrun.data.sources import (
 
 FRAME = pd.DataFrame({"kind": ["?", "NA", "plain"], "size": [1, 2, 3], "weight": [0.1, 1 / 3, -2.5]})
 CONTENT = write_frame(FRAME)
+FRAME_TO_HASH = pd.DataFrame({"kind": ["a", "b", None], "size": [0.1, 0.5, np.nan], "number": [1, 2, 3]})
 FRAME_SHA256 = sha256(CONTENT)
 OTHER_SHA256 = sha256(b"something else")
 CACHE_FILE = f"things-{FRAME_SHA256[:12]}.csv"
@@ -526,3 +529,38 @@ def test_the_cache_folder_may_start_at_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("FAIRRUN_CACHE", "~/data")
     assert cache_folder() == tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FRAME_TO_HASH.astype({"size": "float32", "number": "int32", "kind": "category"}),
+        FRAME_TO_HASH.astype({"number": "Int64", "size": "Float64", "kind": "str"}),
+    ],
+)
+def test_equal_values_of_other_types_have_one_hash(other):
+    assert frame_sha256(other) == frame_sha256(FRAME_TO_HASH)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FRAME_TO_HASH.rename(columns={"size": "sizes"}),
+        FRAME_TO_HASH[["size", "kind", "number"]],
+        FRAME_TO_HASH.assign(number=FRAME_TO_HASH["number"].astype(float)),
+        FRAME_TO_HASH.assign(number=FRAME_TO_HASH["number"].astype(str)),
+        FRAME_TO_HASH.assign(kind=["ab", "", None]),
+        FRAME_TO_HASH.assign(kind=["a", "b", ""]),
+        FRAME_TO_HASH.iloc[[1, 0, 2]],
+        FRAME_TO_HASH.iloc[:2],
+        FRAME_TO_HASH.assign(size=[0.5, 0.1, np.nan]),
+    ],
+)
+def test_other_values_have_another_hash(other):
+    assert frame_sha256(other) != frame_sha256(FRAME_TO_HASH)
+
+
+def test_what_is_no_number_and_no_text_is_hashed_too():
+    days = pd.DataFrame({"day": pd.to_datetime(["2020-01-01", None]), "known": [True, False]})
+    assert frame_sha256(days) == frame_sha256(days.copy())
+    assert frame_sha256(days) != frame_sha256(days.assign(known=[False, True]))

@@ -20,7 +20,7 @@ from fairrun.data.own.preparation import Preparation
 from fairrun.data.own.rows import REMEDY, fitted
 from fairrun.data.reading.account import Account, say
 from fairrun.data.reading.texts import Forms
-from fairrun.data.sources import sha256, write_frame
+from fairrun.data.sources import frame_sha256, sha256
 from fairrun.data.table import Data
 
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val"}
@@ -66,7 +66,7 @@ class OwnTable(Dataset):
         """Read, type, check, split, fill and encode.  Raises ``InputError`` on anything that cannot be trained on."""
         read, account = self.rows.read(self.path, self.categorical or [])
         types = "\n".join(f"{column.name}: {column.type}" for column in account.columns)
-        digest = sha256(write_frame(read) + types.encode())
+        digest = sha256((frame_sha256(read) + types).encode())
         self._refuse_unknown(read)
         frame, account = self._with_split(merged(read, self.merge), account)
         frame, numbers, account = self._with_roles(frame, account)

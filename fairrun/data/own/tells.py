@@ -35,15 +35,16 @@ def tells(values: pd.Series, target: np.ndarray) -> str:
 
     ``target`` holds numbers 0, 1, ...
     """
-    if len(values) < LEAST or len(np.unique(target)) < 2:
+    target = target.astype(np.int64)
+    m = np.count_nonzero(np.bincount(target)) if len(target) else 0
+    if len(values) < LEAST or m < 2:
         return ""
     codes, uniques = pd.factorize(values, use_na_sentinel=False)
-    k, m = len(uniques), len(np.unique(target))
+    k = len(uniques)
     missing = values.isna().to_numpy()
-    if missing.any() and m == 2 and len(np.unique(2 * target + missing)) == 2 and 0 < missing.sum() < len(missing):
+    if m == 2 and 0 < missing.sum() < len(missing) and _determines(missing.astype(np.int64), target, 2):
         return "its missing cells determine"
-    of_value = len(np.unique(codes * (int(target.max()) + 1) + target.astype(np.int64)))
-    if k < 2 or of_value != k:
+    if k < 2 or not _determines(codes, target, k):
         return ""
     if k == m:
         return "copies"
@@ -53,3 +54,10 @@ def tells(values: pd.Series, target: np.ndarray) -> str:
         steps = np.diff(target[np.argsort(values.to_numpy(), kind="stable")]) != 0
         return "has a threshold that determines" if steps.sum() == m - 1 else ""
     return ""
+
+
+def _determines(codes: np.ndarray, target: np.ndarray, k: int) -> bool:
+    """Whether all rows of each of the ``k`` codes have the same target."""
+    of_code = np.zeros(k, dtype=np.int64)
+    of_code[codes] = target  # that of one of the code's rows
+    return bool((of_code[codes] == target).all())
