@@ -14,6 +14,7 @@ from fairrun.config.check import InputError, nearest, require
 from fairrun.config.values import free, listed
 from fairrun.data.numeric import Codes
 
+EPSILON = float(np.finfo(np.float64).eps)
 # numbers: columns of numbers get mean 0 and variance 1      all: the one-hot columns too
 # range:   columns of numbers are scaled to [0, 1]           none: no column is scaled
 SCALES = ("numbers", "all", "range", "none")
@@ -21,7 +22,10 @@ SCALES = ("numbers", "all", "range", "none")
 
 @dataclass(frozen=True)
 class Scaling:
-    """A scaling of columns, with the arithmetic of scikit-learn's scalers, to the last bit."""
+    """A scaling of columns, with the arithmetic of scikit-learn's scalers, to the last bit.
+
+    Importing these takes a second, which is most of the time that a small run takes to start.
+    """
 
     how: Literal["standard", "range"]
     a: list[float]  # standard: means; range: factors
@@ -30,15 +34,11 @@ class Scaling:
     @classmethod
     def fit(cls, values: pd.DataFrame | np.ndarray, how: Literal["standard", "range"]) -> "Scaling":
         """The scaling that training rows ``values`` [N, D] tell."""
-        from sklearn.preprocessing import MinMaxScaler, StandardScaler  # slow to import; workers do not need it
-
         if not values.shape[1]:
             return cls(how, [], [])
-        if how == "range":
-            scaler = MinMaxScaler().fit(values)
-            return cls(how, scaler.scale_.tolist(), scaler.min_.tolist())
-        scaler = StandardScaler().fit(values)
-        return cls(how, scaler.mean_.tolist(), scaler.scale_.tolist())
+        found = np.asarray(values, dtype=np.float64)
+        a, b = _range(found) if how == "range" else _standard(found)
+        return cls(how, a.tolist(), b.tolist())
 
     def apply(self, values: np.ndarray) -> None:
         """Scale ``values`` [N, D] in place."""
@@ -48,6 +48,26 @@ class Scaling:
         else:
             values -= self.a
             values /= self.b
+
+
+def _range(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The factors and what is added, as MinMaxScaler has them; a constant column is divided by 1."""
+    least = values.min(0)
+    span = values.max(0) - least
+    span[span < 10 * EPSILON] = 1
+    return 1 / span, -least * (1 / span)
+
+
+def _standard(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The means and standard deviations, as StandardScaler has them; a constant column is divided by 1."""
+    n = len(values)
+    mean = values.sum(0) / n
+    apart = values - mean
+    rest = apart.sum(0)  # of rounding
+    variance = ((apart**2).sum(0) - rest**2 / n) / n
+    deviation = np.sqrt(variance)
+    deviation[variance <= n * EPSILON * variance + (n * mean * EPSILON) ** 2] = 1
+    return mean, deviation
 
 
 @dataclass(frozen=True)
