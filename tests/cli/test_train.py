@@ -302,7 +302,10 @@ CHECKED = [
         ["dataset.drop_categories.kind must hold values of that column ('a', 'b'), got 'c'"],
     ),
     (["+dataset.drop_categories.kind=a"], ["dataset.drop_categories must be a mapping to a list", "'a'"]),
-    (["postprocess=parity"], ["postprocess must be null or one of demographic_parity, equalized_odds, got 'parity'"]),
+    (
+        ["postprocess=parity"],
+        ["postprocess must be null or one of demographic_parity, equalized_odds, oxonfair, got 'parity'"],
+    ),
     (
         ["postprocess=demographic_parity", "selection=best"],
         ["selection must be last with postprocess=demographic_parity, got 'best'"],

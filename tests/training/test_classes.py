@@ -62,8 +62,9 @@ def test_runs_of_several_classes_are_bit_for_bit_the_same_in_any_stack_in_float3
 
 
 def test_a_network_of_two_classes_has_one_logit_and_of_more_one_for_each():
+    resolved = OmegaConf.to_container(config("model=linear"), resolve=True)
     for num_classes, logits in ((2, 1), (3, 3), (10, 10)):
-        found = network(config("model=linear"), 6, num_classes=num_classes).init([torch.Generator()])
+        found = network(resolved, 6, num_classes=num_classes).init([torch.Generator()])
         assert found["classifier.weight"].shape == (1, 6, logits)
 
 
