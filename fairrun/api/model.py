@@ -179,10 +179,12 @@ class Model:
         return y, s, groups
 
 
-def load(folder: Path | str, epoch: str = "chosen") -> Model:
+def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None) -> Model:
     """The model in a run's folder; ``epoch`` chosen: of the epoch that counts; last.
 
-    Raises ``InputError`` for a folder without a model, and for one of another version of fairrun or of plug-ins.
+    ``bound`` is one of those of a run with postprocess=frontier, whose thresholds then decide; without it, the
+    threshold 0.5 does.  Raises ``InputError`` for a folder without a model, and for one of another version of fairrun
+    or of plug-ins.
     """
     one_of("epoch", epoch, EPOCHS)
     require(isinstance(folder, str | Path), "folder", folder, "the folder of a run, a text or a path")
@@ -208,7 +210,18 @@ def load(folder: Path | str, epoch: str = "chosen") -> Model:
     except (InputError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         made = f"a model of fairrun {record['versions'].get('fairrun')}"
         raise InputError(f"{folder} holds {made}, which this version cannot build: {error}") from None
+    if bound is not None:
+        about, record = _at(bound, about, record)
     return Model(folder, record, predictor, about, dataset)
+
+
+def _at(bound: float, about: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model's description and record at a point of its frontier."""
+    points = {point["bound"]: point for point in record.get("frontier", [])}
+    require(points, "bound", bound, "left out: only a run with postprocess=frontier has bounds")
+    one_of("bound", bound, list(points))
+    point = points[bound]
+    return about | {"rules": point["rules"]}, record | {"metrics": record["metrics"] | point["metrics"]}
 
 
 def _of_network(record: Mapping[str, Any], about: Mapping[str, Any], weights: bytes, epoch: str) -> Predictor:

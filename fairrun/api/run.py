@@ -27,7 +27,7 @@ from fairrun.api.session import session, task_of, threads_kept, words
 from fairrun.command.folders import locked
 from fairrun.command.line import written
 from fairrun.config.check import InputError, one_of, require
-from fairrun.config.keys import dotted
+from fairrun.config.keys import BOUND, dotted
 from fairrun.config.plugins import can_be_saved
 from fairrun.report import ReportOptions, report
 from fairrun.report.sections.recommend import bound_of, sentences_of
@@ -67,9 +67,9 @@ class Result:
         """What the model predicts for validation and test rows, with row numbers, groups and labels."""
         return pd.read_parquet(io.BytesIO(files.read_file(self.folder, files.SCORES, self.record)))
 
-    def model(self) -> Model:
-        """The saved model.  Raises ``InputError`` where the run left none."""
-        return load(self.folder)
+    def model(self, bound: float | None = None) -> Model:
+        """The saved model; ``bound`` as in ``fairrun.load``.  Raises ``InputError`` where the run left none."""
+        return load(self.folder, bound=bound)
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,13 @@ class Best:
 
     def model(self) -> Model:
         """Its model; a run of a sweep that left none is trained again, in a folder of its own."""
+        bound = self.found.setting.get(BOUND)
         if files.has_weights(self.result.record) or not self._saves:
-            return self.result.model()  # or it says that there is none
+            return self.result.model(bound)  # or it says that there is none
         overrides = again.overrides(self.found.folder)
         if overrides is None:
             raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")
-        return run(*overrides).model()
+        return run(*overrides).model(bound)
 
     def __str__(self) -> str:
         return " ".join(sentences_of(self.found))

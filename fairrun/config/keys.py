@@ -30,6 +30,7 @@ IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
 
 _FEATURES = ("numeric", "categorical", "drop_categories", "scale", "numbers", "bins", "include_sensitive", "proxies")
 _OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
+BOUND = "postprocess.bound"  # no key, but a column of results: runs with postprocess=frontier have a row for each bound
 # By key; it holds for all keys below it that have no line of their own.
 # Of the method's node, fields that hold one value per run differ within a stack: their type says so (``runs.plan``).
 ROLES = {
@@ -39,6 +40,7 @@ ROLES = {
     "selection": STEPS,
     "schedule": STEPS._replace(switch="schedule.every"),
     "postprocess": REPETITION,  # a report has it in the method's name: "erm + demographic_parity thresholds"
+    BOUND: SETTING,
     "fairness_bound": SETTING,
     "device": MACHINE._replace(steps=True),
     "dtype": SETTING,
@@ -66,7 +68,7 @@ ROLES = {
 }
 ESTIMATOR = "method.estimator"  # the node that every method has which a library trains, and no other
 # Columns of a frame of records that are no keys, beside metrics (test/accuracy) and numbers of rows (base_rates.train)
-FACTS = ("folder", "status", "failure", "data_sha256")
+FACTS = ("folder", "status", "failure", "data_sha256", "frontier")
 
 
 def role(key: str) -> Role:

@@ -13,6 +13,7 @@ from fairrun.config.check import InputError, nearest, one_of
 from fairrun.config.keys import is_problem
 from fairrun.config.metrics import MATCH_RATE, RELATIVE, can_be_traded
 from fairrun.report.options import ReportOptions, check_sections
+from fairrun.results.records import with_points
 
 log = logging.getLogger(__name__)
 NOTHING = ReportOptions()
@@ -81,7 +82,7 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
-    runs = frame[frame["status"] == "finished"]
+    runs = with_points(frame[frame["status"] == "finished"])
     if runs.empty:
         reasons = [f"  {run['folder']}: {value(run.get('failure')) or run['status']}" for _, run in frame.iterrows()]
         raise InputError("\n".join([f"a report needs a finished run, got {len(frame)} that are not", *reasons]))

@@ -25,7 +25,7 @@ import pandas as pd
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import active_keys, dotted
+from fairrun.config.keys import BOUND, active_keys, dotted
 
 log = logging.getLogger(__name__)
 RECORD, HISTORY = "record.json", "history.parquet"
@@ -125,8 +125,25 @@ def _row(folder: Path) -> dict[str, Any]:
         return {"folder": str(folder), "status": "corrupt", "failure": str(error)}
     fields = {"folder": str(folder), "status": record["status"], "failure": record.get("failure")}
     fields |= {"data_sha256": record["data_sha256"]}
+    fields |= {"frontier": record["frontier"]} if "frontier" in record else {}
     rates = {f"base_rates.{split}": cells for split, cells in record.get("base_rates", {}).items()}
     return fields | described(record) | rates | record["metrics"]
+
+
+def with_points(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame of ``load`` with a row for each bound of a run with postprocess=frontier, in place of the run's own.
+
+    The column ``BOUND`` tells them apart; the column ``frontier`` is left out.
+    """
+    if "frontier" not in frame:
+        return frame
+    frame = frame.reset_index(drop=True)
+    has = frame["frontier"].map(lambda points: isinstance(points, list))
+    places = [(k, point) for k, points in frame.loc[has, "frontier"].items() for point in points]
+    metrics = pd.DataFrame([{BOUND: point["bound"], **point["metrics"]} for _, point in places])
+    own = frame.loc[[k for k, _ in places]].reset_index(drop=True).drop(columns=metrics.columns, errors="ignore")
+    points = own.join(metrics.astype(float))
+    return pd.concat([frame[~has], points], ignore_index=True).drop(columns="frontier")
 
 
 def described(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -172,6 +172,7 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
         "epoch": int(chosen.pop("epoch")),
         "score": score,
         "metrics": chosen,
+        **({"frontier": trained.points} if trained.points else {}),
         **_origin(job, data),
         **stack,
     }

@@ -27,6 +27,7 @@ from fairrun.results.selection import RULES
 from fairrun.runs.model import SAVES
 from fairrun.trackers import Tracker
 from fairrun.training.fit import Schedule
+from fairrun.training.frontier import FRONTIER, RATES
 from fairrun.training.native.parts import choose
 from fairrun.training.oxonfair import BOUNDED, MOST_GROUPS, check_installed
 from fairrun.training.postprocess import CONSTRAINTS, OXONFAIR
@@ -63,6 +64,9 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     if constraint == OXONFAIR:
         _check_oxonfair(config["metric"]["name"], bound)
+    if constraint == FRONTIER:
+        name = config["metric"]["name"]
+        require(name in RATES, "metric.name", name, f"one of {', '.join(RATES)} with postprocess={FRONTIER}")
     of_node(config["metric"])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
@@ -308,7 +312,8 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_report_of_one_label(config)
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
-        _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"])
+        least = 2 if config["postprocess"] == FRONTIER else 1  # one for each part
+        _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"], least)
     if config["postprocess"] == OXONFAIR and len(data["groups"]) > MOST_GROUPS:
         allowed = f"at most {MOST_GROUPS} with postprocess={OXONFAIR}, which searches all combinations of thresholds"
         raise InputError(f"groups must be {allowed}, got {len(data['groups'])}: {', '.join(data['groups'][:8])}")
@@ -468,9 +473,11 @@ def _check_balanced(config: dict[str, Any], data: dict[str, Any]) -> None:
                 )
 
 
-def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]]) -> None:
+def _refuse_empty_cells(what: str, groups: list[str], cells: list[list[int]], least: int = 1) -> None:
+    """Raise ``InputError`` if a group has fewer than ``least`` rows of a label."""
+    each = "" if least == 1 else f", {least} of each"
     for group, cell in zip(groups, cells, strict=True):
         for label, number in enumerate(by_class(cell)):
-            if number == 0:
-                missing = f"{group!r} with label {label}"
-                raise InputError(f"{what} of every group and label, got none of {missing}; merge or drop the group")
+            if number < least:
+                missing = f"{number or 'none'} of {group!r} with label {label}"
+                raise InputError(f"{what} of every group and label{each}, got {missing}; merge or drop the group")

@@ -35,6 +35,7 @@ from fairrun.runs.validate import network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
+from fairrun.training.frontier import FRONTIER, frontier
 from fairrun.training.library import fit_by_library
 from fairrun.training.native.parts import choose
 from fairrun.training.postprocess import Bound, Scores, postprocess, scores_of
@@ -100,6 +101,10 @@ def train(task: Task) -> Trained | Failure:
         for k, own in scores.items():
             metrics, bound = computed(config["metric"]), bound_of(config)
             constraint = task.configs[k]["postprocess"]
+            if constraint == FRONTIER:
+                points = frontier(config["metric"]["name"], own, rows, metrics)
+                runs[k].points = [point._asdict() for point in points]
+                continue
             runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics, bound)
         bare = dict[str, Tensor]()
         trained = runs if task.weights else [replace(run, theta=bare, chosen=bare, constants=bare) for run in runs]

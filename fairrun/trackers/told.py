@@ -13,7 +13,7 @@ from fairrun.analysis.front import hypervolume
 from fairrun.analysis.tradeoff import Tradeoff, describe, tradeoff, words
 from fairrun.report import few
 from fairrun.report.tradeoffs import by_problem, suffix
-from fairrun.results.records import described, load, read
+from fairrun.results.records import described, load, read, with_points
 
 RECORDS = "records.jsonl"  # the records of a sweep, one a line
 FACTS = ("data_sha256", "groups", "rows", "key", "engine", "side_by_side", "wall_time_s", "host", "written")
@@ -76,7 +76,7 @@ class Problem:
 def problems(folder: Path, sweep: str) -> Iterator[Problem]:
     """The summaries of the sweep in ``folder``: one for each data set and fairness metric that has a finished run."""
     frame = load(folder)
-    finished = by_problem(frame[frame["status"] == "finished"])
+    finished = by_problem(with_points(frame[frame["status"] == "finished"]))
     for key, runs in finished.groupby(["dataset", "metric.name", "metric.greater_is_better"]):
         dataset, metric = str(key[0]), str(key[1])
         trade = tradeoff(runs, metric, greater_is_better=bool(key[2]))
@@ -89,7 +89,7 @@ def problems(folder: Path, sweep: str) -> Iterator[Problem]:
                 job_type="summary",
                 tags=[dataset],
                 config={"dataset": dataset, "metric": metric, "versions.fairrun": _version(runs)},
-                summary=_areas(trade) | {"runs": len(runs)} | few.column(trade),
+                summary=_areas(trade) | {"runs": runs["folder"].nunique()} | few.column(trade),
             ),
             folder=f"summary_{dataset}_{metric}".replace("/", "_"),
             table=front_table(trade),

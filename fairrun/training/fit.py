@@ -60,6 +60,7 @@ class Run:
     failure: str | None = None  # names the first step whose loss is not finite; None if there is none
     postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
     rules: Rules | None = None  # of the post-processing
+    points: list[dict[str, Any]] = field(default_factory=list)  # of postprocess=frontier, as JSON
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # split -> what the chosen parameters predict
     classifiers: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # of a library: file -> share, content
 

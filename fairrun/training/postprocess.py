@@ -27,12 +27,13 @@ from fairrun.data.table import Data, Table
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
 from fairrun.training.fit import Rules, predict
+from fairrun.training.frontier import FRONTIER
 from fairrun.training.metrics import evaluate_decisions
 from fairrun.training.oxonfair import thresholds
 
 WORDS = {">": "above", "<": "below"}  # of fairlearn's operators
 OXONFAIR = "oxonfair"
-CONSTRAINTS = ("demographic_parity", "equalized_odds", OXONFAIR)
+CONSTRAINTS = ("demographic_parity", "equalized_odds", OXONFAIR, FRONTIER)
 
 
 class Bound(NamedTuple):

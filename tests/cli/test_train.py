@@ -304,7 +304,7 @@ CHECKED = [
     (["+dataset.drop_categories.kind=a"], ["dataset.drop_categories must be a mapping to a list", "'a'"]),
     (
         ["postprocess=parity"],
-        ["postprocess must be null or one of demographic_parity, equalized_odds, oxonfair, got 'parity'"],
+        ["postprocess must be null or one of demographic_parity, equalized_odds, oxonfair, frontier, got 'parity'"],
     ),
     (
         ["postprocess=demographic_parity", "selection=best"],

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from fairrun.analysis.front import settings
 from fairrun.command.folders import sweep_name
-from fairrun.config.keys import FREE, ROLES, active_keys, dotted, is_key, role, switch_of
+from fairrun.config.keys import BOUND, FREE, ROLES, active_keys, dotted, is_key, role, switch_of
 from fairrun.method.api import PerRun, PerTask
 from fairrun.runs.job import Job
 from fairrun.runs.plan import _shape
@@ -81,7 +81,7 @@ def test_every_top_level_key_has_a_role_and_every_role_a_key():
     assert {key.split(".")[0] for key in ROLES} == whole.keys()
     players = [OmegaConf.to_container(config(f"method={name}"), resolve=True) for name in ("fairbinn", "adversarial")]
     known = set().union(*map(dotted, (whole, *players)))
-    assert {key for key in ROLES if "." in key} <= known | {"dataset.outliers", "method.optimizer", *FREE}
+    assert {key for key in ROLES if "." in key} <= known | {"dataset.outliers", "method.optimizer", BOUND, *FREE}
 
 
 @pytest.mark.parametrize("column", ["folder", "status", "failure", "test/accuracy", "train/loss", "base_rates.test"])

@@ -5,6 +5,7 @@ import math
 from fairrun.analysis.interval import LEAST
 from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Recommendation, recommend
 from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.keys import BOUND
 from fairrun.config.metrics import rests_on_groups
 from fairrun.config.plugins import can_be_saved
 from fairrun.report.few import MARK, few_rows
@@ -32,6 +33,8 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
         sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
         left = "and saves the model" if saves else "but saves no model, as no file of its classifier is safe to load"
+        if (bound := found.setting.get(BOUND)) is not None and saves:
+            left += f", which fairrun.load(FOLDER, bound={bound:g}) loads with these thresholds"
         sentences.append(f"This command trains it with one of its seeds, {left}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
 

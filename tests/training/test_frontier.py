@@ -1,0 +1,122 @@
+"""The frontier of thresholds, against a search through all of them."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import fairrun
+from fairrun.config.check import InputError
+from fairrun.config.metrics import METRICS
+from fairrun.data.table import Data
+from fairrun.results import records as results
+from fairrun.runs.job import load
+from fairrun.training import frontier
+from fairrun.training.frontier import BOUNDS, RATES, Curve, fit
+from tests.helpers.command import DESCRIPTION, INLINE
+from tests.helpers.here import run_here
+from tests.helpers.jobs import jobs_of, train
+from tests.helpers.synthetic import table
+
+
+def rows(seed, num_rows, num_groups):
+    """Scores with ties, labels and groups; every group has rows of both labels."""
+    rng = np.random.default_rng(seed)
+    s = np.concatenate([np.repeat(np.arange(num_groups), 2), rng.integers(0, num_groups, num_rows - 2 * num_groups)])
+    y = np.concatenate([np.tile([0.0, 1.0], num_groups), rng.integers(0, 2, num_rows - 2 * num_groups)])
+    return rng.normal(size=num_rows).round(1), y, s
+
+
+def difference(metric, decisions, y, s):
+    """The largest difference between groups of the rates of a metric."""
+    every, ones, zeros = np.ones_like(y), y, 1 - y
+    of = {"selected": every, "true positives": ones, "false positives": zeros}
+    rates = [
+        [(decisions * of[name])[s == g].sum() / of[name][s == g].sum() for g in np.unique(s)] for name in RATES[metric]
+    ]
+    return max(max(rate) - min(rate) for rate in rates)
+
+
+@pytest.mark.parametrize("metric", RATES)
+@pytest.mark.parametrize("num_groups", [2, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_thresholds_within_a_bound_are_more_accurate(metric, num_groups, seed):
+    scores, y, s = rows(seed, 21, num_groups)
+    curves = [Curve.of(scores[s == g], y[s == g]) for g in range(num_groups)]
+    all_of_them = [
+        scores > np.array(thresholds)[s] for thresholds in itertools.product(*[curve.thresholds for curve in curves])
+    ]
+    gaps = np.array([difference(metric, decisions, y, s) for decisions in all_of_them])
+    right = np.array([(decisions == y).sum() for decisions in all_of_them])
+    for bound, thresholds in zip(BOUNDS, fit(metric, scores, y, s), strict=True):
+        decisions = scores > thresholds[s]
+        assert difference(metric, decisions, y, s) <= bound + 1e-9
+        assert (decisions == y).sum() == right[gaps <= bound + 1e-9].max()
+
+
+@pytest.mark.parametrize("metric", RATES)
+def test_a_wider_bound_is_never_less_accurate_on_the_rows_that_are_fitted(metric):
+    scores, y, s = rows(0, 3000, 2)
+    decided = [scores + y > thresholds[s] for thresholds in fit(metric, scores + y, y, s)]
+    right = [(decisions == y).sum() for decisions in decided]
+    # both ends of a window of two rates are among some of the values only
+    assert right == sorted(right) or metric == "equalized_odds_difference"
+    assert all(difference(metric, own, y, s) <= bound + 1e-9 for own, bound in zip(decided, BOUNDS, strict=True))
+
+
+def test_validation_metrics_are_of_rows_that_did_not_choose_the_thresholds():
+    val = table(60, seed=1)
+    data = data_of(val)
+    scores = torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    metric = "demographic_parity_difference"
+    points = frontier.frontier(metric, (scores, scores), data, [METRICS["accuracy"]])
+    y, s, v = val.y.numpy(), val.s.numpy(), scores.numpy()
+    parts = frontier._parts(y, s)
+    decisions = np.zeros(60)
+    for part in (0, 1):
+        thresholds = fit(metric, v[parts == part], y[parts == part], s[parts == part])[3]
+        decisions[parts != part] = (v > thresholds[s])[parts != part]
+    assert points[3].metrics["val/accuracy"] == pytest.approx((decisions == y).mean())
+    everything = fit(metric, v, y, s)[3]
+    assert points[3].metrics["test/accuracy"] == pytest.approx(((v > everything[s]) == y).mean())
+    assert json.loads(json.dumps(points[3].rules)) == points[3].rules
+
+
+def data_of(val):
+    groups = [f"group={g}" for g in range(int(val.s.max()) + 1)]
+    return Data(train=val, val=val, test=val, features=[], groups=groups, sha256="", balanced=torch.arange(1))
+
+
+def test_a_model_decides_by_the_thresholds_of_a_bound(tmp_path, described):
+    (one,) = jobs_of(tmp_path, [*described, "method=erm", "postprocess=frontier", "results.save=chosen"])
+    train(tmp_path, [one])
+    frame = pd.read_csv(tmp_path / "table.csv")
+    record = results.read(one.folder)
+    for point in record["frontier"]:
+        model = fairrun.load(one.folder, bound=point["bound"])
+        numbers = load(model.record["config"]).numbers["test"].numpy()
+        found = model.metrics(frame.iloc[numbers])
+        assert found["accuracy"] == point["metrics"]["test/accuracy"]
+        assert found["demographic_parity_difference"] == point["metrics"]["test/demographic_parity_difference"]
+    with pytest.raises(InputError, match=r"bound must be one of 0\.002, 0\.005, .*, got 0\.04"):
+        fairrun.load(one.folder, bound=0.04)
+
+
+def test_every_bound_is_a_configuration_of_the_report(tmp_path, csv):
+    given = ["-m", *DESCRIPTION, "method=erm", "postprocess=null,frontier", "seed=0,1", "hydra.sweep.dir=out", INLINE]
+    done = run_here(tmp_path, *given)
+    assert done.returncode == 0, done.stderr
+    settings = pd.read_csv(tmp_path / "out" / "table.csv")
+    assert sorted(settings["postprocess.bound"].dropna()) == sorted(BOUNDS)
+    assert set(settings["method"]) == {"erm", "erm + frontier thresholds"}
+    assert (settings["seeds"] == 2).all()
+    assert len(results.load(tmp_path / "out")) == 4
+
+
+def test_another_metric_is_refused(tmp_path, described):
+    (one,) = jobs_of(tmp_path, [*described, "postprocess=frontier", "metric=worst_group_accuracy"])
+    (outcome,) = train(tmp_path, [one]).values()
+    assert "metric.name must be one of demographic_parity_difference, " in outcome.failure
