@@ -15,7 +15,7 @@ import pandas as pd
 from fairrun.config.check import InputError, require
 from fairrun.trackers.logger import Logger
 from fairrun.trackers.needs import flat, library
-from fairrun.trackers.told import Told
+from fairrun.trackers.told import SUMMARY, Told
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 LOCAL = "outputs/mlflow"  # the folder of the data base and the artifacts, if no server is named
@@ -48,6 +48,7 @@ class Mlflow(Logger):
     def check(self, *, single: bool) -> None:
         """Raise ``InputError`` if mlflow cannot be imported, or the server cannot be reached."""
         library("mlflow", self.name)
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # by default it tries for minutes
         self._client_and_experiment()
 
     def open(self, described: Told, folder: Path, id: str) -> "MlflowLog":
@@ -75,8 +76,9 @@ class Mlflow(Logger):
 
         uri = self._uri()
         local = uri.startswith("sqlite:///")
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         try:
             if local:
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -128,11 +130,9 @@ class MlflowLog:
         """Log the summary and the parameters that are new, and end the run."""
         self.params(described.config)
         numbers = {name: value for name, value in described.summary.items() if isinstance(value, int | float)}
-        texts = {name: value for name, value in described.summary.items() if name not in numbers}
-        last = int(described.summary.get("epoch") or 0)
-        self._metrics({name: value for name, value in numbers.items() if name != "epoch"}, last)
-        for name, value in texts.items():
-            self.client.set_tag(self.id, name, str(value))
+        self._metrics({f"{SUMMARY}{name}": value for name, value in numbers.items()}, 0)
+        for name in described.summary.keys() - numbers.keys():
+            self.client.set_tag(self.id, name, str(described.summary[name]))
         self.client.set_terminated(self.id, "FINISHED" if described.finished else "FAILED")
 
     def _metrics(self, values: Mapping[str, float], step: int) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fairrun.trackers.logger import Logger
 from fairrun.trackers.needs import library
-from fairrun.trackers.told import Told
+from fairrun.trackers.told import SUMMARY, Told
 
 FOLDER = "tensorboard"  # in the run's folder
 
@@ -72,7 +72,7 @@ class TensorBoardLog:
         """Log the summary and the configuration, and end the file."""
         from torch.utils.tensorboard.summary import hparams
 
-        numbers = {name: float(value) for name, value in described.summary.items() if _is_number(value)}
+        numbers = {f"{SUMMARY}{name}": float(v) for name, v in described.summary.items() if _is_number(v)}
         plain = {name: _plain(value) for name, value in described.config.items()}
         for message in hparams(plain, numbers):
             self.writer.file_writer.add_summary(message)

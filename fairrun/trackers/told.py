@@ -16,6 +16,7 @@ from fairrun.report.tradeoffs import by_problem, suffix
 from fairrun.results.records import described, load, read, with_points
 
 RECORDS = "records.jsonl"  # the records of a sweep, one a line
+SUMMARY = "summary/"  # before the name of a metric of the epoch that counts, where a tracker has no other place for it
 FACTS = ("data_sha256", "groups", "rows", "key", "engine", "side_by_side", "wall_time_s", "host", "written")
 _GROUP = re.compile(r"/s=(\d+)(?=/|$)")
 

@@ -260,6 +260,7 @@ def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
     assert trained == [{k: r[k] for k in ("key", "score", "metrics")} for r in records(penalty[0])]
 
 
+@pytest.mark.slow
 def test_more_trials_continue_a_search_in_its_folder(tmp_path, penalty):
     for trials, trained in ((3, 6), (8, 10)):
         done = run_here(tmp_path, *PENALTY, f"hydra.sweeper.trials={trials}", "hydra.sweeper.batch=2")

@@ -171,6 +171,7 @@ def test_a_sweep_trains_its_single_task_runs_once_side_by_side_and_its_report_ha
     assert "6 runs finished, 0 failed; 0 trained now" in again.stdout
 
 
+@pytest.mark.slow
 def test_under_hydras_own_launcher_the_single_task_runs_are_the_same(tmp_path, csv):
     for launcher in ("basic", "stacked"):
         own = [f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}", "seed=0"]

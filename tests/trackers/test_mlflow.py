@@ -53,7 +53,7 @@ def test_runs_have_parameters_epochs_and_a_status(sweep, tracker):
     params = {"method": "erm", "dataset": "adult", "method.lam": "0.5", "data_sha256": "0" * 64, "seed": "3"}
     assert run.data.params.items() >= params.items()
     assert run.data.tags["group"] == "a-sweep"
-    assert run.data.metrics["test/accuracy"] == 0.5
+    assert run.data.metrics["summary/test/accuracy"] == 0.5
     losses = client.get_metric_history(run.info.run_id, "train/loss")
     assert [(m.step, m.value) for m in losses] == [(1, 0.5), (2, 0.25)]
     groups = client.get_metric_history(run.info.run_id, "val/accuracy/sex_M")
@@ -69,7 +69,7 @@ def test_the_summary_has_table_picture_page_and_records(sweep, tracker):
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"front.csv", "front.png", "sweep"}
     kept = {file.path for file in client.list_artifacts(run.info.run_id, "sweep")}
     assert kept >= {"sweep/report.html", "sweep/records.jsonl", "sweep/table.csv"}
-    assert run.data.metrics["runs"] == 1
+    assert run.data.metrics["summary/runs"] == 1
 
 
 def test_a_run_trained_anew_takes_the_place_of_the_earlier_one(sweep, tracker):
@@ -96,6 +96,11 @@ def test_epochs_are_there_while_they_are_trained(tmp_path, base, request):
     (run,) = runs(live)[1].values()
     assert (run.info.status, run.data.metrics["train/loss"]) == ("FINISHED", 0.25)
     assert run.data.params["versions.fairrun"] == "0"
+
+
+def test_a_server_that_nobody_answers_at_is_refused():
+    with pytest.raises(InputError, match=r"tracker\.tracking_uri must be an MLflow server or data base, got 'http:"):
+        Mlflow(tracking_uri="http://127.0.0.1:9", experiment="fairrun").check(single=True)
 
 
 def test_a_server_that_is_none_is_refused():

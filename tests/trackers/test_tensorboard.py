@@ -35,7 +35,7 @@ def test_epochs_are_scalars_and_groups_have_their_names(sweep):
     found = events(sweep / "1")
     assert [(event.step, event.value) for event in found.Scalars("train/loss")] == [(1, 0.5), (2, 0.25)]
     assert [event.value for event in found.Scalars("val/accuracy/sex=M")] == [0.5, 0.75]
-    assert found.Scalars("test/accuracy")[0].value == 0.5
+    assert found.Scalars("summary/test/accuracy")[0].value == 0.5
 
 
 def test_the_configuration_is_hyper_parameters(sweep):
@@ -55,7 +55,7 @@ def test_the_summary_has_the_table_and_the_picture(sweep):
     found = events(sweep / f"summary_adult_{DPD}")
     text = found.Tensors("front/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "| method | setting | seeds | accuracy |" in text
-    assert np.isfinite(found.Scalars("hypervolume")[0].value)
+    assert np.isfinite(found.Scalars("summary/hypervolume")[0].value)
     assert found.Images("front picture")
 
 

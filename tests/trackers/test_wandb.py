@@ -308,6 +308,7 @@ def test_online_without_a_key_is_refused():
         Wandb(project="fairness", entity=None, mode="online").check(single=True)
 
 
+@pytest.mark.slow
 def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     """Nobody answers at the address.  A run with offline files is not online yet: it is the first to be refused."""
     OFFLINE.finish(sweep, "a-sweep")
