@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fairrun.command.environment import redacted
 from fairrun.config.check import InputError
+from fairrun.config.plugins import told
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0  # seconds between two reads of the workers' files
@@ -27,8 +29,8 @@ def tell(folder: Path, name: str, epoch: int, record: Mapping[str, np.ndarray]) 
 class Live:
     """Tells listeners of epochs while stacks train, in a thread of its own.
 
-    ``listeners`` has, for each stack, a listener for each of its runs, or None.  A listener that raises ``InputError``
-    is not told again: the run is logged at its end.
+    ``listeners`` has, for each stack, a listener for each of its runs, or None.  One that raises is not told again: the
+    run is logged at its end.
     """
 
     def __init__(self, folder: Path, listeners: Mapping[str, Sequence[Listener | None]]) -> None:
@@ -83,8 +85,9 @@ class Live:
         assert listener is not None
         try:
             listener(row)
-        except InputError as error:
-            log.warning("%s", error)
+        except Exception as error:  # a tracker's library raises what it likes; training goes on
+            said = str(error) if isinstance(error, InputError) else told(error)
+            log.warning("epochs are not logged any more while they are trained: %s", redacted(said))
             self.listeners[name][k] = None
 
 

@@ -9,7 +9,7 @@ from fairrun.config.check import InputError
 from fairrun.runs import live
 from fairrun.runs.live import Live, tell
 
-LOSSES = {"train/loss": np.array([0.5, 0.25])}
+LOSSES = {"train/loss": np.array([0.5, 0.25, 0.125])}
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +48,14 @@ def test_a_tracker_that_is_lost_is_named_once_and_the_others_go_on(tmp_path, cap
     def lost(row):
         raise InputError("nobody answers")
 
+    def broken(row):
+        raise ConnectionError("no route")
+
     heard = []
-    with Live(tmp_path, {"a": [lost, heard.append]}) as told:
+    with Live(tmp_path, {"a": [lost, broken, heard.append]}) as told:
         for epoch in (1, 2):
             tell(tmp_path, "a", epoch, LOSSES)
         told.finish("a")
     assert len(heard) == 2
-    assert [record.message for record in caplog.records] == ["nobody answers"]
+    said = [record.message.rpartition("trained: ")[2] for record in caplog.records]
+    assert said[0] == "nobody answers" and said[1].startswith("ConnectionError: no route (in broken, ")
