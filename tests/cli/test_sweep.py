@@ -223,7 +223,7 @@ def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path,
 LACKING = ["method=erm,penalty", "method.lam=0.5,1", "seed=0,1", "hydra.sweep.dir=sweep"]
 
 
-@pytest.mark.parametrize("batches", [[], ["hydra.sweeper.max_batch_size=1"]])
+@pytest.mark.parametrize("batches", [[], pytest.param(["hydra.sweeper.max_batch_size=1"], marks=pytest.mark.slow)])
 def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches):
     """ERM with each seed, penalty with each seed and weight; every folder has the number of its job."""
     done = run_here(tmp_path, "-m", *DESCRIPTION, *LACKING, *batches, INLINE)
