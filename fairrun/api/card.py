@@ -10,6 +10,7 @@ import torch
 from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
+from fairrun.training.frontier import FRONTIER
 from fairrun.training.metrics import Outcome
 from fairrun.training.postprocess import OXONFAIR
 
@@ -143,8 +144,11 @@ def _limits(record: Mapping[str, Any], by_chance: bool) -> Iterator[str]:
         yield f"- {said}."
     for warning in record.get("account", {}).get("warnings", []):
         yield f"- {warning}."
-    if record["config"]["postprocess"] is not None:
-        random = "" if record["config"]["postprocess"] == OXONFAIR else "; some are random"
+    constraint = record["config"]["postprocess"]
+    if constraint == FRONTIER:
+        yield "- Decisions within a bound (fairrun.load(FOLDER, bound=...)) need the sensitive attribute of each row."
+    elif constraint is not None:
+        random = "" if constraint == OXONFAIR else "; some are random"
         yield f"- Decisions need the sensitive attribute of each row{random}."
     elif by_chance:
         yield "- Decisions are random, by a classifier that is drawn anew for each row."

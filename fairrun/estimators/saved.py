@@ -96,7 +96,10 @@ def _dump(classifier: Any) -> bytes:
     require_installed("skops", "skops", "a saved classifier")
     import skops.io
 
-    content: bytes = skops.io.dumps(classifier, compression=zipfile.ZIP_DEFLATED)
+    try:
+        content: bytes = skops.io.dumps(classifier, compression=zipfile.ZIP_DEFLATED)
+    except Exception as error:  # of skops, on objects that it does not know
+        raise InputError(f"{type(classifier).__name__} cannot be written by skops: {error}") from None
     if unknown := _untrusted(content):
         raise InputError(f"{type(classifier).__name__} holds {', '.join(unknown)}, which no file can hold safely")
     return content

@@ -75,7 +75,10 @@ class Live:
         whole, end, _ = content.rpartition(b"\n")
         self._read[name] += len(whole) + len(end)
         for line in whole.splitlines():
-            epoch = json.loads(line)
+            try:
+                epoch = json.loads(line)
+            except ValueError:  # a full disk cut an earlier line short
+                continue
             for k, listener in enumerate(self.listeners[name]):
                 if listener is not None:
                     self._tell(name, k, {key: _of_run(value, k) for key, value in epoch.items()})

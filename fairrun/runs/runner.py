@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 
 from fairrun.command.environment import debugging, redacted
@@ -231,9 +232,18 @@ class Sweep:
                     log.warning("%s, in %s: %s", job.name, job.folder, said)
                 elif self._degenerate == REMARKS:
                     log.warning("more runs are degenerate; the report counts them")
-            self._tracker(job).log(job.folder, self.name, entry, history)
+            self._track(job, entry, history)
             trace = redacted(result.trace) or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
+
+    def _track(self, job: Job, entry: dict[str, Any], history: pd.DataFrame | None) -> None:
+        """Log a run.  What stops the tracker must not stop a sweep, whose other results are not written yet."""
+        try:
+            self._tracker(job).log(job.folder, self.name, entry, pd.DataFrame() if history is None else history)
+        except Exception as error:  # a tracker's library raises what it likes
+            if self.name is None:
+                raise
+            log.warning("%s is not logged yet, its files are complete: %s", job.folder, redacted(told(error)))
 
     def _log_known(self, job: Job, outcome: Outcome) -> None:
         """Log a single run that was done before, if its tracker does not have it."""

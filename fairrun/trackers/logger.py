@@ -169,7 +169,10 @@ class Logger(Tracker):
         folder.mkdir(exist_ok=True)
         id = self.id_of(folder)
         _write_mark(self._mark(folder), id, None, None)  # the id is kept even if this process is killed below
-        return self.open(described, folder, id)
+        run = self.open(described, folder, id)
+        if run.id != id:  # the tracker chose another one
+            _write_mark(self._mark(folder), run.id, None, None)
+        return run
 
     def _end(self, run: Log, described: Told, folder: Path) -> None:
         run.close(described)

@@ -43,7 +43,7 @@ class Mlflow(Logger):
     @property
     def place(self) -> str:
         """The server or data base, and the experiment."""
-        return f"{self._uri()} {self.experiment}"
+        return f"{_public(self._uri())} {self.experiment}"
 
     def check(self, *, single: bool) -> None:
         """Raise ``InputError`` if mlflow cannot be imported, or the server cannot be reached."""
@@ -88,8 +88,8 @@ class Mlflow(Logger):
             place = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if local else None
             return client, str(client.create_experiment(self.experiment, None if place is None else place.as_uri()))
         except Exception as error:  # mlflow's own, sqlalchemy's, a server's
-            message = f"tracker.tracking_uri must be an MLflow server or data base, got {uri!r}: {flat(error)[:300]}"
-            raise InputError(message) from None
+            got = f"{_public(uri)!r}: {flat(error)[:300]}"
+            raise InputError(f"tracker.tracking_uri must be an MLflow server or data base, got {got}") from None
 
 
 @dataclass
@@ -142,6 +142,11 @@ class MlflowLog:
         known = [Metric(_name(name), float(value), now, step) for name, value in values.items() if isfinite(value)]
         for part in _parts(known, BATCH):
             self.client.log_batch(self.id, metrics=part)
+
+
+def _public(uri: str) -> str:
+    """The address without a name and password."""
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def _delete(client: Any, id: str) -> None:

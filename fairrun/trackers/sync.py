@@ -46,6 +46,8 @@ def _node(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """The tracker's configuration: its file, what the runs say, what syncing asks for, and what is given."""
     known, stored = choices(), _stored(folder)
     by_class = {_name(node): choice for choice, node in known.items()}
+    if stored and "tracker" not in given and _name(stored) not in by_class:
+        raise InputError(f"tracker=NAME must be given: the runs have {stored['_target_']}, which is none of fairrun's")
     choice = given.get("tracker", by_class.get(_name(stored), USUAL))
     one_of("tracker", choice, known)
     usual = known[choice]

@@ -59,3 +59,12 @@ def test_a_tracker_that_is_lost_is_named_once_and_the_others_go_on(tmp_path, cap
     assert len(heard) == 2
     said = [record.message.rpartition("trained: ")[2] for record in caplog.records]
     assert said[0] == "nobody answers" and said[1].startswith("ConnectionError: no route (in broken, ")
+
+
+def test_a_line_that_a_full_disk_cut_short_is_left_out(tmp_path):
+    heard = []
+    with Live(tmp_path, {"a": [heard.append]}) as live_ones:
+        cut = '{"epoch": 1, "tr{"epoch": 2, "train/loss": [0.5]}\n'
+        (tmp_path / "a.jsonl").write_text(cut + '{"epoch": 3, "train/loss": [0.5]}\n')
+        live_ones.finish("a")
+    assert [row["epoch"] for row in heard] == [3]

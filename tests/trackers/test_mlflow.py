@@ -110,3 +110,16 @@ def test_a_server_that_is_none_is_refused():
         InputError, match=r"tracker\.tracking_uri must be an MLflow server or data base, got 'nonsense://x'"
     ):
         Mlflow(tracking_uri="nonsense://x", experiment="fairrun").check(single=True)
+
+
+def test_a_run_of_which_only_some_epochs_were_seen_is_there_once(tmp_path, base, request):
+    live = Mlflow(tracking_uri=base, experiment=request.node.name, live=True)
+    found = record(metrics={"test/accuracy": 0.5})
+    results.write(tmp_path, found, HISTORY)
+    live.epoch(tmp_path, None, found, HISTORY.to_dict("records")[1])
+    live.log(tmp_path, None, found, HISTORY)
+    client, there = runs(live)
+    (run,) = there.values()
+    assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 2
+    experiment = client.get_experiment_by_name(live.experiment)
+    assert len(client.search_runs([experiment.experiment_id])) == 1
