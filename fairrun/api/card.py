@@ -10,9 +10,9 @@ import torch
 from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
-from fairrun.training.frontier import FRONTIER
 from fairrun.training.metrics import Outcome
-from fairrun.training.postprocess import OXONFAIR
+from fairrun.training.thresholds.frontier import FRONTIER
+from fairrun.training.thresholds.postprocess import OXONFAIR
 
 RESAMPLES, LEVEL = 1000, 0.95
 WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")

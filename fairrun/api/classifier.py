@@ -24,8 +24,8 @@ from fairrun.runs.job import facts
 from fairrun.runs.validate import check, check_data, network
 from fairrun.runs.worker import bound_of, settings_of
 from fairrun.training.fit import fit, padded_logits
-from fairrun.training.frontier import FRONTIER
-from fairrun.training.postprocess import postprocess, probabilities, scores_of
+from fairrun.training.thresholds.frontier import FRONTIER
+from fairrun.training.thresholds.postprocess import postprocess, probabilities, scores_of
 
 BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
 

@@ -33,7 +33,7 @@ from fairrun.results.records import RECORD, described, read
 from fairrun.runs import model as files
 from fairrun.runs.validate import network
 from fairrun.training.metrics import evaluate_decisions, evaluation
-from fairrun.training.postprocess import probabilities
+from fairrun.training.thresholds.postprocess import probabilities
 
 EPOCHS = ("chosen", "last")
 

@@ -32,6 +32,10 @@ class Link(Protocol):
         """Multiply the ``slope`` of every row by the row's weight ``w`` [R, B]."""
         ...
 
+    def mean(self, logits: Tensor, dim: int) -> Tensor:
+        """The logits of the mean of the probabilities along ``dim``, which is not the last axis."""
+        ...
+
 
 class Sigmoid:
     """For labels of two classes: one logit, that of class 1.  Shape [R, B], or [R, B, T] for several tasks."""
@@ -55,6 +59,10 @@ class Sigmoid:
     def weighted(self, w: Tensor, slope: Tensor) -> Tensor:
         """Multiply ``slope`` [R, B] by ``w``."""
         return w * slope
+
+    def mean(self, logits: Tensor, dim: int) -> Tensor:
+        """log(p / (1 - p)) of the mean p, without a rounding that makes p 0 or 1."""
+        return F.logsigmoid(logits).logsumexp(dim) - F.logsigmoid(-logits).logsumexp(dim)
 
 
 class Softmax:
@@ -80,6 +88,10 @@ class Softmax:
     def weighted(self, w: Tensor, slope: Tensor) -> Tensor:
         """Multiply ``slope`` [R, B, C] by ``w``."""
         return w.unsqueeze(-1) * slope
+
+    def mean(self, logits: Tensor, dim: int) -> Tensor:
+        """The logarithm of the mean probabilities; a constant is left out."""
+        return logits.log_softmax(-1).logsumexp(dim)
 
 
 @dataclass(frozen=True)

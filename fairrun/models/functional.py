@@ -51,7 +51,8 @@ class Classifier:
         elif (found := self.network.tangents(theta, batch.x, batch.masks)) is not None:
             logits, pullback = found
         else:
-            return AnyGradients(self.losses(theta, batch), self, theta, batch)
+            plain = Classifier(self.network.in_torch(), self.target)
+            return AnyGradients(plain.losses(theta, batch), plain, theta, batch)
         return LinearGradients(link.losses(logits, batch.y), link.slope(logits, batch.y), pullback, link)
 
     def influence(
@@ -65,7 +66,8 @@ class Classifier:
         ours = self.network.tangents(theta, batch.x, batch.masks)
         theirs = self.network.tangents(theta_val, val.x, val.masks)
         if ours is None or theirs is None:
-            return self._influence_by_jvp(theta, batch, theta_val, val, weights, loss)
+            plain = Classifier(self.network.in_torch(), self.target)
+            return plain._influence_by_jvp(theta, batch, theta_val, val, weights, loss)
         (logits, pullback), (logits_val, pullback_val), link = ours, theirs, self.target.link
         logits_val = logits_val.detach().requires_grad_()
         losses = loss(link.losses(logits_val, val.y), link.scores(logits_val))

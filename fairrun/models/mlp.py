@@ -1,7 +1,7 @@
 """A multi-layer perceptron; with depth 0 it is the linear model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor
@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 from fairrun.config.check import require
 from fairrun.method.api import Theta
 from fairrun.method.steps import uniform
+from fairrun.models.embedding import Embedding
 from fairrun.models.network import Network, classified, dropout_mask, layer_names, outputs
-from fairrun.models.row_gradients import Layer, LinearPullback
+from fairrun.models.row_gradients import Layer, LinearPullback, Pullback
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class MLP(Network):
 
     Parameter groups, by the first part of the name: ``base`` and ``fairness`` (the hidden layers), and ``classifier``.
     Weights are [R, in, out] and biases [R, 1, out], both uniform in +-1/sqrt(in) as by torch.nn.Linear.
+
+    Columns of categories may have embeddings (``fairrun.models.embedding``), which are in the group ``base``.
 
     Fairness layers are square if the widths around them are equal; at position 1 this requires a width of
     ``num_features``.  Then the groups have the same numbers of parameters at every position.  Position p comes after
@@ -32,6 +35,8 @@ class MLP(Network):
     fairness_layers: int  # number of consecutive hidden layers in the group "fairness"
     fairness_position: int | None  # place of the first fairness layer, from 1; None: they are the last layers
     dropout: float  # probability that a hidden unit is dropped in training, in [0, 1)
+    embedding_dim: int | None = None  # width of each column's embedding; None: one-hot features go into the first layer
+    categories: list[int] = field(default_factory=list)  # one-hot features of each column of categories, the last ones
 
     def __post_init__(self) -> None:
         require(self.depth >= 0, "depth", self.depth, ">= 0")
@@ -41,6 +46,8 @@ class MLP(Network):
         require(0 <= self.fairness_layers <= self.depth, "fairness_layers", self.fairness_layers, allowed)
         self._check_position()
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        dim = self.embedding_dim
+        require(dim is None or dim >= 1, "embedding_dim", dim, "null or >= 1")
 
     def _check_position(self) -> None:
         if self.fairness_position is None:
@@ -62,10 +69,26 @@ class MLP(Network):
     def _hidden(self) -> list[str]:
         return layer_names(self.depth, self.fairness_layers, self.fairness_position)
 
+    @property
+    def embedding(self) -> Embedding | None:
+        """The embeddings of columns of categories, if any."""
+        dim = self.embedding_dim
+        return None if dim is None else Embedding(self.num_features, self.categories, dim)
+
+    def on_features(self, theta: Theta) -> Theta:
+        """The parameters of linear layers on the features: with embeddings they are part of the first layer."""
+        embedding = self.embedding
+        if embedding is None:
+            return theta
+        first = f"{[*self._hidden(), 'classifier'][0]}.weight"
+        return theta | {first: embedding.first_layer(theta, "base", theta[first])}
+
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Draw parameters in float64, for each run by its own generator."""
-        sizes = [self.num_features, *self._widths(), outputs(self.num_classes)]
-        theta = {}
+        embedding = self.embedding
+        theta = {} if embedding is None else embedding.draw("base", generators)
+        num_in = self.num_features if embedding is None else embedding.width
+        sizes = [num_in, *self._widths(), outputs(self.num_classes)]
         for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
             for part, rows in (("weight", num_in), ("bias", 1)):
                 theta[f"{name}.{part}"] = uniform(generators, (rows, num_out), num_in)
@@ -79,14 +102,17 @@ class MLP(Network):
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]; for C > 2 classes [R, B, C]."""
-        return classified(theta, self.hidden(theta, x, masks))
+        theta = self.on_features(theta)
+        return classified(theta, self._inputs(theta, x, masks)[-1])
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The last hidden layer, [R, B, D] -> [R, B, width]; ``x`` for depth 0."""
-        return self._inputs(theta, x, masks)[-1]
+        return self._inputs(self.on_features(theta), x, masks)[-1]
 
-    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, LinearPullback]:
-        """The logits, and the pullback to the linear layers."""
+    def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
+        """The logits, and the pullback to the linear layers; None with embeddings."""
+        if self.embedding is not None:
+            return None
         inputs = self._inputs(theta, x, masks)
         return classified(theta, inputs[-1]), self.pullback(theta, inputs, masks)
 

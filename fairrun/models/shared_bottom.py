@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from fairrun.config.check import require
 from fairrun.method.api import Theta
 from fairrun.method.steps import uniform
+from fairrun.models.embedding import Embedding
 from fairrun.models.network import Network, classified
 
 
@@ -24,10 +25,7 @@ class SharedBottom(Network):
     t, from 0.  Weights are [R, in, out], uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio); biases are [R, 1, out]
     and start at 0.  A task with its own bottom has it as ``own.t.shared``, which method ``stl`` draws.
 
-    An embedding is a table with a row for each category, by which the column's one-hot features are multiplied.  No
-    layer is between the embeddings and the first layer.  So the tables are multiplied by the first layer's weights
-    once, a small product, and the rows are multiplied by the resulting matrix [D, width].  Function and gradient are
-    the same.
+    Columns of categories may have embeddings (``fairrun.models.embedding``).
     """
 
     num_features: int  # D
@@ -35,8 +33,7 @@ class SharedBottom(Network):
     num_tasks: int  # T
     shared: list[int]  # widths of the shared layers, one or more
     head: list[int]  # widths of the hidden layers of every head; [] is a linear head
-    embedding_dim: int | None  # width of each column's embedding, normal with deviation 1/sqrt(width), cut off at two
-    #                            deviations; None: one-hot features go into the first layer
+    embedding_dim: int | None  # width of each column's embedding; None: one-hot features go into the first layer
     least_stack: ClassVar[int] = 16  # measured: with fewer runs torch's overhead dominates
 
     def __post_init__(self) -> None:
@@ -52,12 +49,9 @@ class SharedBottom(Network):
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Draw parameters in float64, for each run by its own generator."""
-        theta: Theta = {}
-        num_in = self.num_features
-        if self.embedding_dim is not None:
-            num_in += len(self.categories) * self.embedding_dim - sum(self.categories)
-            for k, size in enumerate(self.categories):
-                theta[f"shared.embedding.{k}.weight"] = _normal(generators, (size, self.embedding_dim))
+        embedding = self._embedding
+        theta = {} if embedding is None else embedding.draw("shared", generators)
+        num_in = self.num_features if embedding is None else embedding.width
         theta |= _layers("shared", [num_in, *self.shared], generators)
         return theta | draw_heads(self.num_tasks, self.shared[-1], self.head, generators)
 
@@ -74,14 +68,15 @@ class SharedBottom(Network):
         """The input of the heads, [R, B, D] -> [R, B, H]."""
         return self._bottom(theta, x, "")
 
+    @property
+    def _embedding(self) -> Embedding | None:
+        dim = self.embedding_dim
+        return None if dim is None else Embedding(self.num_features, self.categories, dim)
+
     def _bottom(self, theta: Theta, x: Tensor, prefix: str) -> Tensor:
         first = theta[f"{prefix}shared.0.weight"]
-        if self.embedding_dim is not None:
-            numbers = self.num_features - sum(self.categories)
-            sizes = [numbers, *[self.embedding_dim] * len(self.categories)]
-            own, *parts = first.split(sizes, dim=1)
-            tables = [theta[f"{prefix}shared.embedding.{k}.weight"] for k in range(len(parts))]
-            first = torch.cat([own, *(table @ part for table, part in zip(tables, parts, strict=True))], dim=1)
+        if (embedding := self._embedding) is not None:
+            first = embedding.first_layer(theta, f"{prefix}shared", first)
         h = torch.baddbmm(theta[f"{prefix}shared.0.bias"], x, first).relu_()
         for k in range(1, len(self.shared)):
             h = _relu_layer(theta, f"{prefix}shared.{k}", h)
@@ -119,11 +114,3 @@ def _layers(group: str, sizes: Sequence[int], generators: Sequence[Generator]) -
 def _layer(name: str, num_in: int, num_out: int, generators: Sequence[Generator]) -> Theta:
     weight = uniform(generators, (num_in, num_out), 1) * (6 / (num_in + num_out)) ** 0.5
     return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(len(generators), 1, num_out, dtype=torch.float64)}
-
-
-def _normal(generators: Sequence[Generator], size: tuple[int, int]) -> Tensor:
-    deviation = size[1] ** -0.5
-    tables = [torch.empty(size, dtype=torch.float64) for _ in generators]
-    for table, generator in zip(tables, generators, strict=True):
-        torch.nn.init.trunc_normal_(table, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator)
-    return torch.stack(tables)

@@ -158,13 +158,12 @@ def record(job: Job, trained: Run, data: dict[str, Any], **stack: Any) -> dict[s
     ``data`` holds the facts about its data.  ``stack`` holds facts about how its stack was trained.
     """
     metric = Traded(job.config["metric"]["name"], job.config["metric"]["greater_is_better"])
-    history = trained.history
+    labels, bound = data.get("base_rates", {}).get("val", []), job.config["fairness_bound"]
+    epoch, score = select(trained.history, job.config["selection"], metric, bound, labels)
+    chosen = trained.history.iloc[epoch].to_dict()
     if trained.postprocessed:
-        history = history.copy()
-        history.loc[history.index[-1], list(trained.postprocessed)] = list(trained.postprocessed.values())
-    labels = data.get("base_rates", {}).get("val", [])
-    epoch, score = select(history, job.config["selection"], metric, job.config["fairness_bound"], labels)
-    chosen = history.iloc[epoch].to_dict()
+        chosen |= trained.postprocessed
+        _, score = select(pd.DataFrame([chosen]), "last", metric, bound, labels)
     return {
         "status": "finished" if trained.failure is None else "failed",
         "failure": trained.failure,

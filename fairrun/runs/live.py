@@ -15,13 +15,18 @@ from fairrun.config.check import InputError
 from fairrun.config.plugins import told
 
 log = logging.getLogger(__name__)
+TRAINS = "trains"  # in a line: which runs the epoch is of
 LOOK_S = 1.0  # seconds between two reads of the workers' files
 Listener = Callable[[Mapping[str, float]], None]  # is told a row of a run's history
 
 
-def tell(folder: Path, name: str, epoch: int, record: Mapping[str, np.ndarray]) -> None:
-    """Append an epoch of stack ``name`` to its file in ``folder``; ``record`` has a value for each run by column."""
-    line = json.dumps({"epoch": epoch, **{key: values.tolist() for key, values in record.items()}})
+def tell(folder: Path, name: str, epoch: int, record: Mapping[str, np.ndarray], trains: np.ndarray) -> None:
+    """Append an epoch of stack ``name`` to its file in ``folder``.
+
+    ``record`` has a value for each run by column; ``trains`` says which runs have not stopped before.
+    """
+    columns = {key: values.tolist() for key, values in record.items()}
+    line = json.dumps({"epoch": epoch, **columns, TRAINS: trains.tolist()})
     with contextlib.suppress(OSError), _file(folder, name).open("a", encoding="utf-8") as file:
         file.write(line + "\n")  # a full disk stops what is live, but must not stop training
 
@@ -79,8 +84,9 @@ class Live:
                 epoch = json.loads(line)
             except ValueError:  # a full disk cut an earlier line short
                 continue
+            trains = epoch.pop(TRAINS)
             for k, listener in enumerate(self.listeners[name]):
-                if listener is not None:
+                if listener is not None and trains[k]:
                     self._tell(name, k, {key: _of_run(value, k) for key, value in epoch.items()})
 
     def _tell(self, name: str, k: int, row: Mapping[str, float]) -> None:

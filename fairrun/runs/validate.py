@@ -20,17 +20,19 @@ from fairrun.config.plugins import SAVED, can_be_saved
 from fairrun.method.api import NEEDS, AnyMethod, PerTask
 from fairrun.method.library import LibraryMethod
 from fairrun.method.rows import share_without
+from fairrun.models.ensemble import Ensemble
 from fairrun.models.network import Network
 from fairrun.report.options import ReportOptions
 from fairrun.results.records import by_class
 from fairrun.results.selection import RULES
 from fairrun.runs.model import SAVES
 from fairrun.trackers import Tracker
+from fairrun.training.averages import KINDS, Averaging
 from fairrun.training.fit import Schedule
-from fairrun.training.frontier import FRONTIER, RATES
 from fairrun.training.native.parts import choose
-from fairrun.training.oxonfair import BOUNDED, MOST_GROUPS, check_installed
-from fairrun.training.postprocess import CONSTRAINTS, OXONFAIR
+from fairrun.training.thresholds.frontier import FRONTIER, RATES
+from fairrun.training.thresholds.oxonfair import BOUNDED, MOST_GROUPS, check_installed
+from fairrun.training.thresholds.postprocess import CONSTRAINTS, OXONFAIR
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,6 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     constraint = config["postprocess"]
     if constraint is not None:
         require(constraint in CONSTRAINTS, "postprocess", constraint, f"null or one of {', '.join(CONSTRAINTS)}")
-        last = config["selection"] == "last"
-        require(last, "selection", config["selection"], f"last with postprocess={constraint}")
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     if constraint == OXONFAIR:
@@ -90,7 +90,13 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     train_missing = config["results"]["train_missing"]
     require(isinstance(train_missing, bool), "results.train_missing", train_missing, "true or false")
     check_report(config["report"], config["metric"]["name"])
+    patience = config["patience"]
+    least = patience is None or (is_integer(patience) and patience >= 1)
+    require(least, "patience", patience, "null, or epochs, an integer >= 1")
+    best = patience is None or config["selection"] == "best"
+    require(best, "selection", config["selection"], f"best with patience={patience}, which stops after the best epoch")
     schedule(config)
+    averaging(config)
     method = build(config["method"], "method")
     allowed = "a class that derives from fairrun.method.Method or fairrun.method.LibraryMethod"
     require(isinstance(method, AnyMethod), "method._target_", config["method"]["_target_"], allowed)
@@ -205,13 +211,32 @@ def _unknown_fields(node: Any, key: str) -> Iterator[str]:
 
 def schedule(config: dict[str, Any]) -> Schedule | None:
     """When learning rates change, or None if they never do.  Raises ``InputError``."""
-    node = config["schedule"]
-    require(isinstance(node, dict) and set(node) == {"every", "factor"}, "schedule", node, "the keys every, factor")
-    every, factor = node["every"], node["factor"]
+    every, factor, warmup, low = _values(config, "schedule", "every", "factor", "warmup", "cosine_to")
     allowed = "null, or epochs, an integer >= 1"
-    require(every is None or (is_integer(every) and every >= 1), "schedule.every", every, allowed)
+    for key, value in (("every", every), ("warmup", warmup)):
+        require(value is None or (is_integer(value) and value >= 1), f"schedule.{key}", value, allowed)
     require(is_number(factor) and factor > 0, "schedule.factor", factor, "a number > 0")
-    return None if every is None else Schedule(every, factor)
+    require(low is None or (is_number(low) and 0 <= low < 1), "schedule.cosine_to", low, "null, or a number in [0, 1)")
+    fewer = f"null, or less than epochs={config['epochs']}"
+    require(warmup is None or warmup < config["epochs"], "schedule.warmup", warmup, fewer)
+    constant = every is None and warmup is None and low is None
+    return None if constant else Schedule(every, factor, warmup, low)
+
+
+def averaging(config: dict[str, Any]) -> Averaging | None:
+    """Which mean of parameters is evaluated, or None for those of the last step.  Raises ``InputError``."""
+    kind, decay, start = _values(config, "averaging", "kind", "decay", "start")
+    require(kind is None or kind in KINDS, "averaging.kind", kind, f"null or one of {', '.join(KINDS)}")
+    require(is_number(decay) and 0 <= decay < 1, "averaging.decay", decay, "a number in [0, 1)")
+    require(is_number(start) and 0 <= start < 1, "averaging.start", start, "a number in [0, 1)")
+    return None if kind is None else Averaging(kind, decay, start)
+
+
+def _values(config: dict[str, Any], name: str, *keys: str) -> list[Any]:
+    """The values of the ``keys`` of a node, which has no others."""
+    node = config[name]
+    require(isinstance(node, dict) and set(node) == set(keys), name, node, f"the keys {', '.join(keys)}")
+    return [node[key] for key in keys]
 
 
 def network(
@@ -235,7 +260,11 @@ def network(
     allowed = "a class that derives from fairrun.models.network.Network"
     require(isinstance(model, Network), "model._target_", config["model"]["_target_"], allowed)
     found: Network = model
-    return found
+    members = found.members
+    if members is None:
+        return found
+    require(is_integer(members) and members >= 2, "model.members", members, "null, or an integer >= 2")
+    return Ensemble(found, members, num_classes)
 
 
 def _with_told(node: dict[str, Any], key: str, told: Mapping[str, Any]) -> dict[str, Any]:

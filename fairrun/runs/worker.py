@@ -31,15 +31,15 @@ from fairrun.results.selection import BALANCED, SELECTED, Traded, ranks
 from fairrun.runs.job import load
 from fairrun.runs.live import tell
 from fairrun.runs.progress import publish
-from fairrun.runs.validate import network, schedule
+from fairrun.runs.validate import averaging, network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
-from fairrun.training.frontier import FRONTIER, frontier
 from fairrun.training.library import fit_by_library
 from fairrun.training.native.parts import choose
-from fairrun.training.postprocess import Bound, Scores, postprocess, scores_of
 from fairrun.training.stop import training
+from fairrun.training.thresholds.frontier import FRONTIER, frontier
+from fairrun.training.thresholds.postprocess import Bound, Scores, postprocess, scores_of
 
 SPLITS = ("train", "val", "test")
 LIBRARY = "library"  # the engine of a run that a library trained
@@ -132,14 +132,14 @@ def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run],
         )
     wanted = [k for k in _post_processed(task) if runs[k].failure is None]
     rows = data.to("cpu", settings["dtype"]) if wanted else data
-    return runs, {k: scores_of(model, runs[k].theta, rows) for k in wanted}, settings["engine"]
+    return runs, {k: scores_of(model, runs[k].chosen, rows) for k in wanted}, settings["engine"]
 
 
-def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], alive: np.ndarray) -> None:
+def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], alive: np.ndarray, trains: np.ndarray) -> None:
     """Tell the process that waits for the stack of an epoch."""
     publish(task.work, task.name, epoch, float(record["train/loss"][alive].mean()) if alive.any() else math.nan)
     if task.live:
-        tell(task.work, task.name, epoch, record)
+        tell(task.work, task.name, epoch, record, trains)
 
 
 def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -154,6 +154,8 @@ def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> d
         "schedule": schedule(dict(config)),
         "metrics": computed(config["metric"]),
         "ranks": ranks_of(config, labels),
+        "patience": config["patience"],
+        "averaging": averaging(dict(config)),
     }
 
 

@@ -6,6 +6,7 @@ multiple of 32.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,8 +21,10 @@ from fairrun.config.metrics import METRICS, Metric
 from fairrun.data.pixels.stored import Features, in_memory
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Batch, Method, Theta
+from fairrun.models.ensemble import Ensemble
 from fairrun.models.functional import Classifier
 from fairrun.models.network import Network
+from fairrun.training.averages import Averaging
 from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_table, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
@@ -34,19 +37,29 @@ from fairrun.training.removals import Removals
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Rules = dict[str, dict[str, Any]]  # group number -> how a score becomes a decision, as JSON
-# Called after each epoch with the epochs done, each run's row of the history, [R] by column, and which runs are finite.
-Listener = Callable[[int, dict[str, np.ndarray], np.ndarray], None]
+# Called after each epoch with the epochs done, each run's row of the history, [R] by column, which runs are finite, and
+# which still train.
+Listener = Callable[[int, dict[str, np.ndarray], np.ndarray, np.ndarray], None]
 
 
 class Schedule(NamedTuple):
-    """A step schedule of learning rates, for optimizers of a method without their own ``decay_every``."""
+    """A schedule of learning rates, for optimizers of a method without their own ``decay_every``."""
 
-    every: int  # the learning rates are multiplied by ``factor`` after every so many epochs
-    factor: float
+    every: int | None = None  # the learning rates are multiplied by ``factor`` after every so many epochs; None: never
+    factor: float = 1.0
+    warmup: int | None = None  # epochs in which they rise in equal steps to their value
+    cosine_to: float | None = None  # the share of themselves to which they fall by the last epoch, along half a cosine
 
-    def at(self, epoch: int) -> float:
-        """The factor on the learning rates in an epoch.  Epochs count from 0."""
-        return float(self.factor ** (epoch // self.every))
+    def at(self, epoch: int, epochs: int) -> float:
+        """The factor on the learning rates in an epoch, from 0, of ``epochs``."""
+        warmup = self.warmup or 0
+        found = min(1.0, (epoch + 1) / (warmup + 1))
+        if self.every is not None:
+            found *= self.factor ** (epoch // self.every)
+        if self.cosine_to is not None and epochs - warmup > 1:
+            turn = max(0, epoch - warmup) / (epochs - warmup - 1)
+            found *= self.cosine_to + (1 - self.cosine_to) * (1 + math.cos(math.pi * turn)) / 2
+        return found
 
 
 @dataclass
@@ -58,7 +71,7 @@ class Run:
     chosen: Theta  # of the epoch that counts
     constants: Theta = field(default_factory=dict, kw_only=True)  # of the network, the same for all runs
     failure: str | None = None  # names the first step whose loss is not finite; None if there is none
-    postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the last epoch
+    postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the epoch that counts
     rules: Rules | None = None  # of the post-processing
     points: list[dict[str, Any]] = field(default_factory=list)  # of postprocess=frontier, as JSON
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # split -> what the chosen parameters predict
@@ -93,6 +106,8 @@ def fit(
     schedule: Schedule | None = None,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
     ranks: Ranks | None = None,
+    patience: int | None = None,
+    averaging: Averaging | None = None,
     progress: Listener | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Run]:
@@ -100,20 +115,27 @@ def fit(
 
     Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked,
     and the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  ``ranks`` says which
-    epoch of a run counts; without it, the last one.  If ``checkpoint`` holds
-    these runs' progress, training goes on from there.
+    epoch of a run counts; without it, the last one.  With ``patience`` a run stops so many epochs after its best one.
+    With ``averaging`` a mean of parameters is evaluated and kept in place of those of the last step.  If
+    ``checkpoint`` holds these runs' progress, training goes on from there.
+
+    The members of an ``Ensemble`` train as runs of their own.
     """
     data = data.to(device, dtype)
-    num_runs, num_groups, num_classes = len(seeds), len(data.groups), data.num_classes
+    size = network.size if isinstance(network, Ensemble) else 1  # members of a run
+    num_runs, num_groups, num_classes = size * len(seeds), len(data.groups), data.num_classes
     group_sizes = data.train.s.bincount(minlength=num_groups).tolist()
     methods = [method.with_group_sizes(group_sizes, seed) for method, seed in zip(methods, seeds, strict=True)]
-    method = bind(methods, dtype, device)
+    method = bind([method for method in methods for _ in range(size)], dtype, device)
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
         network = accelerate(network)
-    model, constants = Classifier(network, data.target), network.constants()
-    streams = {name: [_generator(seed, stream) for seed in seeds] for name, stream in STREAMS.items()}
-    drawn = network.init(streams["init"])
+    member = network.member if isinstance(network, Ensemble) else network
+    model, constants = Classifier(member, data.target), network.constants()
+    streams = {
+        name: [_generator(seed, stream, k) for seed in seeds for k in range(size)] for name, stream in STREAMS.items()
+    }
+    drawn = member.init(streams["init"])
     drawn |= method.draw(drawn, num_groups, streams["init"])
     theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
@@ -126,20 +148,23 @@ def fit(
         return rows._replace(sensitive=rows.s if sees_s else None, generators=tuple(streams["method"]))
 
     state = method.init(model, theta, seen(whole)._replace(val=val))
-    batches = Batches(train, val, network, streams, batch_size, num_groups, num_classes, sees_s, native)
+    batches = Batches(train, val, member, streams, batch_size, num_groups, num_classes, sees_s, native)
     rows = None
     if method.reads_all_rows:
         rows = seen(all_rows(train, num_runs, num_groups, num_classes))
     outliers = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
-    chosen = Chosen(ranks)
-    done = Progress(0, (state, chosen.start(state.theta)), [], np.full(num_runs, -1))
+    chosen = Chosen(ranks, patience)
+    mean = None if averaging is None else averaging.first(state.theta)
+    done = Progress(0, (state, chosen.start(_of_runs(network, state.theta)), mean), [], np.full(len(seeds), -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
-    first_epoch, (state, chosen.kept), records, first_bad_step = done
+    first_epoch, (state, chosen.kept, mean), records, first_bad_step = done
+    shown = _of_runs(network, state.theta if mean is None else mean.theta)
     rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
     evaluate = evaluation(data.target, num_groups, rates, metrics)
     for epoch in range(first_epoch, epochs):
-        now, weights = _paced(method, schedule, epoch, native), None
+        pace = 1.0 if schedule is None else schedule.at(epoch, epochs)
+        now, weights = _paced(method, pace, epoch, native), None
         if rows is not None:
             state, weights = now.start_epoch(model, state, rows._replace(epoch=epoch))
         logs: list[dict[str, Tensor]] = []
@@ -151,37 +176,57 @@ def fit(
             if (removed := log.pop("removed", None)) is not None:
                 removals.add(removed, batch)
             logs.append(log)
-        steps = {name: torch.stack([log[name] for log in logs]).double().cpu().numpy() for name in logs[0]}
+            if averaging is not None and mean is not None:
+                mean = averaging.after_step(mean, state.theta)
+        if averaging is not None and mean is not None:
+            mean = averaging.after_epoch(mean, state.theta, epoch + 1, epochs)
+        shown = _of_runs(network, state.theta if mean is None else mean.theta)
+        steps = {name: _of_members(torch.stack([log[name] for log in logs]).double(), size) for name in logs[0]}
+        trains = chosen.ends(len(seeds)) == 0
         bad = ~np.isfinite(steps["loss"])  # [steps, R]
-        newly_bad = bad.any(0) & (first_bad_step < 0)
+        newly_bad = bad.any(0) & (first_bad_step < 0) & trains
         first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
-        record |= {f"train/{name}": rate for name, rate in removals.rates().items()}
+        record |= {f"train/{name}": _of_members(rate, size) for name, rate in removals.rates().items()}
         for split in ("val", "test"):
-            for name, value in _evaluated(network, state.theta, getattr(data, split), evaluate).items():
+            for name, value in _evaluated(network, shown, getattr(data, split), evaluate).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
-        chosen.see(record, state.theta)
+        chosen.see(record, shown, epoch + 1)
         # The last step can spoil the parameters without a training loss that shows it; the validation loss does.
-        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0)
+        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0) & trains
         first_bad_step[lost] = (epoch + 1) * len(logs) - 1
         alive = first_bad_step < 0
         if progress is not None:
-            progress(epoch + 1, record, alive)
-        if not alive.any():
+            progress(epoch + 1, record, alive & trains, trains)
+        if not (alive & (chosen.ends(len(seeds)) == 0)).any():
             break
         if checkpoint is not None:
-            checkpoint.save(Progress(epoch + 1, (state, chosen.kept), records, first_bad_step), streams)
-    last, best = state.theta, chosen.of(state.theta)
-    found = [_finish(records, last, best, r, int(first_bad_step[r]), methods[r], seeds[r]) for r in range(num_runs)]
+            checkpoint.save(Progress(epoch + 1, (state, chosen.kept, mean), records, first_bad_step), streams)
+    last, best, ends = chosen.last(shown), chosen.of(shown), chosen.ends(len(seeds))
+    found = [
+        _finish(records[: ends[r] or None], last, best, r, int(first_bad_step[r]), methods[r], seeds[r])
+        for r in range(len(seeds))
+    ]
     for run, own in zip(found, _scores(network, best, data), strict=True):
         run.scores, run.constants = own, constants
     return found
 
 
-def _paced(method: Method, schedule: Schedule | None, epoch: int, native: bool) -> Method:
+def _of_runs(network: Network, theta: Theta) -> Theta:
+    """The parameters of runs as the network takes them, given those of their members."""
+    return network.together(theta) if isinstance(network, Ensemble) else theta
+
+
+def _of_members(values: Tensor | np.ndarray, size: int) -> np.ndarray:
+    """The mean over the ``size`` members of each run, [..., R size] -> [..., R]."""
+    own = torch.as_tensor(values).cpu().numpy()
+    return own if size == 1 else own.reshape(*own.shape[:-1], -1, size).mean(-1)
+
+
+def _paced(method: Method, pace: float, epoch: int, native: bool) -> Method:
     """The bound method with the learning rates of an epoch; ``native`` makes it use the kernels."""
-    now: Method = at_epoch(method, epoch, 1.0 if schedule is None else schedule.at(epoch))
+    now: Method = at_epoch(method, epoch, pace)
     return accelerate(now) if native else now
 
 
@@ -196,9 +241,10 @@ def _check_logs(method: Method, log: dict[str, Tensor], num_runs: int) -> None:
             raise ValueError(f"{name}.update must log {key} as one value a run, a tensor [{num_runs}], got {shape}")
 
 
-def _generator(seed: int, stream: int) -> Generator:
-    """The generator of a seed's random stream; every pair (seed, stream) has its own."""
-    return Generator().manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+def _generator(seed: int, stream: int, member: int = 0) -> Generator:
+    """The generator of a random stream of a seed; each has its own.  The first member has that of a run alone."""
+    names = [seed, stream, member] if member else [seed, stream]
+    return Generator().manual_seed(int(np.random.SeedSequence(names).generate_state(1, np.uint64)[0]))
 
 
 @torch.no_grad()

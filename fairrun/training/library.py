@@ -26,7 +26,7 @@ from fairrun.estimators.saved import dump
 from fairrun.method.library import Fitted, LibraryMethod, Rows
 from fairrun.training.fit import Run
 from fairrun.training.metrics import evaluate_decisions, evaluation
-from fairrun.training.postprocess import Scores
+from fairrun.training.thresholds.postprocess import Scores
 
 log = logging.getLogger(__name__)
 FOR_AUTHORS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)  # of libraries, not for users

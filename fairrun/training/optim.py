@@ -84,7 +84,28 @@ class Adam(Optimizer):
         n1, n2 = self.b1 * state.n1 + 1, self.b2 * state.n2 + 1
         m = torch.lerp(state.m, g, n1.reciprocal())
         v = torch.lerp(state.v, g.mul_(g), n2.reciprocal())
-        return subtract(theta, (self.lr * m).div_(v.sqrt().add_(self.eps))), AdamState(m, v, n1, n2)
+        update = (self.lr * m).div_(v.sqrt().add_(self.eps))
+        return subtract(self.smaller(theta), update), AdamState(m, v, n1, n2)
+
+    def smaller(self, theta: Theta) -> Theta:
+        """The parameters before a step: here, as they are."""
+        return theta
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019, Algorithm 2).  As torch.optim.AdamW.
+
+    theta <- (1 - lr weight_decay) theta before each of Adam's steps.
+    """
+
+    weight_decay: Annotated[PerRun, In("[0, inf)")] = 0.01
+
+    def smaller(self, theta: Theta) -> Theta:
+        """The parameters, each a little smaller."""
+        factor = torch.as_tensor(1 - self.lr * self.weight_decay)  # [R, 1]
+        factors = [factor.view(-1, *[1] * (p.ndim - 1)) for p in theta.values()]
+        return dict(zip(theta, torch._foreach_mul(list(theta.values()), factors), strict=True))
 
 
 class AdagradState(NamedTuple):

@@ -77,6 +77,19 @@ KINDS = {
         "method.estimator.subsample=0.5",
     ],
     "bins": ["method=erm", "dataset.numbers=bins"],
+    "members": ["method=penalty", "model.members=3", "postprocess=demographic_parity"],
+    "thresholds of the best epoch": [
+        "method=erm",
+        "selection=best",
+        "epochs=8",
+        "method.optimizer.lr=0.1",
+        "patience=3",
+        "averaging.kind=ema",
+        "averaging.decay=0.9",
+        "postprocess=demographic_parity",
+    ],
+    "residual network": ["method=irw", "model=resnet_tabular", "model.embedding_dim=2", "dataset.numbers=bins"],
+    "embeddings": ["method=erm", "model.embedding_dim=2", "model.members=2", "optimizer@method.optimizer=adamw"],
     "pieces of numbers": ["method=erm", "dataset.numbers=piecewise", "dataset.bins=8"],
 }
 

@@ -14,8 +14,8 @@ from fairrun.config.metrics import METRICS
 from fairrun.data.table import Data
 from fairrun.results import records as results
 from fairrun.runs.job import load
-from fairrun.training import frontier
-from fairrun.training.frontier import BOUNDS, RATES, Curve, fit
+from fairrun.training.thresholds import frontier
+from fairrun.training.thresholds.frontier import BOUNDS, RATES, Curve, fit
 from tests.helpers.command import DESCRIPTION, INLINE
 from tests.helpers.here import run_here
 from tests.helpers.jobs import jobs_of, train

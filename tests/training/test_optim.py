@@ -13,13 +13,14 @@ from fairrun.methods.fairbinn import FairBiNN
 from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
 from fairrun.training.fit import Schedule, fit
-from fairrun.training.optim import SGD, Adagrad, Adam, at_epoch, flatten, subtract
+from fairrun.training.optim import SGD, Adagrad, Adam, AdamW, at_epoch, flatten, subtract
 from tests.helpers.synthetic import data
 
 SHAPES = {"weight": (3, 2), "bias": (1, 4), "scale": (1,)}  # 11 parameters a run
 STACKS = {
     "SGD": [SGD(0.05, 0.0, 0.0), SGD(0.02, 0.9, 0.0), SGD(0.03, 0.5, 0.1), SGD(0.01, 0.0, 0.3)],
     "Adam": [Adam(0.1, 0.9, 0.999, 1e-8), Adam(0.03, 0.5, 0.9, 1e-3), Adam(0.01, 0.0, 0.99, 1e-8)],
+    "AdamW": [AdamW(0.1, weight_decay=0.3), AdamW(0.03, 0.5, 0.9, 1e-3), AdamW(0.01, weight_decay=0.0)],
     "Adagrad": [Adagrad(0.1, 0.0, 1e-10), Adagrad(0.5, 0.1, 1e-10), Adagrad(0.3, 0.1, 0.0), Adagrad(0.2, 0.0, 0.01)],
 }
 every_optimizer = pytest.mark.parametrize("name", STACKS)
@@ -29,6 +30,8 @@ def in_torch(optimizer, parameters):
     match optimizer:
         case SGD(lr, momentum, weight_decay):
             return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        case AdamW(lr, b1, b2, eps, weight_decay):
+            return torch.optim.AdamW(parameters, lr=lr, betas=(b1, b2), eps=eps, weight_decay=weight_decay)
         case Adam(lr, b1, b2, eps):
             return torch.optim.Adam(parameters, lr=lr, betas=(b1, b2), eps=eps)
         case Adagrad(lr, start, eps):

@@ -12,8 +12,8 @@ from fairrun.data.table import Table
 from fairrun.runs.job import facts
 from fairrun.runs.validate import check, check_data
 from fairrun.training.metrics import evaluate_decisions
-from fairrun.training.oxonfair import BOUNDED
-from fairrun.training.postprocess import Bound, Scores, fit_thresholds, postprocess, probabilities
+from fairrun.training.thresholds.oxonfair import BOUNDED
+from fairrun.training.thresholds.postprocess import Bound, Scores, fit_thresholds, postprocess, probabilities
 from tests.helpers.jobs import job
 from tests.helpers.synthetic import data
 

@@ -13,7 +13,7 @@ from fairrun.config.metrics import GROUP_METRICS, METRICS
 from fairrun.data.table import Table
 from fairrun.results import records as results
 from fairrun.training.metrics import decided, evaluate, outcome
-from fairrun.training.postprocess import fit_rules, probabilities
+from fairrun.training.thresholds.postprocess import fit_rules, probabilities
 from tests.helpers.jobs import job, jobs_of, planned, train
 
 GROUPS = pytest.mark.parametrize("num_groups", [2, 3, 5])

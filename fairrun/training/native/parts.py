@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,11 @@ class NativeMLP(Network):
     mlp: MLP
     kernels: ctypes.CDLL
 
+    @functools.cached_property
+    def linear(self) -> MLP:
+        """The ``MLP`` on features, whose first layer has its embeddings in it."""
+        return dataclasses.replace(self.mlp, embedding_dim=None)
+
     @property
     def widest(self) -> int:
         """The same as the ``MLP``'s."""
@@ -83,24 +89,32 @@ class NativeMLP(Network):
         """As ``MLP.init``."""
         return self.mlp.init(generators)
 
+    def in_torch(self) -> MLP:
+        """The ``MLP``."""
+        return self.mlp
+
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
+        theta = self.mlp.on_features(theta)
         parameters = [theta[name] for name in self._names()]
         if x.requires_grad or not _covers(x, parameters):
-            return self.mlp.logits(theta, x, masks)
+            return self.linear.logits(theta, x, masks)
         logits: Tensor = _Logits.apply(self, x, *parameters)
         return logits
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """As ``MLP.hidden``.  Uses the kernels if no gradient is needed."""
+        theta = self.mlp.on_features(theta)
         parameters = [theta[name] for name in self._names()]
         if torch.is_grad_enabled() or not _covers(x, parameters):
-            return self.mlp.hidden(theta, x, masks)
+            return self.linear.hidden(theta, x, masks)
         _, activations, *_ = self._forward(x, parameters)
         return self.units(activations)[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
+        if self.mlp.embedding is not None:
+            return None
         parameters = [theta[name] for name in self._names()]
         if not _covers(x, parameters):
             return self.mlp.tangents(theta, x, masks)
@@ -198,7 +212,7 @@ class _Logits(torch.autograd.Function):
         x, *p = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # the caller wants a gradient of the gradient
-            logits = ctx.native.mlp.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
+            logits = ctx.native.linear.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
             wanted = [q for q, need in zip(p, needed, strict=True) if need]
             slopes = iter(torch.autograd.grad(logits, wanted, g, create_graph=True))
             return None, None, *(next(slopes) if need else None for need in needed)
@@ -224,6 +238,7 @@ class NativeAdam:
 
     def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
         """One step."""
+        theta = self.adam.smaller(theta)
         state = AdamState(*(v.contiguous() for v in state))
         after = AdamState(*map(torch.empty_like, state))
         return _updated(self.kernels.adam_step, theta, grads, (self.hyper, *state, *after)), after

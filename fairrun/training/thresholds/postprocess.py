@@ -27,9 +27,9 @@ from fairrun.data.table import Data, Table
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
 from fairrun.training.fit import Rules, predict
-from fairrun.training.frontier import FRONTIER
 from fairrun.training.metrics import evaluate_decisions
-from fairrun.training.oxonfair import thresholds
+from fairrun.training.thresholds.frontier import FRONTIER
+from fairrun.training.thresholds.oxonfair import thresholds
 
 WORDS = {">": "above", "<": "below"}  # of fairlearn's operators
 OXONFAIR = "oxonfair"
@@ -39,7 +39,7 @@ CONSTRAINTS = ("demographic_parity", "equalized_odds", OXONFAIR, FRONTIER)
 class Bound(NamedTuple):
     """What ``oxonfair`` is to keep on validation rows."""
 
-    metric: str  # one of ``fairrun.training.oxonfair.BOUNDED``
+    metric: str  # one of ``fairrun.training.thresholds.oxonfair.BOUNDED``
     value: float
 
 
