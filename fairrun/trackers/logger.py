@@ -85,7 +85,11 @@ class Logger(Tracker):
 
     @abstractmethod
     def open(self, described: Told, folder: Path, id: str) -> Log:
-        """Begin a run, in place of what was logged under ``id``.  Raises ``InputError`` if the tracker refuses it."""
+        """Begin a run.  Raises ``InputError`` if the tracker refuses it."""
+
+    @abstractmethod
+    def forget(self, folder: Path, id: str) -> None:
+        """Remove what was logged under ``id``, and nothing else: the folder may be one that a user works in."""
 
     def covers(self, place: str | None) -> bool:
         """Whether a run that was logged to ``place`` need not be logged again."""
@@ -167,7 +171,9 @@ class Logger(Tracker):
     def _begin(self, described: Told, folder: Path) -> Log:
         """Open a run under the id of ``folder``, which gets a new id if it has none."""
         folder.mkdir(exist_ok=True)
-        id = self.id_of(folder)
+        earlier, id = self.known_id(folder), self.id_of(folder)
+        for old in {earlier or id, id}:
+            self.forget(folder, old)
         _write_mark(self._mark(folder), id, None, None)  # the id is kept even if this process is killed below
         run = self.open(described, folder, id)
         if run.id != id:  # the tracker chose another one

@@ -1,5 +1,6 @@
 """``tracker=mlflow``: each run of a sweep as an MLflow run, tagged with the sweep, and a summary of each data set."""
 
+import hashlib
 import logging
 import os
 import re
@@ -22,7 +23,9 @@ LOCAL = "outputs/mlflow"  # the folder of the data base and the artifacts, if no
 BATCH = 1000  # metrics that a request takes
 PARAMS = 100  # parameters that a request takes
 TEXT = 6000  # characters of a parameter
-_REFUSED = re.compile(r"[^\w\-. /]")  # in names of metrics and parameters
+TAG = 5000  # of a tag
+NAME = 250  # of a name
+_REFUSED = re.compile(r"(=(?!x))|[^\w\-. ]")  # between the slashes of a name; an equals sign becomes a colon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +55,11 @@ class Mlflow(Logger):
         self._client_and_experiment()
 
     def open(self, described: Told, folder: Path, id: str) -> "MlflowLog":
-        """Begin a run; the one with the id is deleted."""
+        """Begin a run, to which MLflow gives an id."""
         from mlflow.exceptions import MlflowException
 
         try:
             client, experiment = self._client_and_experiment()
-            _delete(client, id)
             tags = {"group": described.group or "", "job_type": described.job_type, "tags": ", ".join(described.tags)}
             run = client.create_run(experiment, run_name=described.name, tags=tags)
             log = MlflowLog(run.info.run_id, client)
@@ -66,6 +68,10 @@ class Mlflow(Logger):
             message = f"MLflow did not take {folder}; its files are complete, sync them later: {flat(error)}"
             raise InputError(message) from None
         return log
+
+    def forget(self, folder: Path, id: str) -> None:
+        """Delete the run with this id, if MLflow has it."""
+        _delete(self._client_and_experiment()[0], id)
 
     def _uri(self) -> str:
         return self.tracking_uri or os.environ.get(VARIABLE) or f"sqlite:///{Path(LOCAL).absolute()}/mlflow.db"
@@ -115,7 +121,7 @@ class MlflowLog:
 
     def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
         """Keep a table as a CSV file."""
-        self.client.log_text(self.id, table.to_csv(index=False), f"{name}.csv")
+        self.client.log_text(self.id, table.to_csv(index=False), f"{_name(name)}.csv")
 
     def picture(self, name: str, path: Path) -> None:
         """Keep a PNG file."""
@@ -132,7 +138,7 @@ class MlflowLog:
         numbers = {name: value for name, value in described.summary.items() if isinstance(value, int | float)}
         self._metrics({f"{SUMMARY}{name}": value for name, value in numbers.items()}, 0)
         for name in described.summary.keys() - numbers.keys():
-            self.client.set_tag(self.id, name, str(described.summary[name]))
+            self.client.set_tag(self.id, _name(name), str(described.summary[name])[:TAG])
         self.client.set_terminated(self.id, "FINISHED" if described.finished else "FAILED")
 
     def _metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -161,8 +167,22 @@ def _delete(client: Any, id: str) -> None:
 
 
 def _name(name: str) -> str:
-    """MLflow takes letters, digits and a few signs."""
-    return _REFUSED.sub("_", name)
+    """What MLflow takes for a name, which no other name becomes: "age=<30" is "age::x3C:30"."""
+    taken = "/".join(_part(part) for part in name.split("/"))
+    if len(taken) <= NAME:
+        return taken
+    end = f" {hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return taken[: NAME - len(end)] + end
+
+
+def _part(part: str) -> str:
+    """A part between slashes.  MLflow refuses an empty one, and those that would be steps through folders."""
+    return ":x2E:" * len(part) or ":x:" if part in ("", ".", "..") else _REFUSED.sub(_sign, part)
+
+
+def _sign(found: re.Match[str]) -> str:
+    """A colon for an equals sign, unless a code would follow; else the sign's code."""
+    return ":" if found[1] else f":x{ord(found[0]):X}:"
 
 
 def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:

@@ -1,6 +1,6 @@
 """``tracker=tensorboard``: event files in each run's folder, which TensorBoard finds below the sweep's."""
 
-import shutil
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -35,11 +35,15 @@ class TensorBoard(Logger):
         library("tensorboard", self.name)
 
     def open(self, described: Told, folder: Path, id: str) -> "TensorBoardLog":
-        """Begin an event file in the folder.  An earlier one is removed."""
+        """Begin an event file in the folder, whose name ends in the id."""
         from torch.utils.tensorboard import SummaryWriter
 
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        return TensorBoardLog(id, SummaryWriter(str(folder / FOLDER)))
+        return TensorBoardLog(id, SummaryWriter(str(folder / FOLDER), filename_suffix=f".{id}"))
+
+    def forget(self, folder: Path, id: str) -> None:
+        """Remove the event files with this id from the folder."""
+        for path in (folder / FOLDER).glob(f"events.out.tfevents.*.{glob.escape(id)}"):
+            path.unlink()
 
 
 @dataclass

@@ -92,7 +92,7 @@ def problems(folder: Path, sweep: str) -> Iterator[Problem]:
                 config={"dataset": dataset, "metric": metric, "versions.fairrun": _version(runs)},
                 summary=_areas(trade) | {"runs": runs["folder"].nunique()} | few.column(trade),
             ),
-            folder=f"summary_{dataset}_{metric}".replace("/", "_"),
+            folder=f"summary_{dataset}_{metric}".replace("%", "%25").replace("/", "%2F"),
             table=front_table(trade),
             axes=(words(metric), "accuracy"),
             title=f"{dataset}: accuracy against {words(metric)}, test rows",

@@ -4,7 +4,9 @@ A sweep agent of W&B starts a command and names the W&B run in ``WANDB_RUN_ID``.
 under that id.
 """
 
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from fairrun.trackers.needs import flat, library
 from fairrun.trackers.told import Told
 
 TAG = 64  # the most characters of a tag
+ARTIFACT = 128  # and of an artifact's name
 ONLINE = "online"
+HOMES = ("wandb", ".wandb")  # the folders of its files; W&B takes the second one where it is there
 AGENT, RUN_ID = "WANDB_SWEEP_ID", "WANDB_RUN_ID"  # what a sweep agent sets
 # Git and machine data would describe the process that logs, not the one that trained.  Listing the installed packages
 # costs as much as all the rest.
@@ -78,6 +82,12 @@ class Wandb(Logger):
         if os.environ.get(AGENT) and self.mode != ONLINE:
             raise InputError(f"tracker.mode must be online with a sweep agent of W&B, got {self.mode!r}")
         try:
+            wandb.Settings(run_id=os.environ.get(RUN_ID) or None)
+        except Exception as error:  # wandb's own, and pydantic's
+            raise InputError(
+                f"{RUN_ID} must be an id that W&B takes, got {os.environ[RUN_ID]!r}: {flat(error)}"
+            ) from None
+        try:
             wandb.Settings(project=self.project, entity=self.entity)
         except Exception as error:  # wandb's own, and pydantic's
             message = f"tracker.project must be a name that W&B takes, got {self.project!r}: {flat(error)}"
@@ -92,10 +102,9 @@ class Wandb(Logger):
             )
 
     def open(self, described: Told, folder: Path, id: str) -> "WandbLog":
-        """Begin a W&B run in the folder.  What was logged there under this id is removed."""
+        """Begin a W&B run in the folder."""
         import wandb
 
-        shutil.rmtree(folder / "wandb", ignore_errors=True)
         try:
             run = wandb.init(
                 id=id,
@@ -114,6 +123,12 @@ class Wandb(Logger):
         except wandb.Error as error:
             raise InputError(f"W&B did not take {folder}; its files are complete, sync them later: {error}") from None
         return WandbLog(id, run, frozenset(described.config))
+
+    def forget(self, folder: Path, id: str) -> None:
+        """Remove the files of the W&B run with this id from the folder."""
+        own = re.compile(rf"(offline-)?run-\d{{8}}_\d{{6}}-{re.escape(id)}")
+        for path in [path for home in HOMES for path in (folder / home).glob("*run-*") if own.fullmatch(path.name)]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @dataclass
@@ -164,5 +179,9 @@ class WandbLog:
 
 
 def _artifact_name(name: str) -> str:
-    """W&B takes letters, digits and a few signs, at most 128."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)[:128]
+    """W&B takes letters, digits and a few signs, at most 128.  Another name ends in a hash: no two become the same."""
+    taken = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:ARTIFACT]
+    if taken == name:
+        return name
+    end = f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return taken[: ARTIFACT - len(end)] + end

@@ -1,15 +1,18 @@
 """MLflow against the real package, with a data base in a file; what was written is read back."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
 from fairrun.report import report
 from fairrun.results import records as results
-from fairrun.trackers.mlflow import Mlflow
+from fairrun.trackers.mlflow import NAME, Mlflow, _name
 from tests.helpers.records import record
 
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accuracy/s=1": [0.5, 0.75]})
@@ -59,7 +62,7 @@ def test_runs_have_parameters_epochs_and_a_status(sweep, tracker):
     assert run.data.metrics["summary/test/accuracy"] == 0.5
     losses = client.get_metric_history(run.info.run_id, "train/loss")
     assert [(m.step, m.value) for m in losses] == [(1, 0.5), (2, 0.25)]
-    groups = client.get_metric_history(run.info.run_id, "val/accuracy/sex_M")
+    groups = client.get_metric_history(run.info.run_id, "val/accuracy/sex:M")
     assert [m.value for m in groups] == [0.5, 0.75]
     assert (run.info.status, found["erm adult seed=1"].info.status) == ("FINISHED", "FAILED")
 
@@ -98,6 +101,38 @@ def test_epochs_are_there_while_they_are_trained(tmp_path, base, request):
     (run,) = runs(live)[1].values()
     assert (run.info.status, run.data.metrics["train/loss"]) == ("FINISHED", 0.25)
     assert run.data.params["versions.fairrun"] == "0"
+
+
+def decoded(name):
+    """The name that became ``name``, if it was short enough."""
+    return re.sub(r":x([0-9A-F]*):|:", lambda found: _letter(found[1]), name)
+
+
+def _letter(code):
+    return "=" if code is None else chr(int(code, 16)) if code else ""
+
+
+@given(st.text(st.sampled_from("ax=<:/. 3E\u2e2e\n") | st.characters(codec="utf-8"), max_size=20))
+def test_names_that_differ_stay_different_and_mlflow_takes_them(name):
+    from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
+
+    for validate in (_validate_metric_name, _validate_param_name, _validate_tag_name):
+        validate(_name(name))
+    assert decoded(_name(name)) == name
+
+
+def test_long_names_that_differ_at_their_ends_stay_different():
+    names = [_name("age=" + "9" * 300 + end) for end in "ab"]
+    assert names[0] != names[1] and {len(name) for name in names} == {NAME}
+
+
+def test_groups_that_differ_in_a_sign_are_metrics_of_their_own(tmp_path, tracker):
+    found = record(groups=["age=<30", "age=>30"], metrics={"test/accuracy/s=0": 0.25, "test/accuracy/s=1": 0.75})
+    results.write(tmp_path, found, HISTORY)
+    tracker.log(tmp_path, None, found, HISTORY)
+    (run,) = runs(tracker)[1].values()
+    shown = {name: value for name, value in run.data.metrics.items() if "age" in name and "summary" in name}
+    assert shown == {"summary/test/accuracy/age::x3C:30": 0.25, "summary/test/accuracy/age::x3E:30": 0.75}
 
 
 def test_a_server_that_nobody_answers_at_is_refused():

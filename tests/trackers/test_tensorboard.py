@@ -80,3 +80,16 @@ def test_epochs_are_there_while_they_are_trained(tmp_path):
     live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[1])
     live.log(tmp_path, None, found, HISTORY)
     assert [event.value for event in events(tmp_path).Scalars("train/loss")] == [0.5, 0.25]
+
+
+def test_event_files_that_are_not_its_own_stay(tmp_path):
+    foreign = tmp_path / FOLDER / "events.out.tfevents.1.host.2.0"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"")
+    found = record()
+    results.write(tmp_path, found, HISTORY)
+    TensorBoard().log(tmp_path, None, found, HISTORY)
+    results.write(tmp_path, found | {"epoch": 1}, HISTORY[:1])
+    TensorBoard().log(tmp_path, None, found | {"epoch": 1}, HISTORY[:1])
+    assert foreign.exists()
+    assert len(list(foreign.parent.iterdir())) == 2

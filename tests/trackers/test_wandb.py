@@ -15,8 +15,8 @@ from fairrun.cli.subcommands.sync import main
 from fairrun.config.check import InputError
 from fairrun.report import report
 from fairrun.results import records as results
-from fairrun.trackers import NoTracker
-from fairrun.trackers.wandb import Wandb
+from fairrun.trackers import NoTracker, told
+from fairrun.trackers.wandb import Wandb, _artifact_name
 from tests.helpers.records import record
 
 MARK = "wandb.json"
@@ -186,11 +186,26 @@ def test_a_run_whose_logging_was_cut_short_is_logged_again_under_its_id(sweep):
     OFFLINE.finish(sweep, "a-sweep")
     mark = json.loads((sweep / "0" / MARK).read_text())
     (sweep / "0" / MARK).write_text(json.dumps(mark | {"place": None}))
-    (sweep / "0" / "wandb" / "offline-run-before").mkdir()
-    (sweep / "0" / "wandb" / "offline-run-before" / "run-before.wandb").write_bytes(b"half")
+    half = sweep / "0" / "wandb" / f"offline-run-20200101_000000-{mark['id']}"
+    half.mkdir()
+    (half / f"run-{mark['id']}.wandb").write_bytes(b"half")
     OFFLINE.finish(sweep, "a-sweep")
     assert described(sweep / "0").run_id == mark["id"]
     assert json.loads((sweep / "0" / MARK).read_text()) == mark
+
+
+@pytest.mark.parametrize("home", ["wandb", ".wandb"])
+def test_what_lies_in_a_folder_of_wandb_and_is_not_the_runs_own_stays(tmp_path, home):
+    """As with hydra.run.dir=. where a user has W&B runs of other programs."""
+    foreign = tmp_path / home / "offline-run-20200101_000000-foreign" / "run-foreign.wandb"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"")
+    notes = tmp_path / home / "notes.txt"
+    notes.write_text("mine")
+    for accuracy in (0.75, 0.5):
+        OFFLINE.log(tmp_path, None, write(tmp_path, accuracy=accuracy), HISTORY)
+    assert foreign.exists() and notes.exists()
+    assert len(list((tmp_path / home).glob("offline-run-*"))) == 2
 
 
 def test_ids_differ_between_runs_and_hold_no_character_that_wandb_refuses(sweep):
@@ -363,6 +378,19 @@ def test_a_sweep_agent_wants_one_run_online(monkeypatch):
         OFFLINE.check(single=True)
 
 
+@pytest.mark.parametrize("id", ["x y/z", " x", "a:b"])
+def test_an_id_that_wandb_refuses_is_refused_before_training(monkeypatch, id):
+    monkeypatch.setenv("WANDB_RUN_ID", id)
+    with pytest.raises(InputError, match=f"WANDB_RUN_ID must be an id that W&B takes, got {id!r}: "):
+        OFFLINE.check(single=True)
+
+
+def test_names_of_artifacts_that_differ_stay_different():
+    names = [_artifact_name(name) for name in ("a-b", "a b", "a/b", "x" * 128, "x" * 129, "x" * 130)]
+    assert len(set(names)) == 6 and max(map(len, names)) == 128
+    assert names[0] == "a-b"
+
+
 def test_epochs_are_logged_while_they_are_trained(tmp_path):
     found = write(tmp_path)
     live = Wandb(project="fairness", entity=None, mode="offline", live=True)
@@ -393,3 +421,10 @@ def test_files_only_is_always_possible(tmp_path):
 def test_wandb_is_imported_only_where_it_is_used():
     code = "import sys, fairrun.trackers.wandb, fairrun.trackers.sync; sys.exit('wandb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_data_sets_whose_names_differ_in_a_slash_have_summaries_of_their_own(tmp_path):
+    for k, dataset in enumerate(("a/b", "a_b", "a%2Fb")):
+        write(tmp_path / str(k), dataset=dataset)
+    folders = [problem.folder for problem in told.problems(tmp_path, "a-sweep")]
+    assert len(set(folders)) == 3 and not any("/" in folder for folder in folders)
