@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fairrun.config.names import file_name
 from fairrun.report.section import Chapter
 from fairrun.report.style import UNKNOWN
 
@@ -18,7 +19,7 @@ def write(folder: Path, chapters: Sequence[Chapter]) -> list[Path]:
         for section in chapter.sections:
             for table in (table for table in section.tables if table.in_files):
                 texts["table.md"].append(markdown(table.rows, table.caption))
-                texts["table.tex"].append(latex(table.rows, table.caption, f"tab:{dataset}-{table.kind}"))
+                texts["table.tex"].append(latex(table.rows, table.caption, f"tab:{file_name(dataset)}-{table.kind}"))
             for name, frame in section.csv.items():
                 frames.setdefault(name, {})[dataset] = frame
     for name, parts in texts.items():

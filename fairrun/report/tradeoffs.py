@@ -1,7 +1,6 @@
 """Computes the trade-off of each data set of a sweep from its records and a report's options."""
 
 import logging
-import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -12,6 +11,7 @@ from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, val
 from fairrun.config.check import InputError, nearest, one_of
 from fairrun.config.keys import is_problem
 from fairrun.config.metrics import MATCH_RATE, RELATIVE, can_be_traded
+from fairrun.config.names import file_name
 from fairrun.report.options import ReportOptions, check_sections
 from fairrun.results.records import with_points
 
@@ -145,7 +145,7 @@ def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
 
 def suffix(dataset: str, *, several: bool) -> str:
     """The end of the names of a data set's pictures; empty if the sweep has no other data set."""
-    return "_" + re.sub(r"[^\w.-]+", "-", dataset).strip("-") if several else ""
+    return f"_{file_name(dataset)}" if several else ""
 
 
 def _problems(runs: pd.DataFrame) -> pd.Series:

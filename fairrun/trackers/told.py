@@ -11,6 +11,7 @@ import pandas as pd
 
 from fairrun.analysis.front import hypervolume
 from fairrun.analysis.tradeoff import Tradeoff, describe, tradeoff, words
+from fairrun.config.names import file_name
 from fairrun.report import few
 from fairrun.report.tradeoffs import by_problem, suffix
 from fairrun.results.records import described, load, read, with_points
@@ -92,7 +93,7 @@ def problems(folder: Path, sweep: str) -> Iterator[Problem]:
                 config={"dataset": dataset, "metric": metric, "versions.fairrun": _version(runs)},
                 summary=_areas(trade) | {"runs": runs["folder"].nunique()} | few.column(trade),
             ),
-            folder=f"summary_{dataset}_{metric}".replace("%", "%25").replace("/", "%2F"),
+            folder=f"summary_{file_name(dataset)}_{file_name(metric)}",
             table=front_table(trade),
             axes=(words(metric), "accuracy"),
             title=f"{dataset}: accuracy against {words(metric)}, test rows",

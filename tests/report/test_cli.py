@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import string
 import subprocess
 import sys
 
@@ -77,6 +78,15 @@ def test_other_rows_groups_or_splits_are_other_problems_with_fronts_of_their_own
         pictures = [path.name for path in written(tmp_path, rows)["report.html"].parent.glob("front_*.png")]
         assert len(pictures) == 2 and not any(set(name) & set(" ,/${}:") for name in pictures)
     assert all(len(trade.runs) == len(rows) / 2 and key not in trade.by for trade in found)
+
+
+def test_data_sets_whose_names_read_alike_or_are_long_have_pictures_of_their_own(tmp_path):
+    names = ["a-b", "a/b", "long " * 60]
+    rows = [row | {"dataset": name} for k, name in enumerate(names) for row in sweep(tmp_path / str(k), seeds=1)]
+    page = written(tmp_path, rows)["report.html"]
+    assert len(list(page.parent.glob("front_*.png"))) == len(names)
+    labels = re.findall(r"\\label\{(.*)\}", (page.parent / "table.tex").read_text())
+    assert len(set(labels)) == len(labels) and all(set(label) <= set(string.printable) - set(" /") for label in labels)
 
 
 def test_a_split_for_each_seed_and_other_features_are_the_same_problem(tmp_path):

@@ -93,3 +93,14 @@ def test_event_files_that_are_not_its_own_stay(tmp_path):
     TensorBoard().log(tmp_path, None, found | {"epoch": 1}, HISTORY[:1])
     assert foreign.exists()
     assert len(list(foreign.parent.iterdir())) == 2
+
+
+def test_data_sets_whose_names_read_alike_have_summaries_of_their_own(tmp_path):
+    for k, name in enumerate(("a_b", "a/b", "x" * 300)):
+        scores = {f"{split}/{metric}": 0.5 for split in ("val", "test") for metric in ("accuracy", DPD)}
+        found = record(seed=0, metrics=scores)
+        found["choices"] |= {"dataset": name}
+        (tmp_path / str(k)).mkdir()
+        results.write(tmp_path / str(k), found, HISTORY)
+    TensorBoard().finish(tmp_path, "a-sweep")
+    assert len([folder for folder in tmp_path.glob("summary_*") if list(folder.rglob("events.*"))]) == 3

@@ -30,6 +30,7 @@ from fairrun.report.style import (
 )
 
 MAJORITY, MAX_DP = "always the majority", "the labels' difference"
+WIDEST = 60  # characters of what a data set is called above a picture
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
@@ -80,7 +81,8 @@ def draw(trade: Tradeoff) -> Figure:
 
 
 def _draw_title(axes: Axes, trade: Tradeoff) -> None:
-    title = f"{trade.dataset}: means over {trade.seeds} with 95% intervals"
+    name = trade.dataset if len(trade.dataset) <= WIDEST else f"{trade.dataset[: WIDEST - 3]}..."
+    title = f"{name}: means over {trade.seeds} with 95% intervals"
     if trade.seed_summary != "mean":
         title += f", but the {trade.heading}"
     axes.set_title(title, fontsize=10, loc="left", pad=16)
