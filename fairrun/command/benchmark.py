@@ -12,6 +12,7 @@ from fairrun.config.keys import CONF, FREE, GONE, RENAMED, is_below
 
 NODES = ("method", "dataset", "model")  # whose keys a job may lack that another job of the file has
 KEYS = ("seeds", "datasets", "common", "grids")
+OF_JOBS = ("hydra.job", "hydra.sweep.subdir")  # what Hydra reads for each job
 
 
 def jobs(node: Any, given: Collection[str] = ()) -> list[list[str]]:
@@ -19,15 +20,17 @@ def jobs(node: Any, given: Collection[str] = ()) -> list[list[str]]:
 
     ``seeds`` is a number, 5 for 0 to 4, or a list; ``datasets`` names choices, or mappings of overrides; ``common``
     holds overrides of all jobs, and each of ``grids`` the values of its own keys.  A list is several values; a list in
-    a list is one.  Keys that are ``given`` on the command line are left out.  Raises ``InputError``.
+    a list is one.  A ``seed`` among them counts before ``seeds``.  Keys that are ``given`` on the command line are left
+    out.  Raises ``InputError``.
     """
     _check(node)
-    seeds = node.get("seeds", 1)
-    numbers = range(seeds) if isinstance(seeds, int) else seeds
+    seeds = node.get("seeds") or 1
+    numbers = list(range(seeds) if isinstance(seeds, int) else seeds)
     datasets = [{"dataset": own} if isinstance(own, str) else own for own in node.get("datasets") or [{}]]
     found: list[list[str]] = []
     for own, grid in product(datasets, node["grids"]):
-        keys = {**node.get("common", {}), **own, **grid, "seed": list(numbers)}
+        keys = (node.get("common") or {}) | own | grid
+        keys["seed"] = keys.pop("seed", numbers)
         found += _combinations({key: value for key, value in keys.items() if key not in given})
     return [list(job) for job in dict.fromkeys(map(tuple, found))]  # with dataset given, all data sets are the same
 
@@ -100,18 +103,32 @@ def _check(node: Any) -> None:
     for name in node:
         if name not in KEYS:
             raise InputError(f"benchmark.{name} is no key{nearest(name, KEYS)}: there are {', '.join(KEYS)}")
-    seeds, grids, common = node.get("seeds", 1), node.get("grids"), node.get("common", {})
+    seeds, grids, common = node.get("seeds"), node.get("grids"), node.get("common") or {}
     one = is_integer(seeds) and seeds >= 1
-    sound = one or (isinstance(seeds, Sequence) and len(seeds) > 0 and all(map(is_integer, seeds)))
+    sound = seeds is None or one or (isinstance(seeds, Sequence) and len(seeds) > 0 and all(map(is_integer, seeds)))
     require(sound, "benchmark.seeds", seeds, "a number >= 1, or a list of seeds")
-    mappings = isinstance(grids, list) and grids and all(isinstance(grid, Mapping) for grid in grids)
-    require(mappings, "benchmark.grids", grids, "a list of mappings, as [{method: penalty, method.lam: [0.1, 1]}]")
-    for key, value in ((key, value) for grid in grids for key, value in grid.items()):
-        require(value != [], f"benchmark.grids: {key}", value, "a value, or a list of values")
+    sound = isinstance(grids, list) and grids and all(isinstance(grid, Mapping) for grid in grids)
+    require(sound, "benchmark.grids", grids, "a list of mappings, as [{method: penalty, method.lam: [0.1, 1]}]")
     require(isinstance(common, Mapping), "benchmark.common", common, "a mapping of overrides")
+    require(seeds is None or "seed" not in common, "benchmark.common: seed", common.get("seed"), "left out with seeds")
     datasets = node.get("datasets") or []
     named = isinstance(datasets, list) and all(isinstance(own, str | Mapping) for own in datasets)
     require(named, "benchmark.datasets", datasets, "a list of names, or of mappings of overrides")
+    parts = {"common": [common], "datasets": [own for own in datasets if isinstance(own, Mapping)], "grids": grids}
+    for part, mappings in parts.items():
+        for key, value in (item for mapping in mappings for item in mapping.items()):
+            _check_override(f"benchmark.{part}", key, value)
+
+
+def _check_override(part: str, key: Any, value: Any) -> None:
+    """Check a key of a mapping of overrides, and its value.  Raises ``InputError``."""
+    if not isinstance(key, str) or not key.strip("+~ ") or "=" in key:
+        raise InputError(f"{part} must have keys of the configuration, as method.lam, got {key!r}")
+    require(value != [], f"{part}: {key}", value, "a value, or a list of values")
+    name = key.lstrip("+~").replace("/", ".")
+    whole = any(is_below(name, node) for node in ("hydra", "benchmark", "plugins"))
+    if whole and not any(is_below(name, node) for node in OF_JOBS):
+        raise InputError(f"{part}: {key} is of the whole sweep: give it on the command line")
 
 
 def _combinations(keys: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -33,6 +33,17 @@ def test_what_the_command_line_gives_is_left_out_and_a_list_in_a_list_is_one_val
     assert jobs(node) == [["dataset.sensitive=[sex]", "seed=7"], ["dataset.sensitive=[sex,race]", "seed=7"]]
 
 
+def test_a_seed_of_a_grid_or_of_all_jobs_counts():
+    node = {"seeds": 3, "grids": [{"method": "erm"}, {"method": "penalty", "seed": [7, 8]}]}
+    assert [job[-1] for job in jobs(node)] == ["seed=0", "seed=1", "seed=2", "seed=7", "seed=8"]
+    assert jobs({"common": {"seed": 4}, "grids": [{"method": "erm"}]}) == [["method=erm", "seed=4"]]
+
+
+def test_what_is_left_empty_is_left_out():
+    node = {"seeds": None, "datasets": None, "common": None, "grids": [{"method": "erm"}]}
+    assert jobs(node) == [["method=erm", "seed=0"]]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -44,6 +55,15 @@ def test_what_the_command_line_gives_is_left_out_and_a_list_in_a_list_is_one_val
         ({"grids": ["erm"]}, "benchmark.grids must be a list of mappings"),
         ({"datasets": "adult"}, "benchmark.datasets must be a list of names"),
         ({"common": ["epochs=1"]}, "benchmark.common must be a mapping"),
+        ({"common": {"seed": 3}}, "benchmark.common: seed must be left out with seeds, got 3"),
+        ({"common": {"": 3}}, "benchmark.common must have keys of the configuration, as method.lam, got ''"),
+        ({"grids": [{1: 2}]}, "benchmark.grids must have keys of the configuration, as method.lam, got 1"),
+        ({"datasets": [{"": "adult"}]}, "benchmark.datasets must have keys of the configuration"),
+        (
+            {"grids": [{"hydra.sweep.dir": "x"}]},
+            "benchmark.grids: hydra.sweep.dir is of the whole sweep: give it on the command line",
+        ),
+        ({"common": {"hydra/launcher": "basic"}}, "benchmark.common: hydra/launcher is of the whole sweep"),
     ],
 )
 def test_what_is_none_is_one_message(change, said):
@@ -90,7 +110,7 @@ def test_a_name_that_no_file_has_is_one_line_with_the_file_and_the_nearest(grid,
         ({"method": ["erm", "penalty"], "method.lam": 1, "method.optimizer.lr": 0.1, "tracker.project": "x"}, ()),
         ({"method": "estimator", "estimator@method.estimator": "lightgbm", "method.estimator.learning_rate": 1}, ()),
         ({"experiment": "irw/adult", "method.eta_q": 1}, ()),
-        ({"+model.module.hidden": 3, "hydra/launcher": "basic", "tracker": None, "report.columns": [["roc_auc"]]}, ()),
+        ({"+model.module.hidden": 3, "hydra.job.name": "x", "tracker": None, "report.columns": [["roc_auc"]]}, ()),
         ({"method": "penlty"}, ("method",)),  # as the command line says it, which is told elsewhere
     ],
 )
@@ -115,6 +135,11 @@ def test_a_file_of_the_users_own_is_one_sweep_with_grids_of_its_methods(tmp_path
     frame = fairrun.sweep(search, "benchmark=mine", *DESCRIPTION, INLINE).frame
     assert sorted(frame["method"]) == ["erm"] * 2 + ["penalty"] * 4
     assert not any("benchmark" in column for column in frame)
+    again = fairrun.sweep(search, "benchmark=mine", "method.lam=0.5", *DESCRIPTION, INLINE).frame  # erm has no such key
+    assert sorted(zip(again["method"], again["method.lam"].fillna(0), strict=True)) == [
+        *[("erm", 0.0)] * 2,
+        *[("penalty", 0.5)] * 2,
+    ]
     with pytest.raises(fairrun.InputError, match="benchmark=NAME must go with -m"):
         fairrun.run(search, "benchmark=mine", *DESCRIPTION)
     path.write_text(yaml.dump(node | {"grids": [{"method": "penalty", "method.lamb": [1]}]}))
