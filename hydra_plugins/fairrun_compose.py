@@ -283,9 +283,9 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
             _say_left_out("method.optimizer", f"method={method}")
     if tasks := OmegaConf.select(config, "dataset.tasks"):
         first = next(iter(tasks.values()))
-        for key, of_task in (("label", "column"), ("positive", "positive")):
+        for key, of_task, none in (("label", "column", None), ("positive", "positive", True)):  # True: above a number
             if isinstance(first, DictConfig) and OmegaConf.is_missing(config.dataset, key):
-                config.dataset[key] = first.get(of_task)
+                config.dataset[key] = first.get(of_task, none)
 
 
 @functools.cache

@@ -89,6 +89,15 @@ def test_a_method_that_needs_every_label_is_refused_before_training(tmp_path, ta
     assert run_warm(tmp_path, *command, "dataset.missing=drop", "hydra.run.dir=dropped").returncode == 0
 
 
+def test_the_one_label_need_not_be_given_where_the_first_task_is_above_a_number(tmp_path, table):
+    given = [word for word in DATA if "label" not in word and "positive" not in word]
+    tasks = "+dataset.tasks={late: {column: late, above: 3}, paid: {column: repaid, positive: yes}}"
+    done = run_here(tmp_path, *given, *NETWORK, "method=mtl", "dataset.missing=drop", tasks, "hydra.run.dir=above")
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path / "above")
+    assert record["tasks"] == ["late", "paid"] and record["config"]["dataset"]["label"] == "late"
+
+
 def test_the_one_label_need_not_be_given_beside_tasks_and_the_run_is_the_same(tmp_path, table):
     given = [*(word for word in DATA if "label" not in word and "positive" not in word), *NETWORK, "method=mtl"]
     label = ["dataset.label=repaid", "dataset.positive=yes"]
