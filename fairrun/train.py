@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from fairrun.about import completion
+from fairrun.about import completion, version
 from fairrun.command import guard, help
 from fairrun.command.environment import debugging, redact_logs, redacted, resolved
 from fairrun.command.folders import locked
@@ -75,6 +75,9 @@ def main() -> None:
     """The command.  What is not done ends it with one message and exit status 1; FAIRRUN_DEBUG=1 shows where."""
     if (answer := completion.answer(sys.argv[1:], completion.overrides)) is not None:
         sys.stdout.write(answer)
+        return
+    if version.FLAG in sys.argv[1:]:
+        print(version.text())
         return
     given = quoted(options_first(sys.argv[1:]))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print

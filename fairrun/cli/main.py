@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
-from fairrun.about import completion
+from fairrun.about import completion, version
+from fairrun.about.folders import folders
+from fairrun.about.meant import hint
 from fairrun.config.check import InputError, nearest
 
 FOLDER = Path(__file__).parent / "subcommands"
@@ -32,14 +34,19 @@ def main() -> None:
     given = sys.argv[1:]
     if (answer := completion.answer(given, words)) is not None:
         sys.stdout.write(answer)
-    elif not given or not is_word(given[0]):
+    elif not given:
+        print("\n".join(overview()))
+    elif version.FLAG in given:
+        print(version.text())
+    elif not is_word(given[0]):
         if given in (["--help"], ["-h"]):
             print("\n".join(overview()))
         from fairrun.train import main as train
 
         train()
     elif given[0] not in names():
-        sys.stderr.write(f"fairrun: {given[0]} is no subcommand{nearest(given[0], names()) or f': {listed()}'}\n")
+        meant = nearest(given[0], names()) or hint(given[0], folders()) or f": {listed()}"
+        sys.stderr.write(f"fairrun: {given[0]} is no subcommand{meant}\n")
         sys.exit(2)
     else:
         _carry_out(given[0], given[1:])

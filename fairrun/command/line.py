@@ -17,14 +17,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.about import files
 from fairrun.about.folders import more
+from fairrun.about.meant import hint, of_table
 from fairrun.command.parser import Parser
-from fairrun.config.check import InputError, nearest, require, unknown
+from fairrun.config.check import InputError, closest, nearest, require, unknown
 from fairrun.config.keys import CONF, FREE, GONE, dotted, is_below
 from fairrun.config.metrics import METRICS
 
 WITH_KEYS = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 NEEDED = {"method": "erm", "dataset": "adult", "model": "mlp", "tracker": "none"}  # groups, and a choice
 NEEDED |= {"metric": "demographic_parity_difference"}
+WITHIN = ("estimator", "optimizer")  # groups whose choices are for nodes of others
 _NAME = (str, QuotedString)
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 OF_EXISTING_KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
@@ -59,7 +61,7 @@ def _in_quotes(text: str) -> str:
 
 def later(arguments: list[str]) -> list[str]:
     """The command line of a sweep with keys of a group that is swept, as in ``method=a,b method.key=1``, as sweeps of
-    one value.
+    one value.  A benchmark sweeps every group.
 
     Hydra sets what is not swept before it comes to the sweep, in a configuration that still has the group's default,
     and that may not have the key.  A key with different new names for the methods of the sweep is renamed job by job.
@@ -68,7 +70,8 @@ def later(arguments: list[str]) -> list[str]:
         return arguments
     sweeps = {argument: is_sweep(argument) for argument in arguments}
     swept = {argument.partition("=")[0] for argument in arguments if sweeps[argument]} & set(WITH_KEYS)
-    swept |= set(WITH_KEYS) if "experiment" in swept else set()
+    benchmark = any(a.startswith("benchmark=") and a != "benchmark=null" for a in arguments)
+    swept |= set(WITH_KEYS) if benchmark or "experiment" in swept else set()
     old = re.compile(rf"\+?({'|'.join(GONE)})[.=]")
     alone = {a for a in arguments if sweeps[a] is False and (_node(a) in swept or old.match(a))}
     return [re.sub(r"=(.+)", r"=choice(\1)", a, count=1) if a in alone else a for a in arguments]
@@ -159,9 +162,12 @@ def options_first(arguments: Sequence[str]) -> list[str]:
 def refuse_missing_groups(arguments: Sequence[str]) -> None:
     """Raise ``InputError`` where a command line takes away a group that a run needs: method=null, ~dataset.
 
-    Or where it chooses what is no name: method=1, tracker=[null].
+    Or where it chooses what is no name: method=1, tracker=[null].  Or where it gives a name to a node that a group has
+    the choices for: method.optimizer=sgd.
     """
     for override in _overrides(arguments):
+        if choice := _of_node(override, [CONF, *_folders(arguments)]):
+            raise InputError(f"{override.input_line} makes no choice; did you mean {choice}?")
         if (CONF / str(override.key_or_group)).is_dir() and not _is_choice(override):
             key = f"{override.key_or_group}" + (f"@{override.package}" if override.package else "")
             raise InputError(f"{key} must be the name of a choice, got {override.input_line!r}")
@@ -169,6 +175,17 @@ def refuse_missing_groups(arguments: Sequence[str]) -> None:
         if gone and override.package is None and override.key_or_group in NEEDED:
             key = override.key_or_group
             raise InputError(f"{key} must be a choice, as {key}={NEEDED[key]}, got {override.input_line!r}")
+
+
+def _of_node(override: Override, folders: Sequence[Path]) -> str | None:
+    """What is meant by a name for a node: optimizer@method.fairness_optimizer=sgd for method.fairness_optimizer=sgd."""
+    key = str(override.key_or_group)
+    group = re.split(r"[._]", key)[-1]
+    if "." not in key or "/" in key or group not in WITHIN or override.package is not None:
+        return None
+    said = str(override.input_line).partition("=")[2]
+    near = closest(said.partition(",")[0].strip(), files.choices(group, folders))
+    return f"{group}@{key}={said if ',' in said else near}" if near else None
 
 
 def _is_choice(override: Override) -> bool:
@@ -190,7 +207,13 @@ def mistakes(arguments: Sequence[str]) -> list[str]:
         return [f"the search path must hold folders that exist, got {str(folder)!r}" for folder in lost]
     lines = list(_lines(arguments, folders))
     wrong = [said for line in lines if (said := wrong_choice(line, folders))]
-    return wrong or _of_files(lines, arguments, folders) or _of_keys(lines, arguments)
+    plain = [line for line in lines if re.split("[=@]", line)[0] not in WITHIN]
+    return (
+        wrong
+        or _of_files(plain, arguments, folders)
+        or _of_nodes(lines, plain, arguments, folders)
+        or _of_keys(lines, arguments, folders)
+    )
 
 
 def _words(arguments: Sequence[str]) -> list[str]:
@@ -202,11 +225,7 @@ def _words(arguments: Sequence[str]) -> list[str]:
 def _unread(argument: str, parser: OverridesParser, folders: Sequence[Path]) -> str:
     """What is wrong with an argument that is no override."""
     if "=" not in argument:
-        homes = [
-            path.name for path in CONF.iterdir() if path.is_dir() and argument in files.choices(path.name, folders)
-        ]
-        hint = "; did you mean " + " or ".join(f"{home}={argument}" for home in homes) + "?" if homes else ""
-        return f"{argument!r} is no override, KEY=VALUE{hint}"
+        return f"{argument!r} is no override, KEY=VALUE{hint(argument, folders)}"
     try:
         parser.parse_override(argument)
     except HydraException as error:
@@ -237,7 +256,31 @@ def _of_files(lines: Sequence[str], arguments: Sequence[str], folders: Sequence[
     return []
 
 
-def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
+def _of_nodes(
+    lines: Sequence[str], plain: Sequence[str], arguments: Sequence[str], folders: Sequence[Path]
+) -> list[str]:
+    """The choices for nodes that the other choices, the ``plain`` ones, do not have: estimator=lightgbm."""
+    config = composed([*searchpath(arguments), *{line.partition("=")[0]: line for line in plain}.values()])
+    there = list(config.hydra.runtime.choices)
+    return [
+        _no_node(line, there, folders) for line in lines if line not in plain and line.partition("=")[0] not in there
+    ]
+
+
+def _no_node(line: str, there: Sequence[str], folders: Sequence[Path]) -> str:
+    """What is wrong with a choice for a node that is not ``there``."""
+    key, _, name = line.partition("=")
+    group = key.partition("@")[0]
+    of_group = [place for place in there if place.startswith(f"{group}@")]
+    if of_group:
+        near = closest(key, of_group) or of_group[0]
+        return f"{line} chooses for no node of this run; did you mean {near}={name}?"
+    having = _having("method", group, folders)
+    place = f"{group}@method.{group}={name}"
+    return f"{line} chooses for a node that method={', '.join(having)} has; did you mean method={having[0]} {place}?"
+
+
+def _of_keys(lines: Sequence[str], arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
     """The keys that no choice of the command line has."""
     groups = {line.partition("=")[0]: line for line in lines}
     try:
@@ -245,7 +288,8 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
     except HydraException:
         return []
     plain: Any = OmegaConf.to_container(config)
-    choices = plain.pop("hydra")["runtime"]["choices"]
+    hydra = plain.pop("hydra")
+    choices, of_hydra = hydra["runtime"]["choices"], [*dotted({"hydra": hydra}), "hydra"]
     flat = dotted(plain)
     known = [key for key in flat if not key.endswith("._target_") or _is_free(key)]
     there = {*known, *plain, *(key.rpartition(".")[0] for key in flat)}
@@ -258,28 +302,30 @@ def _of_keys(lines: Sequence[str], arguments: Sequence[str]) -> list[str]:
             wrong.append(f"{lists[0]} is a list: give it whole, as {lists[0]}=[...]; got {override.input_line!r}")
             continue
         if override.type in OF_EXISTING_KEYS and plain_key and key not in there:
-            wrong.append(_no_key(key, [*known, *plain], choices))
+            wrong.append(_no_key(key, [*known, *plain], choices, folders))
+        elif override.type in OF_EXISTING_KEYS and key.startswith("hydra.") and OmegaConf.select(config, key) is None:
+            wrong += [unknown(key, of_hydra)] if key not in of_hydra else []
     return wrong
 
 
-def _no_key(key: str, known: Sequence[str], choices: dict[str, Any]) -> str:
+def _no_key(key: str, known: Sequence[str], choices: dict[str, Any], folders: Sequence[Path]) -> str:
     if _is_free(key) and any(is_below(name, key.rpartition(".")[0]) for name in known):
         return f"{key} is no key yet: a plus sign adds it, +{key}=VALUE"
     group, _, name = key.partition(".")
-    having = [path.stem for path in sorted((CONF / group).glob("*.yaml")) if name.split(".")[0] in _plain(path)]
-    if name and having:
+    if having := _having(group, name, folders):
         return f"{key} is no key with {group}={choices.get(group)}; it is one with {group}={', '.join(having)}"
     return unknown(key, known)
+
+
+def _having(group: str, key: str, folders: Sequence[Path]) -> list[str]:
+    """The choices of a group that have a key, which may be a node."""
+    there = files.choices(group, folders) if key else {}
+    return [name for name in there if any(is_below(own, key) for own in files.composed(group, name, folders))]
 
 
 def _is_free(key: str) -> bool:
     """Whether a key stands in a node whose keys the user names."""
     return any(is_below(key, free) for free in FREE)
-
-
-def _plain(path: Path) -> dict[str, Any]:
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
 
 
 def wrong_choice(line: str, folders: Sequence[Path]) -> str | None:
@@ -291,6 +337,8 @@ def wrong_choice(line: str, folders: Sequence[Path]) -> str | None:
 def _no_choice(line: str, choices: Sequence[str]) -> str:
     """What is wrong with a choice that no file has."""
     group, _, name = line.partition("=")
+    if group == "dataset" and (table := of_table(name)):
+        return f"{line} is no choice{table}"
     if group == "metric" and name in METRICS:
         return f"{line} is no choice: {name} has no file; metric.name={name} works"
     if owners := [path.parts[-4] for path in Path.cwd().glob(f"*/conf/{group}/{name}.yaml")]:

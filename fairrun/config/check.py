@@ -6,6 +6,7 @@ import functools
 import importlib
 import math
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -34,8 +35,15 @@ def one_of(key: str, value: object, choices: Collection[object]) -> None:
 
 def nearest(value: object, choices: Collection[object]) -> str:
     """For messages: "; did you mean roc_auc?", the choice that is spelt most like ``value``; "" if none is alike."""
-    found = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    found = closest(str(value), map(str, choices))
+    return f"; did you mean {found}?" if found else ""
+
+
+def closest(text: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The choice that is spelt most like ``text``, in capitals or not; None if none is alike."""
+    names = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(text.lower(), names, n=1, cutoff=cutoff)
+    return names[found[0]] if found else None
 
 
 def unknown(key: str, known: Collection[str]) -> str:
@@ -46,8 +54,8 @@ def unknown(key: str, known: Collection[str]) -> str:
     what = f"{key} is no {'choice' if '=' in key else 'key'}"
     choice = key.partition("=")[2]
     names = {name.partition("=")[2]: name for name in known} if choice else {name: name for name in known}
-    if near := difflib.get_close_matches(choice or key, names, n=1, cutoff=0.6 if choice else 0.75):
-        return f"{what}: did you mean {names[near[0]]}?"
+    if near := closest(choice or key, names, cutoff=0.6 if choice else 0.75):
+        return f"{what}: did you mean {names[near]}?"
     node = key.rpartition(".")[0]
     beside = ", ".join(name for name in known if name.rpartition(".")[0] == node)
     return f"{what}: there are {beside}" if beside else what
@@ -244,5 +252,6 @@ def _type_check(hint: Any, key: str) -> tuple[Callable[[Any], bool], str]:
     if get_origin(hint) is Mapping:
         item, allowed = _type_check(get_args(hint)[1], key)
         return lambda value: isinstance(value, dict) and all(map(item, value.values())), f"a mapping to {allowed}"
-    allowed = f"a node with a _target_; a choice of a config group is given as in optimizer@{key}=sgd"
+    group = re.split("[._]", key)[-1]  # optimizer of method.fairness_optimizer
+    allowed = f"a node with a _target_; a choice of a config group is given as in {group}@{key}=NAME"
     return lambda value: isinstance(value, dict) and "_target_" in value, allowed

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from fairrun.config.build import build, class_of, recipes
-from fairrun.config.check import InputError, is_integer, is_number, one_of, require, unknown
+from fairrun.config.check import InputError, is_integer, is_number, nearest, one_of, require, unknown
 from fairrun.config.keys import CONF, ESTIMATOR, ROLES, dotted, role
 from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, can_be_traded, computed, of_classes, of_node
 from fairrun.config.plugins import SAVED, can_be_saved
@@ -59,7 +59,9 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     one_of("selection", config["selection"], RULES)
     constraint = config["postprocess"]
     if constraint is not None:
-        require(constraint in CONSTRAINTS, "postprocess", constraint, f"null or one of {', '.join(CONSTRAINTS)}")
+        allowed = f"null or one of {', '.join(CONSTRAINTS)}"
+        if constraint not in list(CONSTRAINTS):
+            raise InputError(f"postprocess must be {allowed}, got {constraint!r}{nearest(constraint, CONSTRAINTS)}")
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     if constraint == OXONFAIR:

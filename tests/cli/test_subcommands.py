@@ -37,6 +37,9 @@ def fairrun(tmp_path):
         ("data german --lable x", "unrecognized arguments: --lable x; did you mean --label?"),
         ("report nowhere", "must be a folder that exists, got 'nowhere'"),
         ("report . --colums x", "unrecognized arguments: --colums x; did you mean --columns?"),
+        ("loans.csv", "loans.csv is no subcommand; a table of your own is dataset=csv dataset.path=loans.csv "),
+        ("train loans.csv", "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv "),
+        ("penalty", "penalty is no subcommand; did you mean method=penalty or sweep=penalty?"),
         ("method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
         ("train method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
         ("train metod=erm", "metod is no key: did you mean method?"),
@@ -59,6 +62,18 @@ def test_help_without_a_word_names_every_subcommand(fairrun):
     assert all(f"  {name}" in said and summary(name) for name in names())
 
 
+def test_the_command_alone_is_its_usage_and_trains_nothing(fairrun, tmp_path):
+    assert fairrun() == fairrun("help")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_way_to_ask_for_the_version_is_answered_with_fairruns(fairrun, tmp_path):
+    said = fairrun("version")
+    assert said[0] == 0 and said[1].startswith("fairrun ")
+    assert fairrun("--version") == fairrun("train", "--version") == said
+    assert run_here(tmp_path, "--version").stdout == said[1]
+
+
 def test_a_subcommand_and_a_key_of_one_name_are_both_told(fairrun):
     _, said, _ = fairrun("help", "report")
     assert "report.columns" in said and "fairrun report --help" in said
@@ -73,7 +88,18 @@ def test_the_help_of_a_run_has_comments(fairrun):
 
 @pytest.mark.parametrize(
     "command",
-    ["version", "list methods", "help method.lam", "help", "trian", "-sc query=bash", "report --help", "data"],
+    [
+        "version",
+        "list methods",
+        "help method.lam",
+        "help",
+        "trian",
+        "-sc query=bash",
+        "report --help",
+        "data",
+        "--version",
+        "",
+    ],
 )
 def test_what_answers_at_once_imports_nothing_that_takes_long(command):
     code = (

@@ -186,7 +186,7 @@ REFUSED = [
     (["dataset.sensitive=[unlucky]"], ["every group must have a positive row in train", "unlucky=never"]),
     (["hydra.run.dir=table.csv/out"], ["hydra.run.dir must be a folder that can be written, got 'table.csv/out'"]),
     (["tracker=wandb", "tracker.mode=online"], ["tracker.mode=online needs a W&B key"]),
-    (["method.optimizer=adam"], ["method.optimizer must be a node", "optimizer@method.optimizer=sgd"]),
+    (["method.optimizer=adam"], ["method.optimizer=adam makes no choice", "optimizer@method.optimizer=adam"]),
     (["dataset.split=null"], ["dataset.split must be a node with a _target_"]),
     (
         ["report.published=table.csv"],

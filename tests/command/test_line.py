@@ -69,6 +69,37 @@ def path(tmp_path):
             ["model=module", "model.module.size=3"],
             "model.module.size is no key yet: a plus sign adds it, +model.module.size=",
         ),
+        (["method=ERM"], "method=ERM is no choice: did you mean method=erm?"),
+        (["dataset.split.sed=1"], "dataset.split.sed is no key: did you mean dataset.split.seed?"),
+        (["hydra.sweep.dri=x"], "hydra.sweep.dri is no key: did you mean hydra.sweep.dir?"),
+        (["hydra.launcher.worker=2", "-m"], "hydra.launcher.worker is no key: did you mean hydra.launcher.workers?"),
+        (
+            ["estimator=lightgbm", "method=estimator"],
+            "estimator=lightgbm chooses for no node of this run; did you mean estimator@method.estimator=lightgbm?",
+        ),
+        (
+            ["estimator=lightgbm"],
+            "estimator=lightgbm chooses for a node that method=estimator, exponentiated_gradient, grid_search has;"
+            " did you mean method=estimator estimator@method.estimator=lightgbm?",
+        ),
+        (
+            ["estimator@method.estimator=lightgbm"],
+            "estimator@method.estimator=lightgbm chooses for a node that method=",
+        ),
+        (
+            ["optimizer@method.optimiser=sgd"],
+            "optimizer@method.optimiser=sgd chooses for no node of this run; did you mean optimizer@method.optimizer=",
+        ),
+        (
+            ["method=fairbinn", "optimizer@method.fairness_optimizer=sgd", "epoch=1"],
+            "epoch is no key: did you mean epochs?",
+        ),
+        (
+            ["dataset=my/loans.csv"],
+            "dataset=my/loans.csv is no choice; a table of your own is dataset=csv dataset.path=my/loans.csv"
+            " dataset.label=COLUMN dataset.sensitive=[COLUMN] (fairrun data my/loans.csv proposes them)",
+        ),
+        (["loans.csv"], "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv dataset.path=loans"),
         (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
         (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),
         (["--config-dir", "nowhere", "epochs"], "'epochs' is no override, KEY=VALUE"),
@@ -95,6 +126,21 @@ def test_a_choice_that_is_no_name_is_refused(argument):
     with pytest.raises(InputError, match=r"^\w+ must be the name of a choice, got "):
         refuse_missing_groups([argument])
     refuse_missing_groups(["method=erm,irw", "model=mlp", "+metric={}", "seed=1", "sweep=null", "method=choice(erm)"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("method.estimator=lightgbm", "estimator@method.estimator=lightgbm"),
+        ("method.estimator=lihgtgbm", "estimator@method.estimator=lightgbm"),
+        ("method.fairness_optimizer=sgd,adam", "optimizer@method.fairness_optimizer=sgd,adam"),
+    ],
+)
+def test_a_name_for_a_node_is_answered_with_the_choice(argument, meant):
+    with pytest.raises(InputError) as error:
+        refuse_missing_groups([argument])
+    assert str(error.value) == f"{argument} makes no choice; did you mean {meant}?"
+    refuse_missing_groups(["method.optimizer.lr=1", "method.optimizer={lr: 1}", "dataset.path=adam"])
 
 
 def test_a_broken_file_is_named_with_its_line(path, tmp_path):

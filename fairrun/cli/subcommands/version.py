@@ -1,20 +1,15 @@
 """Print the versions of fairrun, Python, torch and Hydra, and where fairrun is installed."""
 
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 
-import fairrun
+from fairrun.about import version
 from fairrun.command.parser import Parser
 
 
 def main(arguments: list[str]) -> None:
     """The subcommand."""
     _parser().parse_args(arguments)
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "hydra-core"))
-    print(f"fairrun {fairrun.__version__}, Python {platform.python_version()}, {libraries}")
-    print(Path(fairrun.__file__).parent)
+    print(version.text())
 
 
 def words(arguments: Sequence[str]) -> list[str]:
