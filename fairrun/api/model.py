@@ -15,11 +15,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fairrun import __version__
 from fairrun.api.card import card
 from fairrun.api.predictor import OfLibrary, OfNetwork, Predictor
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, one_of, require
 from fairrun.config.metrics import computed
+from fairrun.config.plugins import allow, is_allowed
+from fairrun.config.source import WEIGHTS
 from fairrun.config.values import listed
 from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.encoding import need_columns
@@ -114,9 +117,9 @@ class Model:
         return card(self.record, pd.read_parquet(content), by_chance=self.predictor.decides)
 
     def to_torch(self) -> nn.Module:
-        """A plain module: encoded features [N, D] -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes.
+        """A plain module: what ``encode`` gives, [N, D], -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes.
 
-        Raises ``InputError`` for classifiers of a library.
+        It takes tensors of any type too.  Raises ``InputError`` for classifiers of a library.
         """
         return self.predictor.to_torch()
 
@@ -179,13 +182,16 @@ class Model:
         return y, s, groups
 
 
-def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None) -> Model:
+def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, plugins: Sequence[str] = ()) -> Model:
     """The model in a run's folder; ``epoch`` chosen: of the epoch that counts; last.
 
     ``bound`` is one of those of a run with postprocess=frontier, whose thresholds then decide; without it, the
-    threshold 0.5 does.  Raises ``InputError`` for a folder without a model, and for one of another version of fairrun
-    or of plug-ins.
+    threshold 0.5 does.  ``plugins`` are packages whose code may run: a model of a network, method or metric of your own
+    needs them.  They stay allowed in this process.  Raises ``InputError`` for a folder without a model, for one that
+    needs a package that is not named, and for one of another version of fairrun or of plug-ins.
     """
+    names = not isinstance(plugins, str) and all(isinstance(name, str) for name in plugins)
+    require(names, "plugins", plugins, "a list of packages, as ['mypkg']")
     one_of("epoch", epoch, EPOCHS)
     require(isinstance(folder, str | Path), "folder", folder, "the folder of a run, a text or a path")
     folder = Path(folder).expanduser()
@@ -194,6 +200,8 @@ def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None) 
         others = f", which holds the runs {listed([str(path) for path in runs], 3)}" if runs else ""
         raise InputError(f"folder must be that of a run ({RECORD}), got {str(folder)!r}{others}")
     record = read(folder)
+    allow(plugins)
+    _refuse_unnamed(folder, record)
     content = files.read_file(folder, files.ABOUT, record)
     names = [name for name in record["model"] if name not in (files.ABOUT, files.SCORES)]
     parts = {name: files.read_file(folder, name, record) for name in names}
@@ -209,10 +217,23 @@ def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None) 
         dataset = build(record["config"]["dataset"], "dataset")
     except (InputError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         made = f"a model of fairrun {record['versions'].get('fairrun')}"
-        raise InputError(f"{folder} holds {made}, which this version cannot build: {error}") from None
+        raise InputError(f"{folder} holds {made}, which fairrun {__version__} cannot build: {error}") from None
     if bound is not None:
         about, record = _at(bound, about, record)
     return Model(folder, record, predictor, about, dataset)
+
+
+def _refuse_unnamed(folder: Path, record: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` where a run's configuration names code of packages that the user has not named.
+
+    The record says which those are, and does not allow them: it may come from a stranger.
+    """
+    modules = [name for name in record.get("sources", {}) if name != WEIGHTS and not is_allowed(name)]
+    if packages := list(dict.fromkeys(name.partition(".")[0] for name in modules)):
+        raise InputError(
+            f"{folder} holds a model that needs code of {listed(packages)}, which is not named: "
+            f"fairrun.load({str(folder)!r}, plugins={packages}) runs it, if you trust it"
+        )
 
 
 def _at(bound: float, about: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fairrun.config.build import build
 from fairrun.config.check import InputError
+from fairrun.config.values import free
 from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.method.library import Fitted, LibraryMethod
@@ -111,11 +112,15 @@ class _Module(nn.Module):
     def __init__(self, network: Network, theta: Theta) -> None:
         super().__init__()
         self.network = network
-        self.names = {name.replace(".", "_"): name for name in theta}
+        self.names: dict[str, str] = {}  # of each parameter here: its name in the network
+        for name in theta:
+            self.names[free(name.replace(".", "_"), self.names)] = name
         for own, name in self.names.items():
             self.register_parameter(own, nn.Parameter(theta[name].clone()))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Encoded features [N, D], of the parameters' type -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
+    def forward(self, x: Tensor | np.ndarray) -> Tensor:
+        """Encoded features [N, D] of any type -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""
         theta = {name: self.get_parameter(own).unsqueeze(0) for own, name in self.names.items()}
-        return self.network.logits(theta, x.unsqueeze(0))[0]
+        like = next(iter(theta.values()))
+        rows = torch.as_tensor(x, dtype=like.dtype, device=like.device)
+        return self.network.logits(theta, rows.unsqueeze(0))[0]

@@ -160,22 +160,64 @@ def test_metrics_may_be_of_other_groups_and_by_a_column(tmp_path, described):
         model.metrics(rows, by="town")
 
 
-def test_a_module_of_torch_gives_the_logits(tmp_path, described):
-    (folder,) = trained(tmp_path, [*described, "engine=torch", SAVE])
-    model = fairrun.load(folder)
-    rows, _ = rows_of(model, "test")
-    module = model.to_torch()
-    x = torch.from_numpy(model.encode(rows)).float()
-    assert torch.allclose(module(x).sigmoid().double(), torch.from_numpy(model.predict_proba(rows)[:, 1]), atol=1e-6)
-    assert sum(p.numel() for p in module.parameters()) > 0
-    module(x).sum().backward()
-
-
 PARTLY = ["model=module", "model.module._target_=tests.helpers.modules.Partly", "dataset.keep_columns=[x5]"]
 
 
 SHARED = ["method=mtaf", "model=shared_trunk", "model@model.trunk=module", "dataset.keep_columns=[x5]", TASKS]
 SHARED += ["model.trunk.module._target_=tests.helpers.modules.Partly", "model.trunk.groups.classifier=out"]
+
+
+class Twins(torch.nn.Module):
+    """Two parameters whose names differ in a dot alone."""
+
+    def __init__(self, num_features):
+        super().__init__()
+        self.a = torch.nn.Linear(num_features, 1)
+        self.a_bias = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        """[B, D] -> [B, 1]."""
+        return self.a(x) + self.a_bias
+
+
+NETWORKS = {
+    "mlp": ["method=erm"],
+    "float64": ["method=erm", "dtype=float64"],
+    "embeddings": ["method=erm", "model.embedding_dim=2"],
+    "members": ["method=erm", "model.members=2"],
+    "module": ["method=erm", *PARTLY],
+    "names that differ in a dot alone": ["method=erm", "model=module", f"model.module._target_={__name__}.Twins"],
+    "tasks": ["method=mtaf", "model=shared_bottom", TASKS],
+    "trunk": ["method=mtl", "model=shared_trunk", "model@model.trunk=mlp", TASKS],
+    "trunk of a module": SHARED,
+    "classes": ["method=erm", "metric=accuracy_difference", *KINDS["several classes"][3:]],
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_module_of_torch_gives_the_logits_of_what_encode_gives(kind, tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, *NETWORKS[kind], "dataset.keep_columns=[x5]", "engine=torch", SAVE])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    module, p = model.to_torch(), model.predict_proba(rows)
+    x = model.encode(rows)
+    logits = module(x).detach()
+    assert torch.equal(logits, module(torch.from_numpy(x).float())) or kind == "float64"
+    assert len([*module.parameters()]) == len(model.predictor.theta)
+    found = logits.softmax(-1) if kind == "classes" else logits.sigmoid()
+    expected = p if found.ndim == 2 else p[:, 1]
+    assert np.allclose(found.double().numpy(), expected, atol=1e-6)
+
+
+def test_the_code_of_a_network_of_ones_own_runs_where_its_package_is_named(tmp_path, described, monkeypatch):
+    (folder,) = trained(tmp_path, [*described, "method=erm", *PARTLY, SAVE])
+    monkeypatch.setenv("FAIRRUN_PLUGINS", "")
+    said = r"needs code of 'tests', which is not named: fairrun\.load\('.*', plugins=\['tests'\]\) runs it, if you trust"
+    with pytest.raises(InputError, match=said):
+        fairrun.load(folder)
+    with pytest.raises(InputError, match=r"plugins must be a list of packages, as \['mypkg'\], got 'tests'"):
+        fairrun.load(folder, plugins="tests")
+    assert fairrun.load(folder, plugins=["tests"]).predict_proba(pd.read_csv(tmp_path / "table.csv")).shape == (400, 2)
 
 
 def partly(path, num_features=8):
@@ -254,9 +296,7 @@ def test_damaged_files_and_other_versions_are_one_message(tmp_path, described):
     record = json.loads((folder / results.RECORD).read_text())
     other = record | {"config": record["config"] | {"model": {"_target_": "fairrun.models.gone.Net"}}}
     (folder / results.RECORD).write_text(json.dumps(other))
-    with pytest.raises(
-        InputError, match=r"holds a model of fairrun .*, which this version cannot build: model._target_"
-    ):
+    with pytest.raises(InputError, match=r"holds a model of fairrun .*, which fairrun .* cannot build: model._target_"):
         fairrun.load(folder)
     (folder / results.RECORD).write_text(json.dumps(record))
     weights = folder / "model" / files.WEIGHTS
