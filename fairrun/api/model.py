@@ -190,8 +190,8 @@ def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, 
     needs them.  They stay allowed in this process.  Raises ``InputError`` for a folder without a model, for one that
     needs a package that is not named, and for one of another version of fairrun or of plug-ins.
     """
-    names = not isinstance(plugins, str) and all(isinstance(name, str) for name in plugins)
-    require(names, "plugins", plugins, "a list of packages, as ['mypkg']")
+    are_names = not isinstance(plugins, str) and all(isinstance(name, str) for name in plugins)
+    require(are_names, "plugins", plugins, "a list of packages, as ['mypkg']")
     one_of("epoch", epoch, EPOCHS)
     require(isinstance(folder, str | Path), "folder", folder, "the folder of a run, a text or a path")
     folder = Path(folder).expanduser()

@@ -1,10 +1,15 @@
-"""A plug-in's class as the rules of the contract take it: with the configuration files that name it."""
+"""A plug-in's class as the rules of the contract take it: with the configuration files that name it.
+
+A plain ``torch.nn.Module`` is checked as ``model=module`` trains it.
+"""
 
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
+
+from torch import nn
 
 import fairrun.command.folders  # noqa: F401 - the resolvers of conf/train.yaml
 from fairrun.about import files
@@ -17,14 +22,23 @@ from fairrun.config.check import InputError, located, require
 from fairrun.contract import METHOD, NETWORK, Rule, Subject
 from fairrun.contract.samples import HEADS, NUM_FEATURES
 from fairrun.method.api import Method
+from fairrun.models.module import Module
 from fairrun.models.network import Network
 from fairrun.training.optim import Adam
 
-KINDS: Mapping[str, type] = {"method": Method, "model": Network}  # groups, and what their classes derive from
-ALLOWED = "a class that derives from fairrun.method.Method or fairrun.models.network.Network"
+# groups, and what their classes derive from
+KINDS: Mapping[str, tuple[type, ...]] = {"method": (Method,), "model": (Network, nn.Module)}
+ALLOWED = "a class that derives from fairrun.method.Method, fairrun.models.network.Network or torch.nn.Module"
 KEY = "what is checked"
 RATE = 0.01  # learning rate of a method without a file
 FEATURES = (NUM_FEATURES, 16 * 16, 3 * 16 * 16)  # that a network is told, one after the other: a table, images
+ROWS: dict[
+    str, tuple[dict[str, Any], int]
+] = {  # the keys of what a plain module takes as a row, one after the other, and the number of features
+    "input: flat": ({"input": "flat"}, NUM_FEATURES),
+    "input: image": ({"input": "image", "channels": 3}, 3 * 16 * 16),
+    "input: image, channels: 1": ({"input": "image", "channels": 1}, 16 * 16),
+}
 
 
 def rules_of_class(cls: type) -> tuple[Rule, ...]:
@@ -34,7 +48,7 @@ def rules_of_class(cls: type) -> tuple[Rule, ...]:
 
 def group_of(cls: type) -> str:
     """The group whose choices a class makes: method or model.  Raises ``InputError``."""
-    found = [group for group, kind in KINDS.items() if issubclass(cls, kind)]
+    found = [group for group, kinds in KINDS.items() if issubclass(cls, kinds)]
     require(found, KEY, cls.__name__, ALLOWED)
     return found[0]
 
@@ -49,7 +63,7 @@ def subject_of(path: str, file: str = "") -> Subject:
     group = group_of(cls)
     made = {name: _made(group, name) for name in _choices(group, cls)}
     if not made:
-        return Subject(_of_defaults(cls))
+        return _of_module(path) if issubclass(cls, nn.Module) else Subject(_of_defaults(cls))
     chosen = file or next(iter(made))
     if chosen not in made:
         raise InputError(f"--file must be one of {', '.join(made)}, got {file!r}")
@@ -61,23 +75,24 @@ def _class(path: str) -> type:
     require("." in path, KEY, path, "a class by its dotted path, as mypkg.FairMixup")
     plugins.allow([path.partition(".")[0]])
     found: type = located(path, KEY)
-    require(isinstance(found, type) and is_dataclass(found), KEY, path, f"{ALLOWED}, a dataclass")
+    sound = isinstance(found, type) and (is_dataclass(found) or issubclass(found, nn.Module))
+    require(sound, KEY, path, f"{ALLOWED}, and but for modules a dataclass")
     return found
 
 
 def _choices(group: str, cls: type) -> Iterator[str]:
     """The choices of a group that name a class, which may be imported from elsewhere than where it is defined."""
     top = cls.__module__.partition(".")[0]
+    key = "module.hidden" if issubclass(cls, nn.Module) else "optimizer"  # one beside the _target_ that names the class
     for name in files.choices(group, folders()):
-        target = files.target(files.composed(group, name, folders()), "optimizer")
+        target = files.target(files.composed(group, name, folders()), key)
         if target.partition(".")[0] == top and located(target, f"{group}={name}: _target_") is cls:
             yield name
 
 
 def _made(group: str, name: str) -> tuple[Any, frozenset[str]]:
     """What a choice makes, and the keys of its node."""
-    line = with_folders([f"{group}={name}"])
-    node = resolved(composed([*searchpath(line), line[0]])[group])[0]
+    node = _node(group, f"{group}={name}")
     keys = frozenset(node) - {"_target_"}
     if group == "method":
         return build(node, group), keys
@@ -86,6 +101,31 @@ def _made(group: str, name: str) -> tuple[Any, frozenset[str]]:
         with contextlib.suppress(InputError):
             return build(node, group, **_told(cls, num_features)), keys
     return build(node, group, **_told(cls, FEATURES[-1])), keys
+
+
+def _node(group: str, *words: str) -> dict[str, Any]:
+    """The node of a group that words of the command line make."""
+    line = with_folders([*words])
+    return resolved(composed([*searchpath(line), *line[: len(words)]])[group])[0]
+
+
+def _of_module(path: str) -> Subject:
+    """A plain module that no file names, as ``model=module`` makes it for the first rows that it takes.
+
+    Raises ``InputError`` for one that takes none.
+    """
+    words = ("model=module", f"model.module._target_={path}")
+    node = _node("model", *words)
+    wrong: list[str] = []
+    for rows, (keys, num_features) in ROWS.items():
+        try:
+            made = build(node | keys, "model", **_told(Module, num_features))
+        except InputError as error:
+            wrong += [f"with {rows}: {error}"] if all(str(error) not in other for other in wrong) else []
+        else:
+            return Subject(made, " ".join(words), frozenset(node) - {"_target_"})
+    file = f"{path.partition('.')[0]}/conf/model/NAME.yaml"
+    raise InputError(f"{'; '.join(wrong)}; rows or arguments of its own stand in {file} (defaults: [module, _self_])")
 
 
 def _told(cls: type, num_features: int = NUM_FEATURES) -> dict[str, Any]:

@@ -212,7 +212,9 @@ def test_a_module_of_torch_gives_the_logits_of_what_encode_gives(kind, tmp_path,
 def test_the_code_of_a_network_of_ones_own_runs_where_its_package_is_named(tmp_path, described, monkeypatch):
     (folder,) = trained(tmp_path, [*described, "method=erm", *PARTLY, SAVE])
     monkeypatch.setenv("FAIRRUN_PLUGINS", "")
-    said = r"needs code of 'tests', which is not named: fairrun\.load\('.*', plugins=\['tests'\]\) runs it, if you trust"
+    said = (
+        r"needs code of 'tests', which is not named: fairrun\.load\('.*', plugins=\['tests'\]\) runs it, if you trust"
+    )
     with pytest.raises(InputError, match=said):
         fairrun.load(folder)
     with pytest.raises(InputError, match=r"plugins must be a list of packages, as \['mypkg'\], got 'tests'"):

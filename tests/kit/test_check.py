@@ -39,11 +39,48 @@ from fairrun.models.mlp import MLP
 class Net(MLP):
     pass
 """
+MODULES = """
+import torch
+from torch import nn
+
+
+class Flat(nn.Module):
+    def __init__(self, num_features, num_outputs):
+        super().__init__()
+        self.fc = nn.Linear(num_features, 8)
+        self.out = nn.Linear(8, num_outputs)
+
+    def forward(self, x):
+        return self.out(self.fc(x).tanh())
+
+
+class Wide(Flat):
+    def __init__(self, num_features, num_outputs, hidden):
+        super().__init__(num_features, num_outputs)
+
+
+class Conv(nn.Sequential):
+    def __init__(self):
+        pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), *pool, nn.Linear(4, 1))
+
+
+class Random(Flat):
+    def forward(self, x):
+        return super().forward(x + torch.rand(()))
+
+
+class Still(Flat):
+    def forward(self, x):
+        return super().forward(x) * 0
+"""
 
 
 @pytest.fixture
 def check(tmp_path):
     (tmp_path / "mine.py").write_text(METHOD)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "__init__.py").write_text(MODULES)
     (tmp_path / "nets").mkdir()
     (tmp_path / "nets" / "__init__.py").write_text(NETWORK)
 
@@ -83,13 +120,42 @@ def test_a_network_is_checked_as_its_file_makes_it(check, tmp_path):
     assert (status, error) == (0, "") and "Net, model=net: 9 rules" in said and "9 ok" in said
 
 
+@pytest.mark.parametrize("name", ["Flat", "Conv"])
+def test_a_plain_module_is_checked_as_model_module_trains_it(check, name):
+    status, said, error = check(f"modules.{name}")
+    assert (status, error) == (0, "") and f"Module, model=module model.module._target_=modules.{name}: 9 rules" in said
+    assert "7 ok, 2 not for it, 0 BROKEN" in said
+
+
+def test_a_module_that_breaks_a_rule_is_said(check):
+    status, said, _ = check("modules.Still", "--rule", "it_can_be_trained")
+    assert status == 1 and "BROKEN: train/loss does not fall" in said
+    status, _, error = check("modules.Random")
+    assert status == 1 and error.startswith("with input: flat: model.module must compute each row by itself, got")
+
+
+def test_a_module_with_arguments_is_checked_as_its_file_makes_it(check, tmp_path):
+    status, _, error = check("modules.Wide")
+    file = r"modules/conf/model/NAME.yaml (defaults: [module, _self_])"
+    assert status == 1 and error.endswith(f"; rows or arguments of its own stand in {file}")
+    assert error.count("missing 1 required positional argument: 'hidden'") == 1
+    (tmp_path / "modules" / "conf" / "model").mkdir(parents=True)
+    text = "defaults: [module, _self_]\nmodule: {_target_: modules.Wide, hidden: 3}\ngroups: {classifier: out}\n"
+    (tmp_path / "modules" / "conf" / "model" / "wide.yaml").write_text(text)
+    status, said, error = check("modules.Wide")
+    assert (status, error) == (0, "") and "Module, model=wide: 9 rules" in said and "8 ok, 1 not for it" in said
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
         ("mine", "what is checked must be a class by its dotted path, as mypkg.FairMixup, got 'mine'"),
         ("mine.Crosing", "has no attribute 'Crosing'; did you mean Crossing?"),
         ("nowhere.Thing", "No module named 'nowhere'"),
-        ("mine.Bare", "must be a class that derives from fairrun.method.Method or fairrun.models.network.Network"),
+        (
+            "mine.Bare",
+            "must be a class that derives from fairrun.method.Method, fairrun.models.network.Network or torch",
+        ),
         ("nets.Net", "Net needs a configuration file, or defaults of width, depth"),
     ],
 )
