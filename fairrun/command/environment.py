@@ -9,7 +9,10 @@ import os
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
+
+from fairrun.config.check import InputError
 
 LEAST = 6  # characters: a shorter value is too common to be replaced in messages
 _values: dict[str, str] = {}  # what was read, by the name of its variable
@@ -24,6 +27,15 @@ def _read(name: str, *default: Any) -> Any:
 
 
 OmegaConf.register_new_resolver("oc.env", _read, replace=True)
+
+
+def filled(node: dict[str, Any]) -> dict[str, Any]:
+    """The node with values of the environment in place of ``${oc.env:NAME}``.  Raises ``InputError``."""
+    try:
+        found: Any = OmegaConf.to_container(OmegaConf.create(node), resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key}: {str(error).partition(chr(10))[0]}") from None
+    return dict(found)
 
 
 def resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, Any]]:

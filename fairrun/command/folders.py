@@ -55,16 +55,24 @@ def made(key: str, folder: str) -> None:
         raise InputError(f"{key} must be a folder that can be written, got {folder!r} ({reason})")
 
 
-def locked(key: str, folder: str) -> IO[bytes]:
-    """Make the folder, which is this process's until the file is closed.  Raises ``InputError`` if it cannot be had."""
+class InUse(InputError):
+    """Another process has the lock of a folder."""
+
+
+def locked(key: str, folder: str, name: str = ".lock") -> IO[bytes]:
+    """Make the folder, which is this process's until the file is closed.
+
+    ``name`` is that of the lock: processes that do other things with the folder take another one.  Raises ``InUse`` if
+    another process has it, and ``InputError`` if the folder cannot be written.
+    """
     made(key, folder)
-    lock = Path(folder, ".lock").open("ab")  # noqa: SIM115 - open as long as this process lives
+    lock = Path(folder, name).open("ab")  # noqa: SIM115 - open as long as this process lives
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         taken = f"{key} must not be in use, got {folder!r}, which another process is writing to"
-        raise InputError(taken) from None
+        raise InUse(taken) from None
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
             raise

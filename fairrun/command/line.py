@@ -412,6 +412,19 @@ def _folders(arguments: Sequence[str]) -> list[Path]:
     return [Path(folder) for path in searchpath(arguments) for folder in re.findall(r"file://([^,\]]+)", path)]
 
 
+def assigned(arguments: Sequence[str]) -> dict[str, Any]:
+    """The values that KEY=VALUE gives, by key, read as in training.  Raises ``InputError`` for any other override."""
+    found = {}
+    for argument in arguments:
+        override = _parsed(argument)
+        if override is None:
+            raise InputError(_unread(argument, OverridesParser.create(), [CONF]))
+        if override.type != OverrideType.CHANGE or override.package is not None or override.is_sweep_override():
+            raise InputError(f"{argument!r} must be KEY=VALUE with one value")
+        found[str(override.key_or_group)] = override.value()
+    return found
+
+
 def _overrides(arguments: Sequence[str]) -> list[Override]:
     return [override for override in map(_parsed, arguments) if override is not None]
 

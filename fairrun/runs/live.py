@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from fairrun.config.plugins import told
 log = logging.getLogger(__name__)
 TRAINS = "trains"  # in a line: which runs the epoch is of
 LOOK_S = 1.0  # seconds between two reads of the workers' files
-Listener = Callable[[Mapping[str, float]], None]  # is told a row of a run's history
+Listener = Callable[[Sequence[Mapping[str, float]]], None]  # is told the rows of a run's history that are new
 
 
 def tell(folder: Path, name: str, epoch: int, record: Mapping[str, np.ndarray], trains: np.ndarray) -> None:
@@ -79,29 +79,33 @@ class Live:
             return
         whole, end, _ = content.rpartition(b"\n")
         self._read[name] += len(whole) + len(end)
-        for line in whole.splitlines():
-            try:
-                epoch = json.loads(line)
-            except ValueError:  # a full disk cut an earlier line short
-                continue
-            trains = epoch.pop(TRAINS)
-            for k, listener in enumerate(self.listeners[name]):
-                if listener is not None and trains[k]:
-                    self._tell(name, k, {key: _of_run(value, k) for key, value in epoch.items()})
+        epochs = list(_epochs(whole))
+        for k, listener in enumerate(self.listeners[name]):
+            if listener is not None and (rows := _rows_of_run(epochs, k)):
+                self._tell(name, k, listener, rows)
 
-    def _tell(self, name: str, k: int, row: Mapping[str, float]) -> None:
-        listener = self.listeners[name][k]
-        assert listener is not None
+    def _tell(self, name: str, k: int, listener: Listener, rows: Sequence[Mapping[str, float]]) -> None:
         try:
-            listener(row)
+            listener(rows)
         except Exception as error:  # a tracker's library raises what it likes; training goes on
             said = str(error) if isinstance(error, InputError) else told(error)
             log.warning("epochs are not logged any more while they are trained: %s", redacted(said))
             self.listeners[name][k] = None
 
 
-def _of_run(value: Any, k: int) -> Any:
-    return value[k] if isinstance(value, list) else value
+def _epochs(lines: bytes) -> Iterator[dict[str, Any]]:
+    for line in lines.splitlines():
+        with contextlib.suppress(ValueError):  # a full disk cut an earlier line short
+            yield json.loads(line)
+
+
+def _rows_of_run(epochs: Sequence[Mapping[str, Any]], k: int) -> list[dict[str, float]]:
+    """The rows of run ``k``, up to its last epoch."""
+    return [
+        {key: value[k] if isinstance(value, list) else value for key, value in epoch.items() if key != TRAINS}
+        for epoch in epochs
+        if epoch[TRAINS][k]
+    ]
 
 
 def _file(folder: Path, name: str) -> Path:

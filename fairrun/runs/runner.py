@@ -44,6 +44,7 @@ from fairrun.runs.progress import Display
 from fairrun.runs.validate import ANY_CODE, check, check_data, network_of
 from fairrun.runs.worker import Failure, Task, Trained, _store, train
 from fairrun.trackers import Tracker
+from fairrun.training.fit import Run
 
 log = logging.getLogger(__name__)
 REMARKS = 10  # on degenerate runs, by name
@@ -103,6 +104,7 @@ class Sweep:
         try:
             yield from self._train({self._name(stack): stack for stack in stacks if stack})
         finally:
+            self._stop_trackers()
             self._tidy("data-*")
             with contextlib.suppress(OSError):  # it holds the checkpoints of what could not be trained or written
                 self.work.rmdir()
@@ -180,11 +182,13 @@ class Sweep:
         labels = {name: _label(stack) for name, stack in stacks.items()}
         with Display(self.work, sizes, labels) as display, Live(self.work, self._listeners(stacks)) as live:
             for name, result in completed(self.executor, train, tasks):
-                live.finish(name)
                 outcomes = dict(self._written(stacks[name], result))
-                yield from outcomes.items()
                 if all(outcome.trained for outcome in outcomes.values()) and isinstance(result, Trained):
                     self._tidy(f"{name}.pt*")
+                live.finish(name)  # what is on disk is not lost if this process is killed while it tells trackers
+                for k, job in enumerate(stacks[name]):
+                    self._track(job, outcomes[job.folder], result.runs[k] if isinstance(result, Trained) else None)
+                yield from outcomes.items()
                 self._tidy(f"{name}.json*")
                 display.finished(name)
 
@@ -232,18 +236,29 @@ class Sweep:
                     log.warning("%s, in %s: %s", job.name, job.folder, said)
                 elif self._degenerate == REMARKS:
                     log.warning("more runs are degenerate; the report counts them")
-            self._track(job, entry, history)
             trace = redacted(result.trace) or None if isinstance(result, Failure) else None
             yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
 
-    def _track(self, job: Job, entry: dict[str, Any], history: pd.DataFrame | None) -> None:
-        """Log a run.  What stops the tracker must not stop a sweep, whose other results are not written yet."""
+    def _track(self, job: Job, outcome: Outcome, run: Run | None) -> None:
+        """Log a run, if it is written.  What stops the tracker must not stop a sweep, whose other runs train."""
+        if outcome.record is None:
+            return
+        history = pd.DataFrame() if run is None or run.history is None else run.history
         try:
-            self._tracker(job).log(job.folder, self.name, entry, pd.DataFrame() if history is None else history)
+            self._tracker(job).log(job.folder, self.name, outcome.record, history)
         except Exception as error:  # a tracker's library raises what it likes
             if self.name is None:
                 raise
-            log.warning("%s is not logged yet, its files are complete: %s", job.folder, redacted(told(error)))
+            said = str(error) if isinstance(error, InputError) else told(error)
+            log.warning("%s is written, but is not logged yet: %s", job.folder, redacted(said))
+
+    def _stop_trackers(self) -> None:
+        """End at their trackers the runs that were stopped while they trained."""
+        for tracker in self._trackers.values():
+            try:
+                tracker.stop()
+            except Exception as error:  # a tracker's library raises what it likes
+                log.warning("runs that stopped are open at their tracker: %s", redacted(told(error)))
 
     def _log_known(self, job: Job, outcome: Outcome) -> None:
         """Log a single run that was done before, if its tracker does not have it."""
@@ -258,7 +273,7 @@ class Sweep:
         tracker = self._tracker(job)
         if not tracker.live:
             return None
-        return functools.partial(tracker.epoch, job.folder, self.name, begun(job, self.facts(job.config)))
+        return functools.partial(tracker.epochs, job.folder, self.name, begun(job, self.facts(job.config)))
 
     def _tracker(self, job: Job) -> Tracker:
         node = json.dumps(job.config["tracker"])

@@ -1,7 +1,7 @@
 """The interface of a tracker, which the config group ``tracker`` chooses, and the tracker that logs nothing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ class Tracker(ABC):
     def check(self, *, single: bool) -> None:  # noqa: B027 - nothing is wrong by default
         """Raise ``InputError`` if the tracker cannot work.  Called before training; ``single``: one run, no sweep."""
 
-    def epoch(  # noqa: B027 - only trackers that are live are told
-        self, folder: Path, sweep: str | None, begun: Mapping[str, Any], row: Mapping[str, float]
+    def epochs(  # noqa: B027 - only trackers that are live are told
+        self, folder: Path, sweep: str | None, begun: Mapping[str, Any], rows: Sequence[Mapping[str, float]]
     ) -> None:
-        """Log an epoch of a run that trains, if the tracker is live.
+        """Log epochs of a run that trains, if the tracker is live.
 
-        ``begun`` is the run's record without what only its end shows.  ``row`` is a row of its history.
+        ``begun`` is the run's record without what only its end shows.  ``rows`` are those of its history that are new.
         """
+
+    def stop(self) -> None:  # noqa: B027 - only trackers that are live have open runs
+        """End the runs of which only epochs were logged, as interrupted.  Called when nothing trains any more."""
 
     @abstractmethod
     def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:

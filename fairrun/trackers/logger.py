@@ -1,5 +1,6 @@
 """Logs each run of a sweep from its files, once, and follows runs that train: what all trackers share."""
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -7,20 +8,27 @@ import logging
 import secrets
 import tempfile
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import IO, Any, ClassVar, Protocol
 
 import pandas as pd
 
+from fairrun.command.environment import debugging
+from fairrun.command.folders import InUse, locked
 from fairrun.config.check import InputError
 from fairrun.results.records import RECORD, load, read, read_history, replace
 from fairrun.trackers import told
 from fairrun.trackers.api import Tracker
+from fairrun.trackers.needs import Refused, flat
 from fairrun.trackers.told import Told
 
 log = logging.getLogger(__name__)
+KNOWN, NEW, BUSY, REFUSED, DAMAGED = "known", "new", "busy", "refused", "damaged"  # what becomes of a run to log
+AFTER = "its files are complete, sync them later"
+AGAIN = "it is logged when the same command goes on"
 
 
 class Log(Protocol):
@@ -28,8 +36,8 @@ class Log(Protocol):
 
     id: str  # under which the tracker has it
 
-    def row(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Log an epoch."""
+    def rows(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs; each row has its number as ``epoch``."""
         ...
 
     def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
@@ -48,12 +56,17 @@ class Log(Protocol):
         """Log the summary and what the configuration lacked at the beginning, and end the run."""
         ...
 
+    def interrupt(self) -> None:
+        """End the run as one whose training stopped."""
+        ...
+
 
 @dataclass
 class Following:
     """A run that is logged while it trains."""
 
     log: Log
+    lock: IO[bytes]  # of its folder
     rows: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -62,7 +75,8 @@ class Logger(Tracker):
     """Logs each run from its files, and only once: a file beside its record, such as ``wandb.json``, says that it was.
 
     That file holds the run's id at the tracker, the place it was logged to, and the hash of the record.  A run is
-    logged again, in place of what the tracker has, if its record has changed or if it is not at this place yet.
+    logged again, in place of what the tracker has, if its record has changed or if it is not at this place yet.  A
+    process that logs a run holds a lock in its folder, such as ``.wandb.lock``: no two log it at a time.
 
     With ``live`` the epochs of a run are logged as they are trained.  If some are missing at its end, because an
     earlier command trained them, the run is logged again as a whole.
@@ -82,6 +96,11 @@ class Logger(Tracker):
     @abstractmethod
     def place(self) -> str:
         """Where runs are logged to."""
+
+    @property
+    def address(self) -> str:
+        """Where runs are sent to, for people."""
+        return self.place
 
     @abstractmethod
     def open(self, described: Told, folder: Path, id: str) -> Log:
@@ -104,73 +123,135 @@ class Logger(Tracker):
         found: str | None = _read_mark(self._mark(folder))["id"]
         return found
 
-    def epoch(self, folder: Path, sweep: str | None, begun: Mapping[str, Any], row: Mapping[str, float]) -> None:
-        """As ``Tracker.epoch``.  Raises ``InputError`` if the tracker refuses the run."""
-        if folder not in self._following:
-            self._following[folder] = Following(self._begin(told.of_run(begun, pd.DataFrame(), sweep), folder))
-        following, values = self._following[folder], told.named(row, begun.get("groups", []))
-        following.rows.append(values)
-        following.log.row(int(values["epoch"]), values)
+    def epochs(
+        self, folder: Path, sweep: str | None, begun: Mapping[str, Any], rows: Sequence[Mapping[str, float]]
+    ) -> None:
+        """As ``Tracker.epochs``.  Raises ``InputError`` if the tracker refuses the run."""
+        with self._refusals(folder, "it is logged when it is trained"):
+            if folder not in self._following:
+                self._following[folder] = self._follow(folder, told.of_run(begun, pd.DataFrame(), sweep))
+            following, values = self._following[folder], [told.named(row, begun.get("groups", [])) for row in rows]
+            following.rows += values
+            following.log.rows(values)
 
     def log(self, folder: Path, sweep: str | None, record: Mapping[str, Any], history: pd.DataFrame) -> None:
         """Log a run at once if it is followed or is not part of a sweep.
 
-        Others are logged by ``finish``, so that training never waits for the tracker.
+        Others are logged by ``finish``, so that training never waits for the tracker.  Raises ``InputError`` if the
+        tracker refuses it.
         """
         following = self._following.pop(folder, None)
-        described = told.of_run(record, history, sweep)
-        if following is not None and _same(following.rows, described.rows):
-            self._end(following.log, described, folder)
+        if following is None and (sweep is not None or self.has(folder)):
             return
-        if following is not None:
-            following.log.close(described)
-        if following is not None or (sweep is None and not self.has(folder)):
-            self._log_run(folder, described)
+        with self._refusals(folder, AFTER), following.lock if following else self._locked(folder):
+            known, described = _record_hash(folder), told.of_run(record, history, sweep)
+            if following is None:
+                self._log_run(folder, described, known)
+            elif _same(following.rows, described.rows):
+                self._end(following.log, described, folder, known)
+            else:
+                following.log.interrupt()
+                self._log_run(folder, described, known)
+
+    def stop(self) -> None:
+        """As ``Tracker.stop``.  A later command that trains such a run to its end logs it as a whole, under its id."""
+        while self._following:
+            folder, following = self._following.popitem()
+            try:
+                with self._refusals(folder, AGAIN), following.lock:
+                    following.log.interrupt()
+            except InputError as error:
+                log.warning("%s", error)
 
     def finish(self, folder: Path, sweep: str | None) -> None:
         """Log the runs below ``folder`` that the tracker does not have yet, and print how many.
 
-        Log a sweep's summaries too.  Raises ``InputError`` if the tracker cannot be reached.  Runs that were logged
-        before that are not logged again.
+        Log a sweep's summaries too.  A run that the tracker refuses, or whose files are damaged, stops no other, but
+        two refused in a row end it.  Raises ``InputError`` at the end if some are not logged.  What was logged
+        before that is not logged again.
         """
         frame = load(folder)
-        folders = [Path(run) for run in frame.loc[frame["status"] != "corrupt", "folder"]]
-        new = [run for run in folders if not self.has(run)]
-        for run in new:
-            record = read(run)
-            self._log_run(run, told.of_run(record, read_history(run, record), sweep))
-        if sweep is not None:
-            self._log_summaries(folder, sweep)
-        number = f"{len(new)} run{'s' * (len(new) != 1)} logged"
-        print(f"{self.title}, {self.place}: {number}, {len(folders) - len(new)} already were")
+        became: list[str] = []  # of each run
+        refused: list[str] = []
+        for run in frame.loc[frame["status"] != "corrupt", "folder"]:
+            try:
+                became.append(self._log_new(Path(run), sweep))
+            except InputError as error:
+                became.append(REFUSED if isinstance(error, Refused) else DAMAGED)
+                refused.append(str(error))
+            if [end for end in became if end in (NEW, REFUSED)][-2:] == [REFUSED, REFUSED]:
+                break
+        else:
+            if sweep is not None:
+                refused += self._log_summaries(folder, sweep)
+        print(f"{self.title}, {self.place}: {_counted(Counter(became))}")
+        if refused:
+            raise InputError("\n".join(dict.fromkeys(refused)))
+
+    def _log_new(self, folder: Path, sweep: str | None) -> str:
+        """Log a run if the tracker does not have it -> what became of it.  Raises ``InputError``."""
+        if self.has(folder):
+            return KNOWN
+        with self._refusals(folder, AFTER):
+            try:
+                lock = self._locked(folder)
+            except InUse:
+                return BUSY
+            with lock:
+                if self.has(folder):
+                    return KNOWN
+                known = _record_hash(folder)  # before it is read: a record written meanwhile is logged next time
+                record = read(folder)
+                self._log_run(folder, told.of_run(record, read_history(folder, record), sweep), known)
+                return NEW
 
     def has(self, folder: Path) -> bool:
         """Whether the tracker has the run, as its record is now."""
         mark = _read_mark(self._mark(folder))
         return mark["record"] == _record_hash(folder) and self.covers(mark["place"])
 
-    def _log_run(self, folder: Path, described: Told) -> None:
+    def _log_run(self, folder: Path, described: Told, record: str | None) -> None:
+        """Log a whole run; ``record`` is the hash of the record that it is described from."""
         run = self._begin(described, folder)
-        for row in described.rows:
-            run.row(int(row["epoch"]), row)
-        self._end(run, described, folder)
+        run.rows(described.rows)
+        self._end(run, described, folder, record)
 
-    def _log_summaries(self, folder: Path, sweep: str) -> None:
-        """Log a run for each data set and metric.  The first one also has the files of the report and the records."""
+    def _log_summaries(self, folder: Path, sweep: str) -> list[str]:
+        """Log a run for each data set and metric -> what was refused, each in words.
+
+        The first one also has the files of the report and the records.
+        """
+        refused = []
         for k, problem in enumerate(told.problems(folder, sweep)):
             own = folder / problem.folder
-            run = self._begin(problem.told, own)
-            run.table("front", problem.table, problem.axes, problem.title)
-            for name, path in problem.pictures.items():
-                run.picture(f"{name} picture", path)
-            if k == 0:
-                with tempfile.TemporaryDirectory() as scratch:
-                    run.files(sweep, told.files(folder, Path(scratch)))
-            self._end(run, problem.told, own)
+            try:
+                with self._refusals(own, "sync the sweep later"), self._locked(own):
+                    self._log_summary(problem, own, sweep if k == 0 else None)
+            except InputError as error:
+                refused.append(str(error))
+        return refused
+
+    def _log_summary(self, problem: told.Problem, own: Path, sweep: str | None) -> None:
+        """Log the summary of a problem to the folder ``own``, with the files of the sweep if it is named."""
+        run = self._begin(problem.told, own)
+        run.table("front", problem.table, problem.axes, problem.title)
+        for name, path in problem.pictures.items():
+            run.picture(f"{name} picture", path)
+        if sweep is not None:
+            with tempfile.TemporaryDirectory() as scratch:
+                run.files(sweep, told.files(own.parent, Path(scratch)))
+        self._end(run, problem.told, own, None)
+
+    def _follow(self, folder: Path, described: Told) -> Following:
+        lock = self._locked(folder)
+        try:
+            return Following(self._begin(described, folder), lock)
+        except BaseException:
+            lock.close()
+            raise
 
     def _begin(self, described: Told, folder: Path) -> Log:
         """Open a run under the id of ``folder``, which gets a new id if it has none."""
-        folder.mkdir(exist_ok=True)
         earlier, id = self.known_id(folder), self.id_of(folder)
         for old in {earlier or id, id}:
             self.forget(folder, old)
@@ -180,9 +261,29 @@ class Logger(Tracker):
             _write_mark(self._mark(folder), run.id, None, None)
         return run
 
-    def _end(self, run: Log, described: Told, folder: Path) -> None:
+    def _end(self, run: Log, described: Told, folder: Path, record: str | None) -> None:
         run.close(described)
-        _write_mark(self._mark(folder), run.id, self.place, _record_hash(folder))
+        _write_mark(self._mark(folder), run.id, self.place, record)
+
+    def _locked(self, folder: Path) -> IO[bytes]:
+        """The lock of what logs the run in ``folder``.  Raises ``InUse`` if another process has it."""
+        try:
+            return locked("folder", str(folder), f".{self.name}.lock")
+        except InUse:
+            raise InUse(f"{folder} is being logged to {self.title} by another process; sync it later") from None
+
+    @contextlib.contextmanager
+    def _refusals(self, folder: Path, then: str) -> Iterator[None]:
+        """Raise ``Refused`` for what the tracker's library raises: an answer, a lost connection, a full disk."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            if debugging():
+                raise
+            what = f"{type(error).__name__}: {flat(error)}"
+            raise Refused(f"{self.title} did not take {folder}; {then}: {what}") from error
 
     def _mark(self, folder: Path) -> Path:
         return folder / f"{self.name}.json"
@@ -193,15 +294,29 @@ def _same(rows: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, flo
     return [json.dumps(row, sort_keys=True) for row in rows] == [json.dumps(row, sort_keys=True) for row in others]
 
 
+def _counted(became: Counter[str]) -> str:
+    """How many runs are logged, in words."""
+    new = f"{became[NEW]} run{'s' * (became[NEW] != 1)} logged, {became[KNOWN]} already were"
+    others = {BUSY: "being logged by another process", REFUSED: "refused", DAMAGED: "with damaged files"}
+    return ", ".join([new, *(f"{became[end]} {words}" for end, words in others.items() if became[end])])
+
+
 def _read_mark(path: Path) -> dict[str, Any]:
-    """What the file ``path`` says of a logged run; without it, the run has no id and is logged nowhere."""
+    """What the file ``path`` says of a logged run; without it, the run has no id and is logged nowhere.
+
+    Raises ``InputError`` for a file that does not say it.  It stays: it may be another program's, or hold an id.
+    """
     nothing = {"id": None, "place": None, "record": None}
     if not path.exists():
         return nothing
     try:
-        return nothing | json.loads(path.read_text())
-    except ValueError:
-        raise InputError(f"{path} is damaged: delete it, and the run gets a new id") from None
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        found = None
+    told_well = isinstance(found, dict) and isinstance(found.get("id"), str) and found["id"]
+    if not told_well or not all(isinstance(found.get(key), str | None) for key in nothing):
+        raise InputError(f"{path} is damaged, or not fairrun's: move it elsewhere, and the run gets a new id")
+    return nothing | found
 
 
 def _write_mark(path: Path, id: str, place: str | None, record: str | None) -> None:

@@ -1,5 +1,6 @@
 """``tracker=mlflow``: each run of a sweep as an MLflow run, tagged with the sweep, and a summary of each data set."""
 
+import functools
 import hashlib
 import logging
 import os
@@ -10,15 +11,18 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from fairrun.config.check import InputError, require
+from fairrun.config.check import require
 from fairrun.trackers.logger import Logger
-from fairrun.trackers.needs import flat, library
+from fairrun.trackers.needs import Refused, flat, library, public
 from fairrun.trackers.told import SUMMARY, Told
 
 VARIABLE = "MLFLOW_TRACKING_URI"
+SQLITE = "sqlite:///"
+HOSTED = ("databricks", "databricks-uc", "uc")  # what MLflow takes for servers, not for folders
 LOCAL = "outputs/mlflow"  # the folder of the data base and the artifacts, if no server is named
 BATCH = 1000  # metrics that a request takes
 PARAMS = 100  # parameters that a request takes
@@ -46,56 +50,52 @@ class Mlflow(Logger):
     @property
     def place(self) -> str:
         """The server or data base, and the experiment."""
-        return f"{_public(self._uri())} {self.experiment}"
+        return f"{public(self._uri)} {self.experiment}"
 
     def check(self, *, single: bool) -> None:
         """Raise ``InputError`` if mlflow cannot be imported, or the server cannot be reached."""
         library("mlflow", self.name)
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # by default it tries for minutes
-        self._client_and_experiment()
+        _ = self._server
 
     def open(self, described: Told, folder: Path, id: str) -> "MlflowLog":
         """Begin a run, to which MLflow gives an id."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            client, experiment = self._client_and_experiment()
-            tags = {"group": described.group or "", "job_type": described.job_type, "tags": ", ".join(described.tags)}
-            run = client.create_run(experiment, run_name=described.name, tags=tags)
-            log = MlflowLog(run.info.run_id, client)
-            log.params(described.config)
-        except MlflowException as error:
-            message = f"MLflow did not take {folder}; its files are complete, sync them later: {flat(error)}"
-            raise InputError(message) from None
+        client, experiment = self._server
+        tags = {"group": described.group or "", "job_type": described.job_type, "tags": ", ".join(described.tags)}
+        cut = {name: tag[:TAG] for name, tag in tags.items()}
+        run = client.create_run(experiment, run_name=described.name[:TAG], tags=cut)
+        log = MlflowLog(run.info.run_id, client)
+        log.params(described.config)
         return log
 
     def forget(self, folder: Path, id: str) -> None:
         """Delete the run with this id, if MLflow has it."""
-        _delete(self._client_and_experiment()[0], id)
+        _delete(self._server[0], id)
 
+    @functools.cached_property
     def _uri(self) -> str:
-        return self.tracking_uri or os.environ.get(VARIABLE) or f"sqlite:///{Path(LOCAL).absolute()}/mlflow.db"
+        return _absolute(self.tracking_uri or os.environ.get(VARIABLE) or f"{SQLITE}{LOCAL}/mlflow.db")
 
-    def _client_and_experiment(self) -> tuple[Any, str]:
+    @functools.cached_property
+    def _server(self) -> tuple[Any, str]:
         """The client, and the id of the experiment, which is made if it is not there."""
         from mlflow import MlflowClient
 
-        uri = self._uri()
-        local = uri.startswith("sqlite:///")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # by default it tries for minutes
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         logging.getLogger("urllib3").setLevel(logging.ERROR)
+        path = Path(self._uri.removeprefix(SQLITE).partition("?")[0]) if self._uri.startswith(SQLITE) else None
         try:
-            if local:
-                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            client = MlflowClient(tracking_uri=uri)
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            client = MlflowClient(tracking_uri=self._uri)
             if found := client.get_experiment_by_name(self.experiment):
                 return client, str(found.experiment_id)
-            place = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if local else None
-            return client, str(client.create_experiment(self.experiment, None if place is None else place.as_uri()))
+            artifacts = (path.parent / "artifacts").as_uri() if path else None
+            return client, str(client.create_experiment(self.experiment, artifacts))
         except Exception as error:  # mlflow's own, sqlalchemy's, a server's
-            got = f"{_public(uri)!r}: {flat(error)[:300]}"
-            raise InputError(f"tracker.tracking_uri must be an MLflow server or data base, got {got}") from None
+            got = f"{public(self._uri)!r}: {flat(error)}"
+            raise Refused(f"tracker.tracking_uri must be an MLflow server or data base, got {got}") from None
 
 
 @dataclass
@@ -106,9 +106,9 @@ class MlflowLog:
     client: Any
     logged: frozenset[str] = frozenset()  # names of parameters
 
-    def row(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Log an epoch."""
-        self._metrics({name: value for name, value in values.items() if name != "epoch"}, epoch)
+    def rows(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs."""
+        self._metrics([(name, row[name], int(row["epoch"])) for row in rows for name in row if name != "epoch"])
 
     def params(self, config: Mapping[str, Any]) -> None:
         """Log the parameters that are not logged yet."""
@@ -136,23 +136,34 @@ class MlflowLog:
         """Log the summary and the parameters that are new, and end the run."""
         self.params(described.config)
         numbers = {name: value for name, value in described.summary.items() if isinstance(value, int | float)}
-        self._metrics({f"{SUMMARY}{name}": value for name, value in numbers.items()}, 0)
+        self._metrics([(f"{SUMMARY}{name}", value, 0) for name, value in numbers.items()])
         for name in described.summary.keys() - numbers.keys():
             self.client.set_tag(self.id, _name(name), str(described.summary[name])[:TAG])
         self.client.set_terminated(self.id, "FINISHED" if described.finished else "FAILED")
 
-    def _metrics(self, values: Mapping[str, float], step: int) -> None:
+    def interrupt(self) -> None:
+        """End the run; MLflow shows it as killed."""
+        self.client.set_terminated(self.id, "KILLED")
+
+    def _metrics(self, values: Sequence[tuple[str, float, int]]) -> None:
+        """Log values by name and step."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        known = [Metric(_name(name), float(value), now, step) for name, value in values.items() if isfinite(value)]
+        known = [Metric(_name(name), float(value), now, step) for name, value, step in values if isfinite(value)]
         for part in _parts(known, BATCH):
             self.client.log_batch(self.id, metrics=part)
 
 
-def _public(uri: str) -> str:
-    """The address without a name and password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+def _absolute(uri: str) -> str:
+    """The address; one of a file or folder of this machine from its root on: the same place from every folder."""
+    if uri.startswith(SQLITE):
+        path, mark, options = uri.removeprefix(SQLITE).partition("?")
+        return f"{SQLITE}{Path(path).resolve()}{mark}{options}"
+    parts = urlsplit(uri)
+    if parts.netloc or parts.scheme not in ("", "file") or uri in HOSTED:
+        return uri
+    return Path(unquote(parts.path) if parts.scheme else uri).resolve().as_uri()
 
 
 def _delete(client: Any, id: str) -> None:

@@ -1,6 +1,7 @@
 """The libraries of trackers: imported before training, so that what is missing is said before."""
 
 import importlib
+import re
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,15 @@ def library(module: str, tracker: str) -> ModuleType | Any:
         raise InputError(f"tracker={tracker} needs the package {module}, which cannot be imported: {what}") from error
 
 
+class Refused(InputError):
+    """A tracker did not take what it was sent, or could not be reached."""
+
+
 def flat(error: Exception) -> str:
-    """The message on one line."""
-    return " ".join(str(error).split())
+    """The message on one line, of at most 300 letters."""
+    return public(" ".join(str(error).split())[:300])
+
+
+def public(text: str) -> str:
+    """The text with addresses without their names and passwords."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

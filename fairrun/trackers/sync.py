@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from fairrun.command.environment import filled
+from fairrun.command.line import assigned
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, one_of, unknown
 from fairrun.config.keys import CONF
@@ -19,9 +21,11 @@ def sync(folder: Path, overrides: Sequence[str]) -> None:
     """Log what the tracker does not have, as at the end of a sweep.
 
     The tracker is the one that the runs were configured with, or W&B.  Overrides such as tracker=mlflow and
-    tracker.project=fairness count before.  Raises ``InputError``.
+    tracker.project=fairness count before.  W&B is told online unless tracker.mode=offline is given.  Raises
+    ``InputError``.
     """
-    tracker = build(_node(folder, _parsed(overrides)), "tracker")
+    tracker = build(filled({"tracker": _node(folder, _parsed(overrides))})["tracker"], "tracker")
+    print(f"sending to {tracker.title}, {tracker.address}", flush=True)
     tracker.check(single=(folder / RECORD).exists())
     tracker.finish(folder, None if (folder / RECORD).exists() else folder.resolve().name)
 
@@ -33,12 +37,9 @@ def choices() -> dict[str, dict[str, Any]]:
 
 
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
-    given = {}
-    for override in overrides:
-        key, sign, value = override.partition("=")
-        if not sign or (key != "tracker" and not key.startswith("tracker.")):
-            raise InputError(f"fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got {override!r}")
-        given[key] = yaml.safe_load(value)
+    given = assigned(overrides)
+    if wrong := [key for key in given if key != "tracker" and not key.startswith("tracker.")]:
+        raise InputError(f"fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got {wrong[0]}=...")
     return given
 
 

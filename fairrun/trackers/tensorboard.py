@@ -53,11 +53,11 @@ class TensorBoardLog:
     id: str
     writer: Any
 
-    def row(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Log an epoch."""
-        for name, value in values.items():
-            if name != "epoch":
-                self.writer.add_scalar(name, value, epoch)
+    def rows(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs."""
+        for row in rows:
+            for name in row.keys() - {"epoch"}:
+                self.writer.add_scalar(name, row[name], int(row["epoch"]))
         self.writer.flush()
 
     def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
@@ -82,6 +82,10 @@ class TensorBoardLog:
             self.writer.file_writer.add_summary(message)
         for name, value in numbers.items():
             self.writer.add_scalar(name, value)
+        self.writer.close()
+
+    def interrupt(self) -> None:
+        """End the file."""
         self.writer.close()
 
 

@@ -21,6 +21,7 @@ from fairrun.trackers.needs import flat, library
 from fairrun.trackers.told import Told
 
 TAG = 64  # the most characters of a tag
+KILLED = 255  # the exit code of an interrupted run
 ARTIFACT = 128  # and of an artifact's name
 ONLINE = "online"
 HOMES = ("wandb", ".wandb")  # the folders of its files; W&B takes the second one where it is there
@@ -60,6 +61,11 @@ class Wandb(Logger):
     def place(self) -> str:
         """The mode.  Projects are not told apart: a run stays where it was logged first."""
         return self.mode
+
+    @property
+    def address(self) -> str:
+        """The mode and the project."""
+        return f"{self.mode}, project {'/'.join(filter(None, [self.entity, self.project]))}"
 
     def covers(self, place: str | None) -> bool:
         """Whether a run that was logged to ``place`` need not be logged again."""
@@ -105,23 +111,20 @@ class Wandb(Logger):
         """Begin a W&B run in the folder."""
         import wandb
 
-        try:
-            run = wandb.init(
-                id=id,
-                project=self.project,
-                entity=self.entity,
-                mode="online" if self.mode == ONLINE else "offline",
-                dir=str(folder),
-                reinit="create_new",
-                settings=wandb.Settings(**LEAN),
-                name=described.name,
-                group=described.group,
-                job_type=described.job_type,
-                tags=[tag[:TAG] for tag in described.tags],
-                config=described.config,
-            )
-        except wandb.Error as error:
-            raise InputError(f"W&B did not take {folder}; its files are complete, sync them later: {error}") from None
+        run = wandb.init(
+            id=id,
+            project=self.project,
+            entity=self.entity,
+            mode="online" if self.mode == ONLINE else "offline",
+            dir=str(folder),
+            reinit="create_new",
+            settings=wandb.Settings(**LEAN),
+            name=described.name,
+            group=described.group,
+            job_type=described.job_type,
+            tags=[tag[:TAG] for tag in described.tags],
+            config=described.config,
+        )
         return WandbLog(id, run, frozenset(described.config))
 
     def forget(self, folder: Path, id: str) -> None:
@@ -139,9 +142,10 @@ class WandbLog:
     run: Any
     known: frozenset[str]  # the keys of its configuration
 
-    def row(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Log an epoch."""
-        self.run.log(dict(values), step=epoch)
+    def rows(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs."""
+        for row in rows:
+            self.run.log(dict(row), step=int(row["epoch"]))
 
     def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
         """Log a table and its scatter chart."""
@@ -176,6 +180,10 @@ class WandbLog:
             self.run.config.update(more)
         self.run.summary.update(described.summary)
         self.run.finish(exit_code=0 if described.finished else 1)
+
+    def interrupt(self) -> None:
+        """End the run; W&B shows it as killed."""
+        self.run.finish(exit_code=KILLED)
 
 
 def _artifact_name(name: str) -> str:

@@ -16,15 +16,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from fairrun.command.folders import sweep_name
 from fairrun.command.line import later
 from fairrun.results import records as results
 from fairrun.runs.runner import Outcome
+from fairrun.trackers.mlflow import Mlflow
 from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
 from tests.helpers.here import run_here
 
+EPOCHS = 300  # they take longer than a process that looks needs to kill another
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
 
 
@@ -413,6 +416,44 @@ def test_epochs_of_a_sweep_are_live_and_no_run_is_logged_twice(tmp_path, csv):
     assert "0 runs logged, 2 already were" in done.stdout
     assert len(list((tmp_path / "sweep").glob("[0-9]/tensorboard/events*"))) == 2
     assert not (tmp_path / "sweep" / ".work").exists()
+
+
+def at_mlflow(folder):
+    """The sweep's runs in a data base of MLflow that are not deleted: name, status and epochs, by id."""
+    if not (folder / "mlflow.db").exists():
+        return {}
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name("fairrun").experiment_id], "tags.job_type = 'train'")
+    steps = {run.info.run_id: client.get_metric_history(run.info.run_id, "train/loss") for run in found}
+    return {
+        run.info.run_id: (run.info.run_name, run.info.status, sorted(m.step for m in steps[run.info.run_id]))
+        for run in found
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_runs_that_are_live_at_mlflow_are_there_once_with_all_epochs_after_kills(tmp_path, csv):
+    """The first kill leaves no time for anything; the second one, as from the keyboard, ends the runs at MLflow too."""
+    Mlflow(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="fairrun").check(single=False)
+    live = ["tracker=mlflow", f"tracker.tracking_uri=sqlite:///{tmp_path}/mlflow.db", "tracker.live=true", INLINE]
+    sweep = ["-m", *DESCRIPTION, "seed=0,1", *live, "checkpoint_minutes=0.0001", "hydra.sweep.dir=sweep"]
+    sweep += [f"epochs={EPOCHS}", "batch_size=2"]
+    for number, status in ((signal.SIGKILL, "RUNNING"), (signal.SIGINT, "KILLED")):
+        before, process = at_mlflow(tmp_path).keys(), start_warm(tmp_path, *sweep)
+        deadline = time.monotonic() + 120
+        while len(new := {id: run for id, run in at_mlflow(tmp_path).items() if run[2]}.keys() - before) < 2:
+            assert process.is_alive() and time.monotonic() < deadline, ((tmp_path / ".stderr").read_text(), new)
+            time.sleep(0.1)
+        os.kill(process.pid, number)
+        process.join()
+        assert [run[1] for run in at_mlflow(tmp_path).values()] == [status, status]
+        assert not records(tmp_path / "sweep")
+    done = run_warm(tmp_path, *sweep)
+    assert done.returncode == 0, done.stderr
+    everything = ("FINISHED", list(range(1, EPOCHS + 1)))
+    assert sorted(at_mlflow(tmp_path).values()) == [(f"erm table seed={seed}", *everything) for seed in (0, 1)]
+    assert "0 runs logged, 2 already were" in done.stdout
 
 
 def test_what_a_wandb_agent_starts_is_a_run_under_the_agents_id(tmp_path, csv):

@@ -21,8 +21,8 @@ def often(monkeypatch):
 def test_each_run_hears_of_its_own_epochs_and_of_the_last_ones_at_the_end(tmp_path):
     heard, first = [], threading.Event()
 
-    def listen(row):
-        heard.append(dict(row))
+    def listen(rows):
+        heard.extend(rows)
         first.set()
 
     with Live(tmp_path, {"a": [None, listen]}) as told:
@@ -35,7 +35,7 @@ def test_each_run_hears_of_its_own_epochs_and_of_the_last_ones_at_the_end(tmp_pa
 
 def test_a_run_that_stopped_hears_no_more(tmp_path):
     first, second = [], []
-    with Live(tmp_path, {"a": [first.append, second.append]}) as told:
+    with Live(tmp_path, {"a": [first.extend, second.extend]}) as told:
         tell(tmp_path, "a", 1, LOSSES, ALL)
         tell(tmp_path, "a", 2, LOSSES, np.array([True, False, True]))
         told.finish("a")
@@ -45,7 +45,7 @@ def test_a_run_that_stopped_hears_no_more(tmp_path):
 
 def test_half_a_line_waits_for_its_other_half(tmp_path):
     heard = []
-    with Live(tmp_path, {"a": [heard.append]}) as told:
+    with Live(tmp_path, {"a": [heard.extend]}) as told:
         (tmp_path / "a.jsonl").write_text('{"epoch": 1, "train/loss": [0.5], "trains": [true]}\n{"epoch": 2, "trai')
         told._look("a")
         assert [row["epoch"] for row in heard] == [1]
@@ -56,14 +56,14 @@ def test_half_a_line_waits_for_its_other_half(tmp_path):
 
 
 def test_a_tracker_that_is_lost_is_named_once_and_the_others_go_on(tmp_path, caplog):
-    def lost(row):
+    def lost(rows):
         raise InputError("nobody answers")
 
-    def broken(row):
+    def broken(rows):
         raise ConnectionError("no route")
 
     heard = []
-    with Live(tmp_path, {"a": [lost, broken, heard.append]}) as told:
+    with Live(tmp_path, {"a": [lost, broken, heard.extend]}) as told:
         for epoch in (1, 2):
             tell(tmp_path, "a", epoch, LOSSES, ALL)
         told.finish("a")
@@ -74,7 +74,7 @@ def test_a_tracker_that_is_lost_is_named_once_and_the_others_go_on(tmp_path, cap
 
 def test_a_line_that_a_full_disk_cut_short_is_left_out(tmp_path):
     heard = []
-    with Live(tmp_path, {"a": [heard.append]}) as live_ones:
+    with Live(tmp_path, {"a": [heard.extend]}) as live_ones:
         cut = '{"epoch": 1, "tr{"epoch": 2, "train/loss": [0.5], "trains": [true]}\n'
         (tmp_path / "a.jsonl").write_text(cut + '{"epoch": 3, "train/loss": [0.5], "trains": [true]}\n')
         live_ones.finish("a")

@@ -16,12 +16,13 @@ from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
 from fairrun.results import records as results
-from fairrun.runs import worker
+from fairrun.runs import live, worker
 from fairrun.runs.executors import Loky
 from fairrun.runs.job import Job, load, record, remark
 from fairrun.runs.plan import MOST_RUNS, plan
 from fairrun.runs.runner import Sweep
 from fairrun.runs.validate import network
+from fairrun.trackers import Tracker
 from fairrun.training.fit import Run
 from tests.helpers.jobs import job, jobs_of, planned, train
 from tests.helpers.modules import Net
@@ -409,3 +410,51 @@ def test_checkpoints_of_later_batches_outlive_a_batch(tmp_path, described):
     for _ in range(2):
         train(tmp_path, jobs_of(tmp_path, described), executor=Loky(2, 1))
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
+
+
+class Witness(Tracker):
+    """Notes which files were there whenever it was told something."""
+
+    live = True
+
+    def __init__(self, folder):
+        self.folder, self.seen = folder, []
+
+    def epochs(self, folder, sweep, begun, rows):
+        self._see(f"epoch {rows[-1]['epoch']}")
+
+    def log(self, folder, sweep, record, history):
+        self._see(f"log {len(history)}")
+        raise ConnectionError("no route")
+
+    def finish(self, folder, sweep):
+        self._see("finish")
+
+    def stop(self):
+        self._see("stop")
+        raise ConnectionError("no route")
+
+    def _see(self, what):
+        self.seen.append((what, len(list(self.folder.rglob("record.json")))))
+
+
+class Witnessed(Sweep):
+    def __init__(self, folder, name):
+        super().__init__(folder, name)
+        self.witness = Witness(folder)
+
+    def _tracker(self, job):
+        return self._trackers.setdefault("all", self.witness)
+
+
+def test_a_tracker_is_told_of_a_stacks_end_when_all_its_files_are_written(tmp_path, monkeypatch, caplog):
+    """Killed while it tells trackers, a command loses no result.  What a tracker raises costs no run."""
+    monkeypatch.setattr(live, "LOOK_S", 60)
+    jobs = jobs_of(tmp_path, ["seed=0", "epochs=2"], ["seed=1", "epochs=2"])
+    sweep = Witnessed(tmp_path, "sweep")
+    outcomes = dict(sweep.run(jobs, {}))
+    assert [outcome.status for outcome in outcomes.values()] == ["finished", "finished"]
+    assert sweep.witness.seen == [("epoch 2", 2), ("epoch 2", 2), ("log 2", 2), ("log 2", 2), ("stop", 2)]
+    said = [record.message for record in caplog.records]
+    assert sum("is written, but is not logged yet: ConnectionError: no route" in line for line in said) == 2
+    assert sum("runs that stopped are open at their tracker: ConnectionError" in line for line in said) == 1

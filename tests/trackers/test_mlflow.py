@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 
 from fairrun.config.check import InputError
 from fairrun.report import report
@@ -45,8 +46,6 @@ def sweep(tmp_path):
 
 
 def runs(tracker):
-    from mlflow import MlflowClient
-
     client = MlflowClient(tracking_uri=tracker.tracking_uri)
     experiment = client.get_experiment_by_name(tracker.experiment)
     return client, {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
@@ -93,10 +92,10 @@ def test_epochs_are_there_while_they_are_trained(tmp_path, base, request):
     found = record(metrics={"test/accuracy": 0.5})
     results.write(tmp_path, found, HISTORY)
     begun = {key: found[key] for key in found if key not in ("status", "versions")} | {"versions": {}}
-    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[0])
+    live.epochs(tmp_path, None, begun, HISTORY.to_dict("records")[0:][:1])
     (run,) = runs(live)[1].values()
     assert (run.info.status, run.data.metrics["train/loss"]) == ("RUNNING", 0.5)
-    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[1])
+    live.epochs(tmp_path, None, begun, HISTORY.to_dict("records")[1:][:1])
     live.log(tmp_path, None, found, HISTORY)
     (run,) = runs(live)[1].values()
     assert (run.info.status, run.data.metrics["train/loss"]) == ("FINISHED", 0.25)
@@ -151,10 +150,102 @@ def test_a_run_of_which_only_some_epochs_were_seen_is_there_once(tmp_path, base,
     live = Mlflow(tracking_uri=base, experiment=request.node.name, live=True)
     found = record(metrics={"test/accuracy": 0.5})
     results.write(tmp_path, found, HISTORY)
-    live.epoch(tmp_path, None, found, HISTORY.to_dict("records")[1])
+    live.epochs(tmp_path, None, found, HISTORY.to_dict("records")[1:][:1])
     live.log(tmp_path, None, found, HISTORY)
     client, there = runs(live)
     (run,) = there.values()
     assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 2
     experiment = client.get_experiment_by_name(live.experiment)
     assert len(client.search_runs([experiment.experiment_id])) == 1
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """The batches that MLflow is sent."""
+    sent, send = [], MlflowClient.log_batch
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *args, **keys: (sent.append(keys), send(*args, **keys))[1])
+    return sent
+
+
+def test_many_epochs_are_one_request(tmp_path, base, request, requests):
+    live = Mlflow(tracking_uri=base, experiment=request.node.name, live=True)
+    rows = [{"epoch": epoch, "train/loss": 1 / epoch} for epoch in range(1, 501)]
+    found = record()
+    results.write(tmp_path, found, pd.DataFrame(rows))
+    live.epochs(tmp_path, None, found, rows)
+    assert [len(sent["metrics"]) for sent in requests if "metrics" in sent] == [500]
+    client, there = runs(live)
+    (run,) = there.values()
+    losses = client.get_metric_history(run.info.run_id, "train/loss")
+    assert sorted((m.step, m.value) for m in losses) == [(row["epoch"], row["train/loss"]) for row in rows]
+    live.stop()
+
+
+def test_runs_have_one_client(sweep, tracker, monkeypatch):
+    made, make = [], MlflowClient.__init__
+    monkeypatch.setattr(MlflowClient, "__init__", lambda *args, **keys: (made.append(1), make(*args, **keys))[1])
+    tracker.finish(sweep, "a-sweep")
+    assert len(made) == 1
+
+
+def test_what_mlflow_refuses_while_a_run_trains_is_one_message_and_the_run_is_logged_later(tmp_path, base, request):
+    """Somebody deletes the run."""
+    live = Mlflow(tracking_uri=base, experiment=request.node.name, live=True)
+    found = record()
+    results.write(tmp_path, found, HISTORY)
+    live.epochs(tmp_path, "a-sweep", found, HISTORY.to_dict("records")[:1])
+    client, there = runs(live)
+    client.delete_run(there["erm adult seed=3"].info.run_id)
+    with pytest.raises(InputError, match=f"MLflow did not take {tmp_path}; it is logged when it is trained: Mlflow"):
+        live.epochs(tmp_path, "a-sweep", found, HISTORY.to_dict("records")[1:])
+    with pytest.raises(InputError, match=f"MLflow did not take {tmp_path}; its files are complete, sync them later: "):
+        live.log(tmp_path, "a-sweep", found, HISTORY)
+    live.finish(tmp_path, None)
+    client, there = runs(live)
+    assert len(client.get_metric_history(there["erm adult seed=3"].info.run_id, "train/loss")) == 2
+
+
+def test_a_run_that_is_stopped_is_killed_and_logged_anew_when_it_goes_on(tmp_path, base, request):
+    live = Mlflow(tracking_uri=base, experiment=request.node.name, live=True)
+    found = record()
+    results.write(tmp_path, found, HISTORY)
+    live.epochs(tmp_path, None, found, HISTORY.to_dict("records")[:1])
+    live.stop()
+    assert runs(live)[1]["erm adult seed=3"].info.status == "KILLED"
+    live.epochs(tmp_path, None, found, HISTORY.to_dict("records")[1:])
+    live.log(tmp_path, None, found, HISTORY)
+    client, _ = runs(live)
+    (run,) = client.search_runs([client.get_experiment_by_name(live.experiment).experiment_id])
+    assert run.info.status == "FINISHED"
+    assert [m.step for m in client.get_metric_history(run.info.run_id, "train/loss")] == [1, 2]
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///x.db", "file:./mlruns", "mlruns", "./a/../mlruns", "{here}/mlruns"])
+def test_paths_are_of_the_current_folder(tmp_path, monkeypatch, uri):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    tracker = Mlflow(tracking_uri=uri.format(here=tmp_path), experiment="here")
+    tracker.check(single=True)
+    found = record()
+    (tmp_path / "run").mkdir()
+    results.write(tmp_path / "run", found, HISTORY)
+    tracker.log(tmp_path / "run", None, found, HISTORY)
+    assert (tmp_path / "x.db").exists() or (tmp_path / "mlruns").is_dir()
+    monkeypatch.chdir(tmp_path / "run")
+    assert tracker.has(tmp_path / "run")
+    assert str(tmp_path) in tracker.place
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1:5000", "https://host/path", "databricks", "databricks://me", "postgresql://me:word@host/x"],
+)
+def test_addresses_of_servers_stay_without_passwords(uri):
+    place = Mlflow(tracking_uri=uri, experiment="here").place
+    assert place == f"{uri.replace('me:word@', '')} here"
+
+
+def test_a_password_is_in_no_message():
+    with pytest.raises(InputError) as refused:
+        Mlflow(tracking_uri="http://me:word@127.0.0.1:9", experiment="fairrun").check(single=True)
+    assert "word" not in str(refused.value)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairrun.config.check import InputError
 from fairrun.report import report
 from fairrun.results import records as results
 from fairrun.trackers.tensorboard import FOLDER, TensorBoard
@@ -75,9 +76,9 @@ def test_epochs_are_there_while_they_are_trained(tmp_path):
     results.write(tmp_path, found, HISTORY)
     begun = {key: found[key] for key in found if key != "status"}
     live = TensorBoard(live=True)
-    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[0])
+    live.epochs(tmp_path, None, begun, HISTORY.to_dict("records")[0:][:1])
     assert [event.value for event in events(tmp_path).Scalars("train/loss")] == [0.5]
-    live.epoch(tmp_path, None, begun, HISTORY.to_dict("records")[1])
+    live.epochs(tmp_path, None, begun, HISTORY.to_dict("records")[1:][:1])
     live.log(tmp_path, None, found, HISTORY)
     assert [event.value for event in events(tmp_path).Scalars("train/loss")] == [0.5, 0.25]
 
@@ -104,3 +105,12 @@ def test_data_sets_whose_names_read_alike_have_summaries_of_their_own(tmp_path):
         results.write(tmp_path / str(k), found, HISTORY)
     TensorBoard().finish(tmp_path, "a-sweep")
     assert len([folder for folder in tmp_path.glob("summary_*") if list(folder.rglob("events.*"))]) == 3
+
+
+def test_a_picture_that_cannot_be_read_is_one_message_and_the_runs_are_logged(sweep, capsys):
+    report(sweep)
+    (sweep / "front.png").write_text("no picture")
+    said = f"TensorBoard did not take {sweep}/summary_adult_{DPD}; sync the sweep later: UnidentifiedImageError"
+    with pytest.raises(InputError, match=said):
+        TensorBoard().finish(sweep, "a-sweep")
+    assert capsys.readouterr().out.endswith(": 2 runs logged, 0 already were\n")

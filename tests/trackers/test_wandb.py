@@ -12,10 +12,12 @@ import wandb
 from wandb.proto import wandb_internal_pb2
 
 from fairrun.cli.subcommands.sync import main
+from fairrun.command.folders import locked
 from fairrun.config.check import InputError
 from fairrun.report import report
 from fairrun.results import records as results
 from fairrun.trackers import NoTracker, told
+from fairrun.trackers.tensorboard import TensorBoard
 from fairrun.trackers.wandb import Wandb, _artifact_name
 from tests.helpers.records import record
 
@@ -283,8 +285,36 @@ def test_sync_pushes_a_sweep_that_was_run_without_wandb(sweep, capsys):
     assert described(sweep / "0").run_group == "a-sweep"
     assert described(sweep / f"summary_adult_{DPD}").job_type == "summary"
     main([str(sweep), "tracker.mode=offline"])
-    said = ["W&B, offline: 2 runs logged, 0 already were", "W&B, offline: 0 runs logged, 2 already were"]
+    first = "sending to W&B, offline, project fairrun"
+    said = [first, "W&B, offline: 2 runs logged, 0 already were", first, "W&B, offline: 0 runs logged, 2 already were"]
     assert capsys.readouterr().out.splitlines() == said
+
+
+def test_sync_reads_values_as_training_does(sweep, capsys, monkeypatch):
+    monkeypatch.setenv("TEAM", "us")
+    main([str(sweep), "tracker.mode=offline", "tracker.project=no", "tracker.entity=${oc.env:TEAM}"])
+    run = described(sweep / "0")
+    assert (run.project, run.entity) == ("no", "us")
+    assert capsys.readouterr().out.startswith("sending to W&B, offline, project us/no\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("tracker.project", "'tracker.project' is no override, KEY=VALUE"),
+        ("wandb", "did you mean tracker=wandb?"),
+        ("tracker.project=[a", r"'tracker.project=\[a' cannot be read: "),
+        ("tracker.project=a,b", "'tracker.project=a,b' must be KEY=VALUE with one value"),
+        ("+tracker.project=a", r"'\+tracker.project=a' must be KEY=VALUE with one value"),
+        ("method=erm", "fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got method="),
+        ("tracker=[wandb]", r"tracker must be one of mlflow, tensorboard, wandb, got \['wandb'\]"),
+        ("tracker.projekt=a", r"tracker.projekt is no key: did you mean tracker.project\?"),
+        ("tracker.entity=${oc.env:NOBODY_SET_IT}", "tracker.entity: .*NOBODY_SET_IT"),
+    ],
+)
+def test_sync_refuses_what_it_cannot_read(sweep, given, said):
+    with pytest.raises(SystemExit, match=said):
+        main([str(sweep), "tracker.mode=offline", given])
 
 
 def test_sync_goes_where_the_runs_were_configured_to_go_unless_told(tmp_path):
@@ -323,9 +353,65 @@ def test_online_without_a_key_is_refused():
         Wandb(project="fairness", entity=None, mode="online").check(single=True)
 
 
+@pytest.mark.parametrize("content", [b"[1]", b"null", b'{"id": 5}', b'{"id": ""}', b"{}", b"", b"\x80\xff", b"{"])
+def test_a_damaged_mark_stays_and_the_other_runs_are_logged(sweep, content, capsys):
+    """Two runs that are damaged are no sign that nobody answers."""
+    write(sweep / "2", seed=2)
+    (sweep / "1" / "tensorboard.json").write_bytes(content)
+    mark = sweep / "0" / "tensorboard.json"
+    mark.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{mark} is damaged, or not fairrun's: move it elsewhere"):
+        TensorBoard().finish(sweep, None)
+    assert mark.read_bytes() == content
+    assert capsys.readouterr().out.endswith(": 1 run logged, 0 already were, 2 with damaged files\n")
+    mark.unlink()
+    (sweep / "1" / "tensorboard.json").unlink()
+    TensorBoard().finish(sweep, None)
+    assert capsys.readouterr().out.endswith(": 2 runs logged, 1 already were\n")
+
+
+def test_a_run_that_another_process_logs_is_left_to_it(sweep, capsys):
+    with locked("folder", str(sweep / "0"), ".tensorboard.lock"):
+        TensorBoard().finish(sweep, None)
+        with pytest.raises(InputError, match=f"{sweep / '0'} is being logged to TensorBoard by another process"):
+            TensorBoard().log(sweep / "0", None, results.read(sweep / "0"), HISTORY)
+    assert not (sweep / "0" / "tensorboard").exists()
+    TensorBoard().finish(sweep, None)
+    said = ["1 run logged, 0 already were, 1 being logged by another process", "1 run logged, 1 already were"]
+    assert [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()] == said
+
+
+def test_a_run_that_is_logged_is_not_described_again(sweep):
+    """A record without any field cannot be described."""
+    tracker = TensorBoard()
+    tracker.finish(sweep, None)
+    tracker.log(sweep / "0", None, {}, HISTORY)
+    tracker.log(sweep / "0", "a-sweep", {}, HISTORY)
+
+
+def test_a_run_that_is_stopped_ends_as_killed_and_goes_on_under_its_id(tmp_path):
+    live = Wandb(project="fairness", entity=None, mode="offline", live=True)
+    found = write(tmp_path)
+    live.epochs(tmp_path, None, found, HISTORY.to_dict("records")[:1])
+    live.stop()
+    (end,) = [r.exit for r in read_back(tmp_path) if r.WhichOneof("record_type") == "exit"]
+    assert end.exit_code == 255
+    first = live.known_id(tmp_path)
+    assert not live.has(tmp_path)
+    live.epochs(tmp_path, None, found, HISTORY.to_dict("records")[1:])
+    live.log(tmp_path, None, found, HISTORY)
+    assert [row["train/loss"] for row in history(tmp_path)] == [0.5, 0.25]
+    assert described(tmp_path).run_id == first
+    assert live.has(tmp_path)
+
+
 @pytest.mark.slow
 def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
-    """Nobody answers at the address.  A run with offline files is not online yet: it is the first to be refused."""
+    """Nobody answers at the address.  A run with offline files is not online yet: it is the first to be refused.
+
+    After two it is not asked any more.
+    """
+    write(sweep / "2", seed=2)
     OFFLINE.finish(sweep, "a-sweep")
     first = described(sweep / "0").run_id
     nowhere = {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "1"}
@@ -336,7 +422,7 @@ def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     assert "Traceback" not in done.stderr
     assert json.loads((sweep / "0" / MARK).read_text())["id"] == first
     assert json.loads((sweep / "0" / MARK).read_text())["place"] is None
-    assert json.loads((sweep / "1" / MARK).read_text())["place"] == "offline"
+    assert json.loads((sweep / "2" / MARK).read_text())["place"] == "offline"
 
 
 def test_the_summary_run_keeps_report_and_records_as_an_artifact(sweep):
@@ -395,7 +481,7 @@ def test_epochs_are_logged_while_they_are_trained(tmp_path):
     found = write(tmp_path)
     live = Wandb(project="fairness", entity=None, mode="offline", live=True)
     for row in HISTORY.to_dict("records"):
-        live.epoch(tmp_path, None, {key: found[key] for key in found if key != "status"}, row)
+        live.epochs(tmp_path, None, {key: found[key] for key in found if key != "status"}, [row])
     live.log(tmp_path, None, found, HISTORY)
     assert [row["train/loss"] for row in history(tmp_path)] == [0.5, 0.25]
     assert summary(tmp_path)["status"] == "finished"
@@ -405,7 +491,7 @@ def test_epochs_are_logged_while_they_are_trained(tmp_path):
 def test_a_run_of_which_only_some_epochs_were_seen_is_logged_as_a_whole(tmp_path):
     found = write(tmp_path)
     live = Wandb(project="fairness", entity=None, mode="offline", live=True)
-    live.epoch(tmp_path, None, found, HISTORY.to_dict("records")[1])
+    live.epochs(tmp_path, None, found, HISTORY.to_dict("records")[1:][:1])
     live.log(tmp_path, None, found, HISTORY)
     assert [row["train/loss"] for row in history(tmp_path)] == [0.5, 0.25]
 
