@@ -67,14 +67,16 @@ class Split:
         """The rows of train, val and test, and the ``balanced`` rows of train; ``classes``: names of more than two."""
         rng, apart = (np.random.default_rng(seed) for seed in (self.seed, [self.seed, 1]))
         num_states = max(2, len(classes)) + bool(np.isnan(y).any())  # of a label: its classes, and missing
-        cells, every = _cells(s, y, num_states), np.arange(len(frame))
-        balanced = per_cell(cells, self.balanced, apart) if self.balance_test else every[:0]
+        cells, none = _cells(s, y, num_states), np.array([], dtype=np.int64)
+        balanced = per_cell(cells, self.balanced, apart) if self.balance_test else none
+        others = _without(len(frame), balanced)
         if self.balance_test:
-            _refuse_single_rows(cells, np.setdiff1d(every, balanced), y, s, classes)
-        test = self._test(frame, cells, np.setdiff1d(every, balanced), rng)
-        rest = np.setdiff1d(every, np.concatenate([test, balanced]))
+            _refuse_single_rows(cells, others, y, s, classes)
+        test = self._test(frame, cells, others, rng)
+        rest = _without(len(frame), test, balanced)
         in_val = self._val(frame, cells, rest, rng)
-        split = {"train": np.union1d(rest[~in_val], balanced), "val": rest[in_val], "test": test}
+        train = np.sort(np.concatenate([rest[~in_val], balanced]))
+        split = {"train": train, "val": rest[in_val], "test": test}
         for name, rows in split.items():
             if not len(rows):
                 raise InputError(f"dataset.split leaves no row for {name}: {len(frame)} rows, {self}")
@@ -104,6 +106,14 @@ class Split:
         if self.test == "official" and (frame[self.column] == "val").any():
             return (frame[self.column].iloc[rows] == "val").to_numpy()
         return stratified(cells[rows], self.val, rng)
+
+
+def _without(num_rows: int, *apart: np.ndarray) -> np.ndarray:
+    """The rows that are in none of ``apart``, ascending."""
+    kept = np.ones(num_rows, dtype=bool)
+    for rows in apart:
+        kept[rows] = False
+    return np.flatnonzero(kept)
 
 
 def _cells(s: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:

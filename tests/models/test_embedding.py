@@ -24,10 +24,10 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 def rows(num_rows=32):
     """One number, then one-hot features of columns of two and three categories."""
     g = torch.Generator().manual_seed(0)
-    parts = [torch.randn(num_rows, 1, generator=g, dtype=torch.float64)]
-    for size in SHAPE["categories"]:
-        parts.append(torch.nn.functional.one_hot(torch.randint(size, (num_rows,), generator=g), size).double())
-    return torch.cat(parts, dim=1).expand(3, num_rows, 6)
+    numbers = torch.randn(num_rows, 1, generator=g, dtype=torch.float64)
+    drawn = [torch.randint(size, (num_rows,), generator=g) for size in SHAPE["categories"]]
+    codes = [torch.nn.functional.one_hot(*pair).double() for pair in zip(drawn, SHAPE["categories"], strict=True)]
+    return torch.cat([numbers, *codes], dim=1).expand(3, num_rows, 6)
 
 
 @every_network
