@@ -11,7 +11,7 @@ from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
-from fairrun.training.thresholds.frontier import FRONTIER
+from fairrun.training.thresholds.frontier import FRONTIER, UNAWARE
 from fairrun.training.thresholds.postprocess import OXONFAIR
 
 RESAMPLES, LEVEL = 1000, 0.95
@@ -145,7 +145,9 @@ def _limits(record: Mapping[str, Any], by_chance: bool) -> Iterator[str]:
     for warning in record.get("account", {}).get("warnings", []):
         yield f"- {warning}."
     constraint = record["config"]["postprocess"]
-    if constraint == FRONTIER:
+    if constraint == UNAWARE:
+        yield "- Decisions within a bound (fairrun.load(FOLDER, bound=...)) take a row's group from its other features."
+    elif constraint == FRONTIER:
         yield "- Decisions within a bound (fairrun.load(FOLDER, bound=...)) need the sensitive attribute of each row."
     elif constraint is not None:
         random = "" if constraint == OXONFAIR else "; some are random"

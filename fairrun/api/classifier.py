@@ -24,7 +24,7 @@ from fairrun.runs.job import facts
 from fairrun.runs.validate import check, check_data, network
 from fairrun.runs.worker import bound_of, settings_of
 from fairrun.training.fit import fit, padded_logits
-from fairrun.training.thresholds.frontier import FRONTIER
+from fairrun.training.thresholds.frontier import CURVES
 from fairrun.training.thresholds.postprocess import postprocess, probabilities, scores_of
 
 BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
@@ -160,8 +160,9 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         config = of_calls(tuple(given))
         whole = is_whole(dotted(config))
         require(not whole, "method", self.method, "a method with steps; fairrun.run trains those of libraries")
-        one = config["postprocess"] != FRONTIER
-        require(one, "postprocess", FRONTIER, "another one: this is a curve; fairrun.run and fairrun.load have it")
+        one = config["postprocess"] not in CURVES
+        wanted = "another one: this is a curve; fairrun.run and fairrun.load have it"
+        require(one, "postprocess", config["postprocess"], wanted)
         check(config)
         return config
 

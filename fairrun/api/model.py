@@ -37,6 +37,7 @@ from fairrun.runs import model as files
 from fairrun.runs.validate import network
 from fairrun.training.metrics import evaluate_decisions, evaluation
 from fairrun.training.thresholds.postprocess import probabilities
+from fairrun.training.thresholds.unaware import Groups, chances
 
 EPOCHS = ("chosen", "last")
 
@@ -156,8 +157,11 @@ class Model:
 
     def _chances(self, rows: pd.DataFrame | np.ndarray) -> Tensor | None:
         """The probability of the decision 1 [N], where decisions may be random; else None."""
-        if self.about["rules"] is not None:
-            return probabilities(self.about["rules"], self._scores(rows), self._groups(rows))
+        rules, known = self.about["rules"], self.about.get("group_model")
+        if rules is not None and known is not None:
+            return chances(rules, Groups(**known), self._scores(rows), self._x(rows))
+        if rules is not None:
+            return probabilities(rules, self._scores(rows), self._groups(rows))
         return self._scores(rows) if self.predictor.decides else None
 
     def _groups(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
@@ -185,10 +189,10 @@ class Model:
 def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, plugins: Sequence[str] = ()) -> Model:
     """The model in a run's folder; ``epoch`` chosen: of the epoch that counts; last.
 
-    ``bound`` is one of those of a run with postprocess=frontier, whose thresholds then decide; without it, the
-    threshold 0.5 does.  ``plugins`` are packages whose code may run: a model of a network, method or metric of your own
-    needs them.  They stay allowed in this process.  Raises ``InputError`` for a folder without a model, for one that
-    needs a package that is not named, and for one of another version of fairrun or of plug-ins.
+    ``bound`` is one of those of a run with postprocess=frontier or frontier_unaware, whose rules then decide; without
+    it, the threshold 0.5 does.  ``plugins`` are packages whose code may run: a model of a network, method or metric of
+    your own needs them.  They stay allowed in this process.  Raises ``InputError`` for a folder without a model, for
+    one that needs a package that is not named, and for one of another version of fairrun or of plug-ins.
     """
     are_names = not isinstance(plugins, str) and all(isinstance(name, str) for name in plugins)
     require(are_names, "plugins", plugins, "a list of packages, as ['mypkg']")
@@ -239,7 +243,7 @@ def _refuse_unnamed(folder: Path, record: Mapping[str, Any]) -> None:
 def _at(bound: float, about: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The model's description and record at a point of its frontier."""
     points = {point["bound"]: point for point in record.get("frontier", [])}
-    require(points, "bound", bound, "left out: only a run with postprocess=frontier has bounds")
+    require(points, "bound", bound, "left out: only a run with postprocess=frontier or frontier_unaware has bounds")
     one_of("bound", bound, list(points))
     point = points[bound]
     return about | {"rules": point["rules"]}, record | {"metrics": record["metrics"] | point["metrics"]}

@@ -78,6 +78,7 @@ def save(folder: Path, run: Run, rows: Rows, *, weights: bool) -> dict[str, str]
     if weights and (predicts := _predicts(run)):
         about = {name: value for name, value in rows._asdict().items() if name != "splits"}
         about |= {"rules": run.rules, "format": FORMAT}
+        about |= {} if run.groups is None else {"group_model": run.groups}
         about |= {SHARES: {name: share for name, (share, _) in run.classifiers.items()}} if run.classifiers else {}
         files |= predicts | {ABOUT: json.dumps(about, ensure_ascii=False).encode()}
     (folder / FOLDER).mkdir(exist_ok=True)

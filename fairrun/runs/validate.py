@@ -30,7 +30,7 @@ from fairrun.trackers import Tracker
 from fairrun.training.averages import KINDS, Averaging
 from fairrun.training.fit import Schedule
 from fairrun.training.native.parts import choose
-from fairrun.training.thresholds.frontier import FRONTIER, RATES
+from fairrun.training.thresholds.frontier import CURVES, RATES, UNAWARE
 from fairrun.training.thresholds.oxonfair import BOUNDED, MOST_GROUPS, check_installed
 from fairrun.training.thresholds.postprocess import CONSTRAINTS, OXONFAIR
 
@@ -66,9 +66,9 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     if constraint == OXONFAIR:
         _check_oxonfair(config["metric"]["name"], bound)
-    if constraint == FRONTIER:
+    if constraint in CURVES:
         name = config["metric"]["name"]
-        require(name in RATES, "metric.name", name, f"one of {', '.join(RATES)} with postprocess={FRONTIER}")
+        require(name in RATES, "metric.name", name, f"one of {', '.join(RATES)} with postprocess={constraint}")
     of_node(config["metric"])
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
@@ -111,6 +111,8 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     for remark in method.remarks(config["epochs"]):
         _warn_once(remark)
     if whole:
+        allowed = f"null or another with {type(method).__name__}, which gives decisions and no probabilities"
+        require(not (method.decides and constraint == UNAWARE), "postprocess", constraint, allowed)
         _check_saved(config)
         _say_what_has_no_effect(config)
     else:
@@ -343,8 +345,13 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         _check_report_of_one_label(config)
     if config["postprocess"] is not None:
         what = f"postprocess={config['postprocess']} needs validation rows"
-        least = 2 if config["postprocess"] == FRONTIER else 1  # one for each part
+        least = 2 if config["postprocess"] in CURVES else 1  # one for each part
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"], least)
+    if config["postprocess"] == UNAWARE and data.get("streamed"):
+        raise InputError(
+            f"postprocess must be another than {UNAWARE} on images that exceed the memory bound: it tells groups by "
+            "all features at once"
+        )
     if config["postprocess"] == OXONFAIR and len(data["groups"]) > MOST_GROUPS:
         allowed = f"at most {MOST_GROUPS} with postprocess={OXONFAIR}, which searches all combinations of thresholds"
         raise InputError(f"groups must be {allowed}, got {len(data['groups'])}: {', '.join(data['groups'][:8])}")

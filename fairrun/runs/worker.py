@@ -19,7 +19,7 @@ from torch import Tensor
 
 import fairrun
 from fairrun.config.build import build
-from fairrun.config.metrics import computed
+from fairrun.config.metrics import Metric, computed
 from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.pixels.stored import Stored
@@ -35,11 +35,12 @@ from fairrun.runs.validate import averaging, network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
-from fairrun.training.library import fit_by_library
+from fairrun.training.library import features, fit_by_library
 from fairrun.training.native.parts import choose
 from fairrun.training.stop import training
-from fairrun.training.thresholds.frontier import FRONTIER, frontier
+from fairrun.training.thresholds.frontier import CURVES, FRONTIER, frontier
 from fairrun.training.thresholds.postprocess import Bound, Scores, postprocess, scores_of
+from fairrun.training.thresholds.unaware import Groups, unaware
 
 SPLITS = ("train", "val", "test")
 LIBRARY = "library"  # the engine of a run that a library trained
@@ -101,9 +102,8 @@ def train(task: Task) -> Trained | Failure:
         for k, own in scores.items():
             metrics, bound = computed(config["metric"]), bound_of(config)
             constraint = task.configs[k]["postprocess"]
-            if constraint == FRONTIER:
-                points = frontier(config["metric"]["name"], own, rows, metrics)
-                runs[k].points = [point._asdict() for point in points]
+            if constraint in CURVES:
+                runs[k].points, runs[k].groups = _curve(constraint, config["metric"]["name"], own, rows, metrics)
                 continue
             runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics, bound)
         bare = dict[str, Tensor]()
@@ -113,6 +113,16 @@ def train(task: Task) -> Trained | Failure:
         return Trained(trained, engine, round(time.perf_counter() - started, 3), origin)
     except Exception as error:
         return Failure(told(error), traceback.format_exc())
+
+
+def _curve(
+    constraint: str, metric: str, scores: Scores, rows: Data, metrics: Sequence[Metric]
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The points of a curve, and what tells groups by features where they need it."""
+    if constraint == FRONTIER:
+        return [point._asdict() for point in frontier(metric, scores, rows, metrics)], None
+    groups = Groups.fit(features(rows.train.x), rows.train.s.numpy())
+    return [point._asdict() for point in unaware(metric, scores, rows, metrics, groups)], groups._asdict()
 
 
 def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run], dict[int, Scores], str]:

@@ -73,7 +73,8 @@ class Run:
     failure: str | None = None  # names the first step whose loss is not finite; None if there is none
     postprocessed: dict[str, float] = field(default_factory=dict)  # val/..., test/... of the epoch that counts
     rules: Rules | None = None  # of the post-processing
-    points: list[dict[str, Any]] = field(default_factory=list)  # of postprocess=frontier, as JSON
+    points: list[dict[str, Any]] = field(default_factory=list)  # of a curve of post-processing, as JSON
+    groups: dict[str, Any] | None = None  # what tells groups by features, where rules need it, as JSON
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # split -> what the chosen parameters predict
     classifiers: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # of a library: file -> share, content
 

@@ -26,7 +26,7 @@ def test_choices_with_other_defaults_are_told_apart():
     ("word", "part"),
     [
         ("epochs", "default  10"),
-        ("schedule", "schedule.factor  0.5"),
+        ("schedule", "schedule.factor     0.5"),
         ("schedule.factor", "no effect where schedule.every is null"),
         ("report.columns", "more metrics for the tables"),
         ("dataset.split.test", "adult (official)"),

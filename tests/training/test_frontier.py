@@ -17,6 +17,7 @@ from fairrun.runs.job import load
 from fairrun.training.thresholds import frontier
 from fairrun.training.thresholds.frontier import BOUNDS, RATES, Curve, fit
 from tests.helpers.command import DESCRIPTION, INLINE
+from tests.helpers.gaps import difference
 from tests.helpers.here import run_here
 from tests.helpers.jobs import jobs_of, train
 from tests.helpers.synthetic import table
@@ -28,16 +29,6 @@ def rows(seed, num_rows, num_groups):
     s = np.concatenate([np.repeat(np.arange(num_groups), 2), rng.integers(0, num_groups, num_rows - 2 * num_groups)])
     y = np.concatenate([np.tile([0.0, 1.0], num_groups), rng.integers(0, 2, num_rows - 2 * num_groups)])
     return rng.normal(size=num_rows).round(1), y, s
-
-
-def difference(metric, decisions, y, s):
-    """The largest difference between groups of the rates of a metric."""
-    every, ones, zeros = np.ones_like(y), y, 1 - y
-    of = {"selected": every, "true positives": ones, "false positives": zeros}
-    rates = [
-        [(decisions * of[name])[s == g].sum() / of[name][s == g].sum() for g in np.unique(s)] for name in RATES[metric]
-    ]
-    return max(max(rate) - min(rate) for rate in rates)
 
 
 @pytest.mark.parametrize("metric", RATES)
@@ -74,7 +65,7 @@ def test_validation_metrics_are_of_rows_that_did_not_choose_the_thresholds():
     metric = "demographic_parity_difference"
     points = frontier.frontier(metric, (scores, scores), data, [METRICS["accuracy"]])
     y, s, v = val.y.numpy(), val.s.numpy(), scores.numpy()
-    parts = frontier._parts(y, s)
+    parts = frontier.two_parts(y, s)
     decisions = np.zeros(60)
     for part in (0, 1):
         thresholds = fit(metric, v[parts == part], y[parts == part], s[parts == part])[3]

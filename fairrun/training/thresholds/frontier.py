@@ -10,10 +10,10 @@ dealt into two parts, and the thresholds fitted on each part decide the other.  
 rows do not flatter the curve.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ from fairrun.data.table import Data
 from fairrun.training.fit import Rules
 from fairrun.training.metrics import evaluate_decisions
 
-FRONTIER = "frontier"  # the choice of ``postprocess``
+FRONTIER, UNAWARE = "frontier", "frontier_unaware"  # choices of ``postprocess``; the second is in ``unaware``
+CURVES = (FRONTIER, UNAWARE)
 BOUNDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 1.0)
 RATES = {  # the rates of groups that a metric compares, by its name
     "demographic_parity_difference": ("selected",),
@@ -52,21 +53,28 @@ def frontier(metric: str, scores: tuple[Tensor, Tensor], data: Data, metrics: Se
     (val, test), rows = (each.double().cpu().numpy() for each in scores), data.val
     y, s = rows.y.cpu().numpy(), rows.s.cpu().numpy()
     fitted = fit(metric, val, y, s)
-    parts = _parts(y, s)
+    parts = two_parts(y, s)
     crossed = np.zeros((len(BOUNDS), len(val)))
     for part in (0, 1):
         other = parts == 1 - part
         for k, thresholds in enumerate(fit(metric, val[parts == part], y[parts == part], s[parts == part])):
             crossed[k, other] = val[other] > thresholds[s[other]]
     decided = np.stack([test > thresholds[data.test.s.cpu().numpy()] for thresholds in fitted])
+    return points_of({"val": crossed, "test": decided}, [rules_of(own) for own in fitted], data, metrics)
+
+
+def points_of(
+    decisions: Mapping[str, np.ndarray], rules: Sequence[Rules], data: Data, metrics: Sequence[Metric]
+) -> list[Point]:
+    """The points with the ``rules`` of each bound; ``decisions`` of each split, [bounds, N], are 0 or 1."""
     found = [dict[str, float]() for _ in BOUNDS]
-    for split, decisions in (("val", crossed), ("test", decided)):
-        p = torch.from_numpy(decisions.astype(float))
+    for split, decided in decisions.items():
+        p = torch.from_numpy(decided.astype(float))
         values = evaluate_decisions(p, getattr(data, split), len(data.groups), metrics)
         for name, of_points in values.items():
             for k, value in enumerate(of_points.tolist()):
                 found[k][f"{split}/{name}"] = value
-    return [Point(bound, own, _rules(thresholds)) for bound, own, thresholds in zip(BOUNDS, found, fitted, strict=True)]
+    return [Point(bound, own, rule) for bound, own, rule in zip(BOUNDS, found, rules, strict=True)]
 
 
 def fit(metric: str, scores: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -156,7 +164,7 @@ def _ends(rates: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [ends[np.unique(np.linspace(0, len(ends) - 1, ENDS).round().astype(int))] for ends in every]
 
 
-def _parts(y: np.ndarray, s: np.ndarray) -> np.ndarray:
+def two_parts(y: np.ndarray, s: np.ndarray) -> np.ndarray:
     """0 or 1 for each row, dealt in turn to the rows of each group and label."""
     parts = np.zeros(len(y), dtype=int)
     for g in np.unique(s):
@@ -166,6 +174,7 @@ def _parts(y: np.ndarray, s: np.ndarray) -> np.ndarray:
     return parts
 
 
-def _rules(thresholds: np.ndarray) -> dict[str, dict[str, Any]]:
+def rules_of(thresholds: Sequence[float] | np.ndarray) -> Rules:
+    """The rules by one threshold for each group: a row is decided 1 if its score is above it."""
     once = {str(g): [[1.0, "above", str(float(t))], [0.0, "above", str(float(t))]] for g, t in enumerate(thresholds)}
     return {group: {"thresholds": pair, "ignored": None} for group, pair in once.items()}

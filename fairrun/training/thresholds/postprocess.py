@@ -1,4 +1,4 @@
-"""Decisions by thresholds for each group, for a trained run: by fairlearn, and by OxonFair (``training.oxonfair``).
+"""Decisions by thresholds for each group, for a trained run: by fairlearn, and by OxonFair (``thresholds.oxonfair``).
 
 Hardt, Price and Srebro, NeurIPS 2016.  https://arxiv.org/abs/1610.02413
 
@@ -28,12 +28,12 @@ from fairrun.method.api import Theta
 from fairrun.models.network import Network
 from fairrun.training.fit import Rules, predict
 from fairrun.training.metrics import evaluate_decisions
-from fairrun.training.thresholds.frontier import FRONTIER
+from fairrun.training.thresholds.frontier import CURVES, rules_of
 from fairrun.training.thresholds.oxonfair import thresholds
 
 WORDS = {">": "above", "<": "below"}  # of fairlearn's operators
 OXONFAIR = "oxonfair"
-CONSTRAINTS = ("demographic_parity", "equalized_odds", OXONFAIR, FRONTIER)
+CONSTRAINTS = ("demographic_parity", "equalized_odds", OXONFAIR, *CURVES)
 
 
 class Bound(NamedTuple):
@@ -109,9 +109,7 @@ def fit_rules(constraint: str, scores: Tensor, table: Table) -> Rules:
 
 def fit_thresholds(bound: Bound, scores: Tensor, table: Table) -> Rules:
     """As ``fit_rules``, of OxonFair's thresholds, one for each group."""
-    found = thresholds(*bound, _numpy(scores), _numpy(table.y), _numpy(table.s))
-    once = {str(group): [[1.0, "above", str(t)], [0.0, "above", str(t)]] for group, t in enumerate(found)}
-    return {group: {"thresholds": pair, "ignored": None} for group, pair in once.items()}
+    return rules_of(thresholds(*bound, _numpy(scores), _numpy(table.y), _numpy(table.s)))
 
 
 def _plain(rule: Any) -> dict[str, Any]:

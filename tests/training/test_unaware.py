@@ -1,0 +1,116 @@
+"""Curves by rules that do not read a row's group."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import fairrun
+from fairrun.config.check import InputError
+from fairrun.config.metrics import METRICS
+from fairrun.data.table import Data, Table
+from fairrun.results import records as results
+from fairrun.runs.job import load
+from fairrun.training.thresholds.frontier import BOUNDS, RATES
+from fairrun.training.thresholds.unaware import Groups, Rule, fit, unaware
+from tests.helpers.gaps import difference
+from tests.helpers.jobs import jobs_of, train
+
+
+def rows(num_rows=4000, num_groups=2, seed=0):
+    """Features that tell the group in part, labels whose rate depends on it -> x, probability of 1, labels, groups."""
+    rng = np.random.default_rng(seed)
+    s = rng.integers(0, num_groups, num_rows)
+    x = np.stack([rng.normal(size=num_rows), s + rng.normal(size=num_rows)], axis=1)
+    p = 1 / (1 + np.exp(-(1.5 * x[:, 0] + 0.8 * x[:, 1] - 0.5)))
+    return x, p, (rng.random(num_rows) < p).astype(float), s
+
+
+@pytest.mark.parametrize("metric", RATES)
+@pytest.mark.parametrize("num_groups", [2, 3])
+def test_rules_keep_every_bound_on_the_rows_that_fit_them_and_cost_little(metric, num_groups):
+    x, p, y, s = rows(num_groups=num_groups)
+    groups = Groups.fit(x, s)
+    q = groups.probabilities(x)
+    np.testing.assert_allclose(q.sum(-1), 1)
+    found = fit(metric, p, q, y, s)
+    decided = [rule.decide(p, q) for rule in found]
+    gaps = [difference(metric, own.astype(float), y, s) for own in decided]
+    assert all(gap <= bound + 1e-9 for gap, bound in zip(gaps, BOUNDS, strict=True))
+    right = [(own == y).mean() for own in decided]
+    assert right[-1] >= ((p > 0.5) == y).mean()
+    assert right[3] > max(y.mean(), 1 - y.mean()) + 0.05  # within .02, and far above a constant
+    assert difference(metric, (p > 0.5).astype(float), y, s) > 0.1  # or the test shows nothing
+
+
+def test_a_rule_takes_nothing_from_the_group_itself():
+    x, p, y, s = rows()
+    q = Groups.fit(x, s).probabilities(x)
+    rule = fit("demographic_parity_difference", p, q, y, s)[2]
+    assert any(rule.weights["selected"])
+    twice = np.repeat([[0.2, 0.8]], 2, axis=0)
+    assert len({*rule.decide(np.array([0.6, 0.6]), twice).tolist()}) == 1
+
+
+def test_where_features_tell_the_group_the_rule_is_a_threshold_for_each():
+    """Then it is as accurate as the exact thresholds of groups, but for the grid."""
+    from fairrun.training.thresholds import frontier
+
+    _, p, y, s = rows()
+    q = np.eye(2)[s]
+    metric = "demographic_parity_difference"
+    rules, thresholds = fit(metric, p, q, y, s), frontier.fit(metric, p, y, s)
+    for rule, own in zip(rules[3:], thresholds[3:], strict=True):
+        exact = ((p > own[s]) == y).mean()
+        assert exact - 0.006 <= (rule.decide(p, q) == y).mean() <= exact + 1e-9
+
+
+def test_a_rule_with_both_rates_decides_as_its_formula_says():
+    rule = Rule(0.1, {"true positives": [0.0, 0.3], "false positives": [-0.2, 0.0]})
+    p, q = np.array([0.5, 0.6]), np.array([[0.5, 0.5], [0.9, 0.1]])
+    margins = [2 * 0.5 - 1 - 0.1 - 0.5 * 0.15 + 0.5 * 0.1, 2 * 0.6 - 1 - 0.1 - 0.6 * 0.03 + 0.4 * 0.18]
+    assert rule.decide(p, q).tolist() == [margin > 0 for margin in margins] == [False, True]
+
+
+def test_validation_metrics_are_of_rows_that_did_not_fit_the_rule():
+    x, p, y, s = rows(400)
+    split = Table(torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(s))
+    names = ["a", "b"]
+    data = Data(train=split, val=split, test=split, features=[], groups=names, sha256="", balanced=torch.arange(1))
+    logits = torch.from_numpy(p).logit()
+    points = unaware("demographic_parity_difference", (logits, logits), data, [*METRICS.values()], Groups.fit(x, s))
+    gaps = [point.metrics["test/demographic_parity_difference"] for point in points]
+    assert all(gap <= bound + 1e-6 for gap, bound in zip(gaps[3:], BOUNDS[3:], strict=True))
+    held_out = [point.metrics["val/demographic_parity_difference"] for point in points]
+    assert held_out != pytest.approx(gaps)
+    assert json.loads(json.dumps([point._asdict() for point in points])) == [
+        json.loads(json.dumps(point._asdict())) for point in points
+    ]
+
+
+def test_a_model_decides_new_rows_without_their_group(tmp_path, described):
+    (one,) = jobs_of(tmp_path, [*described, "method=erm", "postprocess=frontier_unaware", "results.save=chosen"])
+    train(tmp_path, [one])
+    record = results.read(one.folder)
+    frame = pd.read_csv(tmp_path / "table.csv")
+    for point in record["frontier"]:
+        model = fairrun.load(one.folder, bound=point["bound"])
+        test = frame.iloc[load(model.record["config"]).numbers["test"].numpy()]
+        decided = model.predict(test.drop(columns=["group", "hired"]))
+        assert (decided == test["hired"]).mean() == pytest.approx(point["metrics"]["test/accuracy"])
+        own = model.metrics(test)
+        assert own["accuracy"] == pytest.approx(point["metrics"]["test/accuracy"])
+    assert "take a row's group from its other features" in fairrun.load(one.folder).card()
+    assert fairrun.load(one.folder).predict(test).shape == (len(test),)
+
+
+def test_decisions_of_a_reduction_have_no_such_curve(tmp_path, described):
+    from fairrun.runs.validate import check
+
+    forest = ["estimator@method.estimator=random_forest", "method.estimator.n_estimators=5"]
+    words = [*described, "method=exponentiated_gradient", *forest, "postprocess=frontier_unaware"]
+    (one,) = jobs_of(tmp_path, words)
+    with pytest.raises(InputError, match="postprocess must be null or another with ExponentiatedGradient, which gives"):
+        check(one.config)
