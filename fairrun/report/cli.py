@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from fairrun.analysis.tradeoff import value
 from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.report import page, tables
+from fairrun.report.listing import unfinished
 from fairrun.report.options import ReportOptions, allow_packages, parser
 from fairrun.report.section import Chapter
 from fairrun.report.sections import chapters
@@ -66,10 +66,8 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
             console.print(table)
         if chapter.footnote:
             console.print(chapter.footnote, highlight=False, markup=False)
-    for _, run in frame[frame["status"] != "finished"].iterrows():
-        console.print(
-            f"{run['status']}: {run['folder']}: {value(run.get('failure'))}", style="red", soft_wrap=True, markup=False
-        )
+    for line in unfinished(frame):
+        console.print(line, style="red", soft_wrap=True, markup=False)
     try:
         paths = write(folder, frame, found)
     except OSError as error:

@@ -12,25 +12,35 @@ from rich.table import Table as Text
 
 from fairrun.command.parser import of_folder
 from fairrun.config.check import InputError
-from fairrun.results.records import load
+from fairrun.results.records import REFUSED, load
 
 
 def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.results") -> None:
-    """Print a row for every run below a folder, those that are not finished first, and why."""
+    """Print a row for every run below a folder; before them those that are not finished, and why."""
     folder = of_folder(prog, str(main.__doc__)).parse_args(arguments).folder
     try:
         frame = load(folder)
     except InputError as error:
         sys.exit(str(error))
     console = Console()
-    for _, run in frame[frame["status"] != "finished"].iterrows():
-        reason = str(run["failure"]).splitlines()[-1]
-        console.print(f"{run['status']}: {run['folder']}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    readable = frame[frame["status"] != "corrupt"]
+    for line in unfinished(frame):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    readable = frame[frame["status"].isin(["finished", "failed"])]
     if not readable.empty:
         console.print(as_text(readable, folder))
     counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
     console.print(f"{folder}: {counts}", soft_wrap=True, highlight=False, markup=False)
+
+
+def unfinished(frame: pd.DataFrame) -> list[str]:
+    """A line for every run that did not finish: its status, its folder, and why; one for all refused alike."""
+    rows = frame.loc[frame["status"] != "finished"]
+    why = rows["failure"].map(lambda text: (str(text).splitlines() or [""])[-1] if isinstance(text, str) else "")
+    alike = rows.groupby([rows["status"], rows["folder"].where(rows["status"] != REFUSED, ""), why], sort=False)
+    return [
+        f"{status}: {own['folder'].iloc[0]}{f' and {len(own) - 1} more' if len(own) > 1 else ''}: {reason}"
+        for (status, _, reason), own in alike
+    ]
 
 
 def as_text(frame: pd.DataFrame, folder: Path) -> Text:

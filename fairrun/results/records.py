@@ -29,6 +29,7 @@ from fairrun.config.keys import BOUND, active_keys, dotted
 
 log = logging.getLogger(__name__)
 RECORD, HISTORY = "record.json", "history.parquet"
+REFUSED = "refused"  # the status of a run of a sweep that could not be trained: its configuration may be anything
 GROUPS = ("method", "dataset", "model", "metric")  # of which a run has chosen a file each
 ESTIMATOR = "estimator@method.estimator"  # the choice of Hydra beside them, where a library trains the method
 GIVEN = ("csv", "image_folder")  # data sets that are a user's file, or folder
@@ -43,6 +44,8 @@ FIELDS = {  # the fields that every record has, and their types
     "data_sha256": str,
     "key": str,
 }
+
+OF_REFUSED = {name: kind for name, kind in FIELDS.items() if name != "seed"}  # which may be no number
 
 
 def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) -> dict[str, Any]:
@@ -63,8 +66,9 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     try:
         record = json.loads(path.read_bytes())
-        lacking = [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]
-        if lacking := lacking or _lacking(record):
+        needed = FIELDS if record.get("status") != REFUSED else OF_REFUSED
+        lacking = [name for name, kind in needed.items() if not isinstance(record.get(name), kind)]
+        if lacking := lacking or (_lacking(record) if needed is FIELDS else []):
             raise ValueError(f"it has no {', '.join(lacking)}")
     except (ValueError, AttributeError, OSError) as error:  # not JSON, JSON of another kind, or not a file
         raise InputError(f"{path} is not the record of a run: {error}") from None
@@ -104,18 +108,33 @@ def history_of(folder: Path | str) -> pd.DataFrame:
 def load(folder: Path | str) -> pd.DataFrame:
     """Every record below ``folder``, a tidy frame: a row a run, sorted by folder.
 
-    Columns: ``folder``, ``status`` (finished, failed, or corrupt: a file that cannot be read, whose other columns are
-    empty), ``failure`` (why, or None), ``data_sha256``, ``dataset`` (the name of the data), the other chosen
-    groups (``method``, ``model``, ``metric``), the config by dotted key (``method.lam``, ``seed``),
+    Columns: ``folder``, ``status`` (finished, failed, refused before training, or corrupt: a file that cannot be read,
+    whose other columns are empty), ``failure`` (why, or None), ``data_sha256``, ``dataset`` (the name of the data), the
+    other chosen groups (``method``, ``model``, ``metric``), the config by dotted key (``method.lam``, ``seed``),
     ``base_rates.<split>`` (of each group rows, and rows of class 1, 2, ...)
     and the metrics of the chosen epoch by split (``test/accuracy``).  Raises ``InputError`` where there is no record.
     """
     paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
     if not paths:
         raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}")
-    frame = pd.DataFrame([_row(path.parent) for path in paths])
+    frame = pd.DataFrame(_alike([_row(path.parent) for path in paths]))
     metrics = [name for name in frame if name.startswith(("train/", "val/", "test/"))]
     return frame.astype(dict.fromkeys(metrics, float))  # one that is undefined in all runs is a column of None
+
+
+def _alike(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, those of refused runs without values of another type than other runs have: seed abc."""
+    types: dict[str, set[type]] = {}
+    for key, value in (item for row in rows if row["status"] != REFUSED for item in row.items()):
+        types.setdefault(key, set()).update([] if value is None else [_type(value)])
+    return [
+        {key: v for key, v in row.items() if row["status"] != REFUSED or _type(v) in (types.get(key) or {_type(v)})}
+        for row in rows
+    ]
+
+
+def _type(value: Any) -> type:
+    return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
 
 def _row(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fairrun.config.check import InputError, require
 from fairrun.config.keys import dotted, identity
 from fairrun.config.source import OWN, WEIGHTS, sources, weights_hash
 from fairrun.data.table import Data, Table
-from fairrun.results.records import dataset_name, method_name, versions
+from fairrun.results.records import REFUSED, dataset_name, method_name, versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, degenerate, select
 from fairrun.training.fit import Run
 
@@ -200,6 +200,27 @@ def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:
     return {"status": "failed", "failure": reason, "seed": seed, **nothing, **_origin(job, data)}
 
 
+def refused(job: Job, reason: str) -> dict[str, Any]:
+    """The record of a run of a sweep that was refused before training, perhaps before its data were read."""
+    return {
+        "status": REFUSED,
+        "failure": reason,
+        "seed": job.config["seed"],
+        "metrics": {},
+        "choices": job.choices,
+        "config": job.public,
+        "data_sha256": "",
+        "identity": identity_of(job.config),
+        "key": "",
+        "versions": versions(),
+        "written": _now(),
+    }
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
     return {
         "choices": job.choices,
@@ -209,7 +230,7 @@ def _origin(job: Job, data: dict[str, Any]) -> dict[str, Any]:
         "key": job.key(data["data_sha256"]),
         "sources": sources(job.config),
         "versions": versions(),
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "written": _now(),
     }
 
 

@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 from fairrun.config.check import InputError
-from fairrun.results.records import RECORD, read
+from fairrun.results.records import RECORD, REFUSED, read
 from fairrun.runs.job import Job, identity_of, recorded_identity
 from fairrun.runs.runner import Sweep
 from fairrun.runs.single_task import NAME
@@ -39,7 +39,8 @@ def _records(folder: Path) -> Iterator[tuple[Path, tuple[str, str]]]:
                 record = read(path.parent)
             except InputError:
                 continue
-            yield path.parent, (recorded_identity(record), record["data_sha256"])
+            if record["status"] != REFUSED:  # nothing was trained there
+                yield path.parent, (recorded_identity(record), record["data_sha256"])
 
 
 def _recorded(job: Job, records: dict[Path, tuple[str, str]], sweep: Sweep) -> Path | None:

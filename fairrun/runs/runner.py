@@ -22,7 +22,7 @@ from fairrun.config.check import InputError
 from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
-from fairrun.results.records import RECORD, dataset_name, read, read_history, write
+from fairrun.results.records import RECORD, REFUSED, dataset_name, read, read_history, write
 from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.runs.job import (
     Job,
@@ -35,6 +35,7 @@ from fairrun.runs.job import (
     other_code,
     record,
     refuse_other,
+    refused,
     remark,
 )
 from fairrun.runs.live import Listener, Live
@@ -95,6 +96,8 @@ class Sweep:
         for job in (job for job in jobs if job.folder in known):
             if self.name is None:
                 self._log_known(job, known[job.folder])
+            elif known[job.folder].status == REFUSED:
+                _write_refused(job, str(known[job.folder].failure))
             yield job.folder, known[job.folder]
         # Finished jobs are planned too.  So the other jobs stay in their stacks and find their checkpoints.
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
@@ -120,13 +123,13 @@ class Sweep:
             data = self.facts(job.config)
             check_data(job.config, data)
         except InputError as error:
-            return Outcome("refused", redacted(str(error)))
+            return Outcome(REFUSED, redacted(str(error)))
         except Exception as error:  # a plug-in raises what it likes; the other jobs go on
             if debugging():
                 raise
-            return Outcome("refused", redacted(told(error)))
+            return Outcome(REFUSED, redacted(told(error)))
         found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
-        if found is None:
+        if found is None or found["status"] == REFUSED:
             return None
         if not is_same(job, found, data["data_sha256"]):
             refuse_other(job, found)
@@ -291,6 +294,18 @@ def _found(job: Job) -> dict[str, Any] | None:
     except InputError as error:
         log.warning("%s; the run is trained again", error)
         return None
+
+
+def _write_refused(job: Job, reason: str) -> None:
+    """Write the record of a refused job, unless its folder holds that of a run that was trained."""
+    trained = (job.folder / RECORD).exists() and (found := _found(job)) is not None and found["status"] != REFUSED
+    if trained:
+        return
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        write(job.folder, refused(job, reason), None)
+    except OSError as error:
+        log.warning("%s was refused, which could not be written there: %s", job.folder, error)
 
 
 def _label(stack: list[Job]) -> str:

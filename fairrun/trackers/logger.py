@@ -173,7 +173,7 @@ class Logger(Tracker):
         frame = load(folder)
         became: list[str] = []  # of each run
         refused: list[str] = []
-        for run in frame.loc[frame["status"] != "corrupt", "folder"]:
+        for run in frame.loc[frame["status"].isin(["finished", "failed"]), "folder"]:
             try:
                 became.append(self._log_new(Path(run), sweep))
             except InputError as error:

@@ -69,7 +69,7 @@ def _node(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 def _stored(folder: Path) -> dict[str, Any]:
     """The tracker of the first run that has one."""
     frame = load(folder)
-    runs = frame.loc[frame["status"] != "corrupt", "folder"]
+    runs = frame.loc[frame["status"].isin(["finished", "failed"]), "folder"]
     nodes = (read(Path(run))["config"].get("tracker", {}) for run in runs)
     return next((node for node in nodes if _name(node) not in ("", "NoTracker")), {})
 

@@ -104,7 +104,9 @@ def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
 
 def test_a_run_that_fails_stops_no_other(csv):
     results = fairrun.sweep("method=penalty", "method.lam=-1,1", *DESCRIPTION, INLINE)
-    assert len(results.frame) == 1
+    assert sorted(results.frame["status"]) == ["finished", "refused"] and len(results.runs()) == 1
+    (why,) = results.frame["failure"].dropna()
+    assert why.startswith("method.lam must be >= 0, got -1")
     with pytest.raises(fairrun.InputError, match=r"no run finished; the first says: method\.lam must be >= 0, got -1"):
         fairrun.sweep("method=penalty", "method.lam=-1,-2", *DESCRIPTION, INLINE)
 

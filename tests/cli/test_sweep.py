@@ -139,6 +139,33 @@ def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv
     assert "must be > 0, got -1" in (tmp_path / "sweep" / "2" / "train.log").read_text()
     assert (tmp_path / "sweep" / "0" / "train.log").read_text() == ""
     assert "report.html" in done.stdout  # of what is finished
+    said = "refused: sweep/2: method.optimizer.lr must be > 0, got -1"
+    assert said in done.stdout
+    listed = run_here(tmp_path, "results", "sweep", module="fairrun")
+    assert said in listed.stdout and "sweep: 1 finished, 1 failed, 1 refused" in listed.stdout
+
+
+def test_a_refused_run_is_trained_once_nothing_is_wrong_and_a_finished_one_stays_when_refused(tmp_path, csv):
+    sweep = ["-m", *DESCRIPTION, "seed=0,1", "hydra.sweep.dir=sweep", INLINE]
+    (tmp_path / "table.csv").rename(tmp_path / "elsewhere.csv")
+    assert run_here(tmp_path, *sweep).returncode == 1
+    listed = run_here(tmp_path, "results", "sweep", module="fairrun").stdout
+    assert "refused: sweep/0 and 1 more: dataset.path must be" in listed and "sweep: 2 refused" in listed
+    (tmp_path / "elsewhere.csv").rename(tmp_path / "table.csv")
+    done = run_here(tmp_path, *sweep)
+    assert done.returncode == 0 and "2 runs, 0 of them done before" in done.stdout
+    assert sorted(record["seed"] for record in records(tmp_path / "sweep")) == [0, 1]
+    (tmp_path / "table.csv").unlink()
+    assert run_here(tmp_path, *sweep).returncode == 1
+    assert {record["status"] for record in records(tmp_path / "sweep")} == {"finished"}
+
+
+def test_a_run_refused_for_a_value_of_another_type_leaves_the_types_of_the_others(tmp_path, csv):
+    done = run_here(tmp_path, "-m", *DESCRIPTION, "seed=0,abc", "hydra.sweep.dir=sweep", INLINE)
+    assert done.returncode == 1 and "refused: sweep/1: seed must be an integer >= 0, got 'abc'" in done.stdout
+    frame = results.load(tmp_path / "sweep")
+    assert list(frame["status"]) == ["finished", "refused"]
+    assert pd.api.types.is_numeric_dtype(frame["seed"])
 
 
 def test_runs_that_fail_alike_are_summed_up(caplog):
@@ -179,7 +206,7 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrid
     assert done.returncode == 1, output
     assert said in output
     assert "Traceback" not in output
-    assert not list(tmp_path.rglob("record.json"))
+    assert {record["status"] for record in records(tmp_path)} <= {"refused"}
 
 
 def test_a_sweep_grows_in_its_folder_and_keeps_what_is_done(tmp_path, csv):
