@@ -11,23 +11,29 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fairrun.api.predictor import logits_of
 from fairrun.api.session import of_calls, threads_kept
 from fairrun.command.line import written
 from fairrun.config.build import build
 from fairrun.config.check import is_number, require
-from fairrun.config.keys import dotted, is_whole
-from fairrun.data.encoding import Encoding
+from fairrun.config.keys import dotted, is_below, is_whole
+from fairrun.data.encoding import Encoding, need_columns
 from fairrun.data.groups import numbered, numbered_again
+from fairrun.data.own.fill import Fill
+from fairrun.data.own.guards import Words, check_groups, check_reach
+from fairrun.data.own.rows import refuse_infinite
 from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
 from fairrun.runs.job import facts
 from fairrun.runs.validate import check, check_data, network
 from fairrun.runs.worker import bound_of, settings_of
-from fairrun.training.fit import fit, padded_logits
+from fairrun.training.fit import fit
 from fairrun.training.thresholds.frontier import CURVES
 from fairrun.training.thresholds.postprocess import postprocess, probabilities, scores_of
 
 BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
+CORRECT = "correct it, or leave the column out"
+OF_CALLS = Words("sensitive_features", "as pandas.cut({column}, [0, 25, 60, 120])", "")
 
 
 class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -76,6 +82,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> "FairClassifier":
         """Train on rows ``X`` [N, D], an array of numbers or a frame with categories, with labels ``y`` [N].
 
+        Missing cells are filled, and told by features of their own, as those of ``dataset=csv`` by default.
         Raises ``InputError``, a ``ValueError``, for parameters and rows that cannot be used.
         """
         config = self._config()
@@ -135,6 +142,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """What scikit-learn is told of the classifier."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
         return tags
 
     def _config(self) -> dict[str, Any]:
@@ -154,6 +162,8 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         words |= {"method.lam": self.lam} if self.lam is not None else {}
         words |= {"method.optimizer.lr": self.lr} if self.lr is not None else {}
         require(not isinstance(self.keys, str), "keys", self.keys, "a list of texts, as ['model.width=128']")
+        data = [key for key in self.keys if is_below(str(key).lstrip("+~").partition("=")[0], "dataset")]
+        require(not data, "keys", data, "others than those of dataset: X, y and sensitive_features are the data")
         given = [*(f"{key}={written(value)}" for key, value in words.items()), *self.keys]
         fraction = self.validation_fraction
         require(is_number(fraction) and 0 < fraction < 1, "validation_fraction", fraction, "a number in (0, 1)")
@@ -168,16 +178,27 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray]:
         """The rows as a frame, and the labels."""
-        if isinstance(X, pd.DataFrame):
-            kinds = {str(name): pd.api.types.is_numeric_dtype(X[name]) for name in X}
-            X, y = validate_data(self, X, y, dtype=None)
-            self.columns_ = list(kinds)
-            frame = pd.DataFrame(X, columns=self.columns_)
-            self.numeric_ = [name for name, is_number in kinds.items() if is_number]
-            return frame.astype(dict.fromkeys(self.numeric_, float)), y
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        self.columns_ = self.numeric_ = [f"x{k}" for k in range(X.shape[1])]
-        return pd.DataFrame(X, columns=self.columns_), y
+        is_frame = isinstance(X, pd.DataFrame)
+        kinds = {str(name): pd.api.types.is_numeric_dtype(kind) for name, kind in X.dtypes.items()} if is_frame else {}
+        if is_frame:
+            need_columns(X.set_axis([str(name) for name in X], axis=1), list(kinds))
+        values, y = validate_data(self, X, y, dtype=None if is_frame else np.float64, ensure_all_finite=False)
+        self.columns_ = list(kinds) if is_frame else [f"x{k}" for k in range(values.shape[1])]
+        self.numeric_ = [name for name in self.columns_ if kinds.get(name, not is_frame)]
+        return self._cells(values), y
+
+    def _cells(self, values: np.ndarray) -> pd.DataFrame:
+        """Cells [N, D] as a frame of numbers and categories.  Raises ``InputError`` for those that are not numbers."""
+        frame = pd.DataFrame(values, columns=self.columns_)
+        cells = {name: _numbers(frame[name]) if name in self.numeric_ else frame[name].astype(object) for name in frame}
+        found = pd.DataFrame(cells)
+        refuse_infinite(found, self.numeric_, str, CORRECT)
+        return found
+
+    def _encode(self, frame: pd.DataFrame) -> np.ndarray:
+        x: np.ndarray = self.encoding_.encode(self.fill_.apply(frame))
+        check_reach(self.encoding_.features, np.abs(x).max(0, initial=0).tolist(), CORRECT)
+        return x
 
     def _data(self, frame: pd.DataFrame, y: np.ndarray, s: np.ndarray, groups: list[str], seed: int) -> Data:
         """The rows as tensors: training rows, and others that thresholds and the epoch are chosen on."""
@@ -189,10 +210,12 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         train = np.flatnonzero(~held)
         val = np.flatnonzero(held) if held.any() else train
         categorical = [name for name in frame if name not in self.numeric_]
-        self.encoding_ = Encoding.fit(frame.iloc[train], self.numeric_, categorical, "numbers")
+        self.fill_ = Fill.fit(frame, train, self.numeric_, categorical, "indicator", len(frame))
+        numeric = [*self.numeric_, *self.fill_.indicators]
+        self.encoding_ = Encoding.fit(self.fill_.apply(frame).iloc[train], numeric, categorical, "numbers")
         tables = {
             name: Table(
-                torch.from_numpy(self.encoding_.encode(frame.iloc[rows])),
+                torch.from_numpy(self._encode(frame.iloc[rows])),
                 torch.tensor(y[rows], dtype=torch.float64),
                 torch.tensor(s[rows], dtype=torch.int64),
             )
@@ -212,13 +235,19 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _logits(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
-        kind = np.float64 if self.columns_ == self.numeric_ else None
-        values = validate_data(self, X, dtype=kind, reset=False)
-        frame = pd.DataFrame(values, columns=self.columns_).astype(dict.fromkeys(self.numeric_, float))
-        x = torch.from_numpy(self.encoding_.encode(frame)).to(self.dtype_)
-        with torch.no_grad():
-            theta = {name: p.unsqueeze(0) for name, p in self.theta_.items()}
-            return padded_logits(self.network_, theta, x)[0, : len(frame)]
+        plain = self.columns_ == self.numeric_ and not isinstance(X, pd.DataFrame)  # frames are read column by column
+        kind = np.float64 if plain else None
+        frame = self._cells(validate_data(self, X, dtype=kind, reset=False, ensure_all_finite=False))
+        x = torch.from_numpy(self._encode(frame)).to(self.dtype_)
+        return logits_of(self.network_, self.theta_, x)[0, : len(frame)]
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """A column as numbers.  Raises ``InputError``, which names it, for other values."""
+    found = pd.to_numeric(values, errors="coerce").astype("float64")
+    wrong = values[found.isna() & values.notna()]
+    require(wrong.empty, f"column {values.name!r}", wrong.iloc[0] if len(wrong) else None, "of numbers")
+    return found
 
 
 def _groups(sensitive: Any, num_rows: int) -> tuple[np.ndarray, list[str]]:
@@ -228,6 +257,7 @@ def _groups(sensitive: Any, num_rows: int) -> tuple[np.ndarray, list[str]]:
     frame = _frame(sensitive, num_rows)
     same = [name for name in frame if frame[name].nunique() < 2]
     require(not same, "sensitive_features", f"one in {same[0]}" if same else "", "of two values or more in each column")
+    check_groups(frame, list(frame), OF_CALLS)
     return numbered(frame, list(frame))
 
 
@@ -238,7 +268,7 @@ def _known(sensitive: Any, groups: list[str], num_rows: int) -> np.ndarray:
 
 
 def _frame(sensitive: Any, num_rows: int) -> pd.DataFrame:
-    frame = pd.DataFrame(sensitive).reset_index(drop=True)
+    frame = pd.DataFrame(sensitive).reset_index(drop=True).infer_objects()
     unnamed = isinstance(sensitive, np.ndarray | list) and frame.shape[1] == 1
     frame.columns = ["group"] if unnamed else [str(name) for name in frame]
     require(len(frame) == num_rows, "sensitive_features", len(frame), f"as long as X, {num_rows} rows")

@@ -27,6 +27,7 @@ from fairrun.config.values import listed
 from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.encoding import need_columns
 from fairrun.data.groups import numbered
+from fairrun.data.own.guards import check_reach
 from fairrun.data.table import Table
 from fairrun.data.target import Target
 from fairrun.estimators.saved import restore
@@ -125,18 +126,25 @@ class Model:
         return self.predictor.to_torch()
 
     def encode(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """The features of new rows, [N, D] float64: the input of ``to_torch``."""
+        """The features of new rows, [N, D] float64: the input of ``to_torch``.
+
+        Raises ``InputError`` for a column or a value that cannot be used, such as one too large for a network.
+        """
         if isinstance(rows, np.ndarray):
             num = len(self.about["features"])
             require(rows.ndim == 2 and rows.shape[1] == num, "rows", list(rows.shape), f"an array [N, {num}]")
-            return rows.astype(np.float64)
+            return self._checked(rows.astype(np.float64))
         kinds = "a pandas.DataFrame, or an array of features"
         require(isinstance(rows, pd.DataFrame), "rows", type(rows).__name__, kinds)
         require(len(rows) > 0, "rows", "none", "a frame with rows")
         if self.about["encoder"] is None:
             raise InputError("rows must be an array of features: the model was trained on images")
-        found: np.ndarray = self.dataset.encode(rows, self._encoder)
-        return found
+        return self._checked(self.dataset.encode(rows, self._encoder))
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        """The features, each of which must be one that training could have had.  Raises ``InputError``."""
+        check_reach(self.about["features"], np.abs(x).max(0, initial=0).tolist(), "correct it")
+        return x
 
     @property
     def _encoder(self) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from fairrun.config.build import build
-from fairrun.config.check import InputError
-from fairrun.config.values import free
+from fairrun.config.check import InputError, require
+from fairrun.config.values import free, listed
 from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.method.library import Fitted, LibraryMethod
@@ -55,9 +55,7 @@ class OfNetwork:
 
     def padded(self, x: Tensor) -> Tensor:
         """The logits."""
-        theta = {name: p.unsqueeze(0) for name, p in self.theta.items()}
-        with torch.no_grad():
-            return padded_logits(self._fast, theta, x)
+        return logits_of(self._fast, self.theta, x)
 
     def probabilities(self, x: Tensor) -> np.ndarray:
         """By the link function of the labels."""
@@ -75,6 +73,19 @@ class OfNetwork:
         native = self.record["engine"] == "native" and choose("auto", dtype, "cpu") == "native"
         exact = build(config["method"], "method").second_derivatives  # trained by torch
         return accelerate(self.network) if native and not exact else self.network
+
+
+def logits_of(network: Network, theta: Theta, x: Tensor) -> Tensor:
+    """The logits [1, M, ...] of the rows and of padding.  ``theta`` is without a run axis.
+
+    Raises ``InputError`` where one of them is not a number: it would be a decision for 0.
+    """
+    with torch.no_grad():
+        found = padded_logits(network, {name: p.unsqueeze(0) for name, p in theta.items()}, x)
+    wrong = found[0, : len(x)].isnan().flatten(1) if found.ndim > 2 else found[0, : len(x), None].isnan()
+    numbers = wrong.any(1).nonzero().flatten().tolist()
+    require(not numbers, "rows", f"no number for the rows {listed(numbers)}", "such that the network scores them")
+    return found
 
 
 @dataclass(frozen=True)

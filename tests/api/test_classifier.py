@@ -99,6 +99,11 @@ def test_thresholds_need_the_groups_of_new_rows(people):
         ({"method": "estimator"}, {}, "method must be a method with steps; fairrun.run trains those of libraries, got"),
         ({"lam": -1.0}, {}, "method.lam must be >= 0, got -1"),
         ({"epochs": 0}, {}, "epochs must be an integer >= 1, got 0"),
+        (
+            {"keys": ["dataset.numbers=bins"]},
+            {},
+            "keys must be others than those of dataset: X, y and sensitive_features",
+        ),
         ({"keys": ("bach_size=3",)}, {}, "bach_size is no key: did you mean batch_size?"),
         ({"validation_fraction": 1.5}, {}, "validation_fraction must be a number in (0, 1), got 1.5"),
         ({}, {"sensitive_features": ["a", "b"]}, "sensitive_features must be as long as X, 600 rows, got 2"),
@@ -124,6 +129,69 @@ def test_a_frame_and_an_array_of_the_same_columns_are_the_same_rows(people):
         warnings.simplefilter("ignore")  # scikit-learn says that names are lacking
         found = model.predict_proba(frame.to_numpy())
     assert np.array_equal(found, model.predict_proba(frame))
+
+
+def test_missing_cells_are_filled_and_told_by_features_of_their_own(people):
+    x, y, s = people
+    frame = pd.DataFrame(x, columns=list("vwxyz")).assign(job=np.resize(["chef", "nurse", None], len(x)))
+    frame.loc[y == "yes", "w"] = np.nan  # that it is missing tells the label
+    frame["v"] = frame["v"].astype("Float64").mask(frame["x"] > 1)
+    model = FairClassifier("erm", epochs=10).fit(frame, y, sensitive_features=s)
+    assert {"v is missing", "w is missing", "job=missing"} <= {*model.encoding_.features}
+    assert model.score(frame, y) > 0.95
+    assert np.isfinite(model.predict_proba(frame.assign(y=np.nan, job=pd.NA))).all()
+    array = np.where(x > 1.5, np.nan, x)
+    assert FairClassifier(epochs=1).fit(array, y).predict(array).shape == y.shape
+    assert model.__sklearn_tags__().input_tags.allow_nan
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("x", np.inf, "column 'x' must hold finite numbers up to 1e+100, got inf: correct it, or leave the column out"),
+        ("x", 1e90, "column 'x' must have values below 1e+18 as scaled by training rows, got"),
+        ("x", "tall", "column 'x' must be of numbers, got 'tall'"),
+    ],
+)
+def test_a_cell_that_cannot_be_used_is_said_with_its_column(people, column, value, said):
+    x, y, s = people
+    frame = pd.DataFrame(x, columns=list("vwxyz"))
+    model = FairClassifier(epochs=1).fit(frame, y, sensitive_features=s)
+    odd = frame.head(3).astype({column: object})
+    odd.loc[1, column] = value
+    for predict in (model.predict, model.predict_proba, model.decision_function):
+        with pytest.raises(InputError) as error:
+            predict(odd)
+        assert said in str(error.value)
+
+
+def test_a_network_that_gives_no_number_decides_nothing(people):
+    x, y, _ = people
+    keys = ["model.module._target_=tests.helpers.modules.Steep", "plugins=[tests]"]
+    model = FairClassifier("erm", model="module", epochs=1, keys=keys).fit(x, y)
+    x[1] = 1e12
+    with pytest.raises(
+        InputError, match=r"rows must be such that the network scores them, got 'no number for the rows 1"
+    ):
+        model.predict(x[:3])
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (
+            np.arange(600) % 62,
+            "must hold columns of few values, got 'group' with 62: give bins, as pandas.cut(group, [",
+        ),
+        (np.resize(["north", "North"], 600), "'group' must not hold values that differ in case or spaces alone"),
+        (pd.date_range("2020-01-01", periods=600), "must hold columns of categories or numbers, got '0' with dates"),
+    ],
+)
+def test_groups_are_refused_as_on_the_command_line(people, groups, said):
+    x, y, _ = people
+    with pytest.raises(InputError) as error:
+        FairClassifier().fit(x, y, sensitive_features=groups)
+    assert said in str(error.value)
 
 
 def test_schedules_and_other_keys_count(people):

@@ -145,6 +145,23 @@ def test_new_rows_may_have_unknown_categories_and_missing_cells_but_every_column
         model.predict([1, 2])
 
 
+def test_a_value_too_large_for_a_network_decides_nothing(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE])
+    model = fairrun.load(folder)
+    rows = rows_of(model, "test")[0].head(4)
+    odd = rows.assign(x0=[0, 1e90, 0, 0])
+    for use in (model.predict, model.predict_proba, model.metrics, model.encode):
+        with pytest.raises(
+            InputError, match=r"^column 'x0' must have values below 1e\+18 as scaled by training rows, got"
+        ):
+            use(odd)
+    for value in (np.nan, 1e20):
+        x = model.encode(rows)
+        x[1, 2] = value
+        with pytest.raises(InputError, match=r"^column 'x2' must have values below"):
+            model.predict(x)
+
+
 def test_metrics_may_be_of_other_groups_and_by_a_column(tmp_path, described):
     (folder,) = trained(tmp_path, [*described, SAVE])
     model = fairrun.load(folder)

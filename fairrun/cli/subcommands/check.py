@@ -1,6 +1,8 @@
 """Check a method or network of your own by the rules that fairrun's keep: fairrun check mypkg.FairMixup.
 
-A network is one of fairrun.models.network.Network, or a plain torch.nn.Module as model=module trains it.  One line a rule: ok, what is wrong and where, or why the rule is not for this class.  CONTRIBUTING.md lists the rules.
+A network is one of fairrun.models.network.Network, or a plain torch.nn.Module as model=module trains it.
+
+One line a rule: ok, what is wrong and where, or why the rule is not for this class.  CONTRIBUTING.md lists the rules.
 The package that you name is imported, from the current folder too.
 """
 

@@ -1,7 +1,7 @@
 """What a user's own table must not hold: leaks, groups spelt in two ways, numbers that training cannot bear."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,30 +25,54 @@ MOST_GROUPS = 20  # numbers that are groups as they are
 TINY, LARGE, LARGEST = 1e-6, 1e4, 1e18  # of scaled features: to be named; the square of the largest is one in float32
 
 
+class Words(NamedTuple):
+    """How a message says what is wrong with groups: the key, and how to give bins and make values one."""
+
+    key: str
+    bins: str
+    merge: str
+
+
+OF_KEYS = Words(
+    "dataset.sensitive",
+    "as 'dataset.sensitive=[{{column: {column}, bins: [25, 60]}}]'",
+    " by '+dataset.merge={{{column}: {{{merges}}}}}'",
+)
+
+
 def grouped(own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
     """With the sensitive columns as groups.
 
     Raises ``InputError`` for a column of many numbers, and for values that differ in case or spaces alone.
     """
     found = own._grouped(frame)
-    for column in own.sensitive_columns:
-        values = found[column]
+    check_groups(found, own.sensitive_columns, OF_KEYS)
+    check_spelling(found, [label.column for label in own._labels().values()], OF_KEYS)
+    return found
+
+
+def check_groups(frame: pd.DataFrame, columns: Sequence[str], words: Words) -> None:
+    """Raise ``InputError`` for a sensitive column of dates or of many numbers, or as ``check_spelling``."""
+    for column in columns:
+        values = frame[column]
         if pd.api.types.is_datetime64_any_dtype(values):
-            raise InputError(f"dataset.sensitive must hold columns of categories or numbers, got {column!r} with dates")
+            raise InputError(f"{words.key} must hold columns of categories or numbers, got {column!r} with dates")
         if not _is_text(values) and not _is_binned(values) and values.nunique() > MOST_GROUPS:
-            raise InputError(
-                f"dataset.sensitive must hold columns of few values, got {column!r} with {values.nunique()}: give "
-                f"bins, as 'dataset.sensitive=[{{column: {column}, bins: [25, 60]}}]'"
-            )
-    for column in [*own.sensitive_columns, *(label.column for label in own._labels().values())]:
-        pairs = alike(sorted(found[column].dropna().unique())) if _is_text(found[column]) else []
+            got = f"{column!r} with {values.nunique()}: give bins, {words.bins.format(column=column)}"
+            raise InputError(f"{words.key} must hold columns of few values, got {got}")
+    check_spelling(frame, columns, words)
+
+
+def check_spelling(frame: pd.DataFrame, columns: Sequence[str], words: Words) -> None:
+    """Raise ``InputError`` for values that differ in case or spaces alone."""
+    for column in columns:
+        pairs = alike(sorted(frame[column].dropna().astype(str).unique())) if _is_text(frame[column]) else []
         if pairs:
             merges = ", ".join(f'"{pair[0]}": [{", ".join(_quoted(pair))}]' for pair in pairs)
             raise InputError(
                 f"column {column!r} must not hold values that differ in case or spaces alone, got {listed(pairs[0])}: "
-                f"make them one by '+dataset.merge={{{column}: {{{merges}}}}}'"
+                f"make them one{words.merge.format(column=column, merges=merges)}"
             )
-    return found
 
 
 def _quoted(values: Sequence[object]) -> list[str]:
@@ -132,14 +156,20 @@ def refuse_large(data: Data) -> list[str]:
     features = (in_memory(table.x) for table in (data.train, data.val, data.test))
     largest = torch.stack([x.abs().amax(0) for x in features]).amax(0).tolist()
     said = []
+    check_reach(
+        data.features, largest, "correct it, leave it out by dataset.drop_columns, or take another dataset.scale"
+    )
     for name, value in zip(data.features, largest, strict=True):
-        if not value < LARGEST:
-            raise InputError(
-                f"column {name!r} must have values below {LARGEST:g} as scaled by training rows, got {value:g}: "
-                "correct it, leave it out by dataset.drop_columns, or take another dataset.scale"
-            )
         if 0 < value < TINY:
             said.append(f"column {name!r} stays below {value:g} as scaled: it is as good as constant")
         if value > LARGE:
             said.append(f"column {name!r} reaches {value:g} as scaled by training rows: training may diverge")
     return said
+
+
+def check_reach(features: Sequence[str], largest: Sequence[float], remedy: str) -> None:
+    """Raise ``InputError`` for a feature whose ``largest`` encoded value a network cannot bear, or that is NaN."""
+    for name, value in zip(features, largest, strict=True):
+        if not value < LARGEST:
+            allowed = f"values below {LARGEST:g} as scaled by training rows"
+            raise InputError(f"column {name!r} must have {allowed}, got {value:g}: {remedy}")

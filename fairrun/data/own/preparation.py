@@ -57,7 +57,7 @@ class Preparation:
         features = [*self.numeric, *self.categorical]
         if own.missing in ("refuse", "drop"):
             refuse_missing_values(found, features)
-        refuse_infinite(found, self.numeric, functools.partial(column_of, self.become))
+        refuse_infinite(found, self.numeric, functools.partial(column_of, self.become), "correct it")
         return self.fill.apply(found)
 
     def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:

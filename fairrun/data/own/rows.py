@@ -38,15 +38,18 @@ def column_of(become: Mapping[str, Mapping[str, str]], feature: str) -> str:
     return next((column for column, parts in become.items() if feature in parts.values()), feature)
 
 
-def refuse_infinite(frame: pd.DataFrame, numeric: Sequence[str], of: Callable[[str], str]) -> None:
+def refuse_infinite(
+    frame: pd.DataFrame,
+    numeric: Sequence[str],
+    of: Callable[[str], str],
+    remedy: str = "correct it, or leave it out by 'dataset.drop_columns=[{column}]'",
+) -> None:
     """Raise ``InputError`` for a number that is infinite, or whose square is; ``of`` gives a feature's column."""
     for feature in numeric:
         largest = frame[feature].abs().max()
         if largest > LARGEST:
-            raise InputError(
-                f"column {of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}: correct it, "
-                f"or leave it out by 'dataset.drop_columns=[{of(feature)}]'"
-            )
+            said = f"column {of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}"
+            raise InputError(f"{said}: {remedy.format(column=of(feature))}")
 
 
 def without_rows(rows: Prepared, how: str) -> Prepared:
