@@ -172,7 +172,7 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
 
     ``overrides`` and ``keys`` are those of the command line: "method.lam=1", seed=3.  ``data`` is a frame to train on
     in the place of ``dataset.path``; its label and sensitive attribute are ``dataset.label`` and so on.  ``folder`` is
-    where the results go, by default below ``outputs/runs``, named by the command.
+    where the results go, by default below ``outputs/runs``, named by the configuration.
 
     Raises ``InputError`` for what the command would refuse, and if the run fails.
     """

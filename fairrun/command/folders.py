@@ -8,13 +8,14 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import role
+from fairrun.config.keys import digest, dotted, of_folder, role
 from fairrun.config.metrics import default
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,35 @@ def sweep_name(overrides: Sequence[str], hydra_overrides: Sequence[str] = ()) ->
     words = [chosen[group] for group in ("benchmark", "experiment", "sweep", "method", "dataset") if group in chosen]
     sweeper = re.compile(r"[+~]*hydra[./]sweeper(?!\.trials)")
     kept += [o for o in hydra_overrides if sweeper.match(o)]
-    slug = re.sub(r"[^\w.-]+", "-", "_".join(words))[:60]
     code = hashlib.sha256("\n".join([*kept, fairrun.__version__]).encode()).hexdigest()[:8]
-    return "_".join(filter(None, [slug, code]))
+    return "_".join(filter(None, [_slug(words), code]))
 
 
+def run_name(*, _root_: DictConfig) -> str:
+    """The folder of a single run, by its configuration: the same run is found however its command is written.
+
+    Its experiment, method and data set, for people, and a hash of all values that matter, and of the version.  A
+    configuration that has no values, which is refused later, is named by its command.
+    """
+    hydra = _root_.hydra
+    try:
+        own = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
+        config: Any = OmegaConf.to_container(own, resolve=True)
+    except OmegaConfBaseException:
+        given: Any = OmegaConf.to_container(hydra.overrides)
+        return sweep_name(given["task"], given["hydra"])
+    words = [
+        str(choice) for group in ("experiment", "method", "dataset") if (choice := hydra.runtime.choices.get(group))
+    ]
+    code = digest([of_folder(dotted(config)), fairrun.__version__])[:8]
+    return f"{_slug(words)}_{code}"
+
+
+def _slug(words: Sequence[str]) -> str:
+    return re.sub(r"[^\w.-]+", "-", "_".join(words))[:60]
+
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 # Cached, as Hydra's time is: jobs that other launchers compose anew are told the name that the whole sweep has.
 OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("metric", default, replace=True)  # what is known of the metric: conf/train.yaml

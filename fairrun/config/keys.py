@@ -1,5 +1,7 @@
 """What each key of the configuration means for a run: one table of roles, and one of keys with new names."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ class Role(NamedTuple):
 
     identity: bool = True  # the run: a finished one with another value is not this one (``runs.job.Job.key``)
     stack: bool = True  # the runs side by side with it: all of a stack have one value (``runs.plan``)
-    folder: bool = True  # the folder of a sweep that is given it on its command line (``train.sweep_name``)
+    folder: bool = True  # the folder of a sweep that is given it on its command line, and of a single run
     setting: bool = True  # the configuration that a report takes the run for; else runs differ in it as in seeds
     switch: str = ""  # the key that, where it is null, makes this one say nothing
     steps: bool = False  # says nothing where a library trains the method, without steps
@@ -109,6 +111,27 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the keys that make a run another run.  A switch that is null counts as one that is absent."""
     kept = {key: value for key, value in active_keys(config).items() if role(key).identity}
     return {key: value for key, value in kept.items() if value is not None or role(key).switch != key}
+
+
+def of_folder(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the keys that give a single run another folder: those of its identity, and where its data are."""
+    places = {key: v for key, v in config.items() if role(key).folder and not role(key).identity}
+    return identity(config) | places
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of ``value`` as JSON.  1 and 1.0 have the same digest."""
+    return hashlib.sha256(json.dumps(_canonical(value), sort_keys=True).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def is_setting(column: str) -> bool:

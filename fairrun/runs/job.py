@@ -1,7 +1,6 @@
 """One run as data: its configuration, its identity, and the record that it leaves."""
 
 import functools
-import hashlib
 import json
 import logging
 import time
@@ -14,7 +13,7 @@ import pandas as pd
 import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError, require
-from fairrun.config.keys import dotted, identity
+from fairrun.config.keys import digest, dotted, identity
 from fairrun.config.source import OWN, WEIGHTS, sources, weights_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import REFUSED, dataset_name, method_name, versions
@@ -50,21 +49,6 @@ class Job:
         It covers the configuration without paths and tracker, the data, and the code.
         """
         return digest([identity(dotted(self.config)), data_sha256, fairrun.__version__, sources(self.config)])
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of ``value`` as JSON.  1 and 1.0 have the same digest."""
-    return hashlib.sha256(json.dumps(_canonical(value), sort_keys=True).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 @runtime_checkable

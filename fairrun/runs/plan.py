@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 from fairrun.config.build import class_of
-from fairrun.config.keys import active_keys, dotted, role
+from fairrun.config.keys import active_keys, digest, dotted, role
 from fairrun.method.api import PerRun, PerTask
 from fairrun.method.library import LibraryMethod
 from fairrun.models.network import Network
-from fairrun.runs.job import Job, digest
+from fairrun.runs.job import Job
 
 CACHE_BYTES = 2**20  # the part of the second-level cache that the activations of one layer may fill
 MOST_RUNS = {"cpu": 32, "cuda": 512}  # the most runs in a stack; more gain nothing on a CPU, the GPU's is not tuned

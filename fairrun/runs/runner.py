@@ -19,6 +19,7 @@ import torch
 from fairrun.command.environment import debugging, redacted
 from fairrun.config.build import build
 from fairrun.config.check import InputError
+from fairrun.config.keys import digest
 from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
@@ -27,7 +28,6 @@ from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed
 from fairrun.runs.job import (
     Job,
     begun,
-    digest,
     facts,
     failed,
     is_same,

@@ -13,11 +13,11 @@ from typing import Any
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import dotted, identity
+from fairrun.config.keys import digest, dotted, identity
 from fairrun.config.source import WEIGHTS, weights_hash
 from fairrun.methods.stl import STL
 from fairrun.results.records import RECORD, read
-from fairrun.runs.job import Job, digest
+from fairrun.runs.job import Job
 from fairrun.runs.runner import Outcome, Sweep
 
 log = logging.getLogger(__name__)

@@ -48,6 +48,27 @@ def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
     assert "━━━ 1" not in done.stderr  # no progress bar where there is no terminal
 
 
+def test_a_run_is_found_done_however_its_command_is_written(tmp_path, csv):
+    spellings = (
+        DESCRIPTION,
+        [*reversed(DESCRIPTION), "seed=0"],
+        [*DESCRIPTION, "method=erm", "method.optimizer.lr=1e-3", "tracker=none", "schedule.factor=0.3"],
+        [*DESCRIPTION, "fairness_bound=null", "++epochs=2"],
+    )
+    written = set()
+    for command in spellings:
+        done = run_here(tmp_path, *command)
+        assert done.returncode == 0, done.stderr
+        (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+        written.add((folder / "record.json").stat().st_mtime_ns)
+    assert folder.name.startswith("erm_csv_") and len(written) == 1
+    others = (["seed=1"], ["dataset.path=other.csv"], ["epochs=3"])
+    (tmp_path / "other.csv").write_bytes((tmp_path / "table.csv").read_bytes())
+    for more in others:
+        assert run_here(tmp_path, *DESCRIPTION, *more).returncode == 0
+    assert len(list((tmp_path / "outputs" / "runs").iterdir())) == 1 + len(others)
+
+
 def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_another(tmp_path, csv):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
         done = run_here(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
@@ -193,6 +214,7 @@ REFUSED = [
         ["report.published must be a CSV with the columns method, accuracy, ", "'table.csv'"],
     ),
     (["num_threads=100000"], ["num_threads must be at most", "got 100000"]),
+    (["epochs=${oc.env:NOT_SET_ANYWHERE}"], ["epochs: Environment variable 'NOT_SET_ANYWHERE' not found"]),
     (["dataset=csv", "dataset.label=???"], ["dataset.label must be given: dataset.label=VALUE"]),
 ]
 
