@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fairrun.command.line import written
+from fairrun.config.keys import active_keys, dotted, is_below, is_setting, role
 from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
+from fairrun.data.groups import parse_sensitive
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
@@ -19,28 +22,73 @@ WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")
 OF_GROUP = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
 
 
-def card(record: Mapping[str, Any], scores: pd.DataFrame, *, by_chance: bool = False) -> str:
-    """The model card of a run, as Markdown; ``scores`` are those that the run saved.
+def card(record: Mapping[str, Any], scores: pd.DataFrame, about: Mapping[str, Any], *, by_chance: bool = False) -> str:
+    """The model card of a run, as Markdown; ``scores`` and ``about`` (model.json) are those that the run saved.
 
-    ``by_chance``: they are probabilities of a random decision.
+    ``by_chance``: scores are probabilities of a random decision.
     """
     test = scores[scores["split"] == "test"]
-    parts = [_head(record), _data(record), _metrics(record, test, by_chance), _limits(record, by_chance)]
+    parts = [
+        _head(record, about),
+        _inputs(record, about),
+        _data(record),
+        _metrics(record, test, by_chance),
+        _limits(record, by_chance),
+    ]
     return "\n".join(line for part in parts for line in [*part, ""])
 
 
-def _head(record: Mapping[str, Any]) -> Iterator[str]:
+def _head(record: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
     config, choices = record["config"], record["choices"]
     method, data = method_name(choices, config), dataset_name(choices, config)
     yield f"# Model card: {method} on {data}"
     yield ""
-    label = ", ".join(record["tasks"]) or config["dataset"].get("label")
-    yield f"- Predicts: {label}, from {record['features']} features; {_predictor(config, choices)}"
+    yield f"- Predicts: {_predicted(record, about)}; {_predictor(config, choices)}"
     yield f"- Trained: method {method}, seed {record['seed']}, epoch {record['epoch']}; written {record['written']}"
     versions = record["versions"]
     yield f"- Made by: fairrun {versions['fairrun']}, torch {versions['torch']}; run {record['key'][:12]}"
-    keys = ", ".join(f"{k}={v}" for k, v in config["method"].items() if k != "_target_" and not isinstance(v, dict))
-    yield f"- Hyper-parameters: {keys or 'none'}"
+    yield f"- Hyper-parameters: {', '.join(f'{key}={written(value)}' for key, value in _parameters(config))}"
+
+
+def _parameters(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What the run was trained with: keys of its method and, where they count, of its network and steps."""
+    for key, value in active_keys(dotted(dict(config))).items():
+        if is_setting(key) and (role(key).steps or is_below(key, "method")) and value is not None:
+            yield key, value
+
+
+def _predicted(record: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """The label and the value of it that is decided 1; of several tasks each of them, of classes their values."""
+    dataset, known = record["config"]["dataset"], (about["encoder"] or {}).get("labels", {})
+    if record["classes"]:
+        return f"{dataset['label']} (one of {', '.join(record['classes'])})"
+    if record["tasks"]:
+        return ", ".join(f"{task}: {_decided(dataset['tasks'][task], known.get(task))}" for task in record["tasks"])
+    label = dataset["tasks"][dataset["task"]] if dataset.get("task") else dataset
+    return _decided(label, known.get(""))
+
+
+def _decided(label: Mapping[str, Any], known: Sequence[Any] | None) -> str:
+    """A label, and what is decided 1 and 0 of it; ``known`` are the values of the training rows by their class."""
+    column = label.get("column", label.get("label"))
+    if "above" in label:
+        return f"{column} (1 is above {label['above']})"
+    ones, others = (known[1], f", 0 is {known[0]}") if known else (label["positive"], "")
+    return f"{column} (1 is {ones}{others})"
+
+
+def _inputs(record: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Inputs"
+    yield ""
+    if about["encoder"] is None:
+        yield f"- {record['features']} numbers of an image."
+        return
+    encoding = about["encoder"]["encoding"]
+    columns = list(about["encoder"].get("become", [*encoding["numeric"], *encoding["categories"]]))
+    yield f"- Columns: {', '.join(columns)}; {record['features']} features of them."
+    sensitive = [entry.column for entry in parse_sensitive(record["config"]["dataset"]["sensitive"])]
+    used = [column for column in sensitive if column in columns]
+    yield f"- The sensitive attribute ({', '.join(sensitive)}) is {'one of them' if used else 'none of them'}."
 
 
 def _predictor(config: Mapping[str, Any], choices: Mapping[str, str]) -> str:

@@ -114,9 +114,9 @@ class Model:
         return pd.Series({_named(name, groups): float(value) for name, value in found.items()})
 
     def card(self) -> str:
-        """The model card, as Markdown: data, groups, metrics with intervals, limits."""
+        """The model card, as Markdown: label, hyper-parameters, inputs, data, metrics with intervals, limits."""
         content = io.BytesIO(files.read_file(self.folder, files.SCORES, self.record))
-        return card(self.record, pd.read_parquet(content), by_chance=self.predictor.decides)
+        return card(self.record, pd.read_parquet(content), self.about, by_chance=self.predictor.decides)
 
     def to_torch(self) -> nn.Module:
         """A plain module: what ``encode`` gives, [N, D], -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes.

@@ -25,6 +25,7 @@ from fairrun.training.fit import Run
 
 FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
 SHARES = "shares"  # in model.json: of each classifier in what is predicted, by the name of its file
+UNSAVED = "unsaved"  # in a record: true where the run was to leave its model, and no file could hold it safely
 SAVES = (None, "chosen", "none")  # of results.save
 SPLITS = ("val", "test")
 FORMAT = 2  # of model.json; another number where the content of the folder changes
@@ -110,11 +111,13 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     """A file of the model in a run's folder.  Raises ``InputError`` if it is not there, or damaged."""
     path = folder / FOLDER / name
     known = record.get("model", {}).get(name)
-    if known is None and _left_none(record["config"]):
+    if known is None and _left_none(record):
         scores = f"{FOLDER}/{SCORES} has what it predicts for validation and test rows"
         raise InputError(f"{folder} holds no model: no file of its classifier would be safe to load; {scores}")
     if known is None:
-        raise InputError(f"{folder} must hold a saved model: the same command with results.save=chosen leaves it there")
+        instead = " in place of results.save=none" if record["config"]["results"]["save"] == "none" else ""
+        remedy = f"the same command with results.save=chosen{instead} leaves it there"
+        raise InputError(f"{folder} must hold a saved model: {remedy}")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -124,7 +127,7 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _left_none(config: Mapping[str, Any]) -> bool:
+def _left_none(record: Mapping[str, Any]) -> bool:
     """Whether the run of a library, which was to leave its model, could not."""
-    keys = dotted(dict(config))
-    return is_whole(keys) and (not can_be_saved(keys) or config["results"]["save"] == "chosen")
+    keys, wanted = dotted(dict(record["config"])), record["config"]["results"]["save"] == "chosen"
+    return UNSAVED in record or (is_whole(keys) and (wanted or not can_be_saved(keys)))

@@ -39,7 +39,7 @@ from fairrun.runs.job import (
     remark,
 )
 from fairrun.runs.live import Listener, Live
-from fairrun.runs.model import Rows, has_weights, rows_of, save, wants_weights
+from fairrun.runs.model import UNSAVED, Rows, has_weights, rows_of, save, wants_weights
 from fairrun.runs.plan import plan
 from fairrun.runs.progress import Display
 from fairrun.runs.validate import ANY_CODE, check, check_data, network_of
@@ -135,6 +135,7 @@ class Sweep:
             refuse_other(job, found)
         changed = other_code(job, found) if job.config["resume"] != ANY_CODE else []
         lacks = job.config["results"]["save"] == "chosen" and self._weights(job) and not has_weights(found)
+        lacks &= UNSAVED not in found
         if found["status"] != "finished" or changed or lacks:
             self._changed.update([", ".join(changed)] if changed else [])
             self._without_weights += lacks and not changed
@@ -228,7 +229,9 @@ class Sweep:
                 job.folder.mkdir(parents=True, exist_ok=True)
                 if entry["status"] == "finished" and isinstance(result, Trained):
                     rows = self._rows[json.dumps(job.config["dataset"])]
-                    entry["model"] = save(job.folder, run, rows, weights=self._weights(job))
+                    weights = self._weights(job)
+                    entry["model"] = save(job.folder, run, rows, weights=weights)
+                    entry |= {UNSAVED: True} if weights and not has_weights(entry) else {}
                 entry = write(job.folder, entry, history)
             except OSError as error:
                 yield job.folder, Outcome("failed", f"its results could not be written: {error}")

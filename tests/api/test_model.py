@@ -246,6 +246,16 @@ def partly(path, num_features=8):
     return path
 
 
+def test_the_card_tells_what_is_decided_of_each_task_and_of_classes(tmp_path, described):
+    bound = "+dataset.tasks={hired: {column: hired, positive: 'yes'}, tall: {column: x1, above: 0.5}}"
+    tasks = [*SHARED[:-3], bound, *SHARED[-2:]]
+    classes = ["method=erm", "metric=accuracy_difference", *KINDS["several classes"][2:]]
+    folders = trained(tmp_path, [*described, *tasks, SAVE]) + trained(tmp_path / "c", [*described, *classes, SAVE])
+    several, many = (fairrun.load(folder).card() for folder in folders)
+    assert "- Predicts: hired: hired (1 is yes, 0 is no), tall: x1 (1 is above 0.5); network" in several
+    assert "- Predicts: group (one of north, south, west); network" in many
+
+
 @pytest.mark.parametrize(("net", "key", "size"), [(PARTLY, "model.weights", 8), (SHARED, "model.trunk.weights", 6)])
 def test_what_a_module_does_not_train_is_saved_and_its_file_is_not_needed_again(net, key, size, tmp_path, described):
     start = partly(tmp_path / "start.pt", size)
@@ -284,6 +294,11 @@ def test_the_card_tells_data_groups_metrics_and_limits(tmp_path, described):
     model = fairrun.load(folder)
     card = model.card()
     assert "# Model card: penalty on table" in card
+    assert "- Predicts: hired (1 is yes, 0 is no); network" in card
+    parameters = ("method.lam=1.0", "method.optimizer.lr=0.001", "model.width=64", "epochs=2", "batch_size=32")
+    assert all(f"{key}" in card for key in parameters) and "averaging.decay" not in card
+    assert "- Columns: x0, x1, x2, x3, x4, x5, kind; 8 features of them." in card
+    assert "- The sensitive attribute (group) is none of them." in card
     for g, name in enumerate(model.about["groups"]):
         assert f"| accuracy | {name} | {model.record['metrics'][f'test/accuracy/s={g}']:.4f} | [" in card
     rows = [cells[0] for cells in model.record["base_rates"]["test"]]
@@ -354,6 +369,9 @@ def test_a_classifier_that_cannot_be_saved_leaves_its_scores(tmp_path, described
     assert {path.name for path in (folder / "model").iterdir()} == {files.SCORES}
     with pytest.raises(InputError, match=r"holds no model: .* model/scores\.parquet has what it predicts"):
         fairrun.load(folder)
+    before = results.read(folder)
+    trained(tmp_path, [*described, "method=estimator", *tree, SAVE])
+    assert results.read(folder) == before  # nothing is trained again
 
 
 def test_a_classifiers_file_needs_its_package_and_its_own_content(tmp_path, described, monkeypatch):

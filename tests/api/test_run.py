@@ -47,6 +47,22 @@ def test_a_library_trains_a_run_as_by_the_command(csv):
     assert result.model().predict(csv.head(3)).shape == (3,)
 
 
+def test_what_is_said_of_a_model_that_was_not_saved_is_what_would_save_it(csv):
+    none = fairrun.run("method=erm", *DESCRIPTION, "results.save=none")
+    instead = "the same command with results.save=chosen in place of results.save=none leaves it there"
+    with pytest.raises(fairrun.InputError, match=f"must hold a saved model: {instead}"):
+        none.model()
+    neighbours = ["estimator@method.estimator=classifier", "+method.estimator.params.algorithm=kd_tree"]
+    neighbours += ["method.estimator.classifier=sklearn.neighbors.KNeighborsClassifier"]
+    unsafe = fairrun.run("method=estimator", *neighbours, *DESCRIPTION[:-2])
+    with pytest.raises(fairrun.InputError, match="holds no model: no file of its classifier would be safe to load"):
+        unsafe.model()
+    with pytest.raises(fairrun.InputError, match="folder must be the folder of a run"):
+        fairrun.load(fairrun.FairClassifier())
+    trained = fairrun.run("method=erm", *DESCRIPTION, "results.save=chosen", folder=none.folder)
+    assert trained.model().predict(csv.head(2)).shape == (2,)
+
+
 def test_a_frame_is_data_and_its_content_names_its_file(csv):
     description = [o for o in DESCRIPTION if "path" not in o and o != "dataset=csv"]
     first = fairrun.run(*description, data=csv)
