@@ -27,13 +27,13 @@ SHAPES = [(6, 16, 1), (100, 64, 2), (33, 128, 3), (20, 80, 2)]  # D, width, dept
 SHAPES += [(6, 7, 1), (101, 101, 3), (5, 1, 2), (33, [96, 7, 50], 3), (20, [3, 16], 2)]  # padded to multiples of 16
 
 
-def case(num_features, width, depth, num_runs=3, num_rows=64):
-    """A network, parameters, inputs with many zeros, and what to multiply the logits by, in float64."""
+def case(num_features, width, depth, num_runs=3, num_rows=64, share=0.1):
+    """A network, parameters, inputs of which a share is not zero, and what to multiply the logits by, in float64."""
     network = MLP(num_features, 2, width, depth, 0, None, 0.0)
     g = torch.Generator().manual_seed(0)
     theta = network.init([g] * num_runs)
     x = torch.randn(num_runs, num_rows, num_features, generator=g, dtype=torch.float64)
-    x *= torch.rand(x.shape, generator=g) < 0.3
+    x *= torch.rand(x.shape, generator=g) < share
     return network, theta, x, torch.randn(num_runs, num_rows, generator=g, dtype=torch.float64)
 
 
@@ -46,11 +46,25 @@ def passes(network, theta, x, factor, dtype):
 
 @built
 @pytest.mark.parametrize("shape", SHAPES)
-def test_logits_and_gradients_are_those_of_torch(shape):
-    network, theta, x, factor = case(*shape)
+@pytest.mark.parametrize("share", [0.1, 0.24, 1.0])
+def test_logits_and_gradients_are_those_of_torch(shape, share):
+    network, theta, x, factor = case(*shape, share=share)
     ours = passes(accelerate(network), theta, x, factor, torch.float32)
     for mine, exact in zip(ours, passes(network, theta, x, factor, torch.float64), strict=True):
-        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=2e-6 * exact.abs().max().item())
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=4e-6 * exact.abs().max().item())
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+def test_dense_and_sparse_rows_side_by_side_give_each_run_what_it_has_alone(shape):
+    network, theta, x, factor = case(*shape, num_runs=4)
+    x[[1, 3]] = torch.randn(2, *x.shape[1:], generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    native = accelerate(network)
+    together = passes(native, theta, x, factor, torch.float32)
+    for order in ([0], [1], [3, 2], [1, 0, 3]):
+        own = {name: p[order] for name, p in theta.items()}
+        for mine, all_runs in zip(passes(native, own, x[order], factor[order], torch.float32), together, strict=True):
+            assert torch.equal(mine, all_runs[order])
 
 
 @built

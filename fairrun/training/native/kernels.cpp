@@ -2,8 +2,9 @@
 //
 // Every run is computed by itself and in one fixed order, so it is the same in any stack, bit for bit.  Weights are
 // [in, out] and a layer is out = relu(in W + b).  The input is one-hot for the most part: the first layer takes a row's
-// non-zero columns only (13 of 100 on Adult), and is left with a tenth of the time of a step.  Products reach 114 of the
-// 117 GFLOP/s of a Zen 4 core.  `rows` is a multiple of 4.
+// non-zero columns only (13 of 100 on Adult), and is left with a tenth of the time of a step.  Where more than a share
+// SPARSE of a run's numbers are not zero, it is a product like the others; each run's own rows decide.  Products reach
+// 114 of the 117 GFLOP/s of a Zen 4 core.  `rows` is a multiple of 4.
 //
 // A vector holds units of one row, so every width is padded to a multiple of 16: the activations by units that are zero
 // (relu of a zero weight and bias), weights and biases by zeros when a pass comes to them.
@@ -31,6 +32,8 @@ typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 constexpr int64_t TILE = 4;    // rows of a tile
+constexpr int64_t DENSE_BLOCK = 256;  // the same of a dense first layer, whose weights come from L2
+constexpr float SPARSE = 0.25f;  // measured: below it, a pass over what is not zero is faster than a product
 constexpr int64_t BLOCK = 64;  // summands of a product before its sums go back to memory: a block stays in L1
 
 inline Vec load(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
@@ -92,10 +95,10 @@ inline void tile(int64_t num, const float* a, int64_t lda, const float* b, int64
 // c [rows, width] = finish(bias + a b), a [rows, num] or its transpose, b [num, width].
 template <bool TRANSPOSED, Finish FINISH>
 void product(int64_t rows, int64_t num, int64_t width, const float* a, int64_t lda, const float* b, float* c,
-             const float* bias, const float* mask) {
+             const float* bias, const float* mask, int64_t block = BLOCK) {
     columns(width, [&]<int N>(int64_t j) {
-        for (int64_t k = 0; k < num; k += BLOCK) {
-            const int64_t len = num - k < BLOCK ? num - k : BLOCK;
+        for (int64_t k = 0; k < num; k += block) {
+            const int64_t len = num - k < block ? num - k : block;
             const bool last = k + len == num;
             for (int64_t i = 0; i < rows; i += TILE) {
                 const float* from = TRANSPOSED ? a + k * lda + i : a + i * lda + k;
@@ -146,11 +149,24 @@ void transpose(int64_t rows, int64_t width, const float* w, float* out) {
     }
 }
 
+// Whether more than a share SPARSE of the numbers of x are not zero.
+bool is_dense(int64_t num, const float* x) {
+    int64_t count = 0, k = 0;
+#if defined(__AVX512F__)
+    for (; k + 16 <= num; k += 16)
+        count += __builtin_popcount(_mm512_cmp_ps_mask(_mm512_loadu_ps(x + k), _mm512_setzero_ps(), _CMP_NEQ_UQ));
+#endif
+    for (; k < num; k++) count += x[k] != 0;
+    return count > SPARSE * num;
+}
+
 // The non-zero columns of rows of x and their values.
 struct Entries {
     int64_t* ends;  // [B], where the entries of each row end
     int32_t* column;
     float* value;
+
+    void leave_out(int64_t n, int64_t rows) const { std::fill_n(ends, rows, n); }
 
     void fill(int64_t n, int64_t rows, int64_t features, const float* x) const {
         for (int64_t i = 0; i < rows; i++, x += features) {
@@ -209,6 +225,19 @@ void first_layer_gradient(int64_t features, int64_t rows, int64_t width, Entries
             }
         }
     });
+}
+
+// dw [features, width] = x^T d, by a product of the features in tiles, and then of the few that are left
+void dense_layer_gradient(int64_t features, int64_t rows, int64_t width, const float* x, const float* d, float* dw) {
+    const int64_t whole = features / TILE * TILE;
+    product<true, NOTHING>(whole, rows, width, x, features, d, dw, nullptr, nullptr);
+    std::memset(dw + whole * width, 0, (features - whole) * width * sizeof(float));
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t k = whole; k < features; k++) {
+            const Vec factor = broadcast(x[i * features + k]);
+            for (int64_t j = 0; j < width; j += LANES)
+                store(dw + k * width + j, load(dw + k * width + j) + factor * load(d + i * width + j));
+        }
 }
 
 // out [rows] = bias + a w, a [rows, width]
@@ -289,10 +318,11 @@ struct Shape {
 extern "C" {
 
 // logits [R, B] of x [R, B, D].  p and strides: weight and bias of each layer, 2 (K + 1) pointers.
-// Kept for `mlp_gradient`: activations, K pointers [R, B, padded H]; the entries of x, ends [R, B], column and value
-// [R B D + 16].
+// Kept for `mlp_gradient`: activations, K pointers [R, B, padded H]; whether each run's x is dense, [R]; the entries of
+// those that are not, ends [R, B], column and value [R B D + 16].
 void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const float* const* p, const int64_t* stride,
-                float* const* activations, int64_t* ends, int32_t* column, float* value, float* logits) {
+                float* const* activations, uint8_t* dense, int64_t* ends, int32_t* column, float* value,
+                float* logits) {
     const Shape shape(numbers);
     const int64_t rows = shape.rows, depth = shape.depth, *sizes = shape.sizes, largest = shape.largest();
     const Memory memory(largest + shape.widest());
@@ -304,14 +334,24 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
         const int64_t own = x_stride == 0 ? 0 : r * rows;  // 0: all runs see the same rows
         const int64_t first = own == 0 ? 0 : ends[own - 1];
         const Entries entries{ends + own, column, value};
-        if (own == r * rows) entries.fill(first, rows, sizes[0], x + r * x_stride);
+        if (own == r * rows) {
+            dense[r] = is_dense(rows * sizes[0], x + r * x_stride);
+            if (dense[r])
+                entries.leave_out(first, rows);
+            else
+                entries.fill(first, rows, sizes[0], x + r * x_stride);
+        } else {
+            dense[r] = dense[0];
+        }
         const float* a = nullptr;
         for (int64_t k = 0; k < depth; k++) {
             const int64_t width = shape.stride(k + 1);
             const float* w = part(2 * k, sizes[k], sizes[k + 1], weights);
             const float* bias = part(2 * k + 1, 1, sizes[k + 1], biases);
             float* next = activations[k] + r * rows * width;
-            if (k == 0)
+            if (k == 0 && dense[r])
+                product<false, RELU>(rows, sizes[0], width, x + r * x_stride, sizes[0], w, next, bias, nullptr, DENSE_BLOCK);
+            else if (k == 0)
                 first_layer(rows, width, entries, first, w, bias, next);
             else
                 product<false, RELU>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
@@ -323,9 +363,10 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
 }
 
 // The gradient of sum(g logits) at the parameters, g [R, B] -> dp, each contiguous; null for one that is not asked for.
-// The rest is as `mlp_logits` left it.
-void mlp_gradient(const int64_t* numbers, int64_t x_stride, const float* g, const float* const* p, const int64_t* stride,
-                  float* const* activations, int64_t* ends, int32_t* column, float* value, float* const* dp) {
+// The rest is as `mlp_logits` got it and left it.
+void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, const float* g, const float* const* p,
+                  const int64_t* stride, float* const* activations, uint8_t* dense, int64_t* ends, int32_t* column,
+                  float* value, float* const* dp) {
     const Shape shape(numbers);
     const int64_t rows = shape.rows, depth = shape.depth, *sizes = shape.sizes, largest = shape.largest();
     const int64_t widest = shape.widest(), top = shape.stride(depth);
@@ -358,6 +399,8 @@ void mlp_gradient(const int64_t* numbers, int64_t x_stride, const float* g, cons
                 float* dw = wide == width && (k == 0 || whole == num) ? dp[2 * k] + r * num * width : room;
                 if (k > 0) {
                     product<true, NOTHING>(whole, rows, wide, layer(k - 1), padded(num), d, dw, nullptr, nullptr);
+                } else if (dense[r]) {
+                    dense_layer_gradient(num, rows, wide, x + r * x_stride, d, dw);
                 } else {
                     const int64_t own = x_stride == 0 ? 0 : r * rows;
                     const Entries entries{ends + own, column, value};

@@ -125,16 +125,18 @@ class NativeMLP(Network):
         """The activations of every hidden layer, without their padding."""
         return [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
 
-    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor]:
+    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor, Tensor]:
         """The logits, and what a backward pass needs.
 
-        That is the activations of each layer, [R, B, padded width], and the entries of ``x`` that are not zero.
+        That is the activations of each layer, [R, B, padded width], whether each run's ``x`` is dense, and the entries
+        that are not zero of those that are not.
         """
         runs, rows, features = x.shape
         activations = [x.new_empty(runs, rows, -(-w // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for w in self.mlp._widths()]
         ends = x.new_empty(runs, rows, dtype=torch.int64)
         most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
-        entries = ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
+        dense = x.new_empty(runs, dtype=torch.uint8)
+        entries = dense, ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
         logits = x.new_empty(runs, rows)
         self.kernels.mlp_logits(
             self._shape(x),
@@ -158,6 +160,7 @@ class NativeMLP(Network):
         g = g.contiguous()
         self.kernels.mlp_gradient(
             self._shape(x),
+            _pointer(x),
             _long(x.stride(0)),
             _pointer(g),
             *_stacked(p),
