@@ -1,6 +1,7 @@
 """Trained classifiers as files: none of a file's code is run, and what is loaded is of known types.
 
-Those of scikit-learn are files of skops (https://skops.readthedocs.io), and those of LightGBM its own text.
+Those of scikit-learn are files of skops (https://skops.readthedocs.io), and those of LightGBM its own text, which
+``fairrun.estimators.boosted`` checks before LightGBM reads it.
 """
 
 import io
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fairrun.config.check import InputError
+from fairrun.estimators.boosted import check_text
 from fairrun.method.library import require_installed
 
 TREE, BINNED = "sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
@@ -34,20 +36,23 @@ class Boosted:
 
     @staticmethod
     def text(classifier: Any) -> bytes:
-        """The text of a trained ``LGBMClassifier``, which has every digit."""
+        """The text of a trained ``LGBMClassifier``, which has every digit.  Raises ``InputError`` as ``of_text``."""
         if list(classifier.classes_) != list(Boosted.classes_):
             raise InputError(f"LightGBM saw the label {classifier.classes_[0]} alone, which its text does not tell")
-        return bytes(classifier.booster_.model_to_string(), "utf-8")
+        found = bytes(classifier.booster_.model_to_string(), "utf-8")
+        check_text(found, classifier.n_features_in_)
+        return found
 
     @classmethod
-    def of_text(cls, content: bytes) -> "Boosted":
-        """The classifier of a text."""
+    def of_text(cls, content: bytes, num_features: int) -> "Boosted":
+        """The classifier of a text, for rows of so many features.  Raises ``InputError`` for a text that is damaged."""
+        check_text(content, num_features)
         require_installed("lightgbm", "'fairrun[trees]'", "a saved classifier")
         import lightgbm
 
         try:
             return cls(lightgbm.Booster(model_str=content.decode()))
-        except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
+        except lightgbm.basic.LightGBMError as error:
             raise InputError(f"LightGBM cannot read its text: {error}") from None
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
@@ -72,7 +77,7 @@ def restore(name: str, content: bytes, num_features: int) -> Any:
     Raises ``InputError`` for types that are not trusted, and for trees that point outside of themselves.
     """
     if name.endswith(".txt"):
-        return Boosted.of_text(content)
+        return Boosted.of_text(content, num_features)
     if unknown := _untrusted(content):
         raise InputError(f"{name} must hold types of classifiers only, got {', '.join(unknown)}")
     import skops.io

@@ -1,6 +1,7 @@
 """Files of trained classifiers: the same numbers again, and nothing that is not a classifier."""
 
 import json
+import re
 import zipfile
 from io import BytesIO
 
@@ -13,6 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from fairrun.config.check import InputError
+from fairrun.estimators.boosted import HEADER
 from fairrun.estimators.saved import TREE, dump, restore
 from fairrun.estimators.trees import LightGBM
 
@@ -57,8 +59,78 @@ def test_lightgbm_predicts_the_same_bits_after_it_was_saved():
     assert np.array_equal(found.predict(x), classifier.predict(x))
     with pytest.raises(InputError, match="LightGBM saw the label 1 alone"):
         dump([LightGBM(n_estimators=1).make(0, 1).fit(x, np.ones(len(x), int))])
-    with pytest.raises(InputError, match="LightGBM cannot read its text"):
+    with pytest.raises(InputError, match="LightGBM's text is damaged"):
         restore("classifier-00.txt", b"tree\nversion=v4\n", D)
+
+
+@pytest.fixture(scope="module")
+def text():
+    """The text of three small trees of LightGBM."""
+    pytest.importorskip("lightgbm")
+    ((_, content),) = dump([LightGBM(n_estimators=3, num_leaves=4).make(0, 1).fit(*rows())]).items()
+    return content.decode()
+
+
+def with_line(text, key, value):
+    """The text with another value in the first line ``key``, and the size of the first tree that goes with it."""
+    found = re.sub(rf"^{key}=.*$", f"{key}={value}", text, count=1, flags=re.MULTILINE)
+    return re.sub(
+        r"^tree_sizes=(\d+)",
+        lambda sizes: f"tree_sizes={int(sizes[1]) + (len(found) - len(text)) * (key not in HEADER)}",
+        found,
+        count=1,
+        flags=re.MULTILINE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("split_feature", "0 1000000 0", "Tree=0 must have split_feature among 4 features"),
+        ("split_feature", "0 -1 0", "Tree=0 must have split_feature among 4 features"),
+        ("split_feature", "0 1_0 0", "Tree=0 must have numbers split_feature: '1_0' is no whole number"),
+        ("left_child", "1 -1 999999", "Tree=0 must have every node but the first once as left_child or right_child"),
+        ("left_child", "0 -1 -3", "Tree=0 must have every node but the first once as left_child or right_child"),
+        ("left_child", "1 -1", "Tree=0 must have 3 numbers left_child, got 2"),
+        ("decision_type", "1 2 2", "Tree=0 must have decision_type among 0, 2, 4"),
+        ("num_leaves", "900000000", "Tree=0 must have 899999999 numbers split_gain, got 3"),
+        ("num_leaves", "0", "Tree=0 must have num_leaves >= 1"),
+        ("num_cat", "1", "Tree=0 must have num_cat=0, got '1'"),
+        ("is_linear", "1", "Tree=0 must have is_linear=0, got '1'"),
+        ("leaf_value", "nan 0 0 0", "Tree=0 must have finite numbers leaf_value"),
+        ("threshold", "a 0 0", "Tree=0 must have numbers threshold: could not convert string to float: 'a'"),
+        ("leaf_count", "1 2 3 4\nleaf_features=9", "Tree=0 must have the lines leaf_features, and no others"),
+        ("max_feature_idx", "7", "it must be for 4 features, got max_feature_idx=7"),
+        ("feature_names", "a b", "feature_names must be 4, one a feature"),
+        ("num_class", "3", "num_class in the header must be as LightGBM writes it, got '3'"),
+        ("version", "v4\nlinear=1", "linear in the header must be as LightGBM writes it, got '1'"),
+        ("tree_sizes", "9999999 1 1", "tree_sizes must be those of the trees"),
+    ],
+)
+def test_a_damaged_text_of_lightgbm_is_one_message_before_lightgbm_reads_it(text, key, value, said):
+    with pytest.raises(InputError) as error:
+        restore("classifier-00.txt", with_line(text, key, value).encode(), D)
+    assert str(error.value).startswith(f"LightGBM's text is damaged: {said}")
+
+
+def test_trees_that_go_in_circles_or_begin_elsewhere_are_refused(text):
+    left = re.search(r"^left_child=(.*)$", text, re.MULTILINE)[1]
+    right = re.search(r"^right_child=(.*)$", text, re.MULTILINE)[1]
+    assert ("1" in left.split()) != ("1" in right.split())  # the second node is the child of the first
+    circle = with_line(with_line(text, "left_child", "-1 2 1"), "right_child", "-2 -3 -4")
+    sizes = [*map(int, re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE)[1].split())]
+    moved = with_line(text, "tree_sizes", " ".join(map(str, [sizes[0] - 1, sizes[1] + 1, sizes[2]])))
+    for content, said in (
+        (circle, "children after their parents"),
+        (moved, "Tree=1 must begin where tree_sizes says"),
+        (text.replace("pandas_categorical:null", "pandas_categorical:[[1]]"), "what follows the trees"),
+        (text[: len(text) // 2], "what follows the trees"),
+        (text.replace("tree\n", "tree\r\n", 1), "it must be plain text"),
+    ):
+        with pytest.raises(InputError, match=said):
+            restore("classifier-00.txt", content.encode(), D)
+    with pytest.raises(InputError, match="it must be for 3 features"):
+        restore("classifier-00.txt", text.encode(), 3)
 
 
 def test_types_that_are_not_trusted_are_refused_when_written_and_when_read():
