@@ -8,13 +8,17 @@ import importlib
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fairrun.config.check import InputError, imported, one_of, require
+from fairrun.config.plugins import folders
 
 FUNCTIONS = "fairrun.training.metrics"
 POSITIVE, ANY = (0.0, math.inf), (-math.inf, math.inf)  # ranges of values
 LEAST_ROWS = 30  # test rows of a group; with fewer, metrics that rest on the group are uncertain
+NONE = "none"  # a surrogate that is none
+FROM_SURROGATE = ("fairness_loss", "constraint")  # keys of methods that are ``metric.surrogate`` by default
 MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5
 
 
@@ -24,7 +28,7 @@ class Metric:
 
     name: str  # of the function: an Outcome of R runs -> [R]; of the column
     greater_is_better: bool | None  # None: neither end is better, and no report trades it against accuracy
-    surrogate: str = "none"  # the fairness loss that methods train with in its place: a name in LOSSES, or a path
+    surrogate: str = NONE  # the fairness loss that methods train with in its place: a name in LOSSES, or a path
     two_classes_only: bool = False
     labels_needed: tuple[int, ...] = ()  # a group without rows of these labels does not count
     at_match_rate: bool = False  # with several tasks also computed at the match-rate threshold
@@ -138,6 +142,20 @@ def of_node(node: Mapping[str, Any]) -> Metric:
     return Metric(name, node["greater_is_better"], node["surrogate"], bounds=ANY, module=module)
 
 
+def refuse_no_surrogate(config: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` where the method takes its fairness loss from the metric, and the metric names none."""
+    name = config["metric"]["name"]
+    for key in FROM_SURROGATE:
+        value = config["method"].get(key)
+        if isinstance(value, str) and (value == NONE or value.startswith(f"{NONE}_")):  # stackelberg appends a word
+            files = [folder / "metric" / f"{name}.yaml" for folder in [*folders(), Path("conf")]]
+            file = next((f", in {file}" for file in files if file.exists()), "")
+            raise InputError(
+                f"metric.surrogate must be the loss that method.{key} takes, got none for metric.name={name}: give it "
+                f"a name or the path of a function (metric.surrogate=equal_opportunity){file}, or give method.{key}"
+            )
+
+
 def computed(node: Mapping[str, Any]) -> list[Metric]:
     """The metrics of a run: those of the table, and that of the config node ``metric``."""
     return list(dict.fromkeys([*METRICS.values(), of_node(node)]))
@@ -158,7 +176,7 @@ def default(key: str, *, _parent_: Any) -> Any:
     if key == "name":
         return name
     if key == "surrogate":
-        return of_target.surrogate if of_target else "none"
+        return of_target.surrogate if of_target else NONE
     metric = of_name(_parent_.name) or of_target
     if metric is None:
         raise InputError(f"metric.greater_is_better must be given for {module}.{name}: true or false")

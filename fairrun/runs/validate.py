@@ -15,7 +15,16 @@ import yaml
 from fairrun.config.build import build, class_of, recipes
 from fairrun.config.check import InputError, is_integer, is_number, nearest, one_of, require, unknown
 from fairrun.config.keys import CONF, ESTIMATOR, ROLES, dotted, role
-from fairrun.config.metrics import METRICS, OF_TASKS, RELATIVE, can_be_traded, computed, of_classes, of_node
+from fairrun.config.metrics import (
+    METRICS,
+    OF_TASKS,
+    RELATIVE,
+    can_be_traded,
+    computed,
+    of_classes,
+    of_node,
+    refuse_no_surrogate,
+)
 from fairrun.config.plugins import SAVED, can_be_saved
 from fairrun.method.api import NEEDS, AnyMethod, PerTask
 from fairrun.method.library import LibraryMethod
@@ -70,6 +79,7 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
         name = config["metric"]["name"]
         require(name in RATES, "metric.name", name, f"one of {', '.join(RATES)} with postprocess={constraint}")
     of_node(config["metric"])
+    refuse_no_surrogate(config)
     greater = config["metric"]["greater_is_better"]
     require(isinstance(greater, bool), "metric.greater_is_better", greater, "true or false")
     known = METRICS.get(config["metric"]["name"])

@@ -122,6 +122,20 @@ def test_a_new_metric_is_computed_and_a_new_section_shown(fairrun, tmp_path, csv
     assert "least of all runs." in (tmp_path / "out" / "table.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("method", "key"), [("penalty", "fairness_loss"), ("stackelberg", "fairness_loss"), ("grid_search", "constraint")]
+)
+def test_a_method_that_trains_with_a_new_metric_is_told_where_to_name_a_loss(method, key, fairrun, csv):
+    fairrun("new", "metric", "least", "--in", "mypkg")
+    given = ["metric=least", "plugins=[mypkg]", *DESCRIPTION]
+    status, _, error = fairrun("train", f"method={method}", *given)
+    said = f"metric.surrogate must be the loss that method.{key} takes, got none for metric.name=least"
+    assert status == 1 and said in error and "mypkg/conf/metric/least.yaml" in error
+    if method == "penalty":
+        status, _, error = fairrun("train", f"method={method}", *given, "metric.surrogate=equal_opportunity")
+        assert status == 0, error
+
+
 def test_the_names_of_metrics_and_of_what_files_import_are_taken(fairrun):
     assert "another one than those of fairrun list metrics" in fairrun("new", "metric", "roc_auc")[2]
     assert "the file imports it, got 'pd'" in fairrun("new", "section", "pd")[2]
