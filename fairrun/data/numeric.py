@@ -40,8 +40,8 @@ class Codes:
     @classmethod
     def fit(cls, train: pd.DataFrame, columns: Sequence[str], how: str, bins: int) -> "Codes":
         """The codes that training rows tell; a column of fewer values than ``bins`` has a bin for each value."""
-        few = len(train) >= bins or how == "quantile"
-        require(few, "dataset.bins", bins, f"at most {len(train)}, the training rows")
+        enough = len(train) >= bins or how == "quantile"
+        require(enough, "dataset.bins", bins, f"at most {len(train)}, the training rows")
         points = {column: _points(train[column].to_numpy(dtype=np.float64), how, bins) for column in columns}
         for column in (column for column in columns if not points[column]):
             log.warning(
@@ -97,8 +97,10 @@ def _points(values: np.ndarray, how: str, bins: int) -> list[float]:
     found = np.array([])
     if len(distinct) > 1 and how == "quantile":
         found = np.quantile(values, np.linspace(0, 1, min(REFERENCES, len(values))))
-    elif len(distinct) > 1 and how == "periodic":
-        found = np.array([values.mean(), values.std(), *np.geomspace(SLOWEST, FASTEST, max(1, bins // 2))])
+    elif how == "periodic":
+        mean, deviation = values.mean(), _deviation(values)
+        if deviation > 0:
+            found = np.array([mean, deviation, *np.geomspace(SLOWEST, FASTEST, max(1, bins // 2))])
     elif len(distinct) > 1:
         begins = _begins(values, distinct, bins)
         found = begins if how == "bins" else np.unique([distinct[0], *begins, distinct[-1]])
@@ -106,21 +108,34 @@ def _points(values: np.ndarray, how: str, bins: int) -> list[float]:
     return points
 
 
-def _begins(values: np.ndarray, distinct: np.ndarray, bins: int) -> np.ndarray:
-    """Where each bin but the first begins, ascending: at the quantiles.
+def _deviation(values: np.ndarray) -> float:
+    """The standard deviation, also of numbers whose squares are no numbers; a power of two changes no bit."""
+    apart = values - values.mean()
+    _, power = np.frexp(np.abs(apart).max())
+    return float(np.ldexp(np.sqrt(np.mean(np.ldexp(apart, -power) ** 2)), power))
 
-    A value that more rows share than a bin should hold has a bin of its own, and the other bins hold equal shares of
-    the other rows.  So a column of which most rows are 0 still has bins above 0.
+
+def _begins(values: np.ndarray, distinct: np.ndarray, bins: int) -> np.ndarray:
+    """Where each bin but the first begins, ascending: at the quantiles.  There are at most ``bins`` - 1.
+
+    A value that more rows share than a bin should hold begins a bin.  It has it to itself if there are bins left for
+    the rarer values above it, those with most rows first; the other bins hold equal shares of the rarer values' rows.
+    So a column of which most rows are 0 still has bins above 0.
     """
     if len(distinct) <= bins:
         return distinct[1:]
     counts = np.bincount(np.searchsorted(distinct, values))
-    heavy = counts > len(values) / bins
-    after = np.flatnonzero(heavy[:-1]) + 1
+    heavy = counts > len(values) / bins  # fewer than ``bins`` of them
+    own = np.flatnonzero(heavy)
+    above = np.setdiff1d(own + 1, [*own, len(distinct)])  # where rarer values begin above a frequent one
+    stretch = np.cumsum(heavy)
+    rows = np.bincount(stretch, weights=counts * ~heavy)[stretch[above]]
+    own = own[own > 0]
+    above = above[np.argsort(-rows, kind="stable")][: bins - 1 - len(own)]
     others = np.repeat(distinct[~heavy], counts[~heavy])  # ascending
-    left = max(1, bins - int(heavy.sum()))
+    left = bins - len(own) - len(above)
     begins = others[(np.arange(1, left) * len(others)) // left] if len(others) else others
-    found = np.unique([*begins, *distinct[heavy], *distinct[after]])
+    found = np.unique([*begins, *distinct[own], *distinct[above]])
     return found[found > distinct[0]]
 
 

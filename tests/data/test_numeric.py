@@ -39,6 +39,36 @@ def test_a_value_that_many_rows_share_has_a_bin_of_its_own():
     assert (found[:, 0] == (TRAIN["gain"] == 0)).all()
 
 
+@pytest.mark.parametrize("how", ["bins", "piecewise"])
+@pytest.mark.parametrize("bins", [2, 3, 8, 20])
+def test_there_are_no_more_bins_than_asked_for_wherever_frequent_values_lie(how, bins):
+    rng = np.random.default_rng(bins)
+    for share in (0.05, 0.3, 0.6, 0.9):
+        x = np.where(rng.random(400) < share, rng.choice([-1.0, 0.0, 0.5, 1.0, 3.0], 400), rng.normal(size=400))
+        codes = Codes.fit(pd.DataFrame({"x": x}), ["x"], how, bins)
+        assert codes.sizes[0] <= bins
+        assert codes.points["x"] == sorted(set(codes.points["x"]))
+
+
+def test_a_frequent_value_in_the_middle_has_a_bin_of_its_own_and_the_others_are_equal():
+    x = np.concatenate([np.full(400, 0.5), np.linspace(0, 1, 600, endpoint=False) + 1e-9])
+    codes = Codes.fit(pd.DataFrame({"x": x}), ["x"], "bins", 6)
+    found = np.zeros((1000, codes.sizes[0]))
+    codes.encode(pd.DataFrame({"x": x}), found)
+    assert 400 in found.sum(0) and codes.sizes[0] <= 6
+    assert set(found[:400].argmax(1)) != set(found[400:].argmax(1))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-310, 1.0, 1e99])
+def test_periodic_codes_are_those_of_the_column_whatever_its_unit(scale):
+    x = np.round(rng.normal(size=50), 3)
+    found, usual = (encode(pd.DataFrame({"x": v}), "periodic", train=pd.DataFrame({"x": v})) for v in (x * scale, x))
+    assert found == pytest.approx(usual, abs=1e-6)
+    assert usual.shape == (50, 8)
+    mean, deviation = Codes.fit(pd.DataFrame({"x": x}), ["x"], "periodic", 8).points["x"][:2]
+    assert (mean, deviation) == (x.mean(), x.std())
+
+
 def test_a_column_of_few_values_has_a_bin_for_each():
     found = encode(pd.DataFrame({"x": [1, 2, 3, 9]}), "bins", 3, pd.DataFrame({"x": [1, 2, 3, 2, 1, 3]}))
     assert found.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]]
