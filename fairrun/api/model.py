@@ -26,7 +26,7 @@ from fairrun.config.source import WEIGHTS
 from fairrun.config.values import listed
 from fairrun.data.dataset import refuse_missing_values
 from fairrun.data.encoding import need_columns
-from fairrun.data.groups import numbered
+from fairrun.data.groups import numbered, numbered_again
 from fairrun.data.own.guards import check_reach
 from fairrun.data.table import Table
 from fairrun.data.target import Target
@@ -95,15 +95,22 @@ class Model:
         """Every metric on rows that have the label, by the names of a run's record.
 
         Groups are those of the training rows, or the values of the columns ``sensitive``.  ``by`` names a column: the
-        answer then has a row for each of its values.  Raises ``InputError`` for a column, a label or a group that is
-        not known.
+        answer then has a row for each of its values, and one for rows without any.  Raises ``InputError`` for a column,
+        a label or a group that is not known.
         """
         require(isinstance(rows, pd.DataFrame) and len(rows) > 0, "rows", type(rows).__name__, "a frame with rows")
         if by is not None:
             require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
-            parts = {value: self.metrics(part, sensitive) for value, part in rows.groupby(by, sort=True)}
+            groups = self._labelled(rows, sensitive)[2]  # of all rows, so that each part has the same columns
+            parts = {v: self._metrics(part, sensitive, groups) for v, part in rows.groupby(by, sort=True, dropna=False)}
             return pd.DataFrame(parts).T.rename_axis(by)
-        y, s, groups = self._labelled(rows, sensitive)
+        return self._metrics(rows, sensitive)
+
+    def _metrics(
+        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None, groups: list[str] | None = None
+    ) -> "pd.Series[float]":
+        """Every metric on rows of the ``groups``; by default, of those that the rows have."""
+        y, s, groups = self._labelled(rows, sensitive, groups)
         table = Table(torch.zeros(len(y), 0), torch.tensor(y), torch.tensor(s))
         metrics = computed(self.record["config"]["metric"])
         if (p := self._chances(rows)) is not None:
@@ -133,7 +140,11 @@ class Model:
         if isinstance(rows, np.ndarray):
             num = len(self.about["features"])
             require(rows.ndim == 2 and rows.shape[1] == num, "rows", list(rows.shape), f"an array [N, {num}]")
-            return self._checked(rows.astype(np.float64))
+            try:
+                x = rows.astype(np.float64)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"rows must be an array of numbers: {error}") from None
+            return self._checked(x)
         kinds = "a pandas.DataFrame, or an array of features"
         require(isinstance(rows, pd.DataFrame), "rows", type(rows).__name__, kinds)
         require(len(rows) > 0, "rows", "none", "a frame with rows")
@@ -178,7 +189,7 @@ class Model:
         return torch.from_numpy(self.dataset.grouped_again(rows, self._encoder, self.about["groups"]))
 
     def _labelled(
-        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None
+        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None, groups: list[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, group numbers and the names of the groups."""
         if self.about["encoder"] is None or not isinstance(rows, pd.DataFrame):
@@ -190,8 +201,9 @@ class Model:
         columns = [sensitive] if isinstance(sensitive, str) else list(sensitive)
         need_columns(rows, columns)
         refuse_missing_values(rows, columns)
-        s, groups = numbered(rows, columns)
-        return y, s, groups
+        if groups is not None:
+            return y, numbered_again(rows[columns], groups), groups
+        return y, *numbered(rows, columns, "sensitive")
 
 
 def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, plugins: Sequence[str] = ()) -> Model:

@@ -95,12 +95,17 @@ def binned(values: pd.Series, cuts: Sequence[float], *, known: bool = True) -> p
     return pd.Series(pd.Categorical.from_codes(codes, names, ordered=True), index=values.index)
 
 
-def numbered(frame: pd.DataFrame, sensitive: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """The group number of every row, [N], and the names of the groups, in the order of the columns' values."""
+def numbered(
+    frame: pd.DataFrame, sensitive: Sequence[str], key: str = "dataset.sensitive"
+) -> tuple[np.ndarray, list[str]]:
+    """The group number of every row, [N], and the names of the groups, in the order of the columns' values.
+
+    Raises ``InputError``, which names ``key``, for a column of one value.
+    """
     columns = list(sensitive)
     for column in columns:
         if frame[column].nunique() < 2:
-            raise InputError(f"dataset.sensitive must hold columns with two values or more, got {column} with one")
+            raise InputError(f"{key} must hold columns with two values or more, got {column} with one")
     keys = frame[columns].drop_duplicates().sort_values(columns)
     s = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(frame[columns]))
     return s.astype(np.int64), group_names(keys)

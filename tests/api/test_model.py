@@ -175,6 +175,22 @@ def test_metrics_may_be_of_other_groups_and_by_a_column(tmp_path, described):
     assert (by["accuracy"] * shares).sum() == pytest.approx(other["accuracy"])
     with pytest.raises(InputError, match="by must be a column of the rows"):
         model.metrics(rows, by="town")
+    with pytest.raises(InputError, match=r"^sensitive must hold columns with two values or more, got kind with one$"):
+        model.metrics(rows.assign(kind="a"), sensitive="kind")
+
+
+def test_metrics_by_a_column_have_rows_without_it_and_parts_of_one_group(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    area = rows["group"].where(rows["group"] != "west")
+    by = model.metrics(rows.assign(area=area), sensitive="group", by="area")
+    assert list(by.index[:2]) == ["north", "south"] and len(by) == 3 and pd.isna(by.index[2])
+    north, west = by.iloc[0], by.iloc[2]
+    assert north["accuracy/group=north"] == north["accuracy"] and np.isnan(north["accuracy/group=south"])
+    assert west["accuracy"] == model.metrics(rows)["accuracy/group=west"]
+    with pytest.raises(InputError, match="rows must be an array of numbers: could not convert string to float"):
+        model.predict(np.full((2, 8), "a"))
 
 
 PARTLY = ["model=module", "model.module._target_=tests.helpers.modules.Partly", "dataset.keep_columns=[x5]"]
