@@ -32,9 +32,9 @@ typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 constexpr int64_t TILE = 4;    // rows of a tile
-constexpr int64_t DENSE_BLOCK = 256;  // the same of a dense first layer, whose weights come from L2
-constexpr float SPARSE = 0.25f;  // measured: below it, a pass over what is not zero is faster than a product
 constexpr int64_t BLOCK = 64;  // summands of a product before its sums go back to memory: a block stays in L1
+constexpr int64_t DENSE_BLOCK = 256;  // the same for a dense first layer, whose weights come from L2
+constexpr float SPARSE = 0.25f;  // measured: up to it, a pass over what is not zero is faster than a product
 
 inline Vec load(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(float* p, Vec v) { *reinterpret_cast<Unaligned*>(p) = v; }
