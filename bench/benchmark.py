@@ -1,4 +1,7 @@
-"""Speed and memory: scripts/benchmark [train] [nash] [irw] [fairbinn] [mtaf] [sweep] [start] [memory] [tracker]."""
+"""Speed, memory and fronts: scripts/benchmark [train] [nash] [irw] [fairbinn] [mtaf] [sweep] [start] [memory] ...
+
+The others are tracker and peers.
+"""
 
 import argparse
 import functools
@@ -19,6 +22,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bench import loader_loop, meta_loop, player_loop
+from bench import peers as peers_of
 from fairrun.config.build import build
 from fairrun.data.table import Data
 from fairrun.method.bargaining import nash_bargaining
@@ -345,6 +349,11 @@ def tracker(pairs: int) -> None:
     summary("CPU-milliseconds that W&B adds to a run, offline, a sweep of 100 runs of 30 epochs", milliseconds)
 
 
+def peers(pairs: int) -> None:
+    """Fronts of networks and of what else people use on Adult, with as many seeds as there would be pairs."""
+    peers_of.table(command, children_cpu_seconds, "adult", pairs)
+
+
 def children_cpu_seconds() -> float:
     """The CPU time (user and system) of all finished descendants of this process."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -359,9 +368,8 @@ def summary(what: str, ratios: list[float]) -> None:
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
-    benchmarks = {
-        function.__name__: function for function in (train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker)
-    }
+    functions = (train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker, peers)
+    benchmarks = {function.__name__: function for function in functions}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
     parser.add_argument("--pairs", type=int, default=5)
