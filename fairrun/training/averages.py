@@ -1,5 +1,6 @@
 """The mean of a run's parameters over its training, which is evaluated and kept in place of those of the last step."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -29,20 +30,37 @@ class Averaging(NamedTuple):
     decay: float
     start: float
 
-    def first(self, theta: Theta) -> Mean:
-        """The mean before the first step: of nothing."""
+
+@dataclass
+class Averages:
+    """The mean of each run's parameters, while they are trained."""
+
+    averaging: Averaging | None  # None: the parameters of the last step count, and nothing is kept
+    kept: Mean | None = None
+
+    def start(self, theta: Theta) -> Mean | None:
+        """What a training starts with: the mean of nothing."""
+        if self.averaging is None:
+            return None
         return Mean({name: p.clone() for name, p in theta.items()}, torch.zeros((), dtype=torch.float64))
 
-    def after_step(self, mean: Mean, theta: Theta) -> Mean:
-        """The mean with the parameters after a step."""
-        return _with(mean, theta, self.decay) if self.kind == "ema" else mean
+    def after_step(self, theta: Theta) -> None:
+        """Take the parameters after a step into the mean, if it is one over steps."""
+        if self.averaging is not None and self.kept is not None and self.averaging.kind == "ema":
+            self.kept = _with(self.kept, theta, self.averaging.decay)
 
-    def after_epoch(self, mean: Mean, theta: Theta, done: int, epochs: int) -> Mean:
-        """The mean after ``done`` of ``epochs``; before it begins, it is of this epoch alone."""
-        if self.kind == "ema":
-            return mean
-        begun = done > self.start * epochs
-        return _with(mean, theta, 1.0) if begun else self.first(theta)
+    def after_epoch(self, theta: Theta, done: int, epochs: int) -> None:
+        """Take those after ``done`` of ``epochs`` into the mean, if it is one over epochs.
+
+        Before it begins, it is of the last epoch alone.
+        """
+        if self.averaging is not None and self.kept is not None and self.averaging.kind == "swa":
+            begun = done > self.averaging.start * epochs
+            self.kept = _with(self.kept, theta, 1.0) if begun else self.start(theta)
+
+    def of(self, theta: Theta) -> Theta:
+        """What is evaluated and kept, where ``theta`` are the parameters after the last step."""
+        return theta if self.kept is None else self.kept.theta
 
 
 def _with(mean: Mean, theta: Theta, decay: float) -> Mean:

@@ -24,7 +24,7 @@ from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.ensemble import Ensemble
 from fairrun.models.functional import Classifier
 from fairrun.models.network import Network
-from fairrun.training.averages import Averaging
+from fairrun.training.averages import Averages, Averaging
 from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_table, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
@@ -155,12 +155,13 @@ def fit(
         rows = seen(all_rows(train, num_runs, num_groups, num_classes))
     outliers = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
     chosen = Chosen(ranks, patience)
-    mean = None if averaging is None else averaging.first(state.theta)
-    done = Progress(0, (state, chosen.start(_of_runs(network, state.theta)), mean), [], np.full(len(seeds), -1))
+    averages = Averages(averaging)
+    kept = chosen.start(_of_runs(network, state.theta)), averages.start(state.theta)
+    done = Progress(0, (state, *kept), [], np.full(len(seeds), -1))
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
-    first_epoch, (state, chosen.kept, mean), records, first_bad_step = done
-    shown = _of_runs(network, state.theta if mean is None else mean.theta)
+    first_epoch, (state, chosen.kept, averages.kept), records, first_bad_step = done
+    shown = _of_runs(network, averages.of(state.theta))
     rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
     evaluate = evaluation(data.target, num_groups, rates, metrics)
     for epoch in range(first_epoch, epochs):
@@ -177,11 +178,9 @@ def fit(
             if (removed := log.pop("removed", None)) is not None:
                 removals.add(removed, batch)
             logs.append(log)
-            if averaging is not None and mean is not None:
-                mean = averaging.after_step(mean, state.theta)
-        if averaging is not None and mean is not None:
-            mean = averaging.after_epoch(mean, state.theta, epoch + 1, epochs)
-        shown = _of_runs(network, state.theta if mean is None else mean.theta)
+            averages.after_step(state.theta)
+        averages.after_epoch(state.theta, epoch + 1, epochs)
+        shown = _of_runs(network, averages.of(state.theta))
         steps = {name: _of_members(torch.stack([log[name] for log in logs]).double(), size) for name in logs[0]}
         trains = chosen.ends(len(seeds)) == 0
         bad = ~np.isfinite(steps["loss"])  # [steps, R]
@@ -203,7 +202,8 @@ def fit(
         if not (alive & (chosen.ends(len(seeds)) == 0)).any():
             break
         if checkpoint is not None:
-            checkpoint.save(Progress(epoch + 1, (state, chosen.kept, mean), records, first_bad_step), streams)
+            state_and_kept = state, chosen.kept, averages.kept
+            checkpoint.save(Progress(epoch + 1, state_and_kept, records, first_bad_step), streams)
     last, best, ends = chosen.last(shown), chosen.of(shown), chosen.ends(len(seeds))
     found = [
         _finish(records[: ends[r] or None], last, best, r, int(first_bad_step[r]), methods[r], seeds[r])
