@@ -27,6 +27,8 @@ from fairrun.trackers.told import Told
 
 log = logging.getLogger(__name__)
 KNOWN, NEW, BUSY, REFUSED, DAMAGED = "known", "new", "busy", "refused", "damaged"  # what becomes of a run to log
+UNTRIED = "untried"
+REASONS = 10  # the most that are said at the end
 AFTER = "its files are complete, sync them later"
 AGAIN = "it is logged when the same command goes on"
 
@@ -87,6 +89,9 @@ class Logger(Tracker):
     title: ClassVar[str]  # of the tracker, for people
     syncing: ClassVar[Mapping[str, Any]] = {}  # the fields that ``fairrun sync`` sets unless told otherwise
 
+    def __post_init__(self) -> None:
+        _ = self._following  # made at once: the thread that waits and the one that tells epochs share it
+
     @functools.cached_property
     def _following(self) -> dict[Path, Following]:
         """The runs that train, by folder."""
@@ -109,6 +114,10 @@ class Logger(Tracker):
     @abstractmethod
     def forget(self, folder: Path, id: str) -> None:
         """Remove what was logged under ``id``, and nothing else: the folder may be one that a user works in."""
+
+    def answers(self) -> bool:
+        """Whether the tracker can be reached; it is asked when it has refused a run.  Files always can."""
+        return True
 
     def covers(self, place: str | None) -> bool:
         """Whether a run that was logged to ``place`` need not be logged again."""
@@ -166,32 +175,33 @@ class Logger(Tracker):
     def finish(self, folder: Path, sweep: str | None) -> None:
         """Log the runs below ``folder`` that the tracker does not have yet, and print how many.
 
-        Log a sweep's summaries too.  A run that the tracker refuses, or whose files are damaged, stops no other, but
-        two refused in a row end it.  Raises ``InputError`` at the end if some are not logged.  What was logged
-        before that is not logged again.
+        Log a sweep's summaries too.  A run that the tracker refuses, or whose files are damaged, stops no other; once
+        the tracker does not answer, no other is tried.  Raises ``InputError`` at the end if some are not logged.  What
+        was logged before that is not logged again.
         """
         frame = load(folder)
         became: list[str] = []  # of each run
         refused: list[str] = []
+        answers = True
         for run in frame.loc[frame["status"].isin(["finished", "failed"]), "folder"]:
             try:
-                became.append(self._log_new(Path(run), sweep))
+                became.append(self._log_new(Path(run), sweep, answers))
             except InputError as error:
                 became.append(REFUSED if isinstance(error, Refused) else DAMAGED)
                 refused.append(str(error))
-            if [end for end in became if end in (NEW, REFUSED)][-2:] == [REFUSED, REFUSED]:
-                break
-        else:
-            if sweep is not None:
-                refused += self._log_summaries(folder, sweep)
+                answers = answers and (became[-1] == DAMAGED or self.answers())
+        if sweep is not None and answers:
+            refused += self._log_summaries(folder, sweep)
         print(f"{self.title}, {self.place}: {_counted(Counter(became))}")
         if refused:
-            raise InputError("\n".join(dict.fromkeys(refused)))
+            raise InputError("\n".join(_shortened(list(dict.fromkeys(refused)))))
 
-    def _log_new(self, folder: Path, sweep: str | None) -> str:
-        """Log a run if the tracker does not have it -> what became of it.  Raises ``InputError``."""
+    def _log_new(self, folder: Path, sweep: str | None, answers: bool) -> str:
+        """Log a run if the tracker does not have it, and answers -> what became of it.  Raises ``InputError``."""
         if self.has(folder):
             return KNOWN
+        if not answers:
+            return UNTRIED
         with self._refusals(folder, AFTER):
             try:
                 lock = self._locked(folder)
@@ -252,10 +262,13 @@ class Logger(Tracker):
 
     def _begin(self, described: Told, folder: Path) -> Log:
         """Open a run under the id of ``folder``, which gets a new id if it has none."""
-        earlier, id = self.known_id(folder), self.id_of(folder)
-        for old in {earlier or id, id}:
+        id = self.id_of(folder)
+        earlier = self.known_id(folder) or id
+        _write_mark(self._mark(folder), earlier, None, None)  # logged no more, even if this process is killed below
+        for old in {earlier, id}:
             self.forget(folder, old)
-        _write_mark(self._mark(folder), id, None, None)  # the id is kept even if this process is killed below
+        if id != earlier:
+            _write_mark(self._mark(folder), id, None, None)
         run = self.open(described, folder, id)
         if run.id != id:  # the tracker chose another one
             _write_mark(self._mark(folder), run.id, None, None)
@@ -298,7 +311,14 @@ def _counted(became: Counter[str]) -> str:
     """How many runs are logged, in words."""
     new = f"{became[NEW]} run{'s' * (became[NEW] != 1)} logged, {became[KNOWN]} already were"
     others = {BUSY: "being logged by another process", REFUSED: "refused", DAMAGED: "with damaged files"}
+    others |= {UNTRIED: "not tried"}
     return ", ".join([new, *(f"{became[end]} {words}" for end, words in others.items() if became[end])])
+
+
+def _shortened(reasons: list[str]) -> list[str]:
+    """The first reasons, and how many others there are."""
+    more = len(reasons) - REASONS
+    return [*reasons[:REASONS], f"and {more} more"] if more > 0 else reasons
 
 
 def _read_mark(path: Path) -> dict[str, Any]:

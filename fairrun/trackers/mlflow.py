@@ -45,6 +45,7 @@ class Mlflow(Logger):
     title: ClassVar[str] = "MLflow"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.experiment.strip(), "experiment", self.experiment, "a name")
 
     @property
@@ -56,6 +57,15 @@ class Mlflow(Logger):
         """Raise ``InputError`` if mlflow cannot be imported, or the server cannot be reached."""
         library("mlflow", self.name)
         _ = self._server
+
+    def answers(self) -> bool:
+        """Whether the server or data base answers, and has the experiment."""
+        try:
+            client, experiment = self._server
+            client.get_experiment(experiment)
+        except Exception:  # mlflow's own, sqlalchemy's, a server's
+            return False
+        return True
 
     def open(self, described: Told, folder: Path, id: str) -> "MlflowLog":
         """Begin a run, to which MLflow gives an id."""

@@ -20,6 +20,7 @@ from fairrun.trackers.logger import Logger
 from fairrun.trackers.needs import flat, library
 from fairrun.trackers.told import Told
 
+ANSWER_S = 15  # seconds in which W&B must answer, when it is asked whether it does
 TAG = 64  # the most characters of a tag
 KILLED = 255  # the exit code of an interrupted run
 ARTIFACT = 128  # and of an artifact's name
@@ -55,6 +56,7 @@ class Wandb(Logger):
     syncing: ClassVar[Mapping[str, Any]] = {"mode": ONLINE}
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         one_of("mode", self.mode, ("offline", ONLINE))
 
     @property
@@ -66,6 +68,15 @@ class Wandb(Logger):
     def address(self) -> str:
         """The mode and the project."""
         return f"{self.mode}, project {'/'.join(filter(None, [self.entity, self.project]))}"
+
+    def answers(self) -> bool:
+        """Whether W&B answers and takes the key.  Files can always be written."""
+        import wandb
+
+        try:
+            return self.mode != ONLINE or bool(wandb.Api(timeout=ANSWER_S).viewer)
+        except Exception:  # wandb's own, and those of its requests
+            return False
 
     def covers(self, place: str | None) -> bool:
         """Whether a run that was logged to ``place`` need not be logged again."""
@@ -93,11 +104,12 @@ class Wandb(Logger):
             raise InputError(
                 f"{RUN_ID} must be an id that W&B takes, got {os.environ[RUN_ID]!r}: {flat(error)}"
             ) from None
-        try:
-            wandb.Settings(project=self.project, entity=self.entity)
-        except Exception as error:  # wandb's own, and pydantic's
-            message = f"tracker.project must be a name that W&B takes, got {self.project!r}: {flat(error)}"
-            raise InputError(message) from error
+        for key, value in (("project", self.project), ("entity", self.entity)):
+            try:
+                wandb.Settings(**{key: value})
+            except Exception as error:  # wandb's own, and pydantic's
+                message = f"tracker.{key} must be a name that W&B takes, got {value!r}: {flat(error)}"
+                raise InputError(message) from error
         try:
             known = self.mode == "offline" or wandb.login(prompt=False, verify=False)
         except Exception as error:  # a key of another length

@@ -139,6 +139,11 @@ def test_a_server_that_nobody_answers_at_is_refused():
         Mlflow(tracking_uri="http://127.0.0.1:9", experiment="fairrun").check(single=True)
 
 
+def test_only_a_server_or_data_base_that_is_there_answers(tracker):
+    assert tracker.answers()
+    assert not Mlflow(tracking_uri="http://127.0.0.1:9", experiment="fairrun").answers()
+
+
 def test_a_server_that_is_none_is_refused():
     with pytest.raises(
         InputError, match=r"tracker\.tracking_uri must be an MLflow server or data base, got 'nonsense://x'"

@@ -7,11 +7,13 @@ import pytest
 from fairrun.config.check import InputError
 from fairrun.report import report
 from fairrun.results import records as results
+from fairrun.trackers import logger
 from fairrun.trackers.tensorboard import FOLDER, TensorBoard
 from tests.helpers.records import record
 
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, 0.25], "val/accuracy/s=1": [0.5, 0.75]})
 DPD = "demographic_parity_difference"
+MARK = "tensorboard.json"
 
 
 @pytest.fixture
@@ -114,3 +116,93 @@ def test_a_picture_that_cannot_be_read_is_one_message_and_the_runs_are_logged(sw
     with pytest.raises(InputError, match=said):
         TensorBoard().finish(sweep, "a-sweep")
     assert capsys.readouterr().out.endswith(": 2 runs logged, 0 already were\n")
+
+
+class Choosy(TensorBoard):
+    """Refuses the runs whose folders are named in ``full``, and does not answer then if ``lost``.
+
+    ``asked`` has a line for every time that it is asked whether it answers.
+    """
+
+    full, lost, asked = ("0", "1"), False, []
+
+    def open(self, described, folder, id):
+        if folder.name in self.full:
+            raise OSError(f"{folder.name} is too large")
+        return super().open(described, folder, id)
+
+    def answers(self):
+        self.asked.append(1)
+        return not self.lost
+
+
+@pytest.fixture
+def six(sweep):
+    """Six seeds."""
+    for seed in range(2, 6):
+        (sweep / str(seed)).mkdir()
+        results.write(sweep / str(seed), results.read(sweep / "0") | {"seed": seed}, HISTORY)
+    return sweep
+
+
+def test_runs_that_are_always_refused_stop_no_other(six, capsys):
+    for said in ("4 runs logged, 0 already were, 2 refused", "0 runs logged, 4 already were, 2 refused"):
+        with pytest.raises(InputError, match=r"(?s)0 is too large.*1 is too large"):
+            Choosy().finish(six, "a-sweep")
+        assert capsys.readouterr().out.endswith(f": {said}\n")
+    assert (six / f"summary_adult_{DPD}" / FOLDER).exists()
+
+
+def test_a_tracker_that_does_not_answer_is_asked_once_and_what_is_not_tried_is_counted(six, capsys, monkeypatch):
+    """Run 3 is logged already, and is not among those that are not tried."""
+    monkeypatch.setattr(Choosy, "asked", [])
+    TensorBoard().finish(six / "3", None)
+    monkeypatch.setattr(Choosy, "lost", True)
+    with pytest.raises(InputError, match=r"^TensorBoard did not take [^\n]*0 is too large$"):
+        Choosy().finish(six, "a-sweep")
+    assert capsys.readouterr().out.endswith(": 0 runs logged, 1 already were, 1 refused, 4 not tried\n")
+    assert len(Choosy.asked) == 1
+    assert not (six / f"summary_adult_{DPD}" / FOLDER).exists()
+
+
+def test_of_many_refusals_the_first_are_said(six, capsys, monkeypatch):
+    monkeypatch.setattr(logger, "REASONS", 2)
+    monkeypatch.setattr(Choosy, "full", tuple("012345"))
+    with pytest.raises(InputError, match=r"(?s)0 is too large.*1 is too large\nand 4 more$"):
+        Choosy().finish(six, None)
+
+
+@pytest.mark.parametrize("killed_at", ["removing", "opening"])
+def test_a_run_killed_while_it_is_logged_again_is_logged_by_the_next_command(sweep, monkeypatch, killed_at):
+    """It was logged elsewhere before, to files that are removed: elsewhere does not have it any more."""
+    tracker = TensorBoard()
+    tracker.finish(sweep, None)
+    before = tracker.known_id(sweep / "0")
+    (sweep / "0" / MARK).write_text((sweep / "0" / MARK).read_text().replace(tracker.place, "elsewhere"))
+    with monkeypatch.context() as patched:
+        if killed_at == "removing":
+            forget = TensorBoard.forget
+            patched.setattr(TensorBoard, "forget", lambda *given: (forget(*given), _killed())[1])
+        else:
+            patched.setattr(TensorBoard, "open", lambda *given: _killed())
+        with pytest.raises(KeyboardInterrupt):
+            tracker.finish(sweep, None)
+    elsewhere = Elsewhere()
+    assert not elsewhere.has(sweep / "0")
+    elsewhere.finish(sweep, None)
+    assert elsewhere.has(sweep / "0") and elsewhere.known_id(sweep / "0") == before
+    assert [event.step for event in events(sweep / "0").Scalars("train/loss")] == [1, 2]
+
+
+class Elsewhere(TensorBoard):
+    """Another place for event files."""
+
+    place = "elsewhere"
+
+
+def _killed():
+    raise KeyboardInterrupt
+
+
+def test_what_follows_runs_is_there_before_two_threads_ask_for_it():
+    assert vars(TensorBoard())["_following"] == {}

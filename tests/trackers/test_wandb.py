@@ -409,7 +409,7 @@ def test_a_run_that_is_stopped_ends_as_killed_and_goes_on_under_its_id(tmp_path)
 def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     """Nobody answers at the address.  A run with offline files is not online yet: it is the first to be refused.
 
-    After two it is not asked any more.
+    No other run is tried then.
     """
     write(sweep / "2", seed=2)
     OFFLINE.finish(sweep, "a-sweep")
@@ -420,6 +420,7 @@ def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     assert done.returncode == 1
     assert f"W&B did not take {sweep / '0'}; its files are complete, sync them later" in done.stderr
     assert "Traceback" not in done.stderr
+    assert ": 0 runs logged, 0 already were, 1 refused, 2 not tried" in done.stdout
     assert json.loads((sweep / "0" / MARK).read_text())["id"] == first
     assert json.loads((sweep / "0" / MARK).read_text())["place"] is None
     assert json.loads((sweep / "2" / MARK).read_text())["place"] == "offline"
@@ -469,6 +470,13 @@ def test_an_id_that_wandb_refuses_is_refused_before_training(monkeypatch, id):
     monkeypatch.setenv("WANDB_RUN_ID", id)
     with pytest.raises(InputError, match=f"WANDB_RUN_ID must be an id that W&B takes, got {id!r}: "):
         OFFLINE.check(single=True)
+
+
+@pytest.mark.parametrize(("key", "value"), [("project", "a/b"), ("entity", 5)])
+def test_what_wandb_refuses_is_named_by_its_own_key(key, value):
+    given = {"project": "fairness", "entity": None, "mode": "offline"} | {key: value}
+    with pytest.raises(InputError, match=f"^tracker.{key} must be a name that W&B takes, got {value!r}: "):
+        Wandb(**given).check(single=True)
 
 
 def test_names_of_artifacts_that_differ_stay_different():
