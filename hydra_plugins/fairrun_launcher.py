@@ -6,7 +6,7 @@ Hydra imports this file at every start, so functions that need heavy modules imp
 import contextlib
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -194,18 +194,20 @@ def _reason(outcome: "Outcome") -> str:
 
 
 def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
-    """Log the failures, then how many runs finished, failed and were trained now."""
-    failed = {path: outcome for path, outcome in outcomes.items() if outcome.status != "finished"}
+    """Log what was refused or failed, then how many runs finished, failed, were refused and were trained now."""
     alike: dict[tuple[str, str], list[Path]] = {}
-    for path, outcome in failed.items():
-        alike.setdefault((outcome.status, _reason(outcome)), []).append(path)
+    for path, outcome in outcomes.items():
+        if outcome.status != "finished":
+            alike.setdefault((outcome.status, _reason(outcome)), []).append(path)
     for (status, reason), paths in list(alike.items())[:FAILURES_SHOWN]:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         log.error("%s%s %s: %s", paths[0], more, status, reason)
     if len(alike) > FAILURES_SHOWN:
         log.error("and %d more reasons; each run has its own in its log", len(alike) - FAILURES_SHOWN)
     trained = sum(o.trained and o.status == "finished" for o in outcomes.values())
-    log.info("%d runs finished, %d failed; %d trained now", len(outcomes) - len(failed), len(failed), trained)
+    became = Counter(outcome.status for outcome in outcomes.values())
+    refused = f", {became['refused']} refused" if became["refused"] else ""
+    log.info("%d runs finished, %d failed%s; %d trained now", became["finished"], became["failed"], refused, trained)
 
 
 def _return(overrides: list[str], folder: Path, outcome: "Outcome") -> JobReturn:

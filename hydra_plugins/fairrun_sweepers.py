@@ -47,7 +47,7 @@ class GridSweeper(BasicSweeper):
         self.ranges = ranges  # from sweep=NAME
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch all jobs, then report on the finished ones.  A failed job raises its error after that."""
+        """Launch all jobs, then report on the finished ones.  A job that is refused or failed raises its error then."""
         assert self.launcher is not None
         batches = self.batches(arguments)
         if isinstance(self.launcher, StackedLauncher):
@@ -188,7 +188,7 @@ class SearchSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search, then report on the finished runs.  A failed run raises an error at the end."""
+        """Search, then report on the finished runs.  One that did not finish raises an error at the end."""
         folder = Path(self.job.hydra.sweep.dir)
         log.info("search for settings: loading torch and the data")
         save_command(self.job)
@@ -196,11 +196,12 @@ class SearchSweeper(Sweeper):
         search, fixed = self._search(given)
         runs = Runs(self.runner, [*fixed, *given.values()], seeds, self.job.metric.name)
         self._run(search, runs, folder)
-        wrong = conclude(self.job, complete=not runs.failed)
+        wrong = conclude(self.job, complete=not runs.unfinished)
         for setting, values in search.front():
             log.info("front: %s", _line(setting, values, runs.metric))
-        if runs.failed:
-            raise InputError(f"{runs.failed} of {runs.launched} runs failed; each has its reason in its own log")
+        if runs.unfinished:
+            many = f"{runs.unfinished} of {runs.launched} runs"
+            raise InputError(f"{many} were refused or failed; each has its reason in its own log")
         if wrong:
             raise InputError(wrong)
 
@@ -254,7 +255,7 @@ class Runs:
     def __init__(self, launcher: Launcher, overrides: list[str], seeds: list[list[str]], metric: str) -> None:
         self.launcher, self.overrides, self.seeds, self.metric = launcher, overrides, seeds, metric
         self.known: dict[str, Values | None] = {}  # the values of each configuration
-        self.launched = self.failed = 0
+        self.launched = self.unfinished = 0
 
     def values(self, settings: Sequence["Setting"]) -> list["Values | None"]:
         """The values of each configuration.  Those not known yet are launched together."""
@@ -270,10 +271,10 @@ class Runs:
     def _values(self, returns: Sequence[JobReturn]) -> "Values | None":
         from fairrun.runs.search import measured
 
-        failed = sum(r.status != JobStatus.COMPLETED for r in returns)
-        self.failed += failed
+        unfinished = sum(r.status != JobStatus.COMPLETED for r in returns)
+        self.unfinished += unfinished
         folders = [Path(r.hydra_cfg.hydra.runtime.output_dir) for r in returns if r.hydra_cfg is not None]
-        return None if failed else measured(folders, self.metric)
+        return None if unfinished else measured(folders, self.metric)
 
 
 def _plain(node: Any) -> Any:

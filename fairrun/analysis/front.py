@@ -11,6 +11,7 @@ from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
 from fairrun.config.keys import ESTIMATOR, is_below, is_setting, role, switch_of
 from fairrun.config.metrics import POSITIVE, bounds
+from fairrun.results.records import statuses
 from fairrun.results.selection import BALANCED, SELECTED, degenerate
 
 REMOVAL = {  # columns of methods that leave out outliers -> the range of each
@@ -57,7 +58,7 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
     """
     runs = frame[frame["status"] == "finished"]
     if runs.empty:
-        raise InputError(f"a summary needs a finished run, got {len(frame)} failed ones")
+        raise InputError(f"a summary needs a finished run, got {statuses(frame)}")
     by = settings(runs)
     lists = [c for c in by if runs[c].map(lambda value: isinstance(value, list)).any()]
     return runs.astype(dict.fromkeys(lists, str)).drop_duplicates([*by, "seed"])

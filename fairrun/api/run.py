@@ -194,8 +194,9 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
 def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | None = None, **keys: Any) -> Results:
     """Train every combination of the values given, side by side, or find what is done -> the runs' results.
 
-    As ``run``; a key may have several values: "method.lam=0.1,1", seed=range(5).  A run that fails stops no other one;
-    its reason stands in ``frame``.  Raises ``InputError`` for what the command would refuse, and if no run finishes.
+    As ``run``; a key may have several values: "method.lam=0.1,1", seed=range(5).  A run that is refused or fails stops
+    no other one; its reason stands in ``frame``.  Raises ``InputError`` for what the command would refuse, and if no
+    run finishes.
     """
     given = words([*_of_data(data), *overrides, *_at("hydra.sweep.dir", folder)], keys, several=True)
     with session(given, RunMode.MULTIRUN) as (context, config):

@@ -3,13 +3,19 @@
 import argparse
 import re
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fairrun.config.check import nearest
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are one line, with the nearest right spelling, and exit status 2."""
+    """A parser whose mistakes are one line, with the nearest right spelling, and exit status 2.
+
+    Options are spelt out: a beginning of one is a mistake.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(allow_abbrev=False, **given)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end."""

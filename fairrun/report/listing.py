@@ -12,7 +12,7 @@ from rich.table import Table as Text
 
 from fairrun.command.parser import of_folder
 from fairrun.config.check import InputError
-from fairrun.results.records import REFUSED, load
+from fairrun.results.records import REFUSED, load, statuses
 
 
 def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.results") -> None:
@@ -28,8 +28,7 @@ def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.resu
     readable = frame[frame["status"].isin(["finished", "failed"])]
     if not readable.empty:
         console.print(as_text(readable, folder))
-    counts = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
-    console.print(f"{folder}: {counts}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{folder}: {statuses(frame)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def unfinished(frame: pd.DataFrame) -> list[str]:

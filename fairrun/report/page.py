@@ -26,7 +26,7 @@ def render(
 ) -> str:
     """The HTML page about the sweep in ``folder``.
 
-    ``frame`` has every run, also those that failed.  ``pngs`` has the pictures, by data set and name.
+    ``frame`` has every run, also those that did not finish.  ``pngs`` has the pictures, by data set and name.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -122,6 +122,11 @@ def load(folder: Path | str) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(metrics, float))  # one that is undefined in all runs is a column of None
 
 
+def statuses(frame: pd.DataFrame) -> str:
+    """How many runs of a frame have which status, in words: "2 finished, 1 refused"."""
+    return ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
+
+
 def _alike(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows, those of refused runs without values of another type than other runs have: seed abc."""
     types: dict[str, set[type]] = {}

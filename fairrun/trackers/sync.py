@@ -9,7 +9,7 @@ import yaml
 from fairrun.command.environment import filled
 from fairrun.command.line import assigned
 from fairrun.config.build import build, class_of
-from fairrun.config.check import InputError, one_of, unknown
+from fairrun.config.check import InputError, nearest, one_of, unknown
 from fairrun.config.keys import CONF
 from fairrun.results.records import RECORD, load, read
 from fairrun.trackers.logger import Logger
@@ -39,7 +39,9 @@ def choices() -> dict[str, dict[str, Any]]:
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
     given = assigned(overrides)
     if wrong := [key for key in given if key != "tracker" and not key.startswith("tracker.")]:
-        raise InputError(f"fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got {wrong[0]}=...")
+        keys = ["tracker", *dict.fromkeys(f"tracker.{key}" for node in choices().values() for key in node)]
+        near = nearest(wrong[0], [key for key in keys if key != "tracker._target_"])
+        raise InputError(f"fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got {wrong[0]}=...{near}")
     return given
 
 

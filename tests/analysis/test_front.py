@@ -312,8 +312,8 @@ def test_one_undefined_value_makes_the_mean_and_the_interval_undefined():
 
 
 def test_a_sweep_without_a_finished_run_is_refused():
-    with pytest.raises(InputError, match="a summary needs a finished run, got 2 failed ones"):
-        summarise(frame(run(0, status="failed"), run(1, status="failed")), "gap")
+    with pytest.raises(InputError, match="a summary needs a finished run, got 2 refused, 1 failed"):
+        summarise(frame(*(run(k, status=status) for k, status in enumerate(["refused", "failed", "refused"]))), "gap")
 
 
 def test_runs_that_repeat_a_setting_and_seed_count_once():

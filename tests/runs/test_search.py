@@ -288,7 +288,7 @@ def test_a_failed_trial_does_not_end_a_search_and_no_setting_is_trained_twice(tm
         done = run_here(tmp_path, *command, "hydra.sweep.dir=sweep")
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
-        assert "2 of 4 runs failed; each has its reason in its own log" in done.stderr
+        assert "2 of 4 runs were refused or failed; each has its reason in its own log" in done.stderr
         assert "front: validation accuracy" in done.stdout
         assert len(records(tmp_path)) == 4
     trials = told(tmp_path / "sweep")

@@ -306,6 +306,8 @@ def test_sync_reads_values_as_training_does(sweep, capsys, monkeypatch):
         ("tracker.project=[a", r"'tracker.project=\[a' cannot be read: "),
         ("tracker.project=a,b", "'tracker.project=a,b' must be KEY=VALUE with one value"),
         ("+tracker.project=a", r"'\+tracker.project=a' must be KEY=VALUE with one value"),
+        ("traker=wandb", r"got traker=\.\.\.; did you mean tracker\?"),
+        ("traker.experiment=a", r"got traker.experiment=\.\.\.; did you mean tracker.experiment\?"),
         ("method=erm", "fairrun sync takes tracker=NAME and tracker.KEY=VALUE, got method="),
         ("tracker=[wandb]", r"tracker must be one of mlflow, tensorboard, wandb, got \['wandb'\]"),
         ("tracker.projekt=a", r"tracker.projekt is no key: did you mean tracker.project\?"),

@@ -81,9 +81,13 @@ def words(arguments: Sequence[str]) -> list[str]:
 
 def _of_known(given: argparse.Namespace) -> dict[str, Any]:
     """What the options say of a data set that has a file."""
-    said = {"label": given.label, "positive": given.positive}
-    sensitive = {"sensitive": given.sensitive.split(",")} if given.sensitive else {}
-    return {key: value for key, value in said.items() if value is not None} | sensitive
+    said = {"label": given.label, "positive": given.positive, "sensitive": _named(given) or None}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _named(given: argparse.Namespace) -> list[str]:
+    """The sensitive columns that are given; an empty name counts as one."""
+    return [] if given.sensitive is None else given.sensitive.split(",")
 
 
 def _roles(given: argparse.Namespace, description: dict[str, Any]) -> "Roles":
@@ -94,7 +98,7 @@ def _roles(given: argparse.Namespace, description: dict[str, Any]) -> "Roles":
     node = _node(TABLE, description, given.overrides)
     frame, account = build(node["rows"], "dataset.rows").read(node["path"])
     try:
-        found = roles(frame, given.label, given.positive, given.sensitive.split(",") if given.sensitive else [])
+        found = roles(frame, given.label, given.positive, _named(given))
     except InputError:
         print(account)
         raise

@@ -14,17 +14,16 @@ FLAG = "--knows-groups"
 def main(arguments: list[str]) -> None:
     """The subcommand."""
     given = _parser().parse_args(arguments)
+    if given.knows_groups is not None:
+        one_of(FLAG, given.knows_groups, KNOWS)
+        one_of(f"what is listed with {FLAG}", given.what, ("methods",))
     if given.what is None:
         for what in catalogue.GROUPS:
             print(f"fairrun list {what:12} {len(catalogue.entries(what, folders()))}")
         return
     one_of("what is listed", given.what, catalogue.GROUPS)
     entries = catalogue.entries(given.what, folders())
-    if given.knows_groups is not None:
-        one_of(FLAG, given.knows_groups, KNOWS)
-        one_of(f"what is listed with {FLAG}", given.what, ("methods",))
-        entries = [entry for entry in entries if entry.groups == given.knows_groups]
-    _print(entries)
+    _print([entry for entry in entries if given.knows_groups in (None, entry.groups)])
 
 
 def words(arguments: Sequence[str]) -> list[str]:
