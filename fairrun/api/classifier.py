@@ -1,5 +1,6 @@
 """A classifier for scikit-learn, trained by one of fairrun's methods."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from fairrun.api.predictor import logits_of
 from fairrun.api.session import of_calls, threads_kept
 from fairrun.command.line import written
 from fairrun.config.build import build
-from fairrun.config.check import is_number, require
+from fairrun.config.check import InputError, is_number, require
 from fairrun.config.keys import dotted, is_below, is_whole
 from fairrun.data.encoding import Encoding, need_columns
 from fairrun.data.groups import numbered, numbered_again
@@ -24,12 +25,13 @@ from fairrun.data.own.guards import Words, check_groups, check_reach
 from fairrun.data.own.rows import refuse_infinite
 from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
+from fairrun.method.api import Method
 from fairrun.runs.job import facts
 from fairrun.runs.validate import check, check_data, network
 from fairrun.runs.worker import bound_of, settings_of
 from fairrun.training.fit import fit
 from fairrun.training.thresholds.frontier import CURVES
-from fairrun.training.thresholds.postprocess import postprocess, probabilities, scores_of
+from fairrun.training.thresholds.postprocess import CONSTRAINTS, postprocess, probabilities, scores_of
 
 BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
 CORRECT = "correct it, or leave the column out"
@@ -40,12 +42,13 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of two classes whose training weighs fairness between groups.
 
     ``fit`` takes the group of every row as ``sensitive_features`` (a column or several; without it, all rows are one
-    group), and ``predict`` does not need it, but with ``postprocess``.  To have scikit-learn's pipelines and searches
-    pass it on: ``sklearn.set_config(enable_metadata_routing=True)`` and
+    group, and what compares groups warns), and ``predict`` does not need it, but with ``postprocess``.  To have
+    scikit-learn's pipelines and searches pass it on: ``sklearn.set_config(enable_metadata_routing=True)`` and
     ``FairClassifier().set_fit_request(sensitive_features=True)``.
 
     Parameters are keys of the command line: ``method`` and its ``lam`` (None: the method's own), ``model``, ``metric``,
-    ``epochs``, ``batch_size``, ``lr`` (None: the method's own), ``postprocess``; ``keys`` are any others:
+    ``epochs``, ``batch_size``, ``lr`` (None: the method's own), ``postprocess`` (demographic_parity, equalized_odds,
+    oxonfair, or None; not the curves frontier and frontier_unaware); ``keys`` are any others:
     ``keys=("model.width=128",)``.  ``validation_fraction`` of the rows choose thresholds and the epoch that counts;
     where a group has too few rows of a label for that, all rows are for both.
     """
@@ -86,11 +89,14 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises ``InputError``, a ``ValueError``, for parameters and rows that cannot be used.
         """
         config = self._config()
+        method = build(config["method"], "method")
         frame, y = self._rows(X, y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) != 2:
             raise ValueError(f"Only binary classification is supported: y has {len(self.classes_)} class(es)")
+        if sensitive_features is None:
+            _warn_of_one_group(self.method, method, config)
         s, groups = _groups(sensitive_features, len(frame))
         data = self._data(frame, codes, s, groups, config["seed"])
         known = facts(data)
@@ -102,7 +108,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             torch.set_num_threads(config["num_threads"])
             (run,) = fit(
                 self.network_,
-                [build(config["method"], "method")],
+                [method],
                 [config["seed"]],
                 data,
                 **settings,
@@ -170,9 +176,12 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         config = of_calls(tuple(given))
         whole = is_whole(dotted(config))
         require(not whole, "method", self.method, "a method with steps; fairrun.run trains those of libraries")
-        one = config["postprocess"] not in CURVES
-        wanted = "another one: this is a curve; fairrun.run and fairrun.load have it"
-        require(one, "postprocess", config["postprocess"], wanted)
+        if (constraint := config["postprocess"]) in CURVES:
+            allowed = ", ".join(name for name in CONSTRAINTS if name not in CURVES)
+            raise InputError(
+                f"postprocess must be None or one of {allowed}, got {constraint!r}, a curve, not one classifier: "
+                "fairrun.run trains it, and fairrun.load(FOLDER, bound=0.05) decides within a bound"
+            )
         check(config)
         return config
 
@@ -248,6 +257,19 @@ def _numbers(values: pd.Series) -> pd.Series:
     wrong = values[found.isna() & values.notna()]
     require(wrong.empty, f"column {values.name!r}", wrong.iloc[0] if len(wrong) else None, "of numbers")
     return found
+
+
+def _warn_of_one_group(name: str, method: Method, config: dict[str, Any]) -> None:
+    """Warn of each choice that compares groups: where all rows are one, it changes nothing, and no metric tells."""
+    compares = [f"method={name}"] if "s" in method.needs else []
+    compares += [f"{key}={config[key]}" for key in ("postprocess", "fairness_bound") if config[key] is not None]
+    if compares:
+        warnings.warn(
+            f"sensitive_features is not given: all rows are one group, and {', '.join(compares)} makes nothing fairer "
+            "between groups; fit(X, y, sensitive_features=groups) gives the group of each row",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _groups(sensitive: Any, num_rows: int) -> tuple[np.ndarray, list[str]]:

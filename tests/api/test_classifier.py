@@ -49,6 +49,27 @@ def test_a_penalty_lowers_the_difference_between_groups(people):
     assert np.array_equal(fair.decision_function(x) > 0, fair.predict(x) == "yes")
 
 
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"method": "penalty", "lam": 3.0}, "method=penalty"),
+        ({"method": "erm", "postprocess": "demographic_parity"}, "postprocess=demographic_parity"),
+        (
+            {"method": "group_dro", "keys": ["selection=best", "fairness_bound=0.1"]},
+            "method=group_dro, fairness_bound=0.1",
+        ),
+    ],
+)
+def test_what_compares_groups_warns_where_none_are_given(people, parameters, named):
+    x, y, s = people
+    model = FairClassifier(epochs=1, **parameters)
+    with pytest.warns(UserWarning, match=f"^sensitive_features is not given: .* {named} makes nothing fairer") as found:
+        model.fit(x, y)
+    assert [warning.filename for warning in found] == [__file__]
+    model.fit(x, y, sensitive_features=s)  # warnings are errors
+    FairClassifier("erm", epochs=1).fit(x, y)
+
+
 def test_the_same_seed_gives_the_same_classifier_and_a_clone_too(people):
     x, y, s = people
     first = FairClassifier(epochs=2, random_state=3).fit(x, y, sensitive_features=s)
@@ -98,6 +119,11 @@ def test_thresholds_need_the_groups_of_new_rows(people):
         ({"method": "erm", "lam": 1.0}, {}, "method.lam is no key with method=erm"),
         ({"method": "estimator"}, {}, "method must be a method with steps; fairrun.run trains those of libraries, got"),
         ({"lam": -1.0}, {}, "method.lam must be >= 0, got -1"),
+        (
+            {"postprocess": "frontier"},
+            {},
+            "postprocess must be None or one of demographic_parity, equalized_odds, oxonfair, got 'frontier', a curve",
+        ),
         ({"epochs": 0}, {}, "epochs must be an integer >= 1, got 0"),
         (
             {"keys": ["dataset.numbers=bins"]},
@@ -141,7 +167,7 @@ def test_missing_cells_are_filled_and_told_by_features_of_their_own(people):
     assert model.score(frame, y) > 0.95
     assert np.isfinite(model.predict_proba(frame.assign(y=np.nan, job=pd.NA))).all()
     array = np.where(x > 1.5, np.nan, x)
-    assert FairClassifier(epochs=1).fit(array, y).predict(array).shape == y.shape
+    assert FairClassifier("erm", epochs=1).fit(array, y).predict(array).shape == y.shape
     assert model.__sklearn_tags__().input_tags.allow_nan
 
 
