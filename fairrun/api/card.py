@@ -14,7 +14,7 @@ from fairrun.data.groups import parse_sensitive
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
-from fairrun.training.thresholds.frontier import FRONTIER, UNAWARE
+from fairrun.training.thresholds.frontier import CURVES, UNAWARE
 from fairrun.training.thresholds.postprocess import OXONFAIR
 
 RESAMPLES, LEVEL = 1000, 0.95
@@ -22,26 +22,35 @@ WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")
 OF_GROUP = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
 
 
-def card(record: Mapping[str, Any], scores: pd.DataFrame, about: Mapping[str, Any], *, by_chance: bool = False) -> str:
+def card(
+    record: Mapping[str, Any],
+    scores: pd.DataFrame,
+    about: Mapping[str, Any],
+    *,
+    by_chance: bool = False,
+    bound: float | None = None,
+) -> str:
     """The model card of a run, as Markdown; ``scores`` and ``about`` (model.json) are those that the run saved.
 
-    ``by_chance``: scores are probabilities of a random decision.
+    ``by_chance``: scores are probabilities of a random decision.  ``bound``: of the run's curve, whose rules decide;
+    metrics of ``record`` are of these decisions.
     """
     test = scores[scores["split"] == "test"]
     parts = [
-        _head(record, about),
+        _head(record, about, bound),
         _inputs(record, about),
+        _decisions(record, by_chance, bound),
         _data(record),
         _metrics(record, test, by_chance),
-        _limits(record, by_chance),
+        _limits(record),
     ]
     return "\n".join(line for part in parts for line in [*part, ""])
 
 
-def _head(record: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
+def _head(record: Mapping[str, Any], about: Mapping[str, Any], bound: float | None) -> Iterator[str]:
     config, choices = record["config"], record["choices"]
     method, data = method_name(choices, config), dataset_name(choices, config)
-    yield f"# Model card: {method} on {data}"
+    yield f"# Model card: {method} on {data}" + ("" if bound is None else f", within the bound {bound:g}")
     yield ""
     yield f"- Predicts: {_predicted(record, about)}; {_predictor(config, choices)}"
     yield f"- Trained: method {method}, seed {record['seed']}, epoch {record['epoch']}; written {record['written']}"
@@ -98,6 +107,46 @@ def _predictor(config: Mapping[str, Any], choices: Mapping[str, str]) -> str:
     return f"classifier: {(estimator.get('classifier') or estimator['_target_']).rpartition('.')[2]}"
 
 
+def _decisions(record: Mapping[str, Any], by_chance: bool, bound: float | None) -> Iterator[str]:
+    """What decides, what it needs to know of a row, and whether its bound is kept."""
+    yield "## Decisions"
+    yield ""
+    constraint, metric = record["config"]["postprocess"], record["config"]["metric"]["name"]
+    is_curve = constraint in CURVES and bound is None
+    if constraint is not None and not is_curve:
+        yield f"- Decisions are by the rules of postprocess={constraint}, fitted on validation rows."
+    elif by_chance:
+        yield "- Decisions are random, by a classifier that is drawn anew for each row."
+    else:
+        yield f"- Decisions are {'the most probable class' if record['classes'] else '1 at probabilities above 0.5'}."
+    yield from _bound_of(record, bound)
+    which = "Decisions"
+    if is_curve:
+        bounds = ", ".join(f"{point['bound']:g}" for point in record["frontier"])
+        yield f"- fairrun.load(FOLDER, bound=...) decides within a bound of {_words(metric)}, one of {bounds}."
+        which = "Decisions within a bound (fairrun.load(FOLDER, bound=...))"
+    if constraint == UNAWARE:
+        yield f"- {which} take a row's group from its other features."
+    elif constraint is not None:
+        random = "" if constraint in (OXONFAIR, *CURVES) else "; some are random"
+        yield f"- {which} need the sensitive attribute of each row{random}."
+    if constraint is not None:
+        yield f"- {which} are predict's; predict_proba and a network's to_torch give the score before them."
+
+
+def _bound_of(record: Mapping[str, Any], bound: float | None) -> Iterator[str]:
+    """The bound that decisions were chosen for, and whether they keep it on test rows."""
+    traded = record["config"]["metric"]
+    bound = record["config"]["fairness_bound"] if bound is None else bound
+    found = record["metrics"].get(f"test/{traded['name']}")
+    if bound is None or found is None:
+        return
+    least = traded["greater_is_better"]
+    kept = found >= bound if least else found <= bound
+    yield f"- Bound: {_words(traded['name'])} of at {'least' if least else 'most'} {bound:g}, on validation rows."
+    yield f"- On test rows it is {found:.4f}: the bound is {'kept' if kept else 'not kept'} there."
+
+
 def _data(record: Mapping[str, Any]) -> Iterator[str]:
     yield "## Data"
     yield ""
@@ -136,7 +185,7 @@ def _metrics(record: Mapping[str, Any], test: pd.DataFrame, by_chance: bool) -> 
         metric, found, number = name.partition("/s=")
         group = record["groups"][int(number)] if found else "all"
         low_high = f"[{ranges[name][0]:.3f}, {ranges[name][1]:.3f}]" if name in ranges else ""
-        yield _row([metric.replace("_", " "), group, f"{record['metrics'][f'test/{name}']:.4f}", low_high])
+        yield _row([_words(metric), group, f"{record['metrics'][f'test/{name}']:.4f}", low_high])
     yield ""
     if ranges:
         yield f"Intervals: percentiles over {RESAMPLES} resamples of the test rows."
@@ -174,7 +223,7 @@ def _intervals(record: Mapping[str, Any], test: pd.DataFrame, names: Sequence[st
     return found
 
 
-def _limits(record: Mapping[str, Any], by_chance: bool) -> Iterator[str]:
+def _limits(record: Mapping[str, Any]) -> Iterator[str]:
     yield "## Limits"
     yield ""
     few = sorted(
@@ -192,18 +241,12 @@ def _limits(record: Mapping[str, Any], by_chance: bool) -> Iterator[str]:
         yield f"- {said}."
     for warning in record.get("account", {}).get("warnings", []):
         yield f"- {warning}."
-    constraint = record["config"]["postprocess"]
-    if constraint == UNAWARE:
-        yield "- Decisions within a bound (fairrun.load(FOLDER, bound=...)) take a row's group from its other features."
-    elif constraint == FRONTIER:
-        yield "- Decisions within a bound (fairrun.load(FOLDER, bound=...)) need the sensitive attribute of each row."
-    elif constraint is not None:
-        random = "" if constraint == OXONFAIR else "; some are random"
-        yield f"- Decisions need the sensitive attribute of each row{random}."
-    elif by_chance:
-        yield "- Decisions are random, by a classifier that is drawn anew for each row."
     yield "- Groups are those of the table above; what the model does to others, and within groups, is not known."
     yield "- Metrics are of rows drawn like the training rows. A model of the past repeats what its labels say of it."
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _row(cells: Sequence[str]) -> str:

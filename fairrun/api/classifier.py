@@ -127,12 +127,12 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class, [N, 2]."""
+        """The probability of each class, [N, 2]; with ``postprocess``, before it: ``predict`` may decide otherwise."""
         p = torch.sigmoid(self._logits(X).double()).numpy()
         return np.stack([1 - p, p], axis=-1)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The logit of the second class, [N]."""
+        """The logit of the second class, [N]; with ``postprocess``, before it."""
         return self._logits(X).double().numpy()
 
     def predict(self, X: Any, sensitive_features: Any = None) -> np.ndarray:

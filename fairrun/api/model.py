@@ -52,11 +52,13 @@ class Model:
     predictor: Predictor
     about: Mapping[str, Any]  # of model.json: encoder, groups, tasks, classes, rules
     dataset: Any  # which the configuration describes
+    bound: float | None = None  # of the run's curve, whose rules decide
 
     def __repr__(self) -> str:
         names = described(self.record)
         run = f"{names['method']} on {names['dataset']}, seed {self.record['seed']}"
-        return f"<{run}, {len(self.about['features'])} features, in {self.folder}>"
+        within = "" if self.bound is None else f" within the bound {self.bound:g},"
+        return f"<{run},{within} {len(self.about['features'])} features, in {self.folder}>"
 
     @property
     def classes_(self) -> np.ndarray:
@@ -67,7 +69,8 @@ class Model:
     def predict_proba(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
         """The probability of each class for each row, [N, C]; of several tasks that of label 1, [N, T].
 
-        Of ``exponentiated_gradient`` it is that of each decision.
+        Of ``exponentiated_gradient`` it is that of each decision.  Decisions within a bound, or by thresholds of
+        post-processing, are those of ``predict``: this is the score before them, and 0.5 need not part it as they do.
         ``rows`` have the columns of the training rows, in any order; of images it is an array of features, [N, D].
         """
         scores = self.predictor.probabilities(self._x(rows))
@@ -78,8 +81,9 @@ class Model:
     def predict(self, rows: pd.DataFrame | np.ndarray, seed: int = 0) -> np.ndarray:
         """The decision for each row, a value of the label, [N]; of several tasks 0 or 1, [N, T].
 
-        A run with post-processing needs the columns of the sensitive attribute.  Where decisions are random, ``seed``
-        says which.
+        It alone decides by thresholds of post-processing, or within the bound that ``load`` was given: then the class
+        need not be the one that ``predict_proba`` gives the most.  Thresholds of groups need the columns of the
+        sensitive attribute.  Where decisions are random, ``seed`` says which.
         """
         if (p := self._chances(rows)) is not None:
             return self.classes_[(np.random.default_rng(seed).random(len(p)) < p.numpy()).astype(int)]
@@ -121,14 +125,16 @@ class Model:
         return pd.Series({_named(name, groups): float(value) for name, value in found.items()})
 
     def card(self) -> str:
-        """The model card, as Markdown: label, hyper-parameters, inputs, data, metrics with intervals, limits."""
+        """The model card, as Markdown: label, hyper-parameters, inputs, decisions, data, metrics, limits."""
         content = io.BytesIO(files.read_file(self.folder, files.SCORES, self.record))
-        return card(self.record, pd.read_parquet(content), self.about, by_chance=self.predictor.decides)
+        scores, by_chance = pd.read_parquet(content), self.predictor.decides
+        return card(self.record, scores, self.about, by_chance=by_chance, bound=self.bound)
 
     def to_torch(self) -> nn.Module:
         """A plain module: what ``encode`` gives, [N, D], -> logits [N], [N, T] of tasks, [N, C] of C > 2 classes.
 
-        It takes tensors of any type too.  Raises ``InputError`` for classifiers of a library.
+        It takes tensors of any type too.  Its logits are those before post-processing: decisions within a bound are
+        those of ``predict``.  Raises ``InputError`` for classifiers of a library.
         """
         return self.predictor.to_torch()
 
@@ -209,10 +215,11 @@ class Model:
 def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, plugins: Sequence[str] = ()) -> Model:
     """The model in a run's folder; ``epoch`` chosen: of the epoch that counts; last.
 
-    ``bound`` is one of those of a run with postprocess=frontier or frontier_unaware, whose rules then decide; without
-    it, the threshold 0.5 does.  ``plugins`` are packages whose code may run: a model of a network, method or metric of
-    your own needs them.  They stay allowed in this process.  Raises ``InputError`` for a folder without a model, for
-    one that needs a package that is not named, and for one of another version of fairrun or of plug-ins.
+    ``bound`` is one of those of a run with postprocess=frontier or frontier_unaware, whose rules then decide in
+    ``predict`` and ``metrics``; without it, the threshold 0.5 does.  ``plugins`` are packages whose code may run: a
+    model of a network, method or metric of your own needs them.  They stay allowed in this process.  Raises
+    ``InputError`` for a folder without a model, for one that needs a package that is not named, and for one of another
+    version of fairrun or of plug-ins.
     """
     are_names = not isinstance(plugins, str) and all(isinstance(name, str) for name in plugins)
     require(are_names, "plugins", plugins, "a list of packages, as ['mypkg']")
@@ -244,7 +251,7 @@ def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, 
         raise InputError(f"{folder} holds {made}, which fairrun {__version__} cannot build: {error}") from None
     if bound is not None:
         about, record = _at(bound, about, record)
-    return Model(folder, record, predictor, about, dataset)
+    return Model(folder, record, predictor, about, dataset, bound)
 
 
 def _refuse_unnamed(folder: Path, record: Mapping[str, Any]) -> None:

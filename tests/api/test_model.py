@@ -322,6 +322,37 @@ def test_the_card_tells_data_groups_metrics_and_limits(tmp_path, described):
     assert all(f"- {name}: " in card for name in few)
 
 
+@pytest.mark.parametrize(
+    ("metric", "bound", "said"),
+    [
+        (
+            "demographic_parity_difference",
+            0.0,
+            "of at most 0, on validation rows.\n- On test rows it is {}: the bound is not",
+        ),
+        (
+            "worst_group_accuracy",
+            0.01,
+            "of at least 0.01, on validation rows.\n- On test rows it is {}: the bound is kept",
+        ),
+    ],
+)
+def test_the_card_tells_whether_the_bound_of_the_epoch_is_kept(metric, bound, said, tmp_path, described):
+    given = ["method=erm", f"metric={metric}", f"fairness_bound={bound}", "selection=best", SAVE]
+    (folder,) = trained(tmp_path, [*described, *given])
+    model = fairrun.load(folder)
+    value = model.record["metrics"][f"test/{metric}"]
+    assert f"- Bound: {metric.replace('_', ' ')} {said.format(f'{value:.4f}')}" in model.card()
+
+
+def test_the_card_tells_that_thresholds_are_of_predict_alone(tmp_path, described):
+    folders = trained(tmp_path, [*described, "method=erm", SAVE], [*described, *KINDS["thresholds"], SAVE])
+    plain, thresholds = (fairrun.load(folder).card() for folder in folders)
+    assert "- Decisions are predict's; predict_proba and a network's to_torch give the score before them." in thresholds
+    assert "- Decisions need the sensitive attribute of each row; some are random." in thresholds
+    assert "predict_proba" not in plain and "- Bound: " not in plain
+
+
 def test_a_sweep_leaves_scores_and_where_weights_are_asked_for_trains_again(tmp_path, described, caplog):
     (folder,) = trained(tmp_path, [*described])
     assert {path.name for path in (folder / "model").iterdir()} == {files.SCORES}

@@ -92,6 +92,30 @@ def test_a_model_decides_by_the_thresholds_of_a_bound(tmp_path, described):
         found = model.metrics(frame.iloc[numbers])
         assert found["accuracy"] == point["metrics"]["test/accuracy"]
         assert found["demographic_parity_difference"] == point["metrics"]["test/demographic_parity_difference"]
+        card, gap = model.card(), point["metrics"]["test/demographic_parity_difference"]
+        assert f" thresholds on table, within the bound {point['bound']:g}\n" in card
+        assert f"- Bound: demographic parity difference of at most {point['bound']:g}, on validation rows.\n" in card
+        kept = "kept" if gap <= point["bound"] else "not kept"
+        assert f"- On test rows it is {gap:.4f}: the bound is {kept} there.\n" in card
+        assert "by the rules of postprocess=frontier, fitted" in card
+        assert "- Decisions are predict's; predict_proba and a network's to_torch give the score before them." in card
+        assert "- Decisions need the sensitive attribute of each row.\n" in card and "fairrun.load" not in card
+        assert repr(model).startswith(
+            f"<erm + frontier thresholds on table, seed 0, within the bound {point['bound']:g}, 8 features"
+        )
+    assert {
+        point["metrics"]["test/demographic_parity_difference"] <= point["bound"] for point in record["frontier"]
+    } == {
+        True,
+        False,
+    }  # or the test shows one of the two only
+    plain = fairrun.load(one.folder).card()
+    assert (
+        "# Model card: erm + frontier thresholds on table\n" in plain
+        and "- Decisions are 1 at probabilities above 0.5.\n" in plain
+    )
+    assert "decides within a bound of demographic parity difference, one of 0.002, " in plain
+    assert "- Decisions within a bound (fairrun.load(FOLDER, bound=...)) are predict's; predict_proba and" in plain
     with pytest.raises(InputError, match=r"bound must be one of 0\.002, 0\.005, .*, got 0\.04"):
         fairrun.load(one.folder, bound=0.04)
 

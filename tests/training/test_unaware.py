@@ -102,6 +102,9 @@ def test_a_model_decides_new_rows_without_their_group(tmp_path, described):
         assert (decided == test["hired"]).mean() == pytest.approx(point["metrics"]["test/accuracy"])
         own = model.metrics(test)
         assert own["accuracy"] == pytest.approx(point["metrics"]["test/accuracy"])
+        card = model.card()
+        assert f" thresholds on table, within the bound {point['bound']:g}\n" in card
+        assert "- Decisions take a row's group from its other features.\n" in card
     assert "take a row's group from its other features" in fairrun.load(one.folder).card()
     assert fairrun.load(one.folder).predict(test).shape == (len(test),)
 
