@@ -63,7 +63,7 @@ ROLES = {
     **{f"method.{name}.decay": SETTING._replace(switch=f"method.{name}.decay_every") for name in _OPTIMIZERS},
     **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},
     "model": STEPS,
-    "model.members": STEPS._replace(switch="model.members"),
+    **{key: STEPS._replace(switch=key) for key in ("model.members", "model.embedding_dim")},
     "metric": SETTING,
     "dataset": PROBLEM,
     "dataset.name": PLACE,

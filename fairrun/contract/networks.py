@@ -22,7 +22,7 @@ RUNS, ROWS = 3, 32
 
 def rows_of(network: Network) -> Data:
     """Rows of as many features as the network takes, with labels of three tasks where it has heads for tasks."""
-    fields = {field.name for field in dataclasses.fields(network)}
+    fields = {field.name for field in dataclasses.fields(network)}  # type: ignore[arg-type] # networks are dataclasses
     if "num_tasks" in fields:
         return data_of_tasks()
     return data(num_features=vars(network)["num_features"]) if "num_features" in fields else data()

@@ -18,7 +18,7 @@ class Ensemble(Network):
     """The mean probability of ``size`` networks, as logits.  Parameters are [R, size, ...].
 
     The members are trained as runs side by side (``fairrun.training.fit``): each has its own parameters, order of rows
-    and dropout, and none sees another.  The first is the run without the others, bit for bit.
+    and dropout, and none sees another.  The first so trained is the run without the others, bit for bit.
     """
 
     member: Network
@@ -33,7 +33,10 @@ class Ensemble(Network):
         return self.size * self.member.widest
 
     def init(self, generators: Sequence[Generator]) -> Theta:
-        """Draw each member's parameters by the run's generator, one member after another."""
+        """Draw each member's parameters by the run's generator.
+
+        ``fit`` draws them by generators of the members' own instead.
+        """
         drawn = self.member.init([generator for generator in generators for _ in range(self.size)])
         return self.together(drawn)
 

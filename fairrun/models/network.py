@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import torch
@@ -12,7 +11,6 @@ from fairrun.method.api import Theta
 from fairrun.models.row_gradients import Pullback
 
 
-@dataclass(frozen=True)
 class Network(ABC):
     """A network for R runs at once: pure functions of a parameter dict with a leading run axis.
 
@@ -22,9 +20,6 @@ class Network(ABC):
     """
 
     least_stack: ClassVar[int] = 2  # smallest stack of runs that is worthwhile, even if the cache holds fewer
-    # Networks of this architecture that are trained side by side and whose probabilities are averaged; None: one
-    members: int | None = field(default=None, kw_only=True)
-
     starts: ClassVar[tuple[str, ...]] = ()  # keys that name files which training starts from; a saved model has none
     # For messages: what the node ``model`` must say so that the network has parameters of a group
     remedies: ClassVar[Mapping[str, str]] = {

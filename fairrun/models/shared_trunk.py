@@ -33,8 +33,6 @@ class SharedTrunk(Network):
 
     def __post_init__(self) -> None:
         require(isinstance(self.trunk, Network), "trunk", self.trunk, "a node as in conf/model, with _target_")
-        allowed = "null: model.members is the number of whole networks"
-        require(self.trunk.members is None, "trunk.members", self.trunk.members, allowed)
         require(min(self.head, default=1) >= 1, "head", self.head, "a list of widths >= 1")
 
     @property

@@ -37,8 +37,8 @@ from fairrun.results.selection import RULES
 from fairrun.runs.model import SAVES
 from fairrun.trackers import Tracker
 from fairrun.training.averages import KINDS, Averaging
-from fairrun.training.fit import Schedule
 from fairrun.training.native.parts import choose
+from fairrun.training.schedule import Schedule
 from fairrun.training.thresholds.frontier import CURVES, RATES, UNAWARE
 from fairrun.training.thresholds.oxonfair import BOUNDED, MOST_GROUPS, check_installed
 from fairrun.training.thresholds.postprocess import CONSTRAINTS, OXONFAIR
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
 MODEL = "mlp"  # the choice in conf/train.yaml
+MEMBERS = "members"  # the key of every node ``model`` that makes it an ensemble; no network has such a field
 NONE = object()
 SMALL = 10**7  # numbers in a layer of a network that every machine can hold
 GROUP = "a group"  # in the place of a node that conf/train.yaml takes from one
@@ -78,6 +79,10 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     if constraint in CURVES:
         name = config["metric"]["name"]
         require(name in RATES, "metric.name", name, f"one of {', '.join(RATES)} with postprocess={constraint}")
+    if constraint == UNAWARE:
+        includes = config["dataset"].get("include_sensitive", False)
+        allowed = f"false with postprocess={UNAWARE}, which decides rows without their group"
+        require(not includes, "dataset.include_sensitive", includes, allowed)
     of_node(config["metric"])
     refuse_no_surrogate(config)
     greater = config["metric"]["greater_is_better"]
@@ -148,7 +153,7 @@ def _check_saved(config: dict[str, Any]) -> None:
 def _say_what_has_no_effect(config: dict[str, Any]) -> None:
     """Warn of keys that a library does not read, where they have other values than by default."""
     usual = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
-    usual |= {"model": yaml.safe_load((CONF / "model" / f"{MODEL}.yaml").read_text(encoding="utf-8"))}
+    usual["model"] |= yaml.safe_load((CONF / "model" / f"{MODEL}.yaml").read_text(encoding="utf-8"))
     usual = dotted(usual)
     given = {key: value for key, value in dotted(config).items() if role(key).steps and value != usual.get(key, NONE)}
     named = dict.fromkeys("model" if key.startswith("model.") else key for key in given)
@@ -181,7 +186,8 @@ def _plain_keys() -> dict[str, Any]:
     """The keys of conf/train.yaml with their values, and the nodes that it takes from groups, as ``GROUP``."""
     own = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
     groups = {key: GROUP for key in ROLES if "." not in key}
-    return groups | {key: node for key, node in own.items() if key not in ("defaults", "hydra")}
+    found = groups | {key: node for key, node in own.items() if key not in ("defaults", "hydra")}
+    return found | {"model": GROUP}  # whose fields its class has, but for MEMBERS
 
 
 def _not_text(node: dict[Any, Any], prefix: str) -> Iterator[str]:
@@ -216,6 +222,7 @@ def _unknown_fields(node: Any, key: str) -> Iterator[str]:
         if isinstance(node.get("_target_"), str):
             cls = class_of(node["_target_"], key)
             fields = [f"{key}.{field.name}" for field in dataclasses.fields(cls)]
+            fields += [f"{key}.{MEMBERS}"] if key == "model" else []
             keys = [f"{key}.{name}" for name in node if name != "_target_"]
             yield from (unknown(name, fields) for name in keys if name not in fields)
             node = {name: value for name, value in node.items() if name not in recipes(cls)}
@@ -270,11 +277,12 @@ def network(
         "categories": list(categories),
         "num_classes": num_classes,
     }
-    model = build(_with_told(config["model"], "model", told), "model")
+    node = {key: value for key, value in config["model"].items() if key != MEMBERS}
+    model = build(_with_told(node, "model", told), "model")
     allowed = "a class that derives from fairrun.models.network.Network"
     require(isinstance(model, Network), "model._target_", config["model"]["_target_"], allowed)
     found: Network = model
-    members = found.members
+    members = config["model"].get(MEMBERS)
     if members is None:
         return found
     require(is_integer(members) and members >= 2, "model.members", members, "null, or an integer >= 2")
@@ -357,6 +365,9 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
         what = f"postprocess={config['postprocess']} needs validation rows"
         least = 2 if config["postprocess"] in CURVES else 1  # one for each part
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["val"], least)
+    if config["postprocess"] == UNAWARE:
+        what = f"postprocess={UNAWARE} needs training rows"
+        _refuse_empty_cells(what, data["groups"], data["base_rates"]["train"])
     if config["postprocess"] == UNAWARE and data.get("streamed"):
         raise InputError(
             f"postprocess must be another than {UNAWARE} on images that exceed the memory bound: it tells groups by "
@@ -382,10 +393,11 @@ def _layers(described: str) -> tuple[str, ...]:
     """
     node, told = json.loads(described)
     model = network({"model": node}, *told)
+    size, model = (model.size, model.member) if isinstance(model, Ensemble) else (1, model)
     small = model.widest * max(model.widest, told[0]) < SMALL
     with contextlib.nullcontext() if small else torch.device("meta"):  # shapes alone, which takes torch a second
         theta = model.init([torch.Generator()])
-    needed = COPIES * sum(4 * p.numel() for p in theta.values()) / 2**30
+    needed = COPIES * size * sum(4 * p.numel() for p in theta.values()) / 2**30
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     if needed > there:
         raise InputError(

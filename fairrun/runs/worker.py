@@ -6,7 +6,7 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor
 
 import fairrun
 from fairrun.config.build import build
-from fairrun.config.metrics import Metric, computed
+from fairrun.config.metrics import computed
 from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
 from fairrun.data.pixels.stored import Stored
@@ -38,7 +38,7 @@ from fairrun.training.fit import Run, fit
 from fairrun.training.library import features, fit_by_library
 from fairrun.training.native.parts import choose
 from fairrun.training.stop import training
-from fairrun.training.thresholds.frontier import CURVES, FRONTIER, frontier
+from fairrun.training.thresholds.frontier import FRONTIER, UNAWARE, frontier
 from fairrun.training.thresholds.postprocess import Bound, Scores, postprocess, scores_of
 from fairrun.training.thresholds.unaware import Groups, unaware
 
@@ -99,13 +99,9 @@ def train(task: Task) -> Trained | Failure:
         else:
             runs, scores, engine = _by_steps(task, methods, data)
         rows = data.to("cpu", dtype) if scores else data
+        groups = functools.cache(lambda: _groups(config["metric"]["name"], rows.train))
         for k, own in scores.items():
-            metrics, bound = computed(config["metric"]), bound_of(config)
-            constraint = task.configs[k]["postprocess"]
-            if constraint in CURVES:
-                runs[k].points, runs[k].groups = _curve(constraint, config["metric"]["name"], own, rows, metrics)
-                continue
-            runs[k].postprocessed, runs[k].rules = postprocess(constraint, own, rows, metrics, bound)
+            _decide(runs[k], task.configs[k], own, rows, groups)
         bare = dict[str, Tensor]()
         trained = runs if task.weights else [replace(run, theta=bare, chosen=bare, constants=bare) for run in runs]
         libraries = {name: version(name) for name in methods[0].libraries}
@@ -115,14 +111,23 @@ def train(task: Task) -> Trained | Failure:
         return Failure(told(error), traceback.format_exc())
 
 
-def _curve(
-    constraint: str, metric: str, scores: Scores, rows: Data, metrics: Sequence[Metric]
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """The points of a curve, and what tells groups by features where they need it."""
-    if constraint == FRONTIER:
-        return [point._asdict() for point in frontier(metric, scores, rows, metrics)], None
-    groups = Groups.fit(features(rows.train.x), rows.train.s.numpy())
-    return [point._asdict() for point in unaware(metric, scores, rows, metrics, groups)], groups._asdict()
+def _groups(metric: str, train: Table) -> Groups:
+    return Groups.fit(metric, features(train.x), train.y.numpy(), train.s.numpy())
+
+
+def _decide(run: Run, config: dict[str, Any], scores: Scores, rows: Data, groups: Callable[[], Groups]) -> None:
+    """Post-process a run.  What goes wrong is the run's failure, and no other run's of its stack."""
+    constraint, name, metrics = config["postprocess"], config["metric"]["name"], computed(config["metric"])
+    try:
+        if constraint == FRONTIER:
+            run.points = [point._asdict() for point in frontier(name, scores, rows, metrics)]
+        elif constraint == UNAWARE:
+            run.points = [point._asdict() for point in unaware(name, scores, rows, metrics, groups())]
+            run.groups = groups().plain
+        else:
+            run.postprocessed, run.rules = postprocess(constraint, scores, rows, metrics, bound_of(config))
+    except Exception as error:  # libraries raise what they like
+        run.failure = f"postprocess={constraint} failed: {told(error)}"
 
 
 def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
@@ -145,9 +150,10 @@ def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run],
     return runs, {k: scores_of(model, runs[k].chosen, rows) for k in wanted}, settings["engine"]
 
 
-def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], alive: np.ndarray, trains: np.ndarray) -> None:
+def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], trains: np.ndarray) -> None:
     """Tell the process that waits for the stack of an epoch."""
-    publish(task.work, task.name, epoch, float(record["train/loss"][alive].mean()) if alive.any() else math.nan)
+    losses = record["train/loss"][trains & np.isfinite(record["train/loss"])]
+    publish(task.work, task.name, epoch, float(losses.mean()) if len(losses) else math.nan)
     if task.live:
         tell(task.work, task.name, epoch, record, trains)
 

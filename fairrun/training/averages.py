@@ -65,5 +65,6 @@ class Averages:
 
 def _with(mean: Mean, theta: Theta, decay: float) -> Mean:
     weight = decay * mean.weight + 1
-    moved = torch._foreach_lerp(list(mean.theta.values()), [*theta.values()], 1 / float(weight))
-    return Mean(dict(zip(theta, moved, strict=True)), weight)
+    newest = [theta[name] for name in mean.theta]
+    moved = torch._foreach_lerp(list(mean.theta.values()), newest, 1 / float(weight))
+    return Mean(dict(zip(mean.theta, moved, strict=True)), weight)

@@ -42,6 +42,10 @@ class Batches:
         everywhere = table.y.new_ones(()).expand(self.num_runs, len(table.y))
         self.real = self._padded(everywhere)  # [steps, R, B]
 
+    def __len__(self) -> int:
+        """The steps of an epoch."""
+        return len(self.real)
+
     def epoch(self, epoch: int, weights: Tensor | None = None) -> Iterator[Batch]:
         """The batches of one epoch: all rows once or, with ``weights`` [R, N], as many rows drawn by weight.
 

@@ -6,10 +6,9 @@ multiple of 32.
 """
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,37 +28,19 @@ from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_ta
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
 from fairrun.training.chosen import Chosen, Ranks
+from fairrun.training.failures import Failures
 from fairrun.training.metrics import Evaluation, evaluation
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
 from fairrun.training.removals import Removals
+from fairrun.training.schedule import Schedule
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Rules = dict[str, dict[str, Any]]  # group number -> how a score becomes a decision, as JSON
-# Called after each epoch with the epochs done, each run's row of the history, [R] by column, which runs are finite, and
-# which still train.
-Listener = Callable[[int, dict[str, np.ndarray], np.ndarray, np.ndarray], None]
-
-
-class Schedule(NamedTuple):
-    """A schedule of learning rates, for optimizers of a method without their own ``decay_every``."""
-
-    every: int | None = None  # the learning rates are multiplied by ``factor`` after every so many epochs; None: never
-    factor: float = 1.0
-    warmup: int | None = None  # epochs in which they rise in equal steps to their value
-    cosine_to: float | None = None  # the share of themselves to which they fall by the last epoch, along half a cosine
-
-    def at(self, epoch: int, epochs: int) -> float:
-        """The factor on the learning rates in an epoch, from 0, of ``epochs``."""
-        warmup = self.warmup or 0
-        found = min(1.0, (epoch + 1) / (warmup + 1))
-        if self.every is not None:
-            found *= self.factor ** (epoch // self.every)
-        if self.cosine_to is not None and epochs - warmup > 1:
-            turn = max(0, epoch - warmup) / (epochs - warmup - 1)
-            found *= self.cosine_to + (1 - self.cosine_to) * (1 + math.cos(math.pi * turn)) / 2
-        return found
+# Called after each epoch with the epochs done, each run's row of the history, [R] by column, and which runs did not
+# stop or fail in an epoch before, [R].
+Listener = Callable[[int, dict[str, np.ndarray], np.ndarray], None]
 
 
 @dataclass
@@ -154,13 +135,13 @@ def fit(
     if method.reads_all_rows:
         rows = seen(all_rows(train, num_runs, num_groups, num_classes))
     outliers = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
-    chosen = Chosen(ranks, patience)
+    chosen, failures = Chosen(ranks, patience), Failures(len(seeds))
     averages = Averages(averaging)
     kept = chosen.start(_of_runs(network, state.theta)), averages.start(state.theta)
-    done = Progress(0, (state, *kept), [], np.full(len(seeds), -1))
+    done = Progress(0, (state, *kept), [], failures.step)
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
-    first_epoch, (state, chosen.kept, averages.kept), records, first_bad_step = done
+    first_epoch, (state, chosen.kept, averages.kept), records, failures.step = done
     shown = _of_runs(network, averages.of(state.theta))
     rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
     evaluate = evaluation(data.target, num_groups, rates, metrics)
@@ -169,49 +150,52 @@ def fit(
         now, weights = _paced(method, pace, epoch, native), None
         if rows is not None:
             state, weights = now.start_epoch(model, state, rows._replace(epoch=epoch))
-        logs: list[dict[str, Tensor]] = []
         removals = Removals(outliers)
-        for batch in batches.epoch(epoch, weights):
-            state, log = now.update(model, state, batch)
-            if not logs:
-                _check_logs(method, log, num_runs)
-            if (removed := log.pop("removed", None)) is not None:
-                removals.add(removed, batch)
-            logs.append(log)
-            averages.after_step(state.theta)
+        state, logs = _steps(now, model, state, batches.epoch(epoch, weights), removals, averages)
         averages.after_epoch(state.theta, epoch + 1, epochs)
         shown = _of_runs(network, averages.of(state.theta))
         steps = {name: _of_members(torch.stack([log[name] for log in logs]).double(), size) for name in logs[0]}
-        trains = chosen.ends(len(seeds)) == 0
-        bad = ~np.isfinite(steps["loss"])  # [steps, R]
-        newly_bad = bad.any(0) & (first_bad_step < 0) & trains
-        first_bad_step[newly_bad] = epoch * len(logs) + bad.argmax(0)[newly_bad]
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         record |= {f"train/{name}": _of_members(rate, size) for name, rate in removals.rates().items()}
         for split in ("val", "test"):
             for name, value in _evaluated(network, shown, getattr(data, split), evaluate).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
+        trains = (chosen.ends(len(seeds)) == 0) & (failures.step < 0)
         chosen.see(record, shown, epoch + 1)
-        # The last step can spoil the parameters without a training loss that shows it; the validation loss does.
-        lost = ~np.isfinite(record["val/log_loss"]) & (first_bad_step < 0) & trains
-        first_bad_step[lost] = (epoch + 1) * len(logs) - 1
-        alive = first_bad_step < 0
+        failures.see(epoch, steps["loss"], record["val/log_loss"], trains)
         if progress is not None:
-            progress(epoch + 1, record, alive & trains, trains)
-        if not (alive & (chosen.ends(len(seeds)) == 0)).any():
+            progress(epoch + 1, record, trains)
+        if not ((failures.step < 0) & (chosen.ends(len(seeds)) == 0)).any():
             break
         if checkpoint is not None:
             state_and_kept = state, chosen.kept, averages.kept
-            checkpoint.save(Progress(epoch + 1, state_and_kept, records, first_bad_step), streams)
-    last, best, ends = chosen.last(shown), chosen.of(shown), chosen.ends(len(seeds))
+            checkpoint.save(Progress(epoch + 1, state_and_kept, records, failures.step), streams)
+    last, best = chosen.last(shown), chosen.of(shown)
+    ends = np.maximum(chosen.ends(len(seeds)), failures.ends(len(batches)))
     found = [
-        _finish(records[: ends[r] or None], last, best, r, int(first_bad_step[r]), methods[r], seeds[r])
+        _finish(records[: ends[r] or None], last, best, r, int(failures.step[r]), methods[r], seeds[r])
         for r in range(len(seeds))
     ]
     for run, own in zip(found, _scores(network, best, data), strict=True):
         run.scores, run.constants = own, constants
     return found
+
+
+def _steps(
+    method: Method, model: Classifier, state: Any, rows: Iterator[Batch], removals: Removals, averages: Averages
+) -> tuple[Any, list[dict[str, Tensor]]]:
+    """The state after the steps of an epoch, and what each logged."""
+    logs: list[dict[str, Tensor]] = []
+    for batch in rows:
+        state, log = method.update(model, state, batch)
+        if not logs:
+            _check_logs(method, log, len(batch.y))
+        if (removed := log.pop("removed", None)) is not None:
+            removals.add(removed, batch)
+        logs.append(log)
+        averages.after_step(state.theta)
+    return state, logs
 
 
 def _of_runs(network: Network, theta: Theta) -> Theta:
@@ -292,5 +276,6 @@ def _finish(
     frame = pd.DataFrame({name: [float(record[name][r]) for record in records] for name in records[0]})
     frame.insert(0, "epoch", np.arange(1, len(records) + 1))
     failure = f"the loss was not finite at step {bad_step} with seed={seed}, {method}" if bad_step >= 0 else None
-    theta, chosen = ({name: p[r].detach().cpu() for name, p in parameters.items()} for parameters in (last, best))
+    # Copies: a file of a part of a tensor holds the whole, which is that of all runs of the stack.
+    theta, chosen = ({name: p[r].detach().cpu().clone() for name, p in of_all.items()} for of_all in (last, best))
     return Run(frame, theta, chosen, failure)

@@ -85,10 +85,10 @@ class Adam(Optimizer):
         m = torch.lerp(state.m, g, n1.reciprocal())
         v = torch.lerp(state.v, g.mul_(g), n2.reciprocal())
         update = (self.lr * m).div_(v.sqrt().add_(self.eps))
-        return subtract(self.smaller(theta), update), AdamState(m, v, n1, n2)
+        return subtract(self.decayed(theta), update), AdamState(m, v, n1, n2)
 
-    def smaller(self, theta: Theta) -> Theta:
-        """The parameters before a step: here, as they are."""
+    def decayed(self, theta: Theta) -> Theta:
+        """The parameters from which a step goes: here, as they are."""
         return theta
 
 
@@ -101,7 +101,7 @@ class AdamW(Adam):
 
     weight_decay: Annotated[PerRun, In("[0, inf)")] = 0.01
 
-    def smaller(self, theta: Theta) -> Theta:
+    def decayed(self, theta: Theta) -> Theta:
         """The parameters, each a little smaller."""
         factor = torch.as_tensor(1 - self.lr * self.weight_decay)  # [R, 1]
         factors = [factor.view(-1, *[1] * (p.ndim - 1)) for p in theta.values()]

@@ -12,6 +12,7 @@ from fairrun.config.source import MAKE_RESULTS, OWN, PACKAGE, module_hash, own_h
 
 # What the worker imports and results do not hang on
 SPEAKS_ONLY = {
+    "estimators/boosted.py",
     "runs/live.py",
     "runs/progress.py",
     "trackers/__init__.py",

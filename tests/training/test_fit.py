@@ -83,6 +83,12 @@ def test_full_batch_descent_is_the_same_as_with_a_torch_module():
     torch.testing.assert_close(run.theta["classifier.weight"], twin[2].weight.T, rtol=1e-10, atol=1e-12)
 
 
+def test_a_runs_parameters_are_its_own_numbers_and_no_part_of_its_stacks():
+    for run in fit(NETWORK, [ERM(ADAM)] * 3, [0, 1, 2], data(), epochs=1, batch_size=32):
+        for parameters in (run.theta, run.chosen):
+            assert all(p.untyped_storage().nbytes() == p.nbytes for p in parameters.values())
+
+
 def test_drop_out_is_for_training_only_and_comes_from_the_run_itself():
     network = dataclasses.replace(NETWORK, dropout=0.5)
     first, again, other = fit(network, [ERM(ADAM)] * 3, [0, 0, 1], data(), epochs=1, batch_size=32)
@@ -101,8 +107,10 @@ def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
     assert "lr=1e+30" in bad.failure
     assert good.failure is None
     assert same.failure is None
-    alone = fit(network, methods[:1], [0], data(), epochs=3, batch_size=32)[0]
-    assert good.history.equals(alone.history)
+    for r, run in enumerate((good, bad)):
+        alone = fit(network, methods[r : r + 1], [r], data(), epochs=3, batch_size=32)[0]
+        assert run.history.equals(alone.history)
+        assert run.failure == alone.failure
 
 
 def test_a_run_that_its_last_step_broke_is_marked_too():

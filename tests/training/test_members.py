@@ -13,8 +13,9 @@ from fairrun.models.ensemble import Ensemble
 from fairrun.models.mlp import MLP
 from fairrun.training.averages import Averaging
 from fairrun.training.checkpoint import Checkpoint
-from fairrun.training.fit import Schedule, fit, predict
+from fairrun.training.fit import fit, predict
 from fairrun.training.optim import SGD, Adam
+from fairrun.training.schedule import Schedule
 from tests.helpers.synthetic import data, data_of_classes, method
 
 NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=1, fairness_layers=0, fairness_position=None, dropout=0.2)

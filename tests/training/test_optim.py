@@ -12,8 +12,9 @@ from fairrun.methods.erm import ERM
 from fairrun.methods.fairbinn import FairBiNN
 from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
-from fairrun.training.fit import Schedule, fit
+from fairrun.training.fit import fit
 from fairrun.training.optim import SGD, Adagrad, Adam, AdamW, at_epoch, flatten, subtract
+from fairrun.training.schedule import Schedule
 from tests.helpers.synthetic import data
 
 SHAPES = {"weight": (3, 2), "bias": (1, 4), "scale": (1,)}  # 11 parameters a run

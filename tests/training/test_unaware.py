@@ -13,7 +13,7 @@ from fairrun.config.metrics import METRICS
 from fairrun.data.table import Data, Table
 from fairrun.results import records as results
 from fairrun.runs.job import load
-from fairrun.training.thresholds.frontier import BOUNDS, RATES
+from fairrun.training.thresholds.frontier import BOUNDS, RATES, two_parts
 from fairrun.training.thresholds.unaware import Groups, Rule, fit, unaware
 from tests.helpers.gaps import difference
 from tests.helpers.jobs import jobs_of, train
@@ -32,9 +32,9 @@ def rows(num_rows=4000, num_groups=2, seed=0):
 @pytest.mark.parametrize("num_groups", [2, 3])
 def test_rules_keep_every_bound_on_the_rows_that_fit_them_and_cost_little(metric, num_groups):
     x, p, y, s = rows(num_groups=num_groups)
-    groups = Groups.fit(x, s)
-    q = groups.probabilities(x)
-    np.testing.assert_allclose(q.sum(-1), 1)
+    q = Groups.fit(metric, x, y, s).probabilities(x)
+    assert set(q) == set(RATES[metric])
+    np.testing.assert_allclose([own.sum(-1) for own in q.values()], 1)
     found = fit(metric, p, q, y, s)
     decided = [rule.decide(p, q) for rule in found]
     gaps = [difference(metric, own.astype(float), y, s) for own in decided]
@@ -45,13 +45,35 @@ def test_rules_keep_every_bound_on_the_rows_that_fit_them_and_cost_little(metric
     assert difference(metric, (p > 0.5).astype(float), y, s) > 0.1  # or the test shows nothing
 
 
-def test_a_rule_takes_nothing_from_the_group_itself():
-    x, p, y, s = rows()
-    q = Groups.fit(x, s).probabilities(x)
-    rule = fit("demographic_parity_difference", p, q, y, s)[2]
-    assert any(rule.weights["selected"])
-    twice = np.repeat([[0.2, 0.8]], 2, axis=0)
-    assert len({*rule.decide(np.array([0.6, 0.6]), twice).tolist()}) == 1
+def test_ties_and_saturated_scores_keep_every_bound():
+    x, p, y, s = rows(2000)
+    for scores in (p.round(1), np.where(p > 0.5, 1.0, 1e-12), np.full(len(p), 0.3)):
+        for metric in RATES:
+            q = Groups.fit(metric, x.round(), y, s).probabilities(x.round())
+            for bound, rule in zip(BOUNDS, fit(metric, scores, q, y, s), strict=True):
+                assert difference(metric, rule.decide(scores, q).astype(float), y, s) <= bound + 1e-9
+
+
+def test_a_rate_of_labels_takes_the_probability_of_the_group_given_the_label():
+    """Where the label tells of the group what features do not, the rule with that probability is more accurate."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=20000)
+    s = (rng.random(len(x)) < 1 / (1 + np.exp(-x))).astype(int)
+    of_group = 1 / (1 + np.exp(-(1.2 * x - 0.5 + np.where(s == 1, 1.5, -1.0))))
+    y = (rng.random(len(x)) < of_group).astype(float)
+    given_x = 1 / (1 + np.exp(-x))
+    in_groups = [1 / (1 + np.exp(-(1.2 * x - 0.5 + shift))) for shift in (-1.0, 1.5)]
+    p = (1 - given_x) * in_groups[0] + given_x * in_groups[1]
+    exact = np.stack([(1 - given_x) * in_groups[0], given_x * in_groups[1]], axis=1) / p[:, None]
+    metric = "equal_opportunity_difference"
+    right = [
+        (fit(metric, p, {"true positives": q}, y, s)[3].decide(p, {"true positives": q}) == y).mean()
+        for q in (exact, np.stack([1 - given_x, given_x], axis=1))
+    ]
+    assert right[0] > right[1] + 0.002
+    features = np.stack([x, x**2, x**3], axis=1)
+    fitted = Groups.fit(metric, features, y, s).probabilities(features)["true positives"]
+    assert np.abs(fitted - exact).mean() < 0.02
 
 
 def test_where_features_tell_the_group_the_rule_is_a_threshold_for_each():
@@ -59,7 +81,7 @@ def test_where_features_tell_the_group_the_rule_is_a_threshold_for_each():
     from fairrun.training.thresholds import frontier
 
     _, p, y, s = rows()
-    q = np.eye(2)[s]
+    q = {"selected": np.eye(2)[s]}
     metric = "demographic_parity_difference"
     rules, thresholds = fit(metric, p, q, y, s), frontier.fit(metric, p, y, s)
     for rule, own in zip(rules[3:], thresholds[3:], strict=True):
@@ -69,7 +91,8 @@ def test_where_features_tell_the_group_the_rule_is_a_threshold_for_each():
 
 def test_a_rule_with_both_rates_decides_as_its_formula_says():
     rule = Rule(0.1, {"true positives": [0.0, 0.3], "false positives": [-0.2, 0.0]})
-    p, q = np.array([0.5, 0.6]), np.array([[0.5, 0.5], [0.9, 0.1]])
+    p, probabilities = np.array([0.5, 0.6]), np.array([[0.5, 0.5], [0.9, 0.1]])
+    q = dict.fromkeys(("true positives", "false positives"), probabilities)
     margins = [2 * 0.5 - 1 - 0.1 - 0.5 * 0.15 + 0.5 * 0.1, 2 * 0.6 - 1 - 0.1 - 0.6 * 0.03 + 0.4 * 0.18]
     assert rule.decide(p, q).tolist() == [margin > 0 for margin in margins] == [False, True]
 
@@ -80,14 +103,21 @@ def test_validation_metrics_are_of_rows_that_did_not_fit_the_rule():
     names = ["a", "b"]
     data = Data(train=split, val=split, test=split, features=[], groups=names, sha256="", balanced=torch.arange(1))
     logits = torch.from_numpy(p).logit()
-    points = unaware("demographic_parity_difference", (logits, logits), data, [*METRICS.values()], Groups.fit(x, s))
-    gaps = [point.metrics["test/demographic_parity_difference"] for point in points]
-    assert all(gap <= bound + 1e-6 for gap, bound in zip(gaps[3:], BOUNDS[3:], strict=True))
-    held_out = [point.metrics["val/demographic_parity_difference"] for point in points]
-    assert held_out != pytest.approx(gaps)
-    assert json.loads(json.dumps([point._asdict() for point in points])) == [
-        json.loads(json.dumps(point._asdict())) for point in points
-    ]
+    metric = "demographic_parity_difference"
+    groups = Groups.fit(metric, x, y, s)
+    points = unaware(metric, (logits, logits), data, [*METRICS.values()], groups)
+    gaps = [point.metrics[f"test/{metric}"] for point in points]  # here test rows are those that fitted the rules
+    assert all(gap <= bound + 1e-6 for gap, bound in zip(gaps, BOUNDS, strict=True))
+    q, parts = groups.probabilities(x)["selected"], two_parts(y, s)
+    decided = np.zeros(len(y))
+    for part in (0, 1):
+        own = parts == part
+        rule = fit(metric, p[own], {"selected": q[own]}, y[own], s[own])[4]
+        decided[~own] = rule.decide(p[~own], {"selected": q[~own]})
+    assert points[4].metrics[f"val/{metric}"] == pytest.approx(difference(metric, decided, y, s))
+    assert points[4].metrics["val/accuracy"] == pytest.approx((decided == y).mean())
+    for point in points:
+        assert json.loads(json.dumps(point.rules)) == point.rules
 
 
 def test_a_model_decides_new_rows_without_their_group(tmp_path, described):
@@ -107,6 +137,36 @@ def test_a_model_decides_new_rows_without_their_group(tmp_path, described):
         assert "- Decisions take a row's group from its other features.\n" in card
     assert "take a row's group from its other features" in fairrun.load(one.folder).card()
     assert fairrun.load(one.folder).predict(test).shape == (len(test),)
+
+
+def test_a_groups_model_is_the_same_after_json():
+    x, _, y, s = rows(300, num_groups=3)
+    groups = Groups.fit("equalized_odds_difference", x, y, s)
+    again = Groups.of(json.loads(json.dumps(groups.plain)))
+    for rate, q in groups.probabilities(x).items():
+        assert np.array_equal(again.probabilities(x)[rate], q)
+
+
+def test_the_group_among_the_features_is_refused(tmp_path, described):
+    from fairrun.runs.validate import check
+
+    (one,) = jobs_of(tmp_path, [*described, "postprocess=frontier_unaware", "dataset.include_sensitive=true"])
+    with pytest.raises(InputError, match=r"dataset\.include_sensitive must be false with postprocess=frontier_unaware"):
+        check(one.config)
+
+
+def test_a_postprocessing_that_fails_costs_its_own_run_alone(tmp_path, described, monkeypatch):
+    from fairrun.runs import worker
+
+    def broken(*_):
+        raise ArithmeticError("no rule")
+
+    monkeypatch.setattr(worker, "unaware", broken)
+    jobs = jobs_of(tmp_path, [*described, "method=erm"], [*described, "method=erm", "postprocess=frontier_unaware"])
+    good, bad = train(tmp_path, jobs).values()
+    assert good.status == "finished"
+    assert bad.status == "failed" and "postprocess=frontier_unaware failed: ArithmeticError: no rule" in bad.failure
+    assert len(results.read_history(jobs[1].folder, bad.record)) == 2
 
 
 def test_decisions_of_a_reduction_have_no_such_curve(tmp_path, described):

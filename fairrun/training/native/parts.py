@@ -241,7 +241,7 @@ class NativeAdam:
 
     def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
         """One step."""
-        theta = self.adam.smaller(theta)
+        theta = self.adam.decayed(theta)
         state = AdamState(*(v.contiguous() for v in state))
         after = AdamState(*map(torch.empty_like, state))
         return _updated(self.kernels.adam_step, theta, grads, (self.hyper, *state, *after)), after

@@ -1,24 +1,27 @@
 """The accuracy-fairness curve of one run's scores where a row's group is not known when it is decided.
 
-The most accurate decision within a bound then depends on the group through its probability given the features
-(Menon and Williamson, FAT* 2018, "The cost of fairness in binary classification", section 4,
-https://proceedings.mlr.press/v81/menon18a.html).  With p the run's score, q_g the probability of group g, and r = 1 for
-selection rates, p for true positive rates, 1 - p for false positive rates, a row is decided 1 if
+The most accurate decision within a bound then depends on the group through its probability given the features (Menon
+and Williamson, FAT* 2018, "The cost of fairness in binary classification", section 4,
+https://proceedings.mlr.press/v81/menon18a.html).  A rate r of a group g is the mean of the decisions, weighted by
+v_r q_rg, but for a constant: of the selection rate v = 1 and q_g is the probability of the group; of the true positive
+rate v = p, the run's score, and q_g the probability of the group given that the label is 1; of the false positive rate
+v = 1 - p, and q_g that given label 0.  So a row is decided 1 if
 
-    2 p - 1 > b + sum_r r sum_g w_rg q_g
+    2 p - 1 > b + sum_r v_r sum_g w_rg q_rg
 
-q is a multinomial logistic regression on the training rows' features (scikit-learn).  The weights w are tried on a grid
-and b is the best for each, on validation rows and their groups.  Differs from the paper: there b is 0, and w follows
-from a multiplier of the constraint.
+Each q is a multinomial logistic regression on the features of the training rows that its rate counts (scikit-learn).
+The weights w are tried on a grid and b is the best for each, on validation rows and their groups.  Differs from the
+paper: there b is 0, and w follows from a multiplier of the constraint.
 
 As in ``frontier``, validation metrics of a point are those of rows that did not fit it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -30,33 +33,51 @@ from fairrun.training.thresholds.frontier import BOUNDS, RATES, ROUNDING, Point,
 RULE = "unaware"  # the key of such a rule
 # Weights that are tried, one after another, in deviations of 2 p - 1: around 0, then around those found
 COARSE, FINE = np.linspace(-4, 4, 41), np.linspace(-0.2, 0.2, 9)
+MOST_OFFSETS = 2000  # that are tried with some weights
+TIED = 1e-9  # rows whose margins are closer are decided alike: a rule computes them with another rounding
+DIGITS = 9  # of weights
 MOST_ITERATIONS = 300  # of the logistic regression
 
 
 class Groups(NamedTuple):
-    """The probability of each group given the features: softmax(x weights + bias)."""
+    """For each rate the probability of each group given the features: softmax(x weights + bias)."""
 
-    weights: list[list[float]]  # [D, S]
-    bias: list[float]  # [S]
+    weights: dict[str, np.ndarray]  # [D, S]
+    biases: dict[str, np.ndarray]  # [S]
 
     @classmethod
-    def fit(cls, x: np.ndarray, s: np.ndarray) -> "Groups":
-        """Fit to training rows, by one thread: features [N, D], groups [N]."""
+    def fit(cls, metric: str, x: np.ndarray, y: np.ndarray, s: np.ndarray) -> "Groups":
+        """Fit to training rows, by one thread: features [N, D], labels, groups.
+
+        Every group must have rows of both labels.
+        """
         from sklearn.linear_model import LogisticRegression  # slow to import, and other runs do not need it
 
-        with threadpool_limits(1):
-            fitted = LogisticRegression(max_iter=MOST_ITERATIONS).fit(x, s)
-        weights, bias = fitted.coef_.T, fitted.intercept_
-        if weights.shape[1] == 1:  # of two groups it gives the second one's log-odds
-            weights, bias = np.hstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])
-        return cls(weights.tolist(), bias.tolist())
+        counted = {"selected": np.full(len(y), True), "true positives": y == 1, "false positives": y == 0}
+        weights, biases = {}, {}
+        for rate in RATES[metric]:
+            rows = counted[rate]
+            with threadpool_limits(1):
+                fitted = LogisticRegression(max_iter=MOST_ITERATIONS).fit(x[rows], s[rows])
+            weights[rate], biases[rate] = fitted.coef_.T, fitted.intercept_
+            if len(biases[rate]) == 1:  # of two groups it gives the second one's log-odds
+                weights[rate] = np.hstack([0 * weights[rate], weights[rate]])
+                biases[rate] = np.append(0, biases[rate])
+        return cls(weights, biases)
 
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """[N, D] -> [N, S]."""
-        logits = x @ np.array(self.weights) + np.array(self.bias)
-        grown = np.exp(logits - logits.max(-1, keepdims=True))
-        found: np.ndarray = grown / grown.sum(-1, keepdims=True)
-        return found
+    @classmethod
+    def of(cls, plain: Mapping[str, Mapping[str, Any]]) -> "Groups":
+        """Those that ``plain`` describes."""
+        return cls(*({rate: np.array(own) for rate, own in plain[key].items()} for key in cls._fields))
+
+    @property
+    def plain(self) -> dict[str, dict[str, Any]]:
+        """As JSON."""
+        return {key: {rate: v.tolist() for rate, v in getattr(self, key).items()} for key in self._fields}
+
+    def probabilities(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """[N, D] -> [N, S] for each rate."""
+        return {rate: softmax(x @ own + self.biases[rate], axis=-1) for rate, own in self.weights.items()}
 
 
 class Rule(NamedTuple):
@@ -65,9 +86,9 @@ class Rule(NamedTuple):
     offset: float  # b
     weights: dict[str, list[float]]  # w of each group, by the rate
 
-    def decide(self, p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Scores [N] and probabilities of groups [N, S] -> bool [N]."""
-        moved = sum(_stand_in(rate, p) * (q @ np.array(own)) for rate, own in self.weights.items())
+    def decide(self, p: np.ndarray, q: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Scores [N] and probabilities of groups, [N, S] for each rate -> bool [N]."""
+        moved = sum(_stand_in(rate, p) * (q[rate] @ np.array(own)) for rate, own in self.weights.items())
         found: np.ndarray = 2 * p - 1 > self.offset + moved
         return found
 
@@ -86,8 +107,9 @@ def unaware(
     crossed, parts = np.zeros((len(BOUNDS), len(y)), dtype=bool), two_parts(y, s)
     for part in (0, 1):
         own, other = parts == part, parts != part
-        for k, rule in enumerate(fit(metric, p_val[own], q_val[own], y[own], s[own])):
-            crossed[k, other] = rule.decide(p_val[other], q_val[other])
+        q_own, q_other = ({rate: v[rows] for rate, v in q_val.items()} for rows in (own, other))
+        for k, rule in enumerate(fit(metric, p_val[own], q_own, y[own], s[own])):
+            crossed[k, other] = rule.decide(p_val[other], q_other)
     decided = np.stack([rule.decide(p_test, q_test) for rule in fitted])
     rules: list[dict[str, dict[str, Any]]] = [{RULE: rule._asdict()} for rule in fitted]
     return points_of({"val": crossed, "test": decided}, rules, data, metrics)
@@ -99,18 +121,20 @@ def chances(rules: dict[str, dict[str, Any]], groups: Groups, scores: Tensor, x:
     return torch.from_numpy(decided).double()
 
 
-def fit(metric: str, p: np.ndarray, q: np.ndarray, y: np.ndarray, s: np.ndarray) -> list[Rule]:
-    """The rule of each bound, for scores [N], probabilities of groups [N, S], labels and groups [N]."""
+def fit(metric: str, p: np.ndarray, q: Mapping[str, np.ndarray], y: np.ndarray, s: np.ndarray) -> list[Rule]:
+    """The rule of each bound, for scores [N], probabilities of groups [N, S] by rate, labels and groups [N]."""
     search = _Search.of(RATES[metric], p, q, y, s)
     found = _Found.of(len(search.directions))
-    search.look(found, np.zeros(len(search.directions)))
+    looked = set()
     for grid, around in ((COARSE, False), (FINE, True), (FINE, True)):
         for k in range(len(search.directions)):
             starts = found.weights.copy()
             starts[:, k] *= around  # from the weight of each bound, or from 0
-            for start in np.unique(starts, axis=0):
-                for step in grid:
-                    search.look(found, start + step * (np.arange(len(start)) == k))
+            tried = (starts[:, None] + grid[:, None] * (np.arange(starts.shape[1]) == k)).reshape(-1, starts.shape[1])
+            for weights in np.unique(tried.round(DIGITS), axis=0):
+                if (at := tuple(weights)) not in looked:
+                    looked.add(at)
+                    search.look(found, weights)
     return [search.rule(*each) for each in zip(found.offsets.tolist(), found.weights, strict=True)]
 
 
@@ -139,15 +163,17 @@ class _Search(NamedTuple):
     shares: np.ndarray  # of each row in the rate of its group, [N, rates S]
 
     @classmethod
-    def of(cls, names: Sequence[str], p: np.ndarray, q: np.ndarray, y: np.ndarray, s: np.ndarray) -> "_Search":
+    def of(
+        cls, names: Sequence[str], p: np.ndarray, q: Mapping[str, np.ndarray], y: np.ndarray, s: np.ndarray
+    ) -> "_Search":
         """Directions are the differences of groups from the first, as b takes what they have in common."""
-        num_groups, gain = q.shape[1], 2 * p - 1
+        num_groups, gain = q[names[0]].shape[1], 2 * p - 1
         member = s[:, None] == np.arange(num_groups)
         counts = {"selected": member, "true positives": member & (y == 1)[:, None]}
         counts["false positives"] = member & (y == 0)[:, None]
         shares = np.concatenate([counts[name] / np.maximum(counts[name].sum(0), 1) for name in names], axis=1)
         of_groups = np.eye(num_groups)[1:]
-        moves = np.stack([_stand_in(name, p) * (q @ own) for name in names for own in of_groups])
+        moves = np.stack([_stand_in(name, p) * (q[name] @ own) for name in names for own in of_groups])
         scales = gain.std() / np.maximum(moves.std(-1), np.finfo(float).tiny)
         return cls(names, gain, moves * scales[:, None], scales, of_groups, 2 * y - 1, shares)
 
@@ -156,7 +182,8 @@ class _Search(NamedTuple):
         margin = self.gain - weights @ self.directions
         order = np.argsort(-margin, kind="stable")
         ranked = margin[order]
-        ends = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)  # rows of one margin go together
+        ends = np.append(np.flatnonzero(ranked[:-1] > ranked[1:] + TIED), len(ranked) - 1)
+        ends = ends[np.unique(np.linspace(0, len(ends) - 1, MOST_OFFSETS).astype(int))]
         correct = np.append(0, self.labels[order].cumsum()[ends])
         rates = self.shares[order].cumsum(0)[ends].reshape(len(ends), len(self.names), -1)
         differences = np.append(0, (rates.max(-1) - rates.min(-1)).max(-1))
