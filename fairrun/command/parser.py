@@ -33,3 +33,10 @@ def of_folder(prog: str, does: str) -> Parser:
     found = Parser(prog=prog, description=does)
     found.add_argument("folder", type=Path, help="a folder that holds runs, at any depth")
     return found
+
+
+def of_runs(prog: str, does: str) -> Parser:
+    """The parser of the command that lists the runs of a folder."""
+    found = of_folder(prog, does)
+    found.add_argument("--csv", action="store_true", help="write all columns as CSV: every key and every metric")
+    return found

@@ -3,32 +3,68 @@
 import math
 import os
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table as Text
+from rich.table import Table
+from rich.text import Text
 
-from fairrun.command.parser import of_folder
+from fairrun.command.parser import of_runs
 from fairrun.config.check import InputError
 from fairrun.results.records import REFUSED, load, statuses
+from fairrun.results.selection import degenerate
+
+GAP = 2  # between the columns of the table
+BROKEN, NARROWEST = ("run", "method"), 10  # columns that a narrow terminal breaks, and the width that they keep
+MARK = " *"  # behind the status of a degenerate run
 
 
 def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.results") -> None:
     """Print a row for every run below a folder; before them those that are not finished, and why."""
-    folder = of_folder(prog, str(main.__doc__)).parse_args(arguments).folder
+    given = of_runs(prog, str(main.__doc__)).parse_args(arguments)
+    folder = given.folder
     try:
         frame = load(folder)
     except InputError as error:
         sys.exit(str(error))
+    if given.csv:
+        frame.to_csv(sys.stdout, index=False)
+        return
     console = Console()
     for line in unfinished(frame):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        _say(console, line)
     readable = frame[frame["status"].isin(["finished", "failed"])]
     if not readable.empty:
-        console.print(as_text(readable, folder))
-    console.print(f"{folder}: {statuses(frame)}", soft_wrap=True, highlight=False, markup=False)
+        _show(console, readable, folder)
+    _say(console, f"{folder}: {statuses(frame)}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _show(console: Console, frame: pd.DataFrame, folder: Path) -> None:
+    """Print the table, and what its mark means and what it leaves out."""
+    constant = _degenerate(frame)
+    marked = frame.assign(status=frame["status"] + np.where(constant, MARK, ""))
+    columns, left = shown(marked, folder, console.width)
+    narrowest = sum(NARROWEST + GAP if column[0] in BROKEN else _width(column) for column in columns)
+    console.width = max(console.width, narrowest)
+    console.print(_table(columns))
+    if any(constant):
+        why = "a nearly constant prediction on validation rows, whose small differences are not fairness"
+        _say(console, f"{MARK.strip()} degenerate: {why}")
+    if left:
+        plural = "s" if left > 1 else ""
+        _say(
+            console, f"{left} more column{plural} in which runs may differ left out for width: --csv writes all columns"
+        )
 
 
 def unfinished(frame: pd.DataFrame) -> list[str]:
@@ -42,17 +78,57 @@ def unfinished(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def as_text(frame: pd.DataFrame, folder: Path) -> Text:
-    """Runs as a table for the terminal: what tells them apart, and their metrics on test rows."""
+def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]], int]:
+    """The columns of the table for a terminal of ``width``, and how many have no room in it.
+
+    What a run is, its accuracy and its fairness metric are always there, whole; a narrow terminal breaks the names of
+    runs and methods.
+    """
     from fairrun.analysis.front import settings
 
-    names = list(dict.fromkeys(["accuracy", *frame["metric.name"]]))
-    apart = list(dict.fromkeys([*settings(frame), "dataset", "seed"]))
-    text = Text(box=SIMPLE_HEAD)
-    for name in ("run", "status", *(c.removeprefix("method.") for c in apart), *(f"test {n}" for n in names)):
-        text.add_column(name.replace("_", " "))
-    for _, run in frame.iterrows():
-        cells = [os.path.relpath(run["folder"], folder), run["status"]]
-        cells += ["" if pd.api.types.is_scalar(run[c]) and pd.isna(run[c]) else str(run[c]) for c in apart]
-        text.add_row(*cells, *(f"{run.get(f'test/{name}', math.nan):.4f}" for name in names))
-    return text
+    metrics = [f"test/{name}" for name in dict.fromkeys(["accuracy", *frame["metric.name"].value_counts().index])]
+    runs = frame["folder"].map(lambda path: os.path.relpath(path, folder))
+    always = [_column("run", runs), *(_column(name, frame[name]) for name in ("status", "method", "dataset", "seed"))]
+    always += [_of_metric(name, frame) for name in metrics[:2]]
+    keys = [key for key in settings(frame) if key not in ("method", "dataset", "metric", "metric.name")]
+    others = [_of_metric(name, frame) for name in metrics[2:]] + [_column(key, frame[key]) for key in keys]
+    found = list(always)
+    for column in others:
+        if sum(map(_width, [*found, column])) <= width:
+            found.append(column)
+    return found, len(always) + len(others) - len(found)
+
+
+def _degenerate(frame: pd.DataFrame) -> list[bool]:
+    """Whether each run has a nearly constant prediction, by the labels of its own validation rows."""
+    from fairrun.analysis.front import counts
+
+    return [bool(degenerate(run, counts(run, "val"))[0]) for _, run in frame.groupby(np.arange(len(frame)))]
+
+
+def _of_metric(name: str, frame: pd.DataFrame) -> list[str]:
+    values = frame.get(name, pd.Series(math.nan, index=frame.index))
+    return _column(name.replace("/", " "), values.map("{:.4f}".format))
+
+
+def _column(name: str, values: pd.Series) -> list[str]:
+    """A column's cells below its name, which is broken to their width where it can be."""
+    cells = ["" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value) for value in values]
+    words = name.removeprefix("method.").replace("_", " ")
+    widest = max(map(cell_len, [*cells, *words.split()]))
+    return ["\n".join(textwrap.wrap(words, widest)), *cells]
+
+
+def _width(column: Sequence[str]) -> int:
+    """How many columns of the terminal the cells take, with the gap."""
+    return max(cell_len(line) for cell in column for line in cell.splitlines() or [""]) + GAP
+
+
+def _table(columns: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    for name, *_ in columns:
+        breaks = name in BROKEN
+        table.add_column(name, no_wrap=not breaks, overflow="fold", min_width=NARROWEST if breaks else None)
+    for cells in list(zip(*columns, strict=True))[1:]:
+        table.add_row(*map(Text, cells))
+    return table

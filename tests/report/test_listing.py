@@ -1,5 +1,7 @@
 """The table of the runs below a folder."""
 
+import io
+
 import pandas as pd
 import pytest
 
@@ -27,3 +29,52 @@ def test_the_table_of_what_is_there_says_first_what_is_not_finished(tmp_path, ca
 def test_the_table_of_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="must hold results of runs"):
         listing.main([str(tmp_path)])
+
+
+def mixed(folder):
+    """Write four runs that differ in everything; the last one decides the same for nearly all rows."""
+    names = {"metric": {"name": "demographic_parity_difference"}}
+    for seed, method in enumerate(("erm", "penalty", "group_dro", "erm")):
+        path = folder / f"{method}_a_long_name_of_a_data_set_{seed}"
+        path.mkdir()
+        config = record()["config"] | names | {f"key_{k}": f"{'long ' * k}{seed}" for k in range(20)} | {"seed": seed}
+        config["postprocess"] = "demographic_parity" if method == "penalty" else None
+        metrics = {"test/accuracy": 0.1234 + seed, "test/demographic_parity_difference": 0.5678 + seed}
+        metrics |= {"val/selection_rate": 0.001 if seed == 3 else 0.5, "val/balanced_accuracy": 0.7}
+        choices = record()["choices"] | {"method": method}
+        results.write(path, record(config=config, choices=choices, metrics=metrics, seed=seed), HISTORY)
+
+
+@pytest.mark.parametrize("width", [40, 80, 300])
+def test_a_narrow_terminal_leaves_out_whole_columns_and_says_how_many(width, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    mixed(tmp_path)
+    listing.main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    head, _, rows = printed.partition("─")
+    assert "…" not in printed
+    assert {"run", "status", "method", "dataset", "seed", "accuracy", "parity"} <= set(head.split())
+    assert {"finished", "adult", "0", "3"} <= set(rows.split())
+    for seed in range(4):
+        assert f" {seed + 0.1234:.4f} " in rows and f" {seed + 0.5678:.4f}" in rows
+    assert "group_dr" in rows and "thre" in rows
+    shown = sum(word in head for word in (f"key {k}" if k else "key" for k in range(20)))
+    more = int(printed.partition(" more column")[0].splitlines()[-1])
+    assert more > 0 and (shown > 0) == (width == 300)
+    assert all(len(line) <= max(width, 80) for line in rows.splitlines()[:5])
+
+
+def test_a_degenerate_run_is_marked_and_the_mark_explained(tmp_path, capsys):
+    mixed(tmp_path)
+    listing.main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert printed.count("finished *") == 1
+    assert "* degenerate: a nearly constant prediction on validation rows" in printed
+
+
+def test_csv_has_all_columns(tmp_path, capsys):
+    mixed(tmp_path)
+    listing.main([str(tmp_path), "--csv"])
+    frame = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert frame.shape == results.load(tmp_path).shape
+    assert sorted(frame["key_19"]) == [f"{'long ' * 19}{seed}" for seed in range(4)]

@@ -6,14 +6,14 @@ The same as ``python -m fairrun.results``.
 from collections.abc import Sequence
 
 from fairrun.cli.folder import say_reading
-from fairrun.command.parser import of_folder
+from fairrun.command.parser import of_runs
 
 PROG = "fairrun results"
 
 
 def main(arguments: list[str]) -> None:
     """The subcommand."""
-    say_reading(of_folder(PROG, str(__doc__)).parse_args(arguments).folder)
+    say_reading(of_runs(PROG, str(__doc__)).parse_args(arguments).folder)
     from fairrun.report.listing import main as results
 
     results(arguments, PROG)
@@ -21,4 +21,4 @@ def main(arguments: list[str]) -> None:
 
 def words(arguments: Sequence[str]) -> list[str]:
     """The options; folders are completed by the shell."""
-    return ["--help"]
+    return of_runs(PROG, "").flags()
