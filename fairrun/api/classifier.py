@@ -120,7 +120,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.rules_ = None
         if config["postprocess"] is not None:
             rows = data.to("cpu", dtype)
-            scores = scores_of(self.network_, run.theta, rows)
+            scores = scores_of(self.network_, run.chosen, rows)
             self.rules_ = postprocess(config["postprocess"], scores, rows, metrics, bound_of(config))[1]
         self.history_ = run.history
         self.dtype_ = dtype

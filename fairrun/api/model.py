@@ -125,7 +125,12 @@ class Model:
         return pd.Series({_named(name, groups): float(value) for name, value in found.items()})
 
     def card(self) -> str:
-        """The model card, as Markdown: label, hyper-parameters, inputs, decisions, data, metrics, limits."""
+        """The model card, as Markdown: label, hyper-parameters, inputs, decisions, data, metrics, limits.
+
+        Raises ``InputError`` for the last epoch where another one counts: its metrics are not recorded.
+        """
+        if "metrics" not in self.record:
+            raise InputError("epoch must be chosen for a card: the metrics of the record are of the epoch that counts")
         content = io.BytesIO(files.read_file(self.folder, files.SCORES, self.record))
         scores, by_chance = pd.read_parquet(content), self.predictor.decides
         return card(self.record, scores, self.about, by_chance=by_chance, bound=self.bound)
@@ -249,8 +254,12 @@ def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, 
     except (InputError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         made = f"a model of fairrun {record['versions'].get('fairrun')}"
         raise InputError(f"{folder} holds {made}, which fairrun {__version__} cannot build: {error}") from None
+    own = epoch == "chosen" or record["config"]["selection"] == "last"  # whether record and rules are of these weights
+    fits = "chosen: thresholds are those of the epoch that counts"
+    require(own or (bound is None and about["rules"] is None), "epoch", epoch, fits)
     if bound is not None:
         about, record = _at(bound, about, record)
+    record = record if own else {key: value for key, value in record.items() if key != "metrics"}
     return Model(folder, record, predictor, about, dataset, bound)
 
 
@@ -269,7 +278,11 @@ def _refuse_unnamed(folder: Path, record: Mapping[str, Any]) -> None:
 
 def _at(bound: float, about: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The model's description and record at a point of its frontier."""
-    points = {point["bound"]: point for point in record.get("frontier", [])}
+    kept = record.get("frontier", [])
+    require(
+        isinstance(kept, list), "frontier in the record", kept, "a list of points; the same command trains it again"
+    )
+    points = {point["bound"]: point for point in kept}
     require(points, "bound", bound, "left out: only a run with postprocess=frontier or frontier_unaware has bounds")
     one_of("bound", bound, list(points))
     point = points[bound]

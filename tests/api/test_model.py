@@ -128,6 +128,16 @@ def test_the_chosen_epoch_is_kept_while_later_ones_train(tmp_path, described):
     chosen, last = (model.predictor.theta for model in (fairrun.load(folder), fairrun.load(short, epoch="last")))
     assert all(torch.equal(p, last[name]) for name, p in chosen.items())
     assert not all(torch.equal(p, fairrun.load(folder, "last").predictor.theta[name]) for name, p in chosen.items())
+    with pytest.raises(InputError, match="epoch must be chosen for a card"):
+        fairrun.load(folder, "last").card()
+
+
+def test_thresholds_of_the_epoch_that_counts_are_not_put_on_the_weights_of_another(tmp_path, described):
+    long = [*described, "method=erm", "epochs=4", "postprocess=frontier", SAVE]
+    last, best = trained(tmp_path, long, [*long, "selection=best"])
+    assert fairrun.load(last, "last", bound=0.05).bound == 0.05
+    with pytest.raises(InputError, match="epoch must be chosen: thresholds are those of the epoch that counts, got"):
+        fairrun.load(best, "last", bound=0.05)
 
 
 def test_new_rows_may_have_unknown_categories_and_missing_cells_but_every_column(tmp_path, described):
