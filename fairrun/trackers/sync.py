@@ -14,15 +14,13 @@ from fairrun.config.keys import CONF
 from fairrun.results.records import RECORD, load, read
 from fairrun.trackers.logger import Logger
 
-USUAL = "wandb"  # where no run names a tracker
-
 
 def sync(folder: Path, overrides: Sequence[str]) -> None:
     """Log what the tracker does not have, as at the end of a sweep.
 
-    The tracker is the one that the runs were configured with, or W&B.  Overrides such as tracker=mlflow and
+    The tracker is the one that the runs were configured with.  Overrides such as tracker=mlflow and
     tracker.project=fairness count before.  W&B is told online unless tracker.mode=offline is given.  Raises
-    ``InputError``.
+    ``InputError``, also where neither names a tracker: results leave the machine only for where someone said.
     """
     tracker = build(filled({"tracker": _node(folder, _parsed(overrides))})["tracker"], "tracker")
     print(f"sending to {tracker.title}, {tracker.address}", flush=True)
@@ -51,7 +49,9 @@ def _node(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     by_class = {_name(node): choice for choice, node in known.items()}
     if stored and "tracker" not in given and _name(stored) not in by_class:
         raise InputError(f"tracker=NAME must be given: the runs have {stored['_target_']}, which is none of fairrun's")
-    choice = given.get("tracker", by_class.get(_name(stored), USUAL))
+    if not stored and "tracker" not in given:
+        raise InputError(f"a tracker must be given, as the runs have none: {', '.join(f'tracker={c}' for c in known)}")
+    choice = given.get("tracker", by_class.get(_name(stored)))
     one_of("tracker", choice, known)
     usual = known[choice]
     own = (

@@ -280,11 +280,11 @@ def test_a_summary_run_made_again_overwrites_itself(sweep):
 
 
 def test_sync_pushes_a_sweep_that_was_run_without_wandb(sweep, capsys):
-    main([str(sweep), "tracker.mode=offline"])
+    main([str(sweep), "tracker=wandb", "tracker.mode=offline"])
     assert described(sweep / "0").project == "fairrun"
     assert described(sweep / "0").run_group == "a-sweep"
     assert described(sweep / f"summary_adult_{DPD}").job_type == "summary"
-    main([str(sweep), "tracker.mode=offline"])
+    main([str(sweep), "tracker=wandb", "tracker.mode=offline"])
     first = "sending to W&B, offline, project fairrun"
     said = [first, "W&B, offline: 2 runs logged, 0 already were", first, "W&B, offline: 0 runs logged, 2 already were"]
     assert capsys.readouterr().out.splitlines() == said
@@ -292,7 +292,7 @@ def test_sync_pushes_a_sweep_that_was_run_without_wandb(sweep, capsys):
 
 def test_sync_reads_values_as_training_does(sweep, capsys, monkeypatch):
     monkeypatch.setenv("TEAM", "us")
-    main([str(sweep), "tracker.mode=offline", "tracker.project=no", "tracker.entity=${oc.env:TEAM}"])
+    main([str(sweep), "tracker=wandb", "tracker.mode=offline", "tracker.project=no", "tracker.entity=${oc.env:TEAM}"])
     run = described(sweep / "0")
     assert (run.project, run.entity) == ("no", "us")
     assert capsys.readouterr().out.startswith("sending to W&B, offline, project us/no\n")
@@ -316,7 +316,7 @@ def test_sync_reads_values_as_training_does(sweep, capsys, monkeypatch):
 )
 def test_sync_refuses_what_it_cannot_read(sweep, given, said):
     with pytest.raises(SystemExit, match=said):
-        main([str(sweep), "tracker.mode=offline", given])
+        main([str(sweep), "tracker=wandb", "tracker.mode=offline", given])
 
 
 def test_sync_goes_where_the_runs_were_configured_to_go_unless_told(tmp_path):
@@ -333,14 +333,23 @@ def test_sync_goes_where_the_runs_were_configured_to_go_unless_told(tmp_path):
 
 def test_sync_pushes_a_single_run_without_group_and_summary(tmp_path):
     write(tmp_path)
-    main([str(tmp_path), "tracker.mode=offline"])
+    main([str(tmp_path), "tracker=wandb", "tracker.mode=offline"])
     assert described(tmp_path).run_group == ""
 
 
 def test_sync_without_a_key_is_refused_and_changes_nothing(sweep):
     before = sorted(sweep.rglob("*"))
     with pytest.raises(SystemExit, match=r"needs a W&B key: run `wandb login`"):
-        main([str(sweep)])
+        main([str(sweep), "tracker=wandb"])
+    assert sorted(sweep.rglob("*")) == before
+
+
+def test_sync_of_runs_without_a_tracker_goes_nowhere_until_one_is_given(sweep):
+    before = sorted(sweep.rglob("*"))
+    said = "a tracker must be given, as the runs have none: tracker=mlflow, tracker=tensorboard, tracker=wandb"
+    for given in ([], ["tracker.mode=online"]):
+        with pytest.raises(SystemExit, match=f"^{said}$"):
+            main([str(sweep), *given])
     assert sorted(sweep.rglob("*")) == before
 
 
@@ -417,7 +426,7 @@ def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     OFFLINE.finish(sweep, "a-sweep")
     first = described(sweep / "0").run_id
     nowhere = {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "1"}
-    command = [sys.executable, "-m", "fairrun", "sync", str(sweep)]
+    command = [sys.executable, "-m", "fairrun", "sync", str(sweep), "tracker=wandb"]
     done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 1
     assert f"W&B did not take {sweep / '0'}; its files are complete, sync them later" in done.stderr
