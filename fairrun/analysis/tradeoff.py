@@ -12,6 +12,7 @@ from fairrun.analysis.compare import Pair, paired
 from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
 from fairrun.analysis.ideal import ideal_area
 from fairrun.analysis.interval import difference, interval
+from fairrun.config.keys import BOUND
 from fairrun.config.metrics import RELATIVE, of_name, rests_on_groups
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
@@ -285,9 +286,17 @@ def greater_is_better(name: str, runs: pd.DataFrame) -> bool | None:
 
 
 def describe(row: pd.Series, by: list[str]) -> str:
-    """A configuration in words, without its method: "lam 0.5, epochs 10"; empty if only the method varies."""
+    """A configuration in words, without its method: "lam 0.5, epochs 10"; empty if only the method varies.
+
+    A point of a run's own curve, which no key chooses, is "at the bound 0.05 of its curve".
+    """
     known = [(c, value(row[c])) for c in by if c != "method"]
-    return ", ".join(f"{c.removeprefix('method.')} {text}" for c, text in known if text)
+    said = [
+        f"at the bound {text} of its curve" if c == BOUND else f"{c.removeprefix('method.')} {text}"
+        for c, text in known
+        if text
+    ]
+    return ", ".join(said)
 
 
 def value(cell: object) -> str:

@@ -49,6 +49,12 @@ def test_the_most_accurate_that_keeps_the_bound_or_the_knee(bound, name, rule, a
     assert (found.name, found.rule, found.among, found.seeds) == (name, rule, among, 3)
 
 
+def test_a_point_of_a_runs_own_curve_is_named_by_its_bound_which_is_no_key():
+    points = [of("erm + frontier thresholds", np.nan, (0.9 - b, b), (0.9 - b, b)) for b in (0.05, 0.1)]
+    rows = [run | {"postprocess.bound": b} for b, (run,) in zip((0.05, 0.1), points, strict=True)]
+    assert chosen(rows, 0.07).name == "erm + frontier thresholds at the bound 0.05 of its curve"
+
+
 def test_a_bound_from_below_where_greater_values_are_better():
     assert chosen(SWEEP, 0.1, greater_is_better=True).name == "erm"
     assert chosen([*MILD, *STRONG], 0.1, greater_is_better=True).name == "penalty lam 1"
