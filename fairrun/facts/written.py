@@ -30,7 +30,8 @@ def path_of(asked: str, data: str) -> Path:
         asked or path.stem,
         "another name than those of fairrun's data sets (fairrun list datasets)",
     )
-    require(not path.exists(), "--yaml", str(path), "a file that does not exist yet")
+    other = "as --yaml NAME for another one; delete this one to write it anew"
+    require(not path.exists(), "--yaml", str(path), f"a file that does not exist yet, {other}")
     return path
 
 

@@ -27,6 +27,13 @@ def test_a_file_that_would_not_be_found_or_that_is_there_is_refused(asked, here)
         path_of(asked, "my.csv")
 
 
+def test_a_second_file_of_the_same_name_is_refused_with_the_ways_out(here):
+    write(path_of("", "my.csv"), "csv", {"label": "y"}, "My table")
+    with pytest.raises(InputError, match="yet, as --yaml NAME for another one; delete this one to write it anew, got"):
+        path_of("", "my.csv")
+    assert path_of("other", "my.csv").name == "other.yaml"
+
+
 def test_values_stand_beside_their_comments_and_are_read_back(here):
     path = path_of("my", "my.csv")
     write(path, "csv", {"label": "größe", "positive": "yes", "sensitive": [{"column": "a", "bins": [1]}]}, "My table")
