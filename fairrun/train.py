@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from fairrun.runs.job import Job
 
+EXAMPLE = 0.05  # the bound of the line that shows how to load one
 log = logging.getLogger(__name__)
 
 
@@ -154,10 +155,12 @@ def _say_start(cfg: DictConfig) -> None:
 
 
 def _show(job: "Job", record: dict[str, Any]) -> None:
-    """A short table on the terminal."""
+    """Short tables on the terminal."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from fairrun.runs.model import has_weights
 
     metrics = {name: float("nan") if value is None else value for name, value in record["metrics"].items()}
     if not metrics:
@@ -181,7 +184,13 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
         few = f" ({rows} rows)" if rows < LEAST_ROWS else ""
         per_group.add_row(escape(group + few), *(f"{metrics[f'test/{name}/s={g}']:.4f}" for name in names))
     console = Console()
+    points = record.get("frontier", [])
     console.print(table, *([_by_task(tasks, metrics)] if tasks else []), per_group)
+    if points:
+        console.print(_by_bound(points, job.config["metric"]["name"], job.config["postprocess"]))
+    if points and has_weights(record):
+        line = f"fairrun.load({str(job.folder)!r}, bound={EXAMPLE})  # decides within a bound; the first tables do not"
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(f"{job.folder}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -198,6 +207,21 @@ def _by_task(tasks: Sequence[str], metrics: dict[str, float]) -> "Table":
     for task in tasks:
         row = (metrics[f"test/{prefix}{name}/{task}"] for prefix in ("", MATCH_RATE) for name in names)
         table.add_row(escape(task), *(f"{value:.4f}" for value in row))
+    return table
+
+
+def _by_bound(points: Sequence[dict[str, Any]], metric: str, constraint: str) -> "Table":
+    """A table of the curve of a run: what decisions within each bound of the metric do."""
+    from rich.table import Table
+
+    caption = "val: of rows that did not choose the rules"
+    table = Table(title=f"decisions within a bound of {metric}, by postprocess={constraint}", caption=caption)
+    columns = [f"{split}/{name}" for name in ("accuracy", metric) for split in ("val", "test")]
+    for name in ("bound", *columns):
+        table.add_column(name.replace("_", " ").replace("/", " "), justify="right")
+    for point in points:
+        values = (point["metrics"][column] for column in columns)
+        table.add_row(f"{point['bound']:g}", *(f"{float('nan') if v is None else v:.4f}" for v in values))
     return table
 
 

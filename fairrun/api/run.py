@@ -64,7 +64,7 @@ class Result:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """What the model predicts for validation and test rows, with row numbers, groups and labels."""
+        """The scores of validation and test rows, before post-processing, with row numbers, groups and labels."""
         return pd.read_parquet(io.BytesIO(files.read_file(self.folder, files.SCORES, self.record)))
 
     def model(self, bound: float | None = None) -> Model:

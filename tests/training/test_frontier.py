@@ -14,8 +14,9 @@ from fairrun.config.metrics import METRICS
 from fairrun.data.table import Data
 from fairrun.results import records as results
 from fairrun.runs.job import load
+from fairrun.train import EXAMPLE
 from fairrun.training.thresholds import frontier
-from fairrun.training.thresholds.frontier import BOUNDS, RATES, Curve, fit
+from fairrun.training.thresholds.frontier import BOUNDS, CURVES, RATES, Curve, fit
 from tests.helpers.command import DESCRIPTION, INLINE
 from tests.helpers.gaps import difference
 from tests.helpers.here import run_here
@@ -129,6 +130,25 @@ def test_every_bound_is_a_configuration_of_the_report(tmp_path, csv):
     assert set(settings["method"]) == {"erm", "erm + frontier thresholds"}
     assert (settings["seeds"] == 2).all()
     assert len(results.load(tmp_path / "out")) == 4
+
+
+@pytest.mark.parametrize("constraint", CURVES)
+def test_a_single_run_shows_its_curve_and_how_to_load_a_bound(constraint, tmp_path, csv):
+    given = [*DESCRIPTION, "method=erm", f"postprocess={constraint}", "hydra.run.dir=run"]
+    done = run_here(tmp_path, *given)
+    assert done.returncode == 0, done.stderr
+    record = results.read(tmp_path / "run")
+    gap = "demographic_parity_difference"
+    for point in record["frontier"]:
+        values = [point["metrics"][f"{split}/{name}"] for name in ("accuracy", gap) for split in ("val", "test")]
+        cells = [f"{point['bound']:g}", *(f"{value:.4f}" for value in values)]
+        assert any(line.replace("│", " ").split() == cells for line in done.stdout.splitlines()), cells
+    assert EXAMPLE in BOUNDS and f"by postprocess={constraint}" in done.stdout.replace("\n", " ")
+    (line,) = [line for line in done.stdout.splitlines() if "fairrun.load(" in line]
+    model = eval(line, {"fairrun": fairrun})
+    assert model.bound == EXAMPLE
+    none = run_here(tmp_path, *given[:-1], "results.save=none", "hydra.run.dir=none")
+    assert none.returncode == 0 and "fairrun.load(" not in none.stdout  # nothing is there to load
 
 
 def test_another_metric_is_refused(tmp_path, described):
