@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fairrun.about import files
-from fairrun.command.line import written, wrong_choice
-from fairrun.config.check import InputError, is_integer, nearest, require, unknown
+from fairrun.command.line import no_key, written, wrong_choice
+from fairrun.config.check import InputError, is_integer, nearest, require, same_end
 from fairrun.config.keys import CONF, FREE, GONE, RENAMED, is_below
 
 NODES = ("method", "dataset", "model")  # whose keys a job may lack that another job of the file has
@@ -79,9 +79,12 @@ def _is_plain(key: str, folders: Sequence[Path]) -> bool:
 def _wrong_key(key: str, choices: Mapping[str, Collection[str]], folders: Sequence[Path]) -> str | None:
     """What is wrong with a key that is none; of a key in a node of a node, the first of both is looked at."""
     node, _, inner = key.partition(".")
+    known = list(files.read(CONF / "train.yaml").keys)
+    if key in known:  # also one of every model: model.members
+        return None
     if node not in NODES or not inner:
-        known = files.read(CONF / "train.yaml").keys
-        return None if node in known or _is_group(node, folders) else unknown(key, list(known))
+        of_nodes = [own for other in NODES for own in _keys(other, choices[other], folders)]
+        return None if node in known or _is_group(node, folders) else no_key(key, known + of_nodes, folders)
     first = inner.partition(".")[0]
     there = files.choices(node, folders)
     if any(first in _fields(node, name, folders) for name in choices[node] if name in there):
@@ -89,8 +92,16 @@ def _wrong_key(key: str, choices: Mapping[str, Collection[str]], folders: Sequen
     every = {name: _fields(node, name, folders) for name in there}
     having = [name for name, fields in every.items() if first in fields]
     fields = [f"{node}.{field}" for own in every.values() for field in own]
-    near = f"; it is one of {node}={', '.join(having)}" if having else nearest(f"{node}.{first}", fields)
+    ends = " or ".join(same_end(key, _keys(node, choices[node], folders)))
+    near = f"; did you mean {ends}?" if ends else nearest(f"{node}.{first}", fields)
+    near = f"; it is one of {node}={', '.join(having)}" if having else near
     return f"no key of {node}={', '.join(choices[node])}{near}"
+
+
+def _keys(node: str, names: Collection[str], folders: Sequence[Path]) -> list[str]:
+    """The dotted keys of some choices of a node, of those that there are."""
+    there = [name for name in names if name in files.choices(node, folders)]
+    return [f"{node}.{key}" for name in there for key in files.composed(node, name, folders)]
 
 
 def _fields(node: str, name: str, folders: Sequence[Path]) -> set[str]:

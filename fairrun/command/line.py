@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from fairrun.about import files
 from fairrun.about.folders import more
 from fairrun.about.meant import hint, of_table
 from fairrun.command.parser import Parser
-from fairrun.config.check import InputError, closest, nearest, require, unknown
+from fairrun.config.check import InputError, closest, nearest, require, same_end, unknown
 from fairrun.config.keys import CONF, FREE, GONE, dotted, is_below
 from fairrun.config.metrics import METRICS
 
 WITH_KEYS = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
 NEEDED = {"method": "erm", "dataset": "adult", "model": "mlp", "tracker": "none"}  # groups, and a choice
 NEEDED |= {"metric": "demographic_parity_difference"}
+MOST = 8  # choices that a message names
 WITHIN = ("estimator", "optimizer")  # groups whose choices are for nodes of others
 _NAME = (str, QuotedString)
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -126,7 +127,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, HydraException):
-        return "\n".join(mistakes(arguments)) or str(error)
+        return "\n".join(mistakes(arguments)) or _of_hydra(error)
     if isinstance(error, OmegaConfBaseException):
         return "\n".join(mistakes(arguments)) or in_one_line(error)
     if isinstance(error, yaml.YAMLError):
@@ -138,6 +139,15 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error} (FAIRRUN_DEBUG=1 shows where)"
+
+
+def _of_hydra(error: HydraException) -> str:
+    """What Hydra says; where it takes several values for a mistake, that ``fairrun sweep`` takes them."""
+    if several := re.match(r"Ambiguous value for argument '(.*?)'\n", str(error)):
+        key, _, value = several[1].partition("=")
+        ways = f"fairrun sweep {several[1]} trains each (or -m here); '{key}=[{value}]' is one list"
+        return f"{several[1]} has several values, and one run takes one: {ways}"
+    return str(error)
 
 
 def in_one_line(error: OmegaConfBaseException) -> str:
@@ -312,8 +322,22 @@ def _no_key(key: str, known: Sequence[str], choices: dict[str, Any], folders: Se
     if _is_free(key) and any(is_below(name, key.rpartition(".")[0]) for name in known):
         return f"{key} is no key yet: a plus sign adds it, +{key}=VALUE"
     group, _, name = key.partition(".")
-    if having := _having(group, name, folders):
-        return f"{key} is no key with {group}={choices.get(group)}; it is one with {group}={', '.join(having)}"
+    if group in choices and (having := _having(group, name, folders)):
+        return f"{key} is no key with {group}={choices[group]}; it is one with {group}={', '.join(having)}"
+    return no_key(key, known, folders)
+
+
+def no_key(key: str, known: Collection[str], folders: Sequence[Path]) -> str:
+    """As ``unknown``; of a key that ends as one of choices that are not chosen does, that one and the choices."""
+    if not same_end(key, known):
+        for group in WITH_KEYS[1:]:
+            every = {name: list(files.composed(group, name, folders)) for name in files.choices(group, folders)}
+            having = [name for name, own in every.items() if same_end(key, own)]
+            if having:
+                meant = same_end(key, every[having[0]])[0]
+                more = f" and {len(having) - MOST} more" if len(having) > MOST else ""
+                of = f"{group}={', '.join(having[:MOST])}{more}"
+                return f"{key} is no key: did you mean {group}.{meant}? It is one with {of}"
     return unknown(key, known)
 
 

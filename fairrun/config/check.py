@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_orig
 
 from fairrun.config.plugins import ALWAYS, EXTRAS, is_allowed, places, told
 
+ELSEWHERE = {"learning_rate": "lr", "lambda": "lam"}  # what other programs call the last part of a key -> our name
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message says what and what is allowed."""
@@ -49,16 +51,29 @@ def closest(text: str, choices: Iterable[str], cutoff: float = 0.6) -> str | Non
 def unknown(key: str, known: Collection[str]) -> str:
     """The message that refuses a dotted key, or a choice as method=erm.
 
-    It has the nearest of the ``known`` ones, or else those beside it.
+    It has those of the ``known`` ones that end as the key does, the nearest one, or else those beside it.
     """
     what = f"{key} is no {'choice' if '=' in key else 'key'}"
     choice = key.partition("=")[2]
+    if not choice and (alike := same_end(key, known)):
+        return f"{what}: did you mean {' or '.join(alike)}?"
     names = {name.partition("=")[2]: name for name in known} if choice else {name: name for name in known}
     if near := closest(choice or key, names, cutoff=0.6 if choice else 0.75):
         return f"{what}: did you mean {names[near]}?"
     node = key.rpartition(".")[0]
-    beside = ", ".join(name for name in known if name.rpartition(".")[0] == node)
+    beside = ", ".join(name for name in dict.fromkeys(known) if name.rpartition(".")[0] == node)
     return f"{what}: there are {beside}" if beside else what
+
+
+def same_end(key: str, known: Iterable[str]) -> list[str]:
+    """The ``known`` dotted keys that end as ``key`` does, at most three: method.optimizer.lr for lr and learning_rate.
+
+    Of a key with dots the nearest one.
+    """
+    node, _, last = key.rpartition(".")
+    found = [name for name in dict.fromkeys(known) if name.rpartition(".")[2] in (last, ELSEWHERE.get(last))]
+    nearest_one = closest(key, found, cutoff=0.0)
+    return [nearest_one] if node and nearest_one else found[:3]
 
 
 def imported(target: str, key: str) -> Any:
@@ -226,7 +241,14 @@ def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
             accepts, allowed = _type_check(hints[name], f"{key}.{name}")
             if not accepts(value):
                 near = nearest(value, _choices(hints[name])) if isinstance(value, str) else ""
+                near = near or _as_list(f"{key}.{name}", value, accepts)
                 raise InputError(f"{key}.{name} must be {allowed}, got {value!r}{near}")
+
+
+def _as_list(key: str, value: Any, accepts: Callable[[Any], bool]) -> str:
+    """For messages: "; did you mean 'dataset.sensitive=[sex]'?", where a list of the value would be accepted."""
+    alone = isinstance(value, str | int | float) and accepts([value])
+    return f"; did you mean '{key}=[{value}]'?" if alone else ""
 
 
 def _choices(hint: Any) -> list[Any]:

@@ -47,6 +47,7 @@ def fairrun(tmp_path):
         ("penalty", "penalty is no subcommand; did you mean method=penalty or sweep=penalty?"),
         ("method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
         ("train method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
+        ("train method=penalty method.lam=0.1,1", "fairrun sweep method.lam=0.1,1 trains each (or -m here)"),
         ("train metod=erm", "metod is no key: did you mean method?"),
     ],
 )

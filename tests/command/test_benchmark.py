@@ -95,6 +95,14 @@ CHOSEN = {"method": "erm", "dataset": "adult", "model": "mlp"}
             {"dataset.sensitve": [["sex"]]},
             "dataset.sensitve=[sex]: no key of dataset=adult; did you mean",
         ),
+        ({"lr": 0.1}, "lr=0.1: lr is no key: did you mean method.optimizer.lr?"),
+        ({"lam": 1}, "lam=1: lam is no key: did you mean method.lam? It is one with method="),
+        ({"method": "penalty", "lam": 1}, "lam=1: lam is no key: did you mean method.lam?"),
+        ({"method.lr": 0.1}, "method.lr=0.1: no key of method=erm; did you mean method.optimizer.lr?"),
+        (
+            {"method.learning_rate": 0.1},
+            "method.learning_rate=0.1: no key of method=erm; did you mean method.optimizer",
+        ),
         ({"epchs": 3}, "epchs=3: epchs is no key: did you mean epochs?"),
     ],
 )

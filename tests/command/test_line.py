@@ -63,6 +63,13 @@ def path(tmp_path):
         (["experiment=group"], "in experiment/group: In 'experiment/group': Could not override 'metod'. No match"),
         (["experiment=optimizer"], "in experiment/optimizer: optimizer=sdg is no choice: did you mean optimizer=sgd?"),
         (["metod=erm"], "metod is no key: did you mean method?"),
+        (["lr=0.01"], "lr is no key: did you mean method.optimizer.lr?"),
+        (["learning_rate=0.1"], "learning_rate is no key: did you mean method.optimizer.lr?"),
+        (["optimizer.lr=0.1"], "optimizer.lr is no key: did you mean method.optimizer.lr?"),
+        (["method.lr=0.1"], "method.lr is no key: did you mean method.optimizer.lr?"),
+        (["method=penalty", "lam=1"], "lam is no key: did you mean method.lam?"),
+        (["lam=1"], "lam is no key: did you mean method.lam? It is one with method=fbgrad, lagrangian, mtaf, mtl, mtl"),
+        (["method=fairbinn", "lr=1"], "lr is no key: did you mean method.optimizer.lr or method.fairness_optimizer.lr"),
         (["plugins.x=3"], "plugins is a list: give it whole, as plugins=[...]; got 'plugins.x=3'"),
         (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
         (
@@ -111,6 +118,12 @@ def path(tmp_path):
 def test_a_mistake_is_named_with_the_nearest_right_spelling(path, arguments, said):
     found = mistakes([path, *arguments])
     assert found[0].startswith(said) if said else not found
+
+
+def test_the_keys_that_there_are_are_listed_once():
+    (said,) = mistakes(["zzz=1"])
+    names = said.removeprefix("zzz is no key: there are ").split(", ")
+    assert "seed" in names and len(names) == len(set(names))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

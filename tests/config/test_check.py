@@ -1,12 +1,13 @@
 """Ranges and choices of fields, checked when an object is made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from fairrun.config.build import build
-from fairrun.config.check import In, InputError, OneOf, check_values
+from fairrun.config.check import In, InputError, OneOf, check_fields, check_values
 from fairrun.method import PerRun, PerTask
 
 
@@ -84,3 +85,28 @@ def test_of_a_configuration_the_key_is_named_whole(changed, message):
     with pytest.raises(InputError) as caught:
         build({"_target_": f"{__name__}.Example", **changed}, "method")
     assert str(caught.value) == message
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Fields that take lists, and one that takes none."""
+
+    sensitive: list[str | Mapping[str, Any]]
+    widths: list[int] | None
+    epochs: int
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [
+        ({"sensitive": "age_band"}, "got 'age_band'; did you mean 'dataset.sensitive=[age_band]'?"),
+        ({"widths": 8}, "got 8; did you mean 'dataset.widths=[8]'?"),
+        ({"widths": "wide"}, "got 'wide'"),
+        ({"sensitive": [3]}, "got [3]"),
+        ({"epochs": "3"}, "got '3'"),
+    ],
+)
+def test_one_value_for_a_list_is_answered_with_the_list_of_it(value, end):
+    with pytest.raises(InputError) as caught:
+        check_fields(Lists, value, "dataset")
+    assert str(caught.value).endswith(end)

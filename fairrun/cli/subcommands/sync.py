@@ -1,9 +1,9 @@
 """Send finished results to a tracker: fairrun sync outputs/sweeps/SWEEP tracker=wandb.
 
 Logs what the tracker does not have: of a sweep that ran without it, offline, or that still trains.  The tracker is the
-one that the runs were configured with, or must be given.  It sends runs to W&B online, over the network, also those that trained
-with tracker.mode=offline; tracker.mode=offline writes files only.  The first line says where runs are sent.  Values of
-the tracker's configuration are given as in training: tracker.project=fairness.
+one that the runs were configured with, or must be given.  It sends runs to W&B online, over the network, also those
+that trained with tracker.mode=offline; tracker.mode=offline writes files only.  The first line says where runs are
+sent.  Values of the tracker's configuration are given as in training: tracker.project=fairness.
 """
 
 import sys
