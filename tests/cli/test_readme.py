@@ -6,8 +6,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 import fairrun
+from fairrun.command.benchmark import KEYS, jobs
 from tests.helpers.command import INLINE, run_warm
 from tests.helpers.here import run_here
 from tests.helpers.synthetic import ALL_METHODS
@@ -35,6 +37,27 @@ def test_an_example_runs(command, tmp_path):
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
     assert records
     assert all(record["status"] == "finished" for record in records)
+
+
+def test_the_benchmark_file_is_a_sweep(tmp_path):
+    """As it stands, but for data set, seeds and epochs."""
+    name, shown = re.search(
+        r"```yaml\n# (conf/benchmark/\w+\.yaml), for: .*?\n(.*?)```", README, flags=re.DOTALL
+    ).groups()
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(shown)
+    given = ["benchmark=mine", "dataset=german", "seed=0", "epochs=1", INLINE]
+    done = run_here(tmp_path, "sweep", *given, module="fairrun")
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
+    ran = sorted((record["choices"]["method"], record["config"]["method"].get("lam", 0)) for record in records)
+    assert ran == [("erm", 0), ("penalty", 0.1), ("penalty", 1)]
+
+
+def test_the_benchmark_file_trains_all_that_it_names():
+    shown = yaml.safe_load(re.search(r"```yaml\n(# conf/benchmark/.*?)```", README, flags=re.DOTALL).group(1))
+    assert set(shown) == set(KEYS)
+    assert len(jobs(shown)) == 3 * 2 * 3
 
 
 def test_the_whole_of_erm_is_the_file():
