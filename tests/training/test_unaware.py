@@ -54,6 +54,16 @@ def test_ties_and_saturated_scores_keep_every_bound():
                 assert difference(metric, rule.decide(scores, q).astype(float), y, s) <= bound + 1e-9
 
 
+def test_features_that_tell_nothing_of_groups_leave_one_threshold():
+    _, p, y, s = rows(2000)
+    for metric in RATES:
+        q = dict.fromkeys(RATES[metric], np.full((len(p), 2), 0.5))
+        for bound, rule in zip(BOUNDS, fit(metric, p, q, y, s), strict=True):
+            decided = rule.decide(p, q)
+            assert difference(metric, decided.astype(float), y, s) <= bound + 1e-9
+            assert set(np.diff(decided[np.argsort(p)].astype(int))) <= {0, 1}
+
+
 def test_a_rate_of_labels_takes_the_probability_of_the_group_given_the_label():
     """Where the label tells of the group what features do not, the rule with that probability is more accurate."""
     rng = np.random.default_rng(0)

@@ -174,7 +174,9 @@ class _Search(NamedTuple):
         shares = np.concatenate([counts[name] / np.maximum(counts[name].sum(0), 1) for name in names], axis=1)
         of_groups = np.eye(num_groups)[1:]
         moves = np.stack([_stand_in(name, p) * (q[name] @ own) for name in names for own in of_groups])
-        scales = gain.std() / np.maximum(moves.std(-1), np.finfo(float).tiny)
+        deviations = moves.std(-1)
+        tells = deviations > TIED  # a direction that is the same for all rows moves none beside another
+        scales = np.where(tells, gain.std() / np.where(tells, deviations, 1), 0)
         return cls(names, gain, moves * scales[:, None], scales, of_groups, 2 * y - 1, shares)
 
     def look(self, found: _Found, weights: np.ndarray) -> None:
