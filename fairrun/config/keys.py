@@ -32,6 +32,7 @@ IGNORED = Role(identity=False, stack=False, folder=False, setting=False)
 
 _FEATURES = ("numeric", "categorical", "drop_categories", "scale", "numbers", "bins", "include_sensitive", "proxies")
 _OPTIMIZERS = ("optimizer", "fairness_optimizer", "adversary_optimizer")
+MEMBERS = "members"  # the key of every node ``model`` that makes it an ensemble; no network has such a field
 BOUND = "postprocess.bound"  # no key, but a column of results: runs with postprocess=frontier have a row for each bound
 # By key; it holds for all keys below it that have no line of their own.
 # Of the method's node, fields that hold one value per run differ within a stack: their type says so (``runs.plan``).
@@ -63,7 +64,7 @@ ROLES = {
     **{f"method.{name}.decay": SETTING._replace(switch=f"method.{name}.decay_every") for name in _OPTIMIZERS},
     **{key: SETTING._replace(switch=key) for key in (f"method.{name}.decay_every" for name in _OPTIMIZERS)},
     "model": STEPS,
-    **{key: STEPS._replace(switch=key) for key in ("model.members", "model.embedding_dim")},
+    **{key: STEPS._replace(switch=key) for key in (f"model.{MEMBERS}", "model.embedding_dim")},
     "metric": SETTING,
     "dataset": PROBLEM,
     "dataset.name": PLACE,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from fairrun.config.keys import MEMBERS
 from fairrun.contract.subject import Broken, Subject, broken, hold
 from fairrun.method.api import AnyMethod
 
@@ -11,12 +12,12 @@ FROM_DATA = ("num_features", "num_tasks", "categories", "num_classes")  # fields
 def the_file_lists_every_field(subject: Subject) -> None:
     """Its configuration file lists every field of the class, and nothing else."""
     _has_file(subject)
-    fields = {field.name for field in dataclasses.fields(subject.made)}
+    fields, keys = {field.name for field in dataclasses.fields(subject.made)}, subject.keys
     if not isinstance(subject.made, AnyMethod):
-        fields -= {*FROM_DATA}
-    if lacking := sorted(fields - subject.keys):
+        fields, keys = fields - {*FROM_DATA}, keys - {MEMBERS}
+    if lacking := sorted(fields - keys):
         broken(f"{subject.file} lacks {', '.join(lacking)}")
-    hold(subject.keys <= fields, f"{subject.file} has no field {', '.join(sorted(subject.keys - fields))}")
+    hold(keys <= fields, f"{subject.file} has keys that are no fields: {', '.join(sorted(keys - fields))}")
 
 
 def a_file_has_the_defaults_of_the_class(subject: Subject) -> None:

@@ -19,6 +19,7 @@ from fairrun.command.line import composed, searchpath, with_folders
 from fairrun.config import plugins
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, located, require
+from fairrun.config.keys import MEMBERS
 from fairrun.contract import METHOD, NETWORK, Rule, Subject
 from fairrun.contract.samples import HEADS, NUM_FEATURES
 from fairrun.method.api import Method
@@ -104,9 +105,10 @@ def _made(group: str, name: str) -> tuple[Any, frozenset[str]]:
 
 
 def _node(group: str, *words: str) -> dict[str, Any]:
-    """The node of a group that words of the command line make."""
+    """The node of a group that words of the command line make, without what is no field of its class."""
     line = with_folders([*words])
-    return resolved(composed([*searchpath(line), *line[: len(words)]])[group])[0]
+    node = resolved(composed([*searchpath(line), *line[: len(words)]])[group])[0]
+    return {key: value for key, value in node.items() if (group, key) != ("model", MEMBERS)}
 
 
 def _of_module(path: str) -> Subject:

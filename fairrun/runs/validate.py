@@ -14,7 +14,7 @@ import yaml
 
 from fairrun.config.build import build, class_of, recipes
 from fairrun.config.check import InputError, is_integer, is_number, nearest, one_of, require, unknown
-from fairrun.config.keys import CONF, ESTIMATOR, ROLES, dotted, role
+from fairrun.config.keys import CONF, ESTIMATOR, MEMBERS, ROLES, dotted, role
 from fairrun.config.metrics import (
     METRICS,
     OF_TASKS,
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 
 ANY_CODE = "any_code"
 MODEL = "mlp"  # the choice in conf/train.yaml
-MEMBERS = "members"  # the key of every node ``model`` that makes it an ensemble; no network has such a field
 NONE = object()
 SMALL = 10**7  # numbers in a layer of a network that every machine can hold
 GROUP = "a group"  # in the place of a node that conf/train.yaml takes from one

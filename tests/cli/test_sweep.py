@@ -565,7 +565,7 @@ def test_what_a_plug_in_raises_names_its_line_and_stops_no_other_job(tmp_path, c
     done = run_warm(tmp_path, "-m", *DESCRIPTION, "plugins=[raises]", methods, "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 1
     frame = results.load(tmp_path / "sweep")
-    assert sorted(frame["status"]) == ["failed", "finished"]
+    assert sorted(frame["status"]) == ["failed", "finished", "refused"]
     said = f"IndexError: late (in update, {tmp_path}/raises.py:13)"
     assert frame.set_index("status").loc["failed", "failure"] == said
     assert f"got raises.Early: KeyError: 'early' (in __post_init__, {tmp_path}/raises.py:8)" in done.stdout

@@ -252,7 +252,7 @@ CHECKED = [
     (["method=penalty", "method.fairness_loss=foo"], ["method.fairness_loss must be one of", "'foo'"]),
     (
         ["method=penalty", "metric=worst_group_accuracy"],
-        ["method.fairness_loss must be one of demographic_parity", "'none'"],
+        ["metric.surrogate must be the loss that method.fairness_loss takes, got none", "worst_group_accuracy.yaml"],
     ),
     (["method.optimizer.lr=0"], ["method.optimizer.lr must be > 0, got 0"]),
     (["method.optimizer.lr=fast"], ["method.optimizer.lr must be a number, got 'fast'"]),
@@ -326,7 +326,7 @@ CHECKED = [
     (["+dataset.drop_categories.kind=a"], ["dataset.drop_categories must be a mapping to a list", "'a'"]),
     (
         ["postprocess=parity"],
-        ["postprocess must be null or one of demographic_parity, equalized_odds, oxonfair, frontier, got 'parity'"],
+        ["postprocess must be null or one of demographic_parity, equalized_odds, oxonfair, frontier, "],
     ),
     (["patience=2"], ["selection must be best with patience=2, which stops after the best epoch, got 'last'"]),
     (["patience=0", "selection=best"], ["patience must be null, or epochs, an integer >= 1, got 0"]),
@@ -401,7 +401,7 @@ def test_a_failing_job_does_not_stop_a_sweep_and_its_log_says_why(tmp_path, csv)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "method.lam must be >= 0, got -1" in (tmp_path / "sweep" / "0" / "train.log").read_text()
-    assert [record["status"] for record in records(tmp_path)] == ["finished"]
+    assert sorted(record["status"] for record in records(tmp_path)) == ["finished", "refused"]
 
 
 def test_no_network_and_no_cache_lists_what_was_tried(tmp_path):

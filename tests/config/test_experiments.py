@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 
 from fairrun.method.steps import split
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check, check_data
+from fairrun.runs.validate import check, check_data, network
 from fairrun.train import CONF
-from tests.helpers.synthetic import METHODS, built, config
+from tests.helpers.synthetic import METHODS, config
 
 # Of Zeng et al.'s code: lr, dropout, batch, epochs, first epoch of stage 2, validation rows a cell, test fraction
 NASH = {
@@ -93,7 +93,7 @@ def test_the_players_networks_are_the_lagrangians_and_as_large_as_they_should_be
     sizes = []
     for method in ("fairbinn", "fairbinn_authors", "stackelberg", "lagrangian"):
         cfg = config("experiment=fairbinn/adult", f"method={method}")
-        theta = built(cfg, "model", num_features=101, num_classes=2).init([torch.Generator()])
+        theta = network(OmegaConf.to_container(cfg, resolve=True), 101).init([torch.Generator()])
         sizes.append([sum(p.numel() for p in part.values()) for part in split(theta, "fairness")])
     assert sizes == [[10302, 20706]] * 4
 
