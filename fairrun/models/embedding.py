@@ -11,28 +11,37 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from fairrun.config.check import require
 from fairrun.method.api import Theta
 
 
 class Embedding(NamedTuple):
-    """The embeddings of a data set's columns."""
+    """The embeddings of a data set's columns, or none: then one-hot features go into the first layer."""
 
     num_features: int  # D
     categories: Sequence[int]  # number of one-hot features of each column of categories, the last features
-    dim: int  # width of each column's embedding
+    dim: int | None  # width of each column's embedding; None: there are none
+
+    def check(self) -> None:
+        """Raise ``InputError`` for a width that cannot be."""
+        require(self.dim is None or self.dim >= 1, "embedding_dim", self.dim, "null or >= 1")
 
     @property
     def width(self) -> int:
         """Inputs of the first layer: the other features and the embeddings."""
+        if self.dim is None:
+            return self.num_features
         return self.num_features - sum(self.categories) + len(self.categories) * self.dim
 
     def draw(self, group: str, generators: Sequence[Generator]) -> Theta:
         """Draw the tables, normal with deviation 1/sqrt(dim), cut off at two deviations."""
-        sizes = [(size, self.dim) for size in self.categories]
+        sizes = [] if self.dim is None else [(size, self.dim) for size in self.categories]
         return {f"{group}.embedding.{k}.weight": _normal(generators, size) for k, size in enumerate(sizes)}
 
     def first_layer(self, theta: Theta, group: str, weight: Tensor) -> Tensor:
         """The weights of the first layer for one-hot features, [R, D, width], given ``weight`` for embeddings."""
+        if self.dim is None:
+            return weight
         others = self.num_features - sum(self.categories)
         own, *parts = weight.split([others, *[self.dim] * len(self.categories)], dim=1)
         tables = [theta[f"{group}.embedding.{k}.weight"] for k in range(len(parts))]

@@ -46,8 +46,7 @@ class MLP(Network):
         require(0 <= self.fairness_layers <= self.depth, "fairness_layers", self.fairness_layers, allowed)
         self._check_position()
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
-        dim = self.embedding_dim
-        require(dim is None or dim >= 1, "embedding_dim", dim, "null or >= 1")
+        self._embedding.check()
 
     def _check_position(self) -> None:
         if self.fairness_position is None:
@@ -70,25 +69,20 @@ class MLP(Network):
         return layer_names(self.depth, self.fairness_layers, self.fairness_position)
 
     @property
-    def embedding(self) -> Embedding | None:
-        """The embeddings of columns of categories, if any."""
-        dim = self.embedding_dim
-        return None if dim is None else Embedding(self.num_features, self.categories, dim)
+    def _embedding(self) -> Embedding:
+        return Embedding(self.num_features, self.categories, self.embedding_dim)
 
     def on_features(self, theta: Theta) -> Theta:
         """The parameters of linear layers on the features: with embeddings they are part of the first layer."""
-        embedding = self.embedding
-        if embedding is None:
+        if self.embedding_dim is None:
             return theta
         first = f"{[*self._hidden(), 'classifier'][0]}.weight"
-        return theta | {first: embedding.first_layer(theta, "base", theta[first])}
+        return theta | {first: self._embedding.first_layer(theta, "base", theta[first])}
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Draw parameters in float64, for each run by its own generator."""
-        embedding = self.embedding
-        theta = {} if embedding is None else embedding.draw("base", generators)
-        num_in = self.num_features if embedding is None else embedding.width
-        sizes = [num_in, *self._widths(), outputs(self.num_classes)]
+        theta = self._embedding.draw("base", generators)
+        sizes = [self._embedding.width, *self._widths(), outputs(self.num_classes)]
         for name, num_in, num_out in zip([*self._hidden(), "classifier"], sizes[:-1], sizes[1:], strict=True):
             for part, rows in (("weight", num_in), ("bias", 1)):
                 theta[f"{name}.{part}"] = uniform(generators, (rows, num_out), num_in)
@@ -111,7 +105,7 @@ class MLP(Network):
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """The logits, and the pullback to the linear layers; None with embeddings."""
-        if self.embedding is not None:
+        if self.embedding_dim is not None:
             return None
         inputs = self._inputs(theta, x, masks)
         return classified(theta, inputs[-1]), self.pullback(theta, inputs, masks)

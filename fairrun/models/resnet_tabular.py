@@ -44,8 +44,7 @@ class ResNetTabular(Network):
             require(vars(self)[key] >= 1, key, vars(self)[key], ">= 1")
         allowed = f"between 0 and model.depth={self.depth}"
         require(0 <= self.fairness_layers <= self.depth, "fairness_layers", self.fairness_layers, allowed)
-        dim = self.embedding_dim
-        require(dim is None or dim >= 1, "embedding_dim", dim, "null or >= 1")
+        self._embedding.check()
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
 
     @property
@@ -54,9 +53,8 @@ class ResNetTabular(Network):
         return max(self.width, self.hidden_width)
 
     @property
-    def _embedding(self) -> Embedding | None:
-        dim = self.embedding_dim
-        return None if dim is None else Embedding(self.num_features, self.categories, dim)
+    def _embedding(self) -> Embedding:
+        return Embedding(self.num_features, self.categories, self.embedding_dim)
 
     @property
     def _blocks(self) -> list[str]:
@@ -64,10 +62,8 @@ class ResNetTabular(Network):
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Draw parameters in float64, for each run by its own generator."""
-        embedding = self._embedding
-        theta = {} if embedding is None else embedding.draw("base", generators)
-        num_in = self.num_features if embedding is None else embedding.width
-        theta |= _linear(FIRST, num_in, self.width, generators)
+        theta = self._embedding.draw("base", generators)
+        theta |= _linear(FIRST, self._embedding.width, self.width, generators)
         for name in self._blocks:
             theta |= _norm(f"{name}.norm", self.width, generators)
             theta |= _linear(f"{name}.up", self.width, self.hidden_width, generators)
@@ -87,9 +83,7 @@ class ResNetTabular(Network):
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The input of the layer ``classifier``, [R, B, D] -> [R, B, width]."""
-        first, embedding = theta[f"{FIRST}.weight"], self._embedding
-        if embedding is not None:
-            first = embedding.first_layer(theta, "base", first)
+        first = self._embedding.first_layer(theta, "base", theta[f"{FIRST}.weight"])
         h = torch.baddbmm(theta[f"{FIRST}.bias"], x, first)
         for k, name in enumerate(self._blocks):
             inside = _layer(theta, f"{name}.up", self._normed(theta, f"{name}.norm", h)).relu()

@@ -39,8 +39,7 @@ class SharedBottom(Network):
     def __post_init__(self) -> None:
         require(min(self.shared, default=0) >= 1, "shared", self.shared, "a list of one width >= 1 or more")
         require(min(self.head, default=1) >= 1, "head", self.head, "a list of widths >= 1")
-        dim = self.embedding_dim
-        require(dim is None or dim >= 1, "embedding_dim", dim, "null or >= 1")
+        self._embedding.check()
 
     @property
     def widest(self) -> int:
@@ -49,10 +48,8 @@ class SharedBottom(Network):
 
     def init(self, generators: Sequence[Generator]) -> Theta:
         """Draw parameters in float64, for each run by its own generator."""
-        embedding = self._embedding
-        theta = {} if embedding is None else embedding.draw("shared", generators)
-        num_in = self.num_features if embedding is None else embedding.width
-        theta |= _layers("shared", [num_in, *self.shared], generators)
+        theta = self._embedding.draw("shared", generators)
+        theta |= _layers("shared", [self._embedding.width, *self.shared], generators)
         return theta | draw_heads(self.num_tasks, self.shared[-1], self.head, generators)
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
@@ -69,14 +66,11 @@ class SharedBottom(Network):
         return self._bottom(theta, x, "")
 
     @property
-    def _embedding(self) -> Embedding | None:
-        dim = self.embedding_dim
-        return None if dim is None else Embedding(self.num_features, self.categories, dim)
+    def _embedding(self) -> Embedding:
+        return Embedding(self.num_features, self.categories, self.embedding_dim)
 
     def _bottom(self, theta: Theta, x: Tensor, prefix: str) -> Tensor:
-        first = theta[f"{prefix}shared.0.weight"]
-        if (embedding := self._embedding) is not None:
-            first = embedding.first_layer(theta, f"{prefix}shared", first)
+        first = self._embedding.first_layer(theta, f"{prefix}shared", theta[f"{prefix}shared.0.weight"])
         h = torch.baddbmm(theta[f"{prefix}shared.0.bias"], x, first).relu_()
         for k in range(1, len(self.shared)):
             h = _relu_layer(theta, f"{prefix}shared.{k}", h)

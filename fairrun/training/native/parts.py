@@ -113,7 +113,7 @@ class NativeMLP(Network):
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
-        if self.mlp.embedding is not None:
+        if self.mlp.embedding_dim is not None:
             return None
         parameters = [theta[name] for name in self._names()]
         if not _covers(x, parameters):
