@@ -17,7 +17,7 @@ from rich.text import Text
 
 from fairrun.command.parser import of_runs
 from fairrun.config.check import InputError
-from fairrun.results.records import REFUSED, load, statuses
+from fairrun.results.records import REFUSED, TRAINED, load, statuses
 from fairrun.results.selection import degenerate
 
 GAP = 2  # between the columns of the table
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.resu
     console = Console()
     for line in unfinished(frame):
         _say(console, line)
-    readable = frame[frame["status"].isin(["finished", "failed"])]
+    readable = frame[frame["status"].isin(TRAINED)]
     if not readable.empty:
         _show(console, readable, folder)
     _say(console, f"{folder}: {statuses(frame)}")

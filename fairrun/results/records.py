@@ -29,6 +29,7 @@ from fairrun.config.keys import BOUND, active_keys, dotted
 
 log = logging.getLogger(__name__)
 RECORD, HISTORY = "record.json", "history.parquet"
+TRAINED = ("finished", "failed")  # the statuses of runs that trained, to their end or not
 REFUSED = "refused"  # the status of a run of a sweep that could not be trained: its configuration may be anything
 GROUPS = ("method", "dataset", "model", "metric")  # of which a run has chosen a file each
 ESTIMATOR = "estimator@method.estimator"  # the choice of Hydra beside them, where a library trains the method

@@ -128,7 +128,7 @@ class Sweep:
             if debugging():
                 raise
             return Outcome(REFUSED, redacted(told(error)))
-        found = _found(job) if job.config["resume"] and (job.folder / RECORD).exists() else None
+        found = _found(job) if job.config["resume"] else None
         if found is None or found["status"] == REFUSED:
             return None
         if not is_same(job, found, data["data_sha256"]):
@@ -289,7 +289,9 @@ class Sweep:
 
 
 def _found(job: Job) -> dict[str, Any] | None:
-    """The record in the job's folder; None, with a warning, if it cannot be read."""
+    """The record in the job's folder; None if there is none or, with a warning, if it cannot be read."""
+    if not (job.folder / RECORD).exists():
+        return None
     try:
         found = read(job.folder)
         read_history(job.folder, found)
@@ -301,8 +303,7 @@ def _found(job: Job) -> dict[str, Any] | None:
 
 def _write_refused(job: Job, reason: str) -> None:
     """Write the record of a refused job, unless its folder holds that of a run that was trained."""
-    trained = (job.folder / RECORD).exists() and (found := _found(job)) is not None and found["status"] != REFUSED
-    if trained:
+    if (found := _found(job)) is not None and found["status"] != REFUSED:
         return
     try:
         job.folder.mkdir(parents=True, exist_ok=True)

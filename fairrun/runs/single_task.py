@@ -16,7 +16,7 @@ from fairrun.config.check import InputError
 from fairrun.config.keys import digest, dotted, identity
 from fairrun.config.source import WEIGHTS, weights_hash
 from fairrun.methods.stl import STL
-from fairrun.results.records import RECORD, read
+from fairrun.results.records import RECORD, REFUSED, read
 from fairrun.runs.job import Job
 from fairrun.runs.runner import Outcome, Sweep
 
@@ -118,4 +118,4 @@ def _recorded(place: Path, here: Collection[Path]) -> set[str]:
 
 def _refused(job: Job) -> Outcome:
     like = f"the sweep hold a run of method=stl with seed {job.public['seed']} (same data, split, model, epochs)"
-    return Outcome("refused", f"results.train_missing must be true, or {like}, got false")
+    return Outcome(REFUSED, f"results.train_missing must be true, or {like}, got false")

@@ -19,7 +19,7 @@ import pandas as pd
 from fairrun.command.environment import debugging
 from fairrun.command.folders import InUse, locked
 from fairrun.config.check import InputError
-from fairrun.results.records import RECORD, load, read, read_history, replace
+from fairrun.results.records import RECORD, TRAINED, load, read, read_history, replace
 from fairrun.trackers import told
 from fairrun.trackers.api import Tracker
 from fairrun.trackers.needs import Refused, flat
@@ -183,7 +183,7 @@ class Logger(Tracker):
         became: list[str] = []  # of each run
         refused: list[str] = []
         answers = True
-        for run in frame.loc[frame["status"].isin(["finished", "failed"]), "folder"]:
+        for run in frame.loc[frame["status"].isin(TRAINED), "folder"]:
             try:
                 became.append(self._log_new(Path(run), sweep, answers))
             except InputError as error:

@@ -11,7 +11,7 @@ from fairrun.command.line import assigned
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, nearest, one_of, unknown
 from fairrun.config.keys import CONF
-from fairrun.results.records import RECORD, load, read
+from fairrun.results.records import RECORD, TRAINED, load, read
 from fairrun.trackers.logger import Logger
 
 
@@ -71,7 +71,7 @@ def _node(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 def _stored(folder: Path) -> dict[str, Any]:
     """The tracker of the first run that has one."""
     frame = load(folder)
-    runs = frame.loc[frame["status"].isin(["finished", "failed"]), "folder"]
+    runs = frame.loc[frame["status"].isin(TRAINED), "folder"]
     nodes = (read(Path(run))["config"].get("tracker", {}) for run in runs)
     return next((node for node in nodes if _name(node) not in ("", "NoTracker")), {})
 
