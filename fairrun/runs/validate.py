@@ -229,8 +229,8 @@ def _unknown_fields(node: Any, key: str) -> Iterator[str]:
             yield from _unknown_fields(value, f"{key}.{name}")
 
 
-def schedule(config: dict[str, Any]) -> Schedule | None:
-    """When learning rates change, or None if they never do.  Raises ``InputError``."""
+def schedule(config: dict[str, Any]) -> Schedule:
+    """How learning rates change.  Raises ``InputError``."""
     every, factor, warmup, low = _values(config, "schedule", "every", "factor", "warmup", "cosine_to")
     allowed = "null, or epochs, an integer >= 1"
     for key, value in (("every", every), ("warmup", warmup)):
@@ -239,8 +239,7 @@ def schedule(config: dict[str, Any]) -> Schedule | None:
     require(low is None or (is_number(low) and 0 <= low < 1), "schedule.cosine_to", low, "null, or a number in [0, 1)")
     fewer = f"null, or less than epochs={config['epochs']}"
     require(warmup is None or warmup < config["epochs"], "schedule.warmup", warmup, fewer)
-    constant = every is None and warmup is None and low is None
-    return None if constant else Schedule(every, factor, warmup, low)
+    return Schedule(every, factor, warmup, low)
 
 
 def averaging(config: dict[str, Any]) -> Averaging | None:
@@ -367,11 +366,11 @@ def check_data(config: dict[str, Any], data: dict[str, Any]) -> None:
     if config["postprocess"] == UNAWARE:
         what = f"postprocess={UNAWARE} needs training rows"
         _refuse_empty_cells(what, data["groups"], data["base_rates"]["train"])
-    if config["postprocess"] == UNAWARE and data.get("streamed"):
-        raise InputError(
-            f"postprocess must be another than {UNAWARE} on images that exceed the memory bound: it tells groups by "
-            "all features at once"
-        )
+        if data.get("streamed"):
+            raise InputError(
+                f"postprocess must be another than {UNAWARE} on images that exceed the memory bound: it tells groups "
+                "by all features at once"
+            )
     if config["postprocess"] == OXONFAIR and len(data["groups"]) > MOST_GROUPS:
         allowed = f"at most {MOST_GROUPS} with postprocess={OXONFAIR}, which searches all combinations of thresholds"
         raise InputError(f"groups must be {allowed}, got {len(data['groups'])}: {', '.join(data['groups'][:8])}")

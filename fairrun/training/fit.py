@@ -33,7 +33,7 @@ from fairrun.training.metrics import Evaluation, evaluation
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
 from fairrun.training.removals import Removals
-from fairrun.training.schedule import Schedule
+from fairrun.training.schedule import CONSTANT, Schedule
 
 EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
@@ -85,7 +85,7 @@ def fit(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     engine: str = "torch",
-    schedule: Schedule | None = None,
+    schedule: Schedule = CONSTANT,
     metrics: Sequence[Metric] = tuple(METRICS.values()),
     ranks: Ranks | None = None,
     patience: int | None = None,
@@ -146,8 +146,7 @@ def fit(
     rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
     evaluate = evaluation(data.target, num_groups, rates, metrics)
     for epoch in range(first_epoch, epochs):
-        pace = 1.0 if schedule is None else schedule.at(epoch, epochs)
-        now, weights = _paced(method, pace, epoch, native), None
+        now, weights = _paced(method, schedule.at(epoch, epochs), epoch, native), None
         if rows is not None:
             state, weights = now.start_epoch(model, state, rows._replace(epoch=epoch))
         removals = Removals(outliers)

@@ -22,3 +22,6 @@ class Schedule(NamedTuple):
             turn = max(0, epoch - warmup) / (epochs - warmup - 1)
             found *= self.cosine_to + (1 - self.cosine_to) * (1 + math.cos(math.pi * turn)) / 2
         return found
+
+
+CONSTANT = Schedule()
