@@ -189,7 +189,8 @@ class Model:
         """The probability of the decision 1 [N], where decisions may be random; else None."""
         rules, known = self.about["rules"], self.about.get("group_model")
         if rules is not None and known is not None:
-            return chances(rules, Groups.of(known), self._scores(rows), self._x(rows))
+            x = self._x(rows)
+            return chances(rules, Groups.of(known), self.predictor.padded(x)[0, : len(x)], x)
         if rules is not None:
             return probabilities(rules, self._scores(rows), self._groups(rows))
         return self._scores(rows) if self.predictor.decides else None

@@ -35,12 +35,12 @@ from fairrun.runs.validate import averaging, network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit
-from fairrun.training.library import features, fit_by_library
+from fairrun.training.library import fit_by_library
 from fairrun.training.native.parts import choose
 from fairrun.training.stop import training
 from fairrun.training.thresholds.frontier import FRONTIER, UNAWARE, frontier
 from fairrun.training.thresholds.postprocess import Bound, Scores, postprocess, scores_of
-from fairrun.training.thresholds.unaware import Groups, unaware
+from fairrun.training.thresholds.unaware import Told, unaware
 
 SPLITS = ("train", "val", "test")
 LIBRARY = "library"  # the engine of a run that a library trained
@@ -99,9 +99,9 @@ def train(task: Task) -> Trained | Failure:
         else:
             runs, scores, engine = _by_steps(task, methods, data)
         rows = data.to("cpu", dtype) if scores else data
-        groups = functools.cache(lambda: _groups(config["metric"]["name"], rows.train))
+        of_groups = functools.cache(lambda: Told.of(config["metric"]["name"], rows))
         for k, own in scores.items():
-            _decide(runs[k], task.configs[k], own, rows, groups)
+            _decide(runs[k], task.configs[k], own, rows, of_groups)
         bare = dict[str, Tensor]()
         trained = runs if task.weights else [replace(run, theta=bare, chosen=bare, constants=bare) for run in runs]
         libraries = {name: version(name) for name in methods[0].libraries}
@@ -111,19 +111,15 @@ def train(task: Task) -> Trained | Failure:
         return Failure(told(error), traceback.format_exc())
 
 
-def _groups(metric: str, train: Table) -> Groups:
-    return Groups.fit(metric, features(train.x), train.y.numpy(), train.s.numpy())
-
-
-def _decide(run: Run, config: dict[str, Any], scores: Scores, rows: Data, groups: Callable[[], Groups]) -> None:
+def _decide(run: Run, config: dict[str, Any], scores: Scores, rows: Data, of_groups: Callable[[], Told]) -> None:
     """Post-process a run.  What goes wrong is the run's failure, and no other run's of its stack."""
     constraint, name, metrics = config["postprocess"], config["metric"]["name"], computed(config["metric"])
     try:
         if constraint == FRONTIER:
             run.points = [point._asdict() for point in frontier(name, scores, rows, metrics)]
         elif constraint == UNAWARE:
-            run.points = [point._asdict() for point in unaware(name, scores, rows, metrics, groups())]
-            run.groups = groups().plain
+            run.points = [point._asdict() for point in unaware(name, scores, rows, metrics, of_groups())]
+            run.groups = of_groups().groups.plain
         else:
             run.postprocessed, run.rules = postprocess(constraint, scores, rows, metrics, bound_of(config))
     except Exception as error:  # libraries raise what they like

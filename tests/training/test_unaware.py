@@ -14,7 +14,7 @@ from fairrun.data.table import Data, Table
 from fairrun.results import records as results
 from fairrun.runs.job import load
 from fairrun.training.thresholds.frontier import BOUNDS, RATES, two_parts
-from fairrun.training.thresholds.unaware import Groups, Rule, fit, unaware
+from fairrun.training.thresholds.unaware import Groups, Rule, Told, fit, unaware
 from tests.helpers.gaps import difference
 from tests.helpers.jobs import jobs_of, train
 
@@ -114,11 +114,10 @@ def test_validation_metrics_are_of_rows_that_did_not_fit_the_rule():
     data = Data(train=split, val=split, test=split, features=[], groups=names, sha256="", balanced=torch.arange(1))
     logits = torch.from_numpy(p).logit()
     metric = "demographic_parity_difference"
-    groups = Groups.fit(metric, x, y, s)
-    points = unaware(metric, (logits, logits), data, [*METRICS.values()], groups)
+    points = unaware(metric, (logits, logits), data, [*METRICS.values()], Told.of(metric, data))
     gaps = [point.metrics[f"test/{metric}"] for point in points]  # here test rows are those that fitted the rules
     assert all(gap <= bound + 1e-6 for gap, bound in zip(gaps, BOUNDS, strict=True))
-    q, parts = groups.probabilities(x)["selected"], two_parts(y, s)
+    q, parts = Groups.fit(metric, x, y, s).probabilities(x)["selected"], two_parts(y, s)
     decided = np.zeros(len(y))
     for part in (0, 1):
         own = parts == part

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -77,7 +76,23 @@ class Groups(NamedTuple):
 
     def probabilities(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """[N, D] -> [N, S] for each rate."""
+        from scipy.special import softmax  # slow to import, and other runs do not need it
+
         return {rate: softmax(x @ own + self.biases[rate], axis=-1) for rate, own in self.weights.items()}
+
+
+class Told(NamedTuple):
+    """What the features of a data set tell of groups: the same for all runs on it."""
+
+    groups: Groups
+    val: dict[str, np.ndarray]  # the probabilities of validation rows
+    test: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, metric: str, data: Data) -> "Told":
+        """Fit to the training rows for the rates of a metric."""
+        groups = Groups.fit(metric, features(data.train.x), data.train.y.numpy(), data.train.s.numpy())
+        return cls(groups, *(groups.probabilities(features(table.x)) for table in (data.val, data.test)))
 
 
 class Rule(NamedTuple):
@@ -94,14 +109,14 @@ class Rule(NamedTuple):
 
 
 def unaware(
-    metric: str, scores: tuple[Tensor, Tensor], data: Data, metrics: Sequence[Metric], groups: Groups
+    metric: str, scores: tuple[Tensor, Tensor], data: Data, metrics: Sequence[Metric], told: Told
 ) -> list[Point]:
     """The points of the curve; ``scores`` are the logits of validation and test rows, [N] each.
 
-    ``metric`` is one of ``RATES``.  Each group needs two validation rows of each label.
+    ``metric`` is one of ``RATES``, and ``told`` of its rates.  Each group needs two validation rows of each label.
     """
     p_val, p_test = (_probabilities(each) for each in scores)
-    q_val, q_test = (groups.probabilities(features(table.x)) for table in (data.val, data.test))
+    q_val, q_test = told.val, told.test
     y, s = data.val.y.cpu().numpy(), data.val.s.cpu().numpy()
     fitted = fit(metric, p_val, q_val, y, s)
     crossed, parts = np.zeros((len(BOUNDS), len(y)), dtype=bool), two_parts(y, s)
