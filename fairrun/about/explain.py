@@ -1,5 +1,6 @@
 """What a key, a group or a choice means: ``fairrun help KEY``, from configuration files and sources, without torch."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -33,12 +34,12 @@ def lines(word: str, folders: Sequence[Path] = (CONF,)) -> list[str]:
 
     Raises ``InputError``, with the nearest right spelling.
     """
-    group, _, name = word.partition("=")
-    if name and group in groups():
-        if name not in files.choices(group, folders):
-            raise InputError(f"{word} is no choice{nearest(name, files.choices(group, folders))}")
-        return list(_choice(group, name, folders))
-    key = group.lstrip("+~")
+    key, _, name = word.lstrip("+~").partition("=")
+    key = key.partition("@")[0]  # optimizer@method.adversary_optimizer is the group optimizer
+    if name and key in groups():
+        if name not in files.choices(key, folders):
+            raise InputError(f"{word} is no choice{nearest(name, files.choices(key, folders))}")
+        return list(_choice(key, name, folders))
     if key in groups():
         return list(_group(key, folders))
     plain = files.read(CONF / "train.yaml").keys
@@ -50,7 +51,14 @@ def lines(word: str, folders: Sequence[Path] = (CONF,)) -> list[str]:
         return [f"{key} is now {new}", *lines(new, folders)]
     if homes := [group for group in groups() if word in files.choices(group, folders)]:
         return [line for group in homes for line in _choice(group, word, folders)]
+    if named := [key for key, found in files.leaves(plain).items() if _names(found.comment, word)]:
+        return [line for key in named for line in _plain_node(key)]
     raise InputError(f"{word} is no key, group or choice{nearest(word, words(folders))}")
+
+
+def _names(comment: str, word: str) -> bool:
+    """Whether a comment has the word among the values that it lists: behind a colon, or before a comma or a colon."""
+    return re.search(rf"(?:^|[\s,;:]){re.escape(word)}(?:[,;:]|$)", comment) is not None
 
 
 def groups() -> list[str]:

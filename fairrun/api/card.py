@@ -15,7 +15,7 @@ from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
 from fairrun.training.thresholds.frontier import CURVES, UNAWARE
-from fairrun.training.thresholds.postprocess import OXONFAIR
+from fairrun.training.thresholds.postprocess import OXONFAIR, probabilities
 
 RESAMPLES, LEVEL = 1000, 0.95
 WHOLE = ("accuracy", "balanced_accuracy", "worst_group_accuracy")
@@ -41,7 +41,7 @@ def card(
         _inputs(record, about),
         _decisions(record, by_chance, bound),
         _data(record),
-        _metrics(record, test, by_chance),
+        _metrics(record, test, _chances(record, test, about, by_chance)),
         _limits(record),
     ]
     return "\n".join(line for part in parts for line in [*part, ""])
@@ -171,14 +171,14 @@ def _data(record: Mapping[str, Any]) -> Iterator[str]:
                 yield _row([name, *(text for n, ones in (train, tested) for text in (str(n), _share(ones, n)))])
 
 
-def _metrics(record: Mapping[str, Any], test: pd.DataFrame, by_chance: bool) -> Iterator[str]:
+def _metrics(record: Mapping[str, Any], test: pd.DataFrame, chances: np.ndarray | None) -> Iterator[str]:
     yield "## Metrics on test rows"
     yield ""
     traded = record["config"]["metric"]["name"]
     names = [*dict.fromkeys([*WHOLE, traded])]
     names += [f"{name}/s={g}" for g in range(len(record["groups"])) for name in OF_GROUP]
     names = [name for name in names if record["metrics"].get(f"test/{name}") is not None]
-    ranges = {} if by_chance else _intervals(record, test, names)
+    ranges = {} if chances is None else _intervals(record, test, chances, names)
     yield _row(["metric", "group", "value", f"{LEVEL:.0%} interval"])
     yield _row(["---"] * 4)
     for name in names:
@@ -191,20 +191,34 @@ def _metrics(record: Mapping[str, Any], test: pd.DataFrame, by_chance: bool) -> 
         yield f"Intervals: percentiles over {RESAMPLES} resamples of the test rows."
         yield "They do not cover other seeds or other data."
     else:
-        yield "Intervals are not given: they need decisions of one label of two classes at one threshold."
+        yield "Intervals are not given: they need decisions of one label of two classes, by scores and known groups."
 
 
-def _intervals(record: Mapping[str, Any], test: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """The interval of every metric that counts decisions; none for several labels or classes, or random decisions."""
-    if record["tasks"] or record["classes"] or record["config"]["postprocess"] is not None:
-        return {}
+def _chances(
+    record: Mapping[str, Any], test: pd.DataFrame, about: Mapping[str, Any], by_chance: bool
+) -> np.ndarray | None:
+    """The probability of the decision 1 of each test row; None for several labels or classes, or rules of features."""
+    by_rules = about["rules"] is not None
+    if record["tasks"] or record["classes"] or (by_rules and about.get("group_model") is not None):
+        return None
+    scores = test["score"].to_numpy(dtype=float)
+    if by_rules:
+        groups = torch.from_numpy(test["group"].cat.codes.to_numpy().astype(np.int64))
+        return probabilities(about["rules"], torch.from_numpy(scores).logit(), groups).numpy()
+    return scores if by_chance else (scores > 0.5).astype(float)
+
+
+def _intervals(
+    record: Mapping[str, Any], test: pd.DataFrame, chances: np.ndarray, names: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """The interval of every metric that counts decisions, which are 1 with the ``chances`` [N]."""
     groups = len(record["groups"])
-    s, y = test["group"].cat.codes.to_numpy(), test["label"].to_numpy().astype(int)
-    d = (test["score"].to_numpy() > 0.5).astype(int)
-    counts = np.bincount(4 * s + 2 * y + d, minlength=4 * groups)
+    s, y = test["group"].cat.codes.to_numpy(), test["label"].to_numpy()
+    kinds, counts = np.unique(np.stack([2 * s + y, chances]), axis=1, return_counts=True)  # rows that count alike
+    cells = kinds[0].astype(int)
     draws = np.random.default_rng(0).multinomial(counts.sum(), counts / counts.sum(), RESAMPLES)
-    drawn = torch.from_numpy(draws.reshape(RESAMPLES, groups, 2, 2)).double()
-    right = torch.stack([drawn[..., 0, 0], drawn[..., 1, 1]], dim=-1)
+    drawn, ones = (_summed(values, cells, 2 * groups) for values in (draws, draws * kinds[1]))
+    right = torch.stack([(drawn - ones)[..., 0], ones[..., 1]], dim=-1)
     of_group = {metric.name.removeprefix("group_"): metric for metric in GROUP_METRICS}
     found = {}
     for name in names:
@@ -214,13 +228,19 @@ def _intervals(record: Mapping[str, Any], test: pd.DataFrame, names: Sequence[st
             continue
         values = []
         nothing = torch.zeros(1, 0, dtype=torch.float64)
-        for rows, correct in zip(drawn.sum(-1), right, strict=True):
+        for rows, correct in zip(drawn, right, strict=True):
             value = metric.fn(Outcome(nothing, nothing, nothing, nothing[0], nothing[0].long(), rows, correct[None]))
             values.append(float(value[0, int(number)] if is_group else value[0]))
         if np.isfinite(values).any():
             low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
             found[name] = (float(low), float(high))
     return found
+
+
+def _summed(values: np.ndarray, cells: np.ndarray, number: int) -> torch.Tensor:
+    """[draws, kinds] -> [draws, groups, labels], for the cell 2 s + y of each kind of rows."""
+    found = np.stack([values[:, cells == cell].sum(axis=1) for cell in range(number)], axis=1)
+    return torch.from_numpy(found).double().view(len(values), -1, 2)
 
 
 def _limits(record: Mapping[str, Any]) -> Iterator[str]:

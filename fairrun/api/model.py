@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,10 +100,14 @@ class Model:
         """Every metric on rows that have the label, by the names of a run's record.
 
         Groups are those of the training rows, or the values of the columns ``sensitive``.  ``by`` names a column: the
-        answer then has a row for each of its values, and one for rows without any.  Raises ``InputError`` for a column,
+        answer then has a row for each of its values, and one for rows without any.  Rows that the model was trained on
+        flatter it: as many rows as its whole data set has are named in a warning.  Raises ``InputError`` for a column,
         a label or a group that is not known.
         """
         require(isinstance(rows, pd.DataFrame) and len(rows) > 0, "rows", type(rows).__name__, "a frame with rows")
+        if len(rows) == sum(self.record["rows"].values()):
+            said = f"{len(rows)} rows are as many as the model's data set has: those that it was trained on flatter it"
+            warnings.warn(f"{said}; metrics of test rows alone are in record['metrics']", stacklevel=2)
         if by is not None:
             require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
             groups = self._labelled(rows, sensitive)[2]  # of all rows, so that each part has the same columns

@@ -63,7 +63,7 @@ class OfNetwork:
 
     def to_torch(self) -> nn.Module:
         """The network as a module."""
-        return _Module(self.network, self.theta)
+        return TrainedNetwork(self.network, self.theta)
 
     @cached_property
     def _fast(self) -> Network:
@@ -117,7 +117,7 @@ class OfLibrary:
         raise InputError(f"to_torch needs a run that trains a network, got classifiers of a library ({name})")
 
 
-class _Module(nn.Module):
+class TrainedNetwork(nn.Module):
     """A network of one run as a module."""
 
     def __init__(self, network: Network, theta: Theta) -> None:
@@ -128,6 +128,11 @@ class _Module(nn.Module):
             self.names[free(name.replace(".", "_"), self.names)] = name
         for own, name in self.names.items():
             self.register_parameter(own, nn.Parameter(theta[name].clone()))
+
+    def extra_repr(self) -> str:
+        """The network, and the shapes of its parameters."""
+        shapes = (f"{own}: {list(p.shape)}" for own, p in self.named_parameters())
+        return "\n".join([type(self.network).__name__, *shapes])
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
         """Encoded features [N, D] of any type -> logits [N]; of tasks [N, T], of C > 2 classes [N, C]."""

@@ -437,15 +437,21 @@ def _folders(arguments: Sequence[str]) -> list[Path]:
 
 
 def assigned(arguments: Sequence[str]) -> dict[str, Any]:
-    """The values that KEY=VALUE gives, by key, read as in training.  Raises ``InputError`` for any other override."""
-    found = {}
+    """The values that KEY=VALUE gives, by key, read as in training.
+
+    Raises ``InputError`` for any other override, and for a key that is given twice.
+    """
+    found: dict[str, Any] = {}
     for argument in arguments:
         override = _parsed(argument)
         if override is None:
             raise InputError(_unread(argument, OverridesParser.create(), [CONF]))
         if override.type != OverrideType.CHANGE or override.package is not None or override.is_sweep_override():
             raise InputError(f"{argument!r} must be KEY=VALUE with one value")
-        found[str(override.key_or_group)] = override.value()
+        key = str(override.key_or_group)
+        if key in found:
+            raise InputError(f"{key} must be given once, got {found[key]} and {override.value()}")
+        found[key] = override.value()
     return found
 
 

@@ -55,9 +55,9 @@ class Csv:
         whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
         if not len(whole):
             raise InputError(f"dataset.path must be a table with rows, got {path!r} with none")
-        read, columns = typed(whole, replace(self.forms(), mixed=mixed, comma_likely=separators == {";"}))
+        read, columns, warnings = typed(whole, replace(self.forms(), mixed=mixed, comma_likely=separators == {";"}))
         remarks += [f"and {len(frames) - 1} files more"] if len(frames) > 1 else []
-        return read, Account(columns, [*remarks, f"{len(read)} rows, {len(columns)} columns"])
+        return read, Account(columns, [*remarks, f"{len(read)} rows, {len(columns)} columns"], warnings)
 
     def forms(self, decimal: str | None = None) -> Forms:
         """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""

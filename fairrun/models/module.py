@@ -27,6 +27,7 @@ GROUPS = ("fairness", "classifier")  # parameter groups that patterns may name; 
 SEED = 2**63 - 1  # seeds are below it
 HALF = 2**24  # every whole number below it is a float32
 PROBES = 3  # rows of the dry run
+DRAWS = 20  # of all parameters at random, one of which gives a logit below 0
 MOST_GROUPS = 32  # of a group normalisation
 CHANNELS_OF_GROUP = 16  # at least so many channels of a batch normalisation become a group, as in Wu and He, ECCV 2018
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation
@@ -202,6 +203,7 @@ class TorchNetwork(Network):
         self._check_output(out)
         if last is not None:
             _check_last(net.get_submodule(last), seen, out)
+        self._check_signs(net, rows)
         _check_rows_alone(out, self._output(net, torch.cat([rows[:1], others[1:]])))
         return Layout(net, names, last, self._draws(net, rows, out), max(widths, default=math.prod(self.row)))
 
@@ -211,6 +213,18 @@ class TorchNetwork(Network):
         logits = "one logit" if num_logits == 1 else f"{num_logits} logits"
         allowed = f"a module that gives {logits} a row, {' or '.join(map(str, shapes))} for {PROBES} rows"
         require(list(out.shape) in shapes, "module", list(out.shape), allowed)
+
+    def _check_signs(self, net: nn.Module, rows: Tensor) -> None:
+        """Raise ``InputError`` if no output is ever below 0, whatever the parameters: it is no logit then."""
+        g = torch.Generator().manual_seed(0)
+        for _ in range(DRAWS):
+            own = {name: torch.randn(p.shape, generator=g) for name, p in net.named_parameters() if p.requires_grad}
+            with torch.no_grad():
+                out = functional_call(net, own, (rows,))
+            if not (out >= 0).all():
+                return
+        what = "values of at least 0 alone, whatever its parameters: leave out its last sigmoid, softmax or ReLU"
+        raise InputError(f"module must give logits, which may be below 0, got {what}")
 
     def _draws(self, net: nn.Module, rows: Tensor, out: Tensor) -> bool:
         """Whether the module differs in training from evaluation.  Raises ``InputError`` if it changes a buffer."""

@@ -41,6 +41,10 @@ def test_choices_with_other_defaults_are_told_apart():
         ("irw_global", "method.alpha"),
         ("irw/compas", "COMPAS"),
         ("hydra.launcher.stack_size", "hydra/launcher=dask, ray, slurm, stacked"),
+        ("optimizer@method.adversary_optimizer", "optimizer=NAME chooses"),
+        ("optimizer@method.optimizer=adamw", "decoupled weight decay"),
+        ("frontier_unaware", "postprocess"),
+        ("ema", "averaging.kind"),
         ("dataset.states", "dataset.states is now dataset.proxies"),
     ],
 )

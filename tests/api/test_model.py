@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -185,6 +186,9 @@ def test_metrics_may_be_of_other_groups_and_by_a_column(tmp_path, described):
     assert (by["accuracy"] * shares).sum() == pytest.approx(other["accuracy"])
     with pytest.raises(InputError, match="by must be a column of the rows"):
         model.metrics(rows, by="town")
+    total = sum(model.record["rows"].values())
+    with pytest.warns(UserWarning, match=f"^{total} rows are as many as the model's data set has"):
+        model.metrics(rows.sample(total, replace=True, random_state=0))
     with pytest.raises(InputError, match=r"^sensitive must hold columns with two values or more, got kind with one$"):
         model.metrics(rows.assign(kind="a"), sensitive="kind")
 
@@ -361,6 +365,9 @@ def test_the_card_tells_that_thresholds_are_of_predict_alone(tmp_path, described
     assert "- Decisions are predict's; predict_proba and a network's to_torch give the score before them." in thresholds
     assert "- Decisions need the sensitive attribute of each row; some are random." in thresholds
     assert "predict_proba" not in plain and "- Bound: " not in plain
+    for card in (plain, thresholds):
+        rows = re.findall(r"^\| [^|]+ \| [^|]+ \| ([\d.]+) \| \[([\d.]+), ([\d.]+)\] \|$", card, re.MULTILINE)
+        assert len(rows) >= 10 and all(float(low) <= float(mean) <= float(high) for mean, low, high in rows)
 
 
 def test_a_sweep_leaves_scores_and_where_weights_are_asked_for_trains_again(tmp_path, described, caplog):
@@ -408,7 +415,7 @@ def test_random_decisions_of_a_saved_model_follow_their_probabilities(tmp_path, 
     shares = json.loads((folder / "model" / files.ABOUT).read_text())[files.SHARES]
     assert len(shares) > 1 and sum(shares.values()) == pytest.approx(1)
     card = model.card()
-    assert "classifier: Logistic" in card and "Decisions are random" in card and "| [" not in card
+    assert "classifier: Logistic" in card and "Decisions are random" in card and "| [" in card
     with pytest.raises(InputError, match=r"^to_torch needs a run that trains a network, got .* \(Logistic\)$"):
         model.to_torch()
     trained(tmp_path, given)

@@ -70,9 +70,15 @@ class Random(Flat):
         return super().forward(x + torch.rand(()))
 
 
+class Chance(Flat):
+    def forward(self, x):
+        return super().forward(x).sigmoid()
+
+
 class Still(Flat):
     def forward(self, x):
-        return super().forward(x) * 0
+        z = super().forward(x)
+        return z * 0 + z.detach()
 """
 
 
@@ -132,6 +138,8 @@ def test_a_module_that_breaks_a_rule_is_said(check):
     assert status == 1 and "BROKEN: train/loss does not fall" in said
     status, _, error = check("modules.Random")
     assert status == 1 and error.startswith("with input: flat: model.module must compute each row by itself, got")
+    status, _, error = check("modules.Chance")
+    assert status == 1 and "model.module must give logits, which may be below 0" in error
 
 
 def test_a_module_with_arguments_is_checked_as_its_file_makes_it(check, tmp_path):

@@ -228,6 +228,11 @@ class Hidden(Flat):
         return self.linear(x).relu()
 
 
+class Sigmoid(Flat):
+    def forward(self, x):
+        return self.linear(x).sigmoid()
+
+
 class Counted(nn.Module):
     """It counts the rows that it was trained on."""
 
@@ -283,6 +288,8 @@ RUNNING = {"_target_": f"{HERE}.Counted"}
             r"groups must have every parameter in one group only, got out.weight in fairness and classifier",
         ),
         ({"groups": {"fair": "fc1"}}, r"groups.fair is no key: did you mean groups.fairness\?"),
+        ({"target": f"{HERE}.Sigmoid"}, r"module must give logits, .* leave out its last sigmoid, softmax or ReLU"),
+        ({"target": f"{HERE}.Hidden"}, r"module must give logits, which may be below 0, got values of at least 0"),
         ({"target": f"{HERE}.Hidden", "groups": {"classifier": "linear"}}, r"groups.classifier must be the last layer"),
         (
             {"input": "image", "channels": 4},

@@ -36,7 +36,14 @@ def test_what_is_said_of_each_choice(tmp_path, snapshot):
     erm, penalties, other = rows[:3], rows[3:12], rows[12:]
     more = [row | {"method.lam": 4.0 + k} for k in range(5) for row in other]
     worse = [row | {f"val/{HARD}": 0.5} for row in penalties[:3]]
+    bad = [row | {"test/accuracy": 0.7, f"test/{HARD}": 0.4} for row in penalties]
+    equal = [
+        row | {f"test/{name}": erm[k % 3][f"test/{name}"] for name in ("accuracy", HARD)}
+        for k, row in enumerate(penalties)
+    ]
     cases = {
+        "worse in both on test rows": (bounded([*erm, *bad], 0.2), {}),
+        "the same on test rows": (bounded([*erm, *equal], 0.2), {}),
         "a bound": (bounded(rows, 0.2), {}),
         "a bound that many do not keep on test rows": (bounded([*rows, *more], 0.2), {}),
         "a bound that one configuration keeps": (bounded(rows[:9], 0.2), {}),

@@ -316,7 +316,12 @@ def test_sync_reads_values_as_training_does(sweep, capsys, monkeypatch):
 )
 def test_sync_refuses_what_it_cannot_read(sweep, given, said):
     with pytest.raises(SystemExit, match=said):
-        main([str(sweep), "tracker=wandb", "tracker.mode=offline", given])
+        main([str(sweep), *(["tracker=wandb"] if "tracker=" not in given else []), "tracker.mode=offline", given])
+
+
+def test_sync_takes_a_key_once(sweep):
+    with pytest.raises(SystemExit, match="tracker must be given once, got wandb and mlflow"):
+        main([str(sweep), "tracker=wandb", "tracker=mlflow"])
 
 
 def test_sync_goes_where_the_runs_were_configured_to_go_unless_told(tmp_path):

@@ -1,6 +1,6 @@
 """The type of every column of a frame of text or of plain values."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from numbers import Real
@@ -17,8 +17,8 @@ from fairrun.data.reading.texts import Forms, Texts, from_text, text_as, texts_o
 NUMBERS = ("integer", "number", "boolean")  # types that a column of numbers may be given as
 
 
-def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]]:
-    """A frame of text or of plain values -> one of int64, float64, bool, datetime64 and text; and what was done.
+def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column], list[str]]:
+    """A frame of text or of plain values -> one of int64, float64, bool, datetime64 and text; what was done; warnings.
 
     A missing value is NaN, None or NaT.  The same values are typed alike, whether they were stored as text, as numbers
     or as decimals.  Raises ``InputError`` for numbers among which other text stands.
@@ -26,13 +26,24 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
     texts = {name: texts_of(frame[name], forms.missing) for name in frame if _holds_text(frame[name])}
     forms = replace(forms, decimal=forms.decimal or _decimal(texts.values()))
     found: dict[str, pd.Series] = {}
-    columns = []
+    columns, warnings = [], list[str]()
     for name in frame:
         values, kind, done = from_text(name, texts[name], forms) if name in texts else _from_values(frame[name])
         found[name] = values
         distinct = 0 if kind == "other" else int(values.nunique())
         columns.append(Column(name, kind, distinct, int(values.isna().sum()), done="; ".join(done)))
-    return pd.DataFrame(found, columns=list(frame.columns)), columns
+        if kind in ("category", "boolean") and name in texts:
+            warnings += _of_doubtful(name, texts[name])
+    return pd.DataFrame(found, columns=list(frame.columns)), columns, warnings
+
+
+def _of_doubtful(name: str, column: Texts) -> Iterator[str]:
+    """What is to be said of marks of missing values that may be values."""
+    for mark, rows in column.doubtful.items():
+        yield (
+            f"column {name!r}: {mark!r} counts as missing, in {rows} rows; if it is a value, "
+            "dataset.rows.missing_marks=[] reads every text as one, and a list names the marks that are none"
+        )
 
 
 def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:

@@ -12,6 +12,7 @@ _NUMBERS = (
     "unknown|unk|missing|not available|not applicable|not known|no data|nd|n.d.|tbd|*|x|#|??|???|keine angabe|k.a.|s/d"
 )
 AMONG_NUMBERS = frozenset(_NUMBERS.split("|"))  # and dates; among categories these may be a category
+WORDS = frozenset(["none", "nil"])  # marks that, among categories, may be one
 _EXCEL = re.compile(r"#(n/a.*|na|nv|n/d|n/disp|[\w/.À-ɏ ]+[!?])")  # #N/A, #DIV/0!, #NAME?, #WERT!
 
 

@@ -2,8 +2,8 @@
 
 import functools
 import unicodedata
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from fairrun.config.check import InputError
 from fairrun.config.values import FALSE, TRUE, listed
 from fairrun.data.reading import dates, numbers
-from fairrun.data.reading.missing import AMONG_NUMBERS, is_missing
+from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, is_missing
 
 DECIMAL_COMMA = "decimal comma"  # in what was done to a column
 FEW = 20  # distinct numbers beside other text that may be categories, as 0, 1, 2 and 3+
@@ -38,6 +38,7 @@ class Texts:
     texts: list[str]  # without spaces at their ends
     rows: np.ndarray  # of each text, how many rows
     done: list[str]
+    doubtful: Mapping[str, int] = field(default_factory=dict)  # marks that may be values: how many rows
 
     @functools.cached_property
     def split(self) -> tuple[list[str], list[str]]:
@@ -67,7 +68,15 @@ def texts_of(values: pd.Series, marks: Collection[str] | None) -> Texts:
     differ = {s for s, t, gone in zip(spelt, stripped, missing, strict=True) if s != t and not gone and t in as_is}
     if differ:
         done.append("spaces at the ends left out")
-    return Texts(codes, texts, np.bincount(codes[codes >= 0], minlength=len(texts)), done)
+    rows = np.bincount(codes[codes >= 0], minlength=len(texts))
+    return Texts(codes, texts, rows, done, _doubtful(values, gone, texts) if marks is None else {})
+
+
+def _doubtful(values: pd.Series, gone: Collection[str], texts: Sequence[str]) -> dict[str, int]:
+    """The marks that may be values, with their rows: words as "none", and NA among codes of two letters as NO."""
+    codes = bool(texts) and all(len(text) == 2 and text.isalpha() and text.isupper() for text in texts)
+    found = [mark for mark in gone if mark.casefold() in WORDS or (codes and mark == "NA")]
+    return {mark: int((values == mark).sum()) for mark in found}
 
 
 def from_text(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, list[str]]:

@@ -73,9 +73,20 @@ def _choice(found: Recommendation, mark: str) -> str:
 
 def _differences(found: Recommendation, compared: Comparison, mark: str) -> str:
     accuracy, metric = (compared.differences[name] for name in ("accuracy", found.metric))
-    cost = f"{'costs' if accuracy.mean <= 0 else 'gains'} {_text(_positive(accuracy))} of accuracy"
-    gain = f"{'lowers' if metric.mean <= 0 else 'raises'} the {words(found.metric)}{mark} by {_text(_positive(metric))}"
-    return f"it {cost} against {compared.name}, and {gain} ({_over(compared.seeds, 'shared ')})"
+    cost = _change(accuracy, "costs {} of accuracy", "gains {} of accuracy", "changes the accuracy by {}")
+    name = f"the {words(found.metric)}{mark}"
+    gain = _change(metric, f"lowers {name} by {{}}", f"raises {name} by {{}}", f"changes {name} by {{}}")
+    loss = metric.mean * (-1 if found.greater_is_better else 1)
+    worse = accuracy.mean < 0 < loss and bool(_rounded(accuracy.mean)) and bool(_rounded(loss))
+    better = f": {compared.name} is better in both" if worse else ""
+    return f"it {cost} against {compared.name}, and {gain} ({_over(compared.seeds, 'shared ')}){better}"
+
+
+def _change(change: Estimate, falls: str, rises: str, stays: str) -> str:
+    """A mean change in words, with its interval."""
+    if not math.isnan(change.mean) and not _rounded(change.mean):
+        return stays.format(_text(change))
+    return (falls if change.mean <= 0 else rises).format(_text(_positive(change)))
 
 
 def _values(found: Recommendation, mark: str) -> str:
@@ -128,4 +139,8 @@ def _text(found: Estimate) -> str:
 
 
 def _number(value: float) -> str:
-    return "an undefined value" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0
+    return "an undefined value" if math.isnan(value) else f"{_rounded(value):.3f}"
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3) + 0.0  # no -0

@@ -17,9 +17,21 @@ from fairrun.datasets.csv import Csv
 NAN = float("nan")
 
 
+def doubtful(*texts, **forms):
+    return typed(pd.DataFrame({"x": list(texts)}, dtype=object), Forms(**forms))[2]
+
+
+def test_a_mark_that_may_be_a_category_is_named():
+    (said,) = doubtful("none", "gas", "oil", "none", "", "gas")
+    assert "column 'x': 'none' counts as missing, in 2 rows; if it is a value, dataset.rows.missing_marks=[]" in said
+    assert ["'NA'" in line for line in doubtful("NA", "NO", "NL", "NO")] == [True]
+    assert doubtful("NA", "gas", "oil") == doubtful("none", "1.5", "2") == doubtful("", "?", "gas") == []
+    assert doubtful("none", "gas", missing=["none"]) == []
+
+
 def column(*texts, **forms):
     """A column of text, typed -> its values with None for what is missing, and its account."""
-    frame, (account,) = typed(pd.DataFrame({"x": list(texts)}, dtype=object), Forms(**forms))
+    frame, (account,), _ = typed(pd.DataFrame({"x": list(texts)}, dtype=object), Forms(**forms))
     values = frame["x"]
     return [None if pd.isna(value) else value for value in values.tolist()], account
 
