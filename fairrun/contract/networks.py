@@ -18,6 +18,7 @@ from fairrun.training.fit import Run, fit
 from fairrun.training.optim import Adam
 
 RUNS, ROWS = 3, 32
+FALLEN = 0.999  # share of the first loss below which the last one has fallen; the order of rows changes less
 
 
 def rows_of(network: Network) -> Data:
@@ -109,7 +110,7 @@ def it_can_be_trained(subject: Subject) -> None:
     (run,) = _train(subject, [0], epochs=15)
     losses = run.history["train/loss"].tolist()
     hold(run.failure is None, str(run.failure))
-    hold(losses[-1] < losses[0], f"train/loss does not fall: {losses[0]:.4g}, in the end {losses[-1]:.4g}")
+    hold(losses[-1] < losses[0] * FALLEN, f"train/loss does not fall: {losses[0]:.4g}, in the end {losses[-1]:.4g}")
 
 
 def _case(subject: Subject, dtype: torch.dtype = torch.float64) -> tuple[Network, Theta, Batch]:
