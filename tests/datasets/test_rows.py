@@ -15,7 +15,20 @@ from omegaconf import OmegaConf
 from fairrun.config.check import InputError
 from fairrun.data.images import ImageDataset
 from fairrun.data.sources import Unavailable, cache_folder, frame_sha256, read_frame, sha256, write_frame
-from fairrun.datasets import adult, bank, communities, compas, credit, german, health, law_school, student, titanic
+from fairrun.datasets import (
+    acs_employment,
+    adult,
+    bank,
+    communities,
+    compas,
+    credit,
+    german,
+    health,
+    law_school,
+    student,
+    titanic,
+)
+from fairrun.datasets.acs_employment import AcsEmployment
 from fairrun.datasets.adult import Adult
 from fairrun.datasets.bank import Bank40004
 from fairrun.datasets.communities import Communities
@@ -57,6 +70,7 @@ def split_in_two(frame):
 
 
 PINNED = {
+    "acs_employment_ma": (AcsEmployment(), acs_employment.FRAME_SHA256),
     "adult": (Adult("all"), adult.FRAME_SHA256),
     "compas": (Compas("all", None), compas.FRAME_SHA256),
     "german": (German(), german.FRAME_SHA256),
@@ -90,6 +104,23 @@ def test_the_cached_file_hashes_to_the_pinned_hash(name):
 def test_a_frame_that_was_read_hashes_to_the_pinned_hash_again(name):
     rows, pinned = PINNED[name]
     assert sha256(write_frame(rows.frame(None))) == pinned
+
+
+# ACS Employment
+
+
+def test_employment_has_the_rows_of_four_years_and_the_rates_by_sex_and_race():
+    frame = AcsEmployment().frame(None)
+    assert frame["year"].value_counts(sort=False).to_dict() == {2015: 68785, 2016: 69126, 2017: 69635, 2018: 70131}
+    assert positives(frame, "employed", 1, "sex") == {"female": (144019, 0.4830), "male": (133658, 0.5210)}
+    by_race = positives(frame, "employed", 1, "race")
+    assert (by_race["White"], by_race["Black"], by_race["Asian"], len(by_race)) == (
+        (226569, 0.5115),
+        (16793, 0.4507),
+        (17479, 0.4993),
+        9,
+    )
+    assert not frame.isna().any(axis=None) and set(frame.loc[frame["year"] == 2018, "split"]) == {"test"}
 
 
 # Adult
