@@ -15,7 +15,7 @@ from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
 from fairrun.training.fit import fit
 from fairrun.training.native.library import _compiled, library
-from fairrun.training.native.parts import NativeAdam, NativeMLP, accelerate, choose, gather
+from fairrun.training.native.parts import NativeMLP, NativeOptimizer, accelerate, choose, gather
 from fairrun.training.optim import SGD, Adagrad, Adam
 from tests.helpers.command import start_forked
 from tests.helpers.synthetic import data
@@ -155,10 +155,11 @@ def test_the_gradient_of_a_gradient_is_that_of_torch(width, group):
 
 ADAMS = [Adam(0.1, 0.9, 0.999, 1e-8), Adam(0.03, 0.5, 0.9, 1e-3), Adam(0.01, 0.0, 0.99, 1e-8)]
 SGDS = [SGD(0.1, 0.9, 5e-4), SGD(0.03, 0.0, 0.1), SGD(0.01, 0.5, 0.0)]
+ADAGRADS = [Adagrad(0.1, 0.1, 0.0), Adagrad(0.03, 0.0, 1e-10), Adagrad(0.01, 1.0, 1e-3)]
 
 
 @built
-@pytest.mark.parametrize("optimizers", [ADAMS, SGDS], ids=["adam", "sgd"])
+@pytest.mark.parametrize("optimizers", [ADAMS, SGDS, ADAGRADS], ids=["adam", "sgd", "adagrad"])
 def test_fifty_steps_of_an_optimizer_are_those_of_torch(optimizers):
     g = torch.Generator().manual_seed(0)
     first = {"a": torch.randn(3, 5, 7, generator=g), "b": torch.randn(3, 1, 3, generator=g)}
@@ -175,7 +176,7 @@ def test_fifty_steps_of_an_optimizer_are_those_of_torch(optimizers):
 
 
 @built
-@pytest.mark.parametrize("optimizer", [ADAM, SGDS[0]], ids=["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", [ADAM, SGDS[0], ADAGRADS[0]], ids=["adam", "sgd", "adagrad"])
 def test_a_step_of_an_optimizer_leaves_its_arguments_as_they_were_and_takes_any_layout(optimizer):
     optimizer = accelerate(bind([optimizer] * 2, torch.float32))
     theta, grads = {"a": torch.ones(2, 3, 4)}, {"a": torch.arange(4.0).expand(2, 3, 4)}
@@ -259,7 +260,7 @@ def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
 def test_every_adam_and_every_mlp_is_replaced():
     assert isinstance(accelerate(NETWORK), NativeMLP)
     method = bind([ERM(ADAM)] * 2, torch.float32)
-    assert isinstance(accelerate(method).optimizer, NativeAdam)
+    assert isinstance(accelerate(method).optimizer, NativeOptimizer)
     assert isinstance(method.optimizer, Adam)
 
 

@@ -1,4 +1,4 @@
-// The passes of a multi-layer perceptron with ReLU and of Adam over a stack of runs, in float32 on one thread.
+// The passes of a multi-layer perceptron with ReLU, and of optimizers, over a stack of runs, in float32 on one thread.
 //
 // Every run is computed by itself and in one fixed order, so it is the same in any stack, bit for bit.  Weights are
 // [in, out] and a layer is out = relu(in W + b).  The input is one-hot for the most part: the first layer takes a row's
@@ -293,6 +293,15 @@ void adam_numbers(int64_t num, const float* __restrict q, const float* __restric
     }
 }
 
+void adagrad_numbers(int64_t num, const float* __restrict q, const float* __restrict g, float* __restrict new_q,
+                     const float* __restrict total, float* __restrict new_total, float lr, float eps) {
+    for (int64_t i = 0; i < num; i++) {
+        const float sum = total[i] + g[i] * g[i];
+        new_total[i] = sum;
+        new_q[i] = q[i] - lr * g[i] / (std::sqrt(sum) + eps);
+    }
+}
+
 // R, B, K, and D followed by the width of each hidden layer.
 struct Shape {
     int64_t runs, rows, depth;
@@ -448,6 +457,20 @@ void sgd_step(int64_t runs, int64_t count, const int64_t* sizes, const float* co
                 now[i] = old[i] - lr * new_v[i];
             }
             v += num, new_v += num;
+        }
+    }
+}
+
+// One step of Adagrad; hyper [R, 2]: lr, eps; total: the sum of squares.  The rest is as in `adam_step`.
+void adagrad_step(int64_t runs, int64_t count, const int64_t* sizes, const float* const* q, const int64_t* q_stride,
+                  const float* const* g, const int64_t* g_stride, float* const* new_q, const float* hyper,
+                  const float* total, float* new_total) {
+    for (int64_t r = 0; r < runs; r++, hyper += 2) {
+        for (int64_t c = 0; c < count; c++) {
+            const int64_t num = sizes[c];
+            adagrad_numbers(num, q[c] + r * q_stride[c], g[c] + r * g_stride[c], new_q[c] + r * num, total, new_total,
+                            hyper[0], hyper[1]);
+            total += num, new_total += num;
         }
     }
 }

@@ -1,4 +1,4 @@
-"""An MLP, Adam and SGD that run on the kernels.  Each keeps its torch counterpart for what the kernels do not cover."""
+"""Networks and optimizers that run on the kernels, each with its torch counterpart for what they do not cover."""
 
 import copy
 import ctypes
@@ -17,11 +17,16 @@ from fairrun.models.mlp import MLP
 from fairrun.models.network import Network
 from fairrun.models.row_gradients import Layer, Pullback
 from fairrun.training.native.library import library
-from fairrun.training.optim import SGD, Adam, AdamState, SGDState
+from fairrun.training.optim import SGD, Adagrad, Adam
 
 ENGINES = ("auto", "native", "torch")
 WIDTH_MULTIPLE = 16  # a hidden layer's units are padded to a multiple of this; the units beyond its width are zero
 ROWS_MULTIPLE = 4
+HYPER = {  # the kernel of an optimizer, and the hyper-parameters that it reads
+    Adam: ("adam_step", ("lr", "b1", "b2", "eps")),
+    SGD: ("sgd_step", ("lr", "momentum", "weight_decay")),
+    Adagrad: ("adagrad_step", ("lr", "eps")),
+}
 
 
 def choose(engine: str, dtype: torch.dtype, device: str) -> str:
@@ -35,16 +40,15 @@ def choose(engine: str, dtype: torch.dtype, device: str) -> str:
 
 
 def accelerate(part: Any) -> Any:
-    """Replace every MLP, Adam and SGD in ``part``, a network or a bound method, by a native one."""
+    """Replace every MLP, Adam, SGD and Adagrad in ``part``, a network or a bound method, by a native one."""
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
         covered = part.depth > 0 and part.dropout == 0 and part.num_classes == 2
         return NativeMLP(part, kernels) if covered else part
-    if isinstance(part, Adam):
-        return NativeAdam(part, torch.cat([part.lr, part.b1, part.b2, part.eps], dim=1), kernels)
-    if isinstance(part, SGD):
-        return NativeSGD(part, torch.cat([part.lr, part.momentum, part.weight_decay], dim=1), kernels)
+    for optimizer, (kernel, fields) in HYPER.items():
+        if isinstance(part, optimizer):
+            return NativeOptimizer(part, torch.cat([getattr(part, name) for name in fields], dim=1), kernels[kernel])
     if not dataclasses.is_dataclass(part):
         return part
     faster = copy.copy(part)  # a copy skips the checks of values, which are tensors by now
@@ -228,43 +232,24 @@ class _Logits(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class NativeAdam:
-    """``Adam`` with bound hyper-parameters, in one pass over a run's parameters."""
+class NativeOptimizer:
+    """``Adam``, ``SGD`` or ``Adagrad`` with bound hyper-parameters, in one pass over a run's parameters."""
 
-    adam: Adam
-    hyper: Tensor  # [R, 4] lr, b1, b2, eps
-    kernels: ctypes.CDLL
+    optimizer: Adam | SGD | Adagrad
+    hyper: Tensor  # [R, K] the fields in ``HYPER``
+    kernel: Any
 
-    def init(self, theta: Theta) -> AdamState:
-        """As ``Adam.init``."""
-        return self.adam.init(theta)
+    def init(self, theta: Theta) -> Any:
+        """As the optimizer's."""
+        return self.optimizer.init(theta)
 
-    def step(self, theta: Theta, grads: Theta, state: AdamState) -> tuple[Theta, AdamState]:
+    def step(self, theta: Theta, grads: Theta, state: Any) -> tuple[Theta, Any]:
         """One step."""
-        theta = self.adam.decayed(theta)
-        state = AdamState(*(v.contiguous() for v in state))
-        after = AdamState(*map(torch.empty_like, state))
-        return _updated(self.kernels.adam_step, theta, grads, (self.hyper, *state, *after)), after
-
-
-@dataclass(frozen=True)
-class NativeSGD:
-    """``SGD`` with bound hyper-parameters, in one pass over a run's parameters."""
-
-    sgd: SGD
-    hyper: Tensor  # [R, 3] lr, momentum, weight_decay
-    kernels: ctypes.CDLL
-
-    def init(self, theta: Theta) -> SGDState:
-        """As ``SGD.init``."""
-        return self.sgd.init(theta)
-
-    def step(self, theta: Theta, grads: Theta, state: SGDState) -> tuple[Theta, SGDState]:
-        """One step."""
-        velocity = state.velocity.contiguous()
-        after = torch.empty_like(velocity)
-        new = _updated(self.kernels.sgd_step, theta, grads, (self.hyper, velocity, after))
-        return new, SGDState(after)
+        if isinstance(self.optimizer, Adam):
+            theta = self.optimizer.decayed(theta)
+        before = [v.contiguous() for v in state]
+        after = [torch.empty_like(v) for v in before]
+        return _updated(self.kernel, theta, grads, (self.hyper, *before, *after)), type(state)(*after)
 
 
 def _updated(kernel: Any, theta: Theta, grads: Theta, numbers: Sequence[Tensor]) -> Theta:
