@@ -38,14 +38,38 @@ def filled(node: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
-def resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+def resolved(config: DictConfig, plain: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration with all its values, and the same for records: text in place of what the environment says.
 
     That text is the interpolation itself, ``${oc.env:NAME}``.  Numbers are no secrets, and stay: reports compare them.
+    ``plain`` is the configuration as a container, with its interpolations, if that is known.
     """
     before = _reads[0]
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    return plain, plain if _reads[0] == before else _recorded(config)
+    raw: Any = OmegaConf.to_container(config) if plain is None else plain
+    values = _filled(config, raw)
+    return values, values if _reads[0] == before else _recorded(config)
+
+
+def _filled(node: Any, raw: Any) -> Any:
+    """The container ``raw`` of a node with values in place of interpolations; what has none is not copied."""
+    items = raw.items() if isinstance(raw, dict) else enumerate(raw)
+    new = {key: _value(node, key, item) for key, item in items if _interpolates(item)}
+    if not new:
+        return raw
+    return raw | new if isinstance(raw, dict) else [new.get(k, item) for k, item in enumerate(raw)]
+
+
+def _value(node: Any, key: Any, raw: Any) -> Any:
+    value = node[key]
+    if isinstance(raw, dict | list):
+        return _filled(value, raw)
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _interpolates(raw: Any) -> bool:
+    if isinstance(raw, dict | list):
+        return any(map(_interpolates, raw.values() if isinstance(raw, dict) else raw))
+    return isinstance(raw, str) and "${" in raw
 
 
 def _recorded(node: DictConfig | ListConfig) -> Any:

@@ -233,7 +233,7 @@ def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
     A field that holds one value per run (``PerRun``) takes a number; a field that holds an object takes a node with a
     ``_target_``.  Raises ``InputError`` for a value of another type and for a key that is no field.
     """
-    hints = {field.name: get_type_hints(cls)[field.name] for field in dataclasses.fields(cls)}
+    hints = _field_types(cls)
     for name, value in values.items():
         if name != "_target_":
             if name not in hints:
@@ -243,6 +243,12 @@ def check_fields(cls: type, values: Mapping[str, Any], key: str) -> None:
                 near = nearest(value, _choices(hints[name])) if isinstance(value, str) else ""
                 near = near or _as_list(f"{key}.{name}", value, accepts)
                 raise InputError(f"{key}.{name} must be {allowed}, got {value!r}{near}")
+
+
+@functools.cache
+def _field_types(cls: type) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def _as_list(key: str, value: Any, accepts: Callable[[Any], bool]) -> str:

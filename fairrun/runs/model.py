@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from fairrun.config.check import InputError
@@ -41,14 +43,15 @@ class Rows(NamedTuple):
     tasks: list[str]
     classes: list[str]
     categories: list[int]
-    splits: pd.DataFrame  # of validation and test rows: split, row, group and label, or a label a task
+    splits: pa.Table  # of validation and test rows: split, row, group and label, or a label a task
 
 
 def rows_of(data: Data) -> Rows:
     """What a model needs of ``data``."""
     splits = pd.concat([_rows(data, split) for split in SPLITS], ignore_index=True)
     tasks, classes, categories = list(data.tasks), list(data.classes), list(data.categories)
-    return Rows(data.encoder, data.features, data.groups, tasks, classes, categories, splits)
+    table = pa.Table.from_pandas(splits, preserve_index=False)
+    return Rows(data.encoder, data.features, data.groups, tasks, classes, categories, table)
 
 
 def _rows(data: Data, split: str) -> pd.DataFrame:
@@ -100,10 +103,12 @@ def _predicts(run: Run) -> dict[str, bytes]:
 def _scores(run: Run, rows: Rows) -> bytes:
     values = np.concatenate([run.scores[split] for split in SPLITS])
     names = [f"score/{name}" for name in rows.tasks or rows.classes] or ["score"]
-    columns = dict(zip(names, values.reshape(len(values), -1).T, strict=True))
-    content: bytes = pd.concat([rows.splits, pd.DataFrame(columns)], axis="columns").to_parquet(
-        index=False, compression="zstd"
-    )
+    table, repeating = rows.splits, [name for name in rows.splits.column_names if name != "row"]
+    for name, column in zip(names, values.reshape(len(values), -1).T, strict=True):
+        table = table.append_column(name, pa.array(column))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=repeating, write_statistics=False)
+    content: bytes = sink.getvalue().to_pybytes()
     return content
 
 

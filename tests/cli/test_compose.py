@@ -26,6 +26,7 @@ SWEEPS = {
     "additions": [["dataset=csv", f"+dataset.proxies.group=[x{k}]", "dataset.label=y"] for k in range(3)],
     "a mapping": [["+report.compare.penalty=erm", f"seed={seed}", "report.columns=[roc_auc]"] for seed in (0, 1)],
     "interpolation": [["method.optimizer.lr=${fairness_bound}", f"fairness_bound={b}"] for b in (0.1, 0.2)],
+    "an entry of a list": [[f"dataset.sensitive.0={column}", "seed=1"] for column in ("sex", "race")],
     "hydra's own": [["tracker=wandb", f"seed={seed}", "tracker.project=${hydra:job.num}"] for seed in (0, 1)],
 }
 SWEEPS["kinds of values"] = [["tracker=wandb", *job] for job in SWEEPS["kinds of values"]]

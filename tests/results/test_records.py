@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from fairrun.config.check import InputError
@@ -71,6 +72,12 @@ def test_a_record_comes_back_as_a_row_with_dotted_keys(tmp_path):
 def test_the_history_comes_back(tmp_path):
     results.write(tmp_path, record(), HISTORY)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / results.HISTORY), HISTORY)
+
+
+def test_an_undefined_value_of_a_history_is_null_for_every_reader_of_parquet(tmp_path):
+    results.write(tmp_path, record(), pd.DataFrame({"epoch": [1, 2], "train/loss": [0.5, float("nan")]}))
+    written = pq.read_table(tmp_path / results.HISTORY)
+    assert written.to_pydict() == {"epoch": [1, 2], "train/loss": [0.5, None]}
 
 
 def test_a_number_that_is_not_finite_is_written_as_null(tmp_path):
