@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fairrun.config.check import OneOf, located
 from fairrun.method.api import Batch
-from fairrun.method.rows import group_mask, group_mean
+from fairrun.method.rows import group_mask, group_mean, group_rates
 
 Loss = Callable[[Tensor, Batch], Tensor]
 KERNEL_WIDTH = 0.1  # width of the MMD's Gaussian kernel, in units of probability
@@ -48,17 +48,14 @@ def exclusive_negatives(batch: Batch, t: int) -> Batch:
 
 def demographic_parity(p: Tensor, batch: Batch) -> Tensor:
     """max_s E[p | s] - min_s E[p | s], in [0, 1]: the demographic parity difference of scores."""
-    rates = group_mean(p, batch.s, batch.num_groups, batch.w)  # [R, S]
-    present = _present(batch)
-    highest = rates.masked_fill(~present, -torch.inf).amax(-1)
-    lowest = rates.masked_fill(~present, torch.inf).amin(-1)
-    return torch.where(present.sum(-1) >= 2, highest - lowest, 0.0)
+    rates, rows = group_rates(p, batch.s, batch.num_groups, batch.w)  # [R, S]
+    return (_sides(rates, rows > 0) * rates).sum(-1)
 
 
 def demographic_parity_pairs(p: Tensor, batch: Batch) -> Tensor:
     """Mean over pairs of groups of (E[p | s] - E[p | s'])^2, in [0, 1].  Smooth; for two groups the squared gap."""
-    rates = group_mean(p, batch.s, batch.num_groups, batch.w)  # [R, S]
-    return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), _present(batch))
+    rates, rows = group_rates(p, batch.s, batch.num_groups, batch.w)  # [R, S]
+    return _mean_over_pairs((rates.unsqueeze(2) - rates.unsqueeze(1)).square(), rows > 0)
 
 
 def demographic_parity_mean_square(p: Tensor, batch: Batch) -> Tensor:
@@ -276,10 +273,21 @@ def _fairbinn_of_group(p: Tensor, batch: Batch, group: int) -> Tensor:
 
 def _gaps(p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """E[p | s] - E[p], and which groups have a row of positive weight, both [R, S]; the gap of the others is 0."""
-    rates = group_mean(p, batch.s, batch.num_groups, batch.w)
+    rates, rows = group_rates(p, batch.s, batch.num_groups, batch.w)
     overall = group_mean(p, torch.zeros_like(batch.s), 1, batch.w)  # [R, 1]
-    present = _present(batch)
+    present = rows > 0
     return torch.where(present, rates - overall, 0.0), present
+
+
+@torch.no_grad()
+def _sides(rates: Tensor, present: Tensor) -> Tensor:
+    """The slope of max - min over the groups that are ``present`` at their ``rates``, both [R, S], [R, S].
+
+    It is 1 for the highest group, -1 for the lowest and 0 for the others; groups with equal rates share it.
+    """
+    high, low = rates.masked_fill(~present, -torch.inf), rates.masked_fill(~present, torch.inf)
+    top, bottom = ((v == end).to(rates) for v, end in ((high, high.amax(-1, True)), (low, low.amin(-1, True))))
+    return top / top.sum(-1, keepdim=True) - bottom / bottom.sum(-1, keepdim=True)
 
 
 def _mean_over_pairs(distance: Tensor, present: Tensor) -> Tensor:

@@ -45,9 +45,14 @@ def group_mean(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> Tensor:
 
     An empty group has mean 0.
     """
+    return group_rates(v, g, num_groups, w)[0]
+
+
+def group_rates(v: Tensor, g: Tensor, num_groups: int, w: Tensor) -> tuple[Tensor, Tensor]:
+    """``group_mean``, and the sum of the weights of each group, both [R, G]."""
     weights = group_mask(g, num_groups) * w.unsqueeze(1)
     total = weights.sum(-1)
-    return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0)
+    return (weights * v.unsqueeze(1)).sum(-1) / torch.where(total > 0, total, 1.0), total
 
 
 def worst_fraction(losses: Tensor, fraction: PerRun, w: Tensor, *, up: bool = False) -> Tensor:

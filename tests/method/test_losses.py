@@ -139,6 +139,14 @@ def test_the_spread_of_mean_scores_by_hand():
     assert demographic_parity(p, batch_of([[0] * 6], [[0, 1, 2, 0, 2, 2]], 3)).item() == pytest.approx(0.6, abs=1e-12)
 
 
+def test_groups_with_equal_means_share_the_slope_of_the_spread():
+    """Four groups of two rows, means 0.7, 0.7, 0.4, 0.1: the two highest have 1/2 each, so that a row has 1/4."""
+    p = torch.tensor([[0.6, 0.8, 0.7, 0.7, 0.3, 0.5, 0.1, 0.1]], dtype=torch.float64)
+    value, slope = value_and_gradient("demographic_parity", p, batch_of([[0] * 8], [[0, 0, 1, 1, 2, 2, 3, 3]], 4))
+    assert value.item() == pytest.approx(0.6)
+    assert slope.tolist() == [[0.25, 0.25, 0.25, 0.25, 0.0, 0.0, -0.5, -0.5]]
+
+
 def test_the_mmd_of_far_groups_with_equal_scores_is_2():
     """Within a group the kernel is 1, between 0 and 1 it is exp(-100): 1 + 1 - 2 exp(-100)."""
     p = torch.tensor([[0.0, 0.0, 1.0, 1.0]], dtype=torch.float64)
