@@ -8,7 +8,7 @@ in the batch are left out.  With rows of fewer than two groups the loss and its 
 import functools
 import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -245,9 +245,36 @@ def _mean_features(p: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, Te
     mask = group_mask(batch.s, batch.num_groups).unsqueeze(1) * weights.unsqueeze(2)  # [R, J, S, B]
     share = (mask / mask.sum(-1, keepdim=True).clamp(min=1)).flatten(1, 2)  # each group's rows sum to 1
     frequencies, amplitudes = _kernel_series(p)
-    angle = p.unsqueeze(-1) * frequencies  # [R, B, K]
-    phi = torch.cat([share @ angle.cos() * amplitudes, share @ angle.sin() * amplitudes], dim=-1)
+    phi = torch.cat([part * amplitudes for part in _MeanCircle.apply(p, share, frequencies)], dim=-1)
     return phi.unflatten(1, mask.shape[1:3]), (mask > 0).any(-1)
+
+
+class _MeanCircle(torch.autograd.Function):
+    """The means of cos and sin of ``p`` [R, B] times ``frequencies`` [K] by ``share`` [R, J, B], each [R, J, K].
+
+    The gradient is torch's own, which computes every sine and cosine again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor, share: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+        cos, sin = _circle(p, frequencies)
+        ctx.save_for_backward(p, share, frequencies, cos, sin)
+        return share @ cos, share @ sin
+
+    @staticmethod
+    def backward(ctx: Any, dcos: Tensor, dsin: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        p, share, frequencies, cos, sin = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the caller wants a gradient of the gradient
+            cos, sin = _circle(p, frequencies)
+        slope = share.mT @ (dsin * frequencies) * cos
+        slope = torch.addcmul(slope, share.mT @ (dcos * frequencies), sin, value=-1)
+        of_share = dcos @ cos.mT + dsin @ sin.mT if ctx.needs_input_grad[1] else None
+        return slope.sum(-1), of_share, None
+
+
+def _circle(p: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+    angle = p.unsqueeze(-1) * frequencies  # [R, B, K]
+    return angle.cos(), angle.sin()
 
 
 def _kernel_series(p: Tensor) -> tuple[Tensor, Tensor]:

@@ -54,25 +54,40 @@ class SharedBottom(Network):
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B, T]."""
-        shared = self.hidden(theta, x)
-        logits = []
-        for t in range(self.num_tasks):
-            h = self._bottom(theta, x, f"own.{t}.") if f"own.{t}.shared.0.weight" in theta else shared
-            logits.append(head_logits(theta, t, len(self.head), h))
-        return torch.stack(logits, dim=1).mT  # each task's logits are contiguous
+        theta = self.on_features(theta)
+        logits: dict[int, Tensor] = {}
+        for prefix, tasks in self.bottoms(theta).items():
+            h = self._bottom(theta, x, prefix)
+            logits |= {t: head_logits(theta, t, len(self.head), h) for t in tasks}
+        return torch.stack([logits[t] for t in range(self.num_tasks)], dim=1).mT  # each task's logits are contiguous
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """The input of the heads, [R, B, D] -> [R, B, H]."""
-        return self._bottom(theta, x, "")
+        return self._bottom(self.on_features(theta), x, "")
+
+    def on_features(self, theta: Theta) -> Theta:
+        """The parameters of linear layers on the features: with embeddings they are part of the first layer."""
+        if self.embedding_dim is None:
+            return theta
+        groups = [f"{prefix}shared" for prefix in self.bottoms(theta)]
+        weights = {group: theta[f"{group}.0.weight"] for group in groups}
+        return theta | {f"{g}.0.weight": self._embedding.first_layer(theta, g, weight) for g, weight in weights.items()}
+
+    def bottoms(self, theta: Theta) -> dict[str, list[int]]:
+        """The tasks on each bottom, by what precedes the names of its parameters."""
+        found: dict[str, list[int]] = {}
+        for t in range(self.num_tasks):
+            has_own = f"own.{t}.shared.0.weight" in theta
+            found.setdefault(f"own.{t}." if has_own else "", []).append(t)
+        return found
 
     @property
     def _embedding(self) -> Embedding:
         return Embedding(self.num_features, self.categories, self.embedding_dim)
 
     def _bottom(self, theta: Theta, x: Tensor, prefix: str) -> Tensor:
-        first = self._embedding.first_layer(theta, f"{prefix}shared", theta[f"{prefix}shared.0.weight"])
-        h = torch.baddbmm(theta[f"{prefix}shared.0.bias"], x, first).relu_()
-        for k in range(1, len(self.shared)):
+        h = x
+        for k in range(len(self.shared)):
             h = _relu_layer(theta, f"{prefix}shared.{k}", h)
         return h
 

@@ -180,6 +180,18 @@ def test_the_mmd_and_its_gradient_are_those_of_the_kernel(dtype, tolerance):
     np.testing.assert_allclose(gradient, slope, rtol=0, atol=tolerance)
 
 
+def test_the_gradients_of_the_mmd_by_scores_and_weights_can_be_differentiated_again():
+    p, batch = random_case(2, num_runs=1, num_rows=12)
+    weights = batch.w + torch.linspace(0.1, 1, 12, dtype=torch.float64)
+
+    def loss(p, w):
+        return mmd(0.4 + 0.1 * p, batch._replace(w=w))
+
+    inputs = p.requires_grad_(), weights.requires_grad_()
+    assert torch.autograd.gradcheck(loss, inputs)
+    assert torch.autograd.gradgradcheck(loss, inputs)
+
+
 # Six rows of MTA-F's code: values and gradients d/dz that its losses give in TensorFlow
 
 

@@ -9,16 +9,22 @@ import pytest
 import torch
 
 from fairrun.config.check import InputError
+from fairrun.method.steps import split
 from fairrun.methods.erm import ERM
+from fairrun.methods.mtaf import MTAF
 from fairrun.methods.penalty import Penalty
+from fairrun.methods.stl import STL
 from fairrun.models.mlp import MLP
+from fairrun.models.shared_bottom import SharedBottom
 from fairrun.training.binding import bind
+from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.fit import fit
 from fairrun.training.native.library import _compiled, library
-from fairrun.training.native.parts import NativeMLP, NativeOptimizer, accelerate, choose, gather
+from fairrun.training.native.parts import NativeMLP, NativeOptimizer, NativeSharedBottom, accelerate, choose, gather
 from fairrun.training.optim import SGD, Adagrad, Adam
 from tests.helpers.command import start_forked
-from tests.helpers.synthetic import data
+from tests.helpers.multitask import network_of
+from tests.helpers.synthetic import data, data_of_tasks
 
 built = pytest.mark.skipif(library() is None, reason="this machine has no C++ compiler")
 NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=2, fairness_layers=0, fairness_position=None, dropout=0.0)
@@ -107,6 +113,47 @@ def test_only_the_gradients_that_are_asked_for_are_computed_and_they_are_the_sam
             assert torch.equal(grad, at_all[name]) if leaf.requires_grad else grad is None
 
 
+TASKS = [([16], [], None), ([64], [32], 3), ([7, 20], [5, 9], None), ([33, 16], [16], 2)]  # shared, head, embedding_dim
+
+
+def case_of_tasks(shared, head, embedding_dim, own=(), num_runs=3):
+    """As ``case``, with three tasks, of which those in ``own`` have a bottom of their own."""
+    network = SharedBottom(20, [4, 3], 3, shared, head, embedding_dim)
+    g = torch.Generator().manual_seed(0)
+    theta = {name: p + 0.1 for name, p in network.init([g] * num_runs).items()}
+    bottom = {name: p for name, p in theta.items() if name.startswith("shared.")}
+    theta |= {f"own.{t}.{name}": p * (1 + 0.1 * t) for t in own for name, p in bottom.items()}
+    x = torch.randn(num_runs, 32, 20, generator=g, dtype=torch.float64)
+    return network, theta, x, torch.randn(num_runs, 32, 3, generator=g, dtype=torch.float64)
+
+
+@built
+@pytest.mark.parametrize("shape", TASKS)
+@pytest.mark.parametrize("own", [(), (1,), (1, 2)])
+def test_logits_and_gradients_of_tasks_are_those_of_torch_and_of_a_run_alone(shape, own):
+    network, theta, x, factor = case_of_tasks(*shape, own=own)
+    fast = accelerate(network)
+    assert isinstance(fast, NativeSharedBottom)
+    ours = passes(fast, theta, x, factor, torch.float32)
+    for mine, exact in zip(ours, passes(network, theta, x, factor, torch.float64), strict=True):
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=4e-6 * exact.abs().max().item())
+    for runs in ([1], [2, 0]):
+        chosen = {name: p[runs] for name, p in theta.items()}
+        for few, all_runs in zip(passes(fast, chosen, x[runs], factor[runs], torch.float32), ours, strict=True):
+            assert torch.equal(few, all_runs[runs])
+
+
+@built
+def test_gradients_of_heads_and_of_shared_layers_are_the_same_apart():
+    network, theta, x, factor = case_of_tasks([16, 7], [5], 2)
+    together = dict(zip(theta, passes(accelerate(network), theta, x, factor, torch.float32)[1:], strict=True))
+    leaves = {name: p.float().requires_grad_() for name, p in theta.items()}
+    objective = (factor.float() * accelerate(network).logits(leaves, x.float())).sum()
+    for chosen in split(leaves, "head."):
+        for name, grad in zip(chosen, torch.autograd.grad(objective, chosen.values(), retain_graph=True), strict=True):
+            assert torch.equal(grad, together[name])
+
+
 @built
 def test_rows_that_all_runs_share_are_read_once_and_alike():
     network, theta, x, factor = case(100, 64, 2)
@@ -140,7 +187,17 @@ def test_the_representation_is_that_of_torch_with_its_gradient():
 @pytest.mark.parametrize("width", [16, 7])
 @pytest.mark.parametrize("group", ["", "base.1", "classifier"])
 def test_the_gradient_of_a_gradient_is_that_of_torch(width, group):
-    network, theta, x, factor = case(6, width, 2)
+    assert_second_derivatives(*case(6, width, 2), group)
+
+
+@built
+@pytest.mark.parametrize("group", ["", "shared", "head"])
+def test_the_gradient_of_a_gradient_of_tasks_is_that_of_torch(group):
+    assert_second_derivatives(*case_of_tasks([7, 5], [4], 2, own=(1,)), group)
+
+
+def assert_second_derivatives(network, theta, x, factor, group):
+    """The gradient of the squared gradient, at the parameters whose names start with ``group``."""
 
     def second(network):
         leaves = {name: p.float().requires_grad_(name.startswith(group)) for name, p in theta.items()}
@@ -220,12 +277,36 @@ def test_a_run_is_trained_bitwise_alike_alone_and_in_a_stack(batch_size, width):
         assert all(torch.equal(alone.theta[name], p) for name, p in run.theta.items())
 
 
+MANY = network_of(2, shared=[7, 16], head=[5])
+MTAFS = [MTAF(ADAGRADS[0], lam=lam) for lam in (0.0, 1.0, 2.0)]
+
+
 @built
-def test_a_short_training_is_that_of_torch():
+@pytest.mark.parametrize("methods", [MTAFS, [STL(optimizer) for optimizer in ADAGRADS]], ids=["mtaf", "stl"])
+def test_runs_of_tasks_are_trained_bitwise_alike_alone_in_a_stack_and_resumed(methods, tmp_path):
+    rows, seeds = data_of_tasks(2), [0, 1, 2]
+    options = {"batch_size": 48, "engine": "native"}
+    together = fit(MANY, methods, seeds, rows, epochs=3, **options)
+    kept = Checkpoint(tmp_path / "kept.pt", every_s=0)
+    fit(MANY, methods, seeds, rows, epochs=2, checkpoint=kept, **options)
+    resumed = fit(MANY, methods, seeds, rows, epochs=3, checkpoint=kept, **options)
+    alone = [fit(MANY, methods[k : k + 1], [k], rows, epochs=3, **options)[0] for k in seeds]
+    for run, *others in zip(together, resumed, alone, strict=True):
+        for other in others:
+            assert other.history.equals(run.history)
+            assert all(torch.equal(other.theta[name], p) for name, p in run.theta.items())
+
+
+@built
+@pytest.mark.parametrize(
+    ("network", "method", "rows"),
+    [(NETWORK, ERM(ADAM), data), (MANY, MTAFS[1], lambda: data_of_tasks(2))],
+    ids=["erm", "mtaf"],
+)
+def test_a_short_training_is_that_of_torch(network, method, rows):
     """15 steps; after many more the engines part, as any two ways of rounding do."""
     ours, theirs = (
-        fit(NETWORK, [ERM(ADAM)], [0], data(), epochs=3, batch_size=32, engine=engine)[0]
-        for engine in ("native", "torch")
+        fit(network, [method], [0], rows(), epochs=3, batch_size=32, engine=engine)[0] for engine in ("native", "torch")
     )
     for name, p in theirs.theta.items():
         torch.testing.assert_close(ours.theta[name], p, rtol=0, atol=1e-5)
@@ -251,8 +332,7 @@ def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
 def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
     network = dataclasses.replace(NETWORK, **changes)
     assert accelerate(network) is network
-    method = ERM(Adagrad(lr=0.1, initial_accumulator_value=0.0, eps=1e-10))
-    (run,) = fit(network, [method], [0], data(), epochs=1, batch_size=32, engine="native")
+    (run,) = fit(network, [ERM(ADAM)], [0], data(), epochs=1, batch_size=32, engine="native")
     assert run.failure is None
 
 

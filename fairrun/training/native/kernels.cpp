@@ -9,7 +9,11 @@
 // A vector holds units of one row, so every width is padded to a multiple of 16: the activations by units that are zero
 // (relu of a zero weight and bias), weights and biases by zeros when a pass comes to them.
 //
-// Letters: R runs, B rows, D features, H width, K depth.  A tensor with a run axis comes with its stride.
+// A network is a trunk and heads on it, each with layers of its own and a linear unit: an MLP has one head, the unit
+// alone.
+//
+// Letters: R runs, B rows, D features, H width, K depth of the trunk, T heads, J depth of a head.  A
+// tensor with a run axis comes with its stride.
 
 #include <algorithm>
 #include <cmath>
@@ -92,10 +96,11 @@ inline void tile(int64_t num, const float* a, int64_t lda, const float* b, int64
         }
 }
 
-// c [rows, width] = finish(bias + a b), a [rows, num] or its transpose, b [num, width].
+// c [rows, width] = finish(start + a b), a [rows, num] or its transpose, b [num, width].  The start is c itself where
+// `add`, else the bias, or nothing.
 template <bool TRANSPOSED, Finish FINISH>
 void product(int64_t rows, int64_t num, int64_t width, const float* a, int64_t lda, const float* b, float* c,
-             const float* bias, const float* mask, int64_t block = BLOCK) {
+             const float* bias, const float* mask, int64_t block = BLOCK, bool add = false) {
     columns(width, [&]<int N>(int64_t j) {
         for (int64_t k = 0; k < num; k += block) {
             const int64_t len = num - k < block ? num - k : block;
@@ -103,8 +108,9 @@ void product(int64_t rows, int64_t num, int64_t width, const float* a, int64_t l
             for (int64_t i = 0; i < rows; i += TILE) {
                 const float* from = TRANSPOSED ? a + k * lda + i : a + i * lda + k;
                 float* to = c + i * width + j;
-                const float* start = k > 0 ? to : bias ? bias + j : nullptr;
-                const int64_t stride = k > 0 ? width : 0;
+                const bool on = k > 0 || add;
+                const float* start = on ? to : bias ? bias + j : nullptr;
+                const int64_t stride = on ? width : 0;
                 const float* where = mask ? mask + i * width + j : nullptr;
                 if (last)
                     tile<N, TRANSPOSED, FINISH>(len, from, lda, b + k * width + j, width, to, width, start, stride, where);
@@ -249,9 +255,10 @@ void last_layer(int64_t rows, int64_t width, const float* a, const float* w, flo
     }
 }
 
-// d [rows, width] = g w^T where a > 0, dw [width] = a^T g, dlower [width] = sum of d: the bias of the layer below
+// d [rows, width] = g w^T where a > 0, on top of what it is where `add`; dw [width] = a^T g, dlower [width] = sum of d:
+// the bias of the layer below
 void last_layer_gradient(int64_t rows, int64_t width, const float* a, const float* w, const float* g, float* d,
-                         float* dw, float* dlower) {
+                         bool add, float* dw, float* dlower) {
     columns(width, [&]<int N>(int64_t j) {
         Vec weight[N], dweight[N] = {}, total[N] = {};
         for (int n = 0; n < N; n++) weight[n] = load(w + j + n * LANES);
@@ -259,7 +266,8 @@ void last_layer_gradient(int64_t rows, int64_t width, const float* a, const floa
             const Vec factor = broadcast(g[i]);
             for (int n = 0; n < N; n++) {
                 const Vec unit = load(a + i * width + j + n * LANES);
-                const Vec delta = where_positive(unit, factor * weight[n]);
+                Vec delta = where_positive(unit, factor * weight[n]);
+                if (add) delta += load(d + i * width + j + n * LANES);
                 dweight[n] += factor * unit;
                 total[n] += delta;
                 store(d + i * width + j + n * LANES, delta);
@@ -302,12 +310,14 @@ void adagrad_numbers(int64_t num, const float* __restrict q, const float* __rest
     }
 }
 
-// R, B, K, and D followed by the width of each hidden layer.
+// R, B, K, T, J, and D followed by the width of each hidden layer, the trunk's and then a head's.  Layer k on the way to
+// a head's logits is the trunk's if k < K, else the head's; layer K + J is the linear unit.
 struct Shape {
-    int64_t runs, rows, depth;
+    int64_t runs, rows, trunk, heads, depth;  // depth: K + J
     const int64_t* sizes;
 
-    explicit Shape(const int64_t* n) : runs(n[0]), rows(n[1]), depth(n[2]), sizes(n + 3) {}
+    explicit Shape(const int64_t* n)
+        : runs(n[0]), rows(n[1]), trunk(n[2]), heads(n[3]), depth(n[2] + n[4]), sizes(n + 5) {}
 
     int64_t stride(int64_t k) const { return padded(sizes[k]); }
     int64_t widest() const {
@@ -320,20 +330,24 @@ struct Shape {
         for (int64_t k = 0; k < depth; k++) most = std::max(most, stride(k) * stride(k + 1));
         return most;
     }
+    // Where the weight of a layer is among the parameters; its bias is next.
+    int64_t weight(int64_t head, int64_t k) const { return 2 * (k < trunk ? k : k + head * (depth - trunk + 1)); }
+    // Where the output of a hidden layer is among the activations.
+    int64_t output(int64_t head, int64_t k) const { return k < trunk ? k : k + head * (depth - trunk); }
 };
 
 }  // namespace
 
 extern "C" {
 
-// logits [R, B] of x [R, B, D].  p and strides: weight and bias of each layer, 2 (K + 1) pointers.
-// Kept for `mlp_gradient`: activations, K pointers [R, B, padded H]; whether each run's x is dense, [R]; the entries of
-// those that are not, ends [R, B], column and value [R B D + 16].
+// logits [R, T, B] of x [R, B, D].  p and strides: weight and bias of each layer, the trunk's and then each head's.
+// Kept for `mlp_gradient`: activations of each hidden layer in the same order, [R, B, padded H]; whether each run's x
+// is dense, [R]; the entries of those that are not, ends [R, B], column and value [R B D + 16].
 void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const float* const* p, const int64_t* stride,
                 float* const* activations, uint8_t* dense, int64_t* ends, int32_t* column, float* value,
                 float* logits) {
     const Shape shape(numbers);
-    const int64_t rows = shape.rows, depth = shape.depth, *sizes = shape.sizes, largest = shape.largest();
+    const int64_t rows = shape.rows, *sizes = shape.sizes, largest = shape.largest();
     const Memory memory(largest + shape.widest());
     float *weights = memory.start(), *biases = weights + largest;
     for (int64_t r = 0; r < shape.runs; r++) {
@@ -352,62 +366,65 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
         } else {
             dense[r] = dense[0];
         }
-        const float* a = nullptr;
-        for (int64_t k = 0; k < depth; k++) {
-            const int64_t width = shape.stride(k + 1);
-            const float* w = part(2 * k, sizes[k], sizes[k + 1], weights);
-            const float* bias = part(2 * k + 1, 1, sizes[k + 1], biases);
-            float* next = activations[k] + r * rows * width;
+        const auto layer = [&](int64_t head, int64_t k, const float* a) -> const float* {
+            const int64_t c = shape.weight(head, k), width = shape.stride(k + 1);
+            const float* w = part(c, sizes[k], sizes[k + 1], weights);
+            const float* bias = part(c + 1, 1, sizes[k + 1], biases);
+            float* next = activations[shape.output(head, k)] + r * rows * width;
             if (k == 0 && dense[r])
                 product<false, RELU>(rows, sizes[0], width, x + r * x_stride, sizes[0], w, next, bias, nullptr, DENSE_BLOCK);
             else if (k == 0)
                 first_layer(rows, width, entries, first, w, bias, next);
             else
                 product<false, RELU>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
-            a = next;
+            return next;
+        };
+        const float* shared = nullptr;
+        for (int64_t k = 0; k < shape.trunk; k++) shared = layer(0, k, shared);
+        for (int64_t t = 0; t < shape.heads; t++, logits += rows) {
+            const float* a = shared;
+            for (int64_t k = shape.trunk; k < shape.depth; k++) a = layer(t, k, a);
+            const int64_t c = shape.weight(t, shape.depth);
+            const float* w = part(c, 1, sizes[shape.depth], weights);
+            last_layer(rows, shape.stride(shape.depth), a, w, p[c + 1][r * stride[c + 1]], logits);
         }
-        const float* w = part(2 * depth, 1, sizes[depth], weights);
-        last_layer(rows, shape.stride(depth), a, w, p[2 * depth + 1][r * stride[2 * depth + 1]], logits + r * rows);
     }
 }
 
-// The gradient of sum(g logits) at the parameters, g [R, B] -> dp, each contiguous; null for one that is not asked for.
-// The rest is as `mlp_logits` got it and left it.
+// The gradient of sum(g logits) at the parameters, g [R, T, B] -> dp, each contiguous; null for one that is not asked
+// for.  The rest is as `mlp_logits` got it and left it.
 void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, const float* g, const float* const* p,
                   const int64_t* stride, float* const* activations, uint8_t* dense, int64_t* ends, int32_t* column,
                   float* value, float* const* dp) {
     const Shape shape(numbers);
-    const int64_t rows = shape.rows, depth = shape.depth, *sizes = shape.sizes, largest = shape.largest();
-    const int64_t widest = shape.widest(), top = shape.stride(depth);
-    const Memory memory(2 * largest + 2 * rows * widest + 2 * widest);
-    float *d = memory.start(), *next = d + rows * widest, *transposed = next + rows * widest;
-    float *room = transposed + largest, *dtop = room + largest, *dbias = dtop + widest;
-    int64_t lowest = 0;  // layer that a gradient is asked for
-    while (lowest < depth && !dp[2 * lowest] && !dp[2 * lowest + 1]) lowest++;
-    for (int64_t r = 0; r < shape.runs; r++, g += rows) {
-        const auto layer = [&](int64_t k) { return activations[k] + r * rows * shape.stride(k + 1); };
-        const auto weight = [&](int64_t k) { return p[2 * k] + r * stride[2 * k]; };
+    const int64_t rows = shape.rows, trunk = shape.trunk, depth = shape.depth, *sizes = shape.sizes;
+    const int64_t largest = shape.largest(), widest = shape.widest();
+    const Memory memory(2 * largest + 3 * rows * widest + 2 * widest);
+    float *d = memory.start(), *next = d + rows * widest, *shared = next + rows * widest;
+    float *transposed = shared + rows * widest, *room = transposed + largest;
+    float *dtop = room + largest, *dbias = dtop + widest;
+    int64_t lowest = 0;  // layer of the trunk that a gradient is asked for
+    while (lowest < trunk && !dp[2 * lowest] && !dp[2 * lowest + 1]) lowest++;
+    for (int64_t r = 0; r < shape.runs; r++) {
+        const auto output = [&](int64_t t, int64_t k) {
+            return activations[shape.output(t, k)] + r * rows * shape.stride(k + 1);
+        };
+        const auto weight = [&](int64_t c) { return p[c] + r * stride[c]; };
         const auto copy = [&](int64_t c, int64_t num, int64_t width, const float* from) {
             if (dp[c])
                 for (int64_t i = 0; i < num; i++)
                     std::memcpy(dp[c] + (r * num + i) * width, from + i * padded(width), width * sizeof(float));
         };
-        last_layer_gradient(rows, top, layer(depth - 1), widened(1, sizes[depth], weight(depth), room), g, d, dtop, dbias);
-        copy(2 * depth, 1, sizes[depth], dtop);
-        if (dp[2 * depth + 1]) {
-            float total = 0;
-            for (int64_t i = 0; i < rows; i++) total += g[i];
-            dp[2 * depth + 1][r] = total;
-        }
-        for (int64_t k = depth - 1; k >= lowest; k--) {
-            const int64_t num = sizes[k], width = sizes[k + 1], wide = padded(width);
-            if (k < depth - 1) column_sums(rows, wide, d, dbias);
-            copy(2 * k + 1, 1, width, dbias);
-            if (dp[2 * k]) {
+        // From the slope d at a layer's sums: the gradient of its parameters, and the slope below if asked for.
+        const auto layer = [&](int64_t t, int64_t k, const float* d, bool is_summed, float* below, bool add) {
+            const int64_t c = shape.weight(t, k), num = sizes[k], width = sizes[k + 1], wide = padded(width);
+            if (!is_summed && dp[c + 1]) column_sums(rows, wide, d, dbias);
+            copy(c + 1, 1, width, dbias);
+            if (dp[c]) {
                 const int64_t whole = (num + TILE - 1) / TILE * TILE;  // rows of tiles
-                float* dw = wide == width && (k == 0 || whole == num) ? dp[2 * k] + r * num * width : room;
+                float* dw = wide == width && (k == 0 || whole == num) ? dp[c] + r * num * width : room;
                 if (k > 0) {
-                    product<true, NOTHING>(whole, rows, wide, layer(k - 1), padded(num), d, dw, nullptr, nullptr);
+                    product<true, NOTHING>(whole, rows, wide, output(t, k - 1), padded(num), d, dw, nullptr, nullptr);
                 } else if (dense[r]) {
                     dense_layer_gradient(num, rows, wide, x + r * x_stride, d, dw);
                 } else {
@@ -415,13 +432,31 @@ void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, cons
                     const Entries entries{ends + own, column, value};
                     first_layer_gradient(num, rows, wide, entries, own == 0 ? 0 : ends[own - 1], d, dw);
                 }
-                if (dw == room) copy(2 * k, num, width, room);
+                if (dw == room) copy(c, num, width, room);
             }
-            if (k == lowest) break;
-            transpose(num, width, weight(k), transposed);
-            product<false, MASK>(rows, width, padded(num), d, wide, transposed, next, nullptr, layer(k - 1));
-            std::swap(d, next);
+            if (!below) return;
+            transpose(num, width, weight(c), transposed);
+            const float* mask = output(t, k - 1);
+            product<false, MASK>(rows, width, padded(num), d, wide, transposed, below, nullptr, mask, BLOCK, add);
+        };
+        for (int64_t t = 0; t < shape.heads; t++, g += rows) {
+            const int64_t c = shape.weight(t, depth), top = shape.stride(depth);
+            float* into = depth == trunk ? shared : d;
+            const float* w = widened(1, sizes[depth], weight(c), room);
+            last_layer_gradient(rows, top, output(t, depth - 1), w, g, into, depth == trunk && t > 0, dtop, dbias);
+            copy(c, 1, sizes[depth], dtop);
+            if (dp[c + 1]) {
+                float total = 0;
+                for (int64_t i = 0; i < rows; i++) total += g[i];
+                dp[c + 1][r] = total;
+            }
+            for (int64_t k = depth - 1; k >= trunk; k--, std::swap(d, next)) {
+                float* below = k > trunk ? next : lowest < trunk ? shared : nullptr;
+                layer(t, k, d, k == depth - 1, below, k == trunk && t > 0);
+            }
         }
+        for (int64_t k = trunk - 1; k >= lowest; k--, std::swap(shared, next))
+            layer(0, k, shared, k == depth - 1, k > lowest ? next : nullptr, false);
     }
 }
 

@@ -4,9 +4,9 @@ import copy
 import ctypes
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +16,7 @@ from fairrun.method.api import Theta
 from fairrun.models.mlp import MLP
 from fairrun.models.network import Network
 from fairrun.models.row_gradients import Layer, Pullback
+from fairrun.models.shared_bottom import SharedBottom
 from fairrun.training.native.library import library
 from fairrun.training.optim import SGD, Adagrad, Adam
 
@@ -40,12 +41,14 @@ def choose(engine: str, dtype: torch.dtype, device: str) -> str:
 
 
 def accelerate(part: Any) -> Any:
-    """Replace every MLP, Adam, SGD and Adagrad in ``part``, a network or a bound method, by a native one."""
+    """Replace every network and optimizer in ``part``, a network or a bound method, that the kernels cover."""
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
         covered = part.depth > 0 and part.dropout == 0 and part.num_classes == 2
-        return NativeMLP(part, kernels) if covered else part
+        return NativeMLP(part, Passes(kernels, part._widths(), [], 1)) if covered else part
+    if isinstance(part, SharedBottom):
+        return NativeSharedBottom(part, kernels)
     for optimizer, (kernel, fields) in HYPER.items():
         if isinstance(part, optimizer):
             return NativeOptimizer(part, torch.cat([getattr(part, name) for name in fields], dim=1), kernels[kernel])
@@ -69,6 +72,80 @@ def gather(table: Tensor, rows: Tensor, out: Tensor) -> None:
     kernels.gather(_pointer(table), _long(table.shape[1]), _pointer(rows), _long(len(rows)), _pointer(out))
 
 
+class Kept(NamedTuple):
+    """What a forward pass keeps for the backward pass."""
+
+    activations: list[Tensor]  # of each hidden layer, [R, B, padded width]
+    dense: Tensor  # whether each run's inputs are dense, [R]
+    ends: Tensor  # [R, B], where the entries of each row end, for inputs that are not dense
+    column: Tensor  # of each entry that is not zero
+    value: Tensor
+
+    def pointers(self) -> tuple[Any, ...]:
+        """The kernels' arguments."""
+        return _pointers(self.activations), *map(_pointer, self[1:])
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The kernels' passes of a network: a trunk of ReLU layers, and heads of ReLU layers and a linear unit."""
+
+    kernels: ctypes.CDLL
+    trunk: Sequence[int]  # widths of the shared hidden layers, one or more
+    head: Sequence[int]  # widths of the hidden layers of every head
+    num_heads: int  # T
+
+    def forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, Kept]:
+        """The logits [R, T, B] for inputs [R, B, D], and what ``gradient`` needs.
+
+        ``p`` are the weight and bias of every layer, of the trunk and then of each head.
+        """
+        runs, rows, features = x.shape
+        widths = [*self.trunk, *(width for _ in range(self.num_heads) for width in self.head)]
+        most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
+        kept = Kept(
+            [x.new_empty(runs, rows, -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for width in widths],
+            x.new_empty(runs, dtype=torch.uint8),
+            x.new_empty(runs, rows, dtype=torch.int64),
+            x.new_empty(most, dtype=torch.int32),
+            x.new_empty(most),
+        )
+        logits = x.new_empty(runs, self.num_heads, rows)
+        self.kernels.mlp_logits(
+            self._shape(x), _pointer(x), _long(x.stride(0)), *_stacked(p), *kept.pointers(), _pointer(logits)
+        )
+        return logits, kept
+
+    def gradient(
+        self, x: Tensor, p: Sequence[Tensor], kept: Kept, g: Tensor, wanted: Sequence[bool]
+    ) -> list[Tensor | None]:
+        """The gradient with respect to those of ``p`` that are ``wanted``, None for the others.
+
+        ``g`` is the slope of the loss at the logits, [R, T, B] or, for one head, [R, B]; ``kept`` is what ``forward``
+        returned after them.
+        """
+        grads = [
+            torch.empty_like(q, memory_format=torch.contiguous_format) if want else None
+            for q, want in zip(p, wanted, strict=True)
+        ]
+        g = g.contiguous()
+        self.kernels.mlp_gradient(
+            self._shape(x),
+            _pointer(x),
+            _long(x.stride(0)),
+            _pointer(g),
+            *_stacked(p),
+            *kept.pointers(),
+            _pointers(grads),
+        )
+        return grads
+
+    def _shape(self, x: Tensor) -> Any:
+        runs, rows, features = x.shape
+        numbers = [runs, rows, len(self.trunk), self.num_heads, len(self.head), features, *self.trunk, *self.head]
+        return (_long * len(numbers))(*numbers)
+
+
 @dataclass(frozen=True)
 class NativeMLP(Network):
     """An ``MLP`` without dropout that runs on the kernels.
@@ -77,7 +154,7 @@ class NativeMLP(Network):
     """
 
     mlp: MLP
-    kernels: ctypes.CDLL
+    passes: Passes
 
     @functools.cached_property
     def linear(self) -> MLP:
@@ -99,87 +176,37 @@ class NativeMLP(Network):
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]."""
-        theta = self.mlp.on_features(theta)
-        parameters = [theta[name] for name in self._names()]
-        if x.requires_grad or not _covers(x, parameters):
-            return self.linear.logits(theta, x, masks)
-        logits: Tensor = _Logits.apply(self, x, *parameters)
-        return logits
+        p = self._layers(self.mlp.on_features(theta))
+        if x.requires_grad or not _covers(x, p):
+            return self.linear.logits(p, x, masks)
+        value, kept = self.passes.forward(x, [*p.values()])
+        done = _Pass(self.passes, x, p, kept, lambda: self.linear.logits(p, x))
+        return done.differentiable(value.squeeze(1), [p])
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """As ``MLP.hidden``.  Uses the kernels if no gradient is needed."""
-        theta = self.mlp.on_features(theta)
-        parameters = [theta[name] for name in self._names()]
-        if torch.is_grad_enabled() or not _covers(x, parameters):
-            return self.linear.hidden(theta, x, masks)
-        _, activations, *_ = self._forward(x, parameters)
-        return self.units(activations)[-1]
+        p = self._layers(self.mlp.on_features(theta))
+        if torch.is_grad_enabled() or not _covers(x, p):
+            return self.linear.hidden(p, x, masks)
+        return self.units(self.passes.forward(x, [*p.values()])[1])[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
         if self.mlp.embedding_dim is not None:
             return None
-        parameters = [theta[name] for name in self._names()]
-        if not _covers(x, parameters):
+        p = self._layers(theta)
+        if not _covers(x, p):
             return self.mlp.tangents(theta, x, masks)
-        logits, *kept = self._forward(x, parameters)
-        return logits, _Pullback(self, theta, x, kept)
+        logits, kept = self.passes.forward(x, [*p.values()])
+        return logits.squeeze(1), _Pullback(self, p, x, kept)
 
-    def units(self, activations: list[Tensor]) -> list[Tensor]:
+    def units(self, kept: Kept) -> list[Tensor]:
         """The activations of every hidden layer, without their padding."""
-        return [a[..., :width] for a, width in zip(activations, self.mlp._widths(), strict=True)]
+        return [a[..., :width] for a, width in zip(kept.activations, self.passes.trunk, strict=True)]
 
-    def _forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor, Tensor, Tensor, Tensor]:
-        """The logits, and what a backward pass needs.
-
-        That is the activations of each layer, [R, B, padded width], whether each run's ``x`` is dense, and the entries
-        that are not zero of those that are not.
-        """
-        runs, rows, features = x.shape
-        activations = [x.new_empty(runs, rows, -(-w // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for w in self.mlp._widths()]
-        ends = x.new_empty(runs, rows, dtype=torch.int64)
-        most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
-        dense = x.new_empty(runs, dtype=torch.uint8)
-        entries = dense, ends, x.new_empty(most, dtype=torch.int32), x.new_empty(most)
-        logits = x.new_empty(runs, rows)
-        self.kernels.mlp_logits(
-            self._shape(x),
-            _pointer(x),
-            _long(x.stride(0)),
-            *_stacked(p),
-            _pointers(activations),
-            *map(_pointer, entries),
-            _pointer(logits),
-        )
-        return logits, activations, *entries
-
-    def gradient(
-        self, x: Tensor, p: Sequence[Tensor], kept: Sequence[Any], g: Tensor, grads: Sequence[Tensor | None]
-    ) -> None:
-        """Write the gradient with respect to the parameters ``p`` to ``grads``, which holds None for those to skip.
-
-        ``g`` [R, B] is the slope of the loss at the logits.  ``kept`` is what ``_forward`` returned after the logits.
-        """
-        activations, *entries = kept
-        g = g.contiguous()
-        self.kernels.mlp_gradient(
-            self._shape(x),
-            _pointer(x),
-            _long(x.stride(0)),
-            _pointer(g),
-            *_stacked(p),
-            _pointers(activations),
-            *map(_pointer, entries),
-            _pointers(grads),
-        )
-
-    def _shape(self, x: Tensor) -> Any:
-        runs, rows, features = x.shape
-        numbers = [runs, rows, self.mlp.depth, features, *self.mlp._widths()]
-        return (_long * len(numbers))(*numbers)
-
-    def _names(self) -> list[str]:
-        return [f"{layer}.{part}" for layer in (*self.mlp._hidden(), "classifier") for part in ("weight", "bias")]
+    def _layers(self, theta: Theta) -> Theta:
+        """The parameters of the linear layers, first to last."""
+        return _of_layers(theta, [*self.mlp._hidden(), "classifier"])
 
 
 @dataclass(frozen=True)
@@ -187,48 +214,119 @@ class _Pullback:
     """The pullback of a ``NativeMLP``: layers from ``MLP``, gradients from the kernels."""
 
     native: NativeMLP
-    theta: Theta
+    p: Theta
     x: Tensor
-    kept: Sequence[Any]
+    kept: Kept
 
     def layers(self, slope: Tensor) -> dict[str, Layer]:
         """As ``MLP.pullback``."""
-        inputs = [self.x, *self.native.units(self.kept[0])]
-        return self.native.mlp.pullback(self.theta, inputs, ()).layers(slope)
+        inputs = [self.x, *self.native.units(self.kept)]
+        return self.native.mlp.pullback(self.p, inputs, ()).layers(slope)
 
     def gradient(self, slope: Tensor) -> Theta:
         """The gradient with respect to every parameter, computed by the kernels."""
-        p = {name: self.theta[name] for name in self.native._names()}
-        grads = {name: torch.empty_like(q, memory_format=torch.contiguous_format) for name, q in p.items()}
-        self.native.gradient(self.x, list(p.values()), self.kept, slope, list(grads.values()))
-        return grads
+        grads = self.native.passes.gradient(self.x, [*self.p.values()], self.kept, slope, [True] * len(self.p))
+        return dict(zip(self.p, cast(list[Tensor], grads), strict=True))
+
+
+@dataclass(frozen=True)
+class NativeSharedBottom(Network):
+    """A ``SharedBottom`` whose logits run on the kernels.
+
+    Inputs that need a gradient, and second derivatives, use torch.
+    """
+
+    network: SharedBottom
+    kernels: ctypes.CDLL
+
+    @functools.cached_property
+    def linear(self) -> SharedBottom:
+        """The ``SharedBottom`` on features, whose first layer has its embeddings in it."""
+        return dataclasses.replace(self.network, embedding_dim=None)
+
+    @property
+    def widest(self) -> int:
+        """The same as the ``SharedBottom``'s."""
+        return self.network.widest
+
+    def init(self, generators: Sequence[Generator]) -> Theta:
+        """As ``SharedBottom.init``."""
+        return self.network.init(generators)
+
+    def in_torch(self) -> SharedBottom:
+        """The ``SharedBottom``."""
+        return self.network
+
+    def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """As ``SharedBottom.hidden``, by torch."""
+        return self.network.hidden(theta, x)
+
+    def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """[R, B, D] -> [R, B, T]."""
+        theta = self.network.on_features(theta)
+        if x.requires_grad or not _covers(x, theta):
+            return self.linear.logits(theta, x)
+        bottoms = self.network.bottoms(theta)
+        parts = [self._on_bottom(theta, x, prefix, tasks) for prefix, tasks in bottoms.items()]  # each [R, T', B]
+        if len(parts) == 1:
+            return parts[0].mT
+        order = [t for tasks in bottoms.values() for t in tasks]
+        return torch.cat(parts, dim=1)[:, [order.index(t) for t in range(len(order))]].mT
+
+    def _on_bottom(self, theta: Theta, x: Tensor, prefix: str, tasks: list[int]) -> Tensor:
+        """The logits of the tasks that share a bottom, [R, T, B].
+
+        Its gradients and those of the heads are apart, because a backward pass may be for either.
+        """
+        shared, head = self.network.shared, self.network.head
+        trunk = _of_layers(theta, [f"{prefix}shared.{k}" for k in range(len(shared))])
+        heads = _of_layers(theta, [f"head.{t}.{k}" for t in tasks for k in (*range(len(head)), "classifier")])
+        passes = Passes(self.kernels, shared, head, len(tasks))
+        value, kept = passes.forward(x, [*trunk.values(), *heads.values()])
+        done = _Pass(passes, x, trunk | heads, kept, lambda: self.linear.logits(theta, x).mT[:, tasks])
+        return done.differentiable(value, [trunk, heads])
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A forward pass that is done."""
+
+    passes: Passes
+    x: Tensor
+    p: Theta  # of every layer, as ``Passes`` takes them
+    kept: Kept
+    in_torch: Callable[[], Tensor]  # computes the logits from ``p`` by torch
+
+    def differentiable(self, logits: Tensor, groups: Sequence[Theta]) -> Tensor:
+        """The ``logits`` with their gradient at ``p``, whose ``groups`` are differentiated only if they are asked for.
+
+        Torch asks for a group as a whole: each adds 0 to the logits, and has its gradient.
+        """
+        found: Tensor = _Logits.apply(self, logits, list(groups[0]), *groups[0].values())
+        for group in groups[1:]:
+            found = found + _Logits.apply(self, torch.zeros_like(logits), list(group), *group.values())
+        return found
 
 
 class _Logits(torch.autograd.Function):
-    """The logits, with their gradient with respect to the parameters that need one."""
+    """The logits of a pass, or 0, with the gradient of the logits at a group of parameters."""
 
     @staticmethod
-    def forward(ctx: Any, native: NativeMLP, x: Tensor, *p: Tensor) -> Tensor:
-        logits, *kept = native._forward(x, p)
-        ctx.native, ctx.kept = native, kept
-        ctx.save_for_backward(x, *p)
+    def forward(ctx: Any, done: _Pass, logits: Tensor, names: list[str], *group: Tensor) -> Tensor:
+        ctx.done, ctx.names = done, names
         return logits
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, *p = ctx.saved_tensors
-        needed = ctx.needs_input_grad[2:]
+        done: _Pass = ctx.done
+        wanted = {name: need for name, need in zip(ctx.names, ctx.needs_input_grad[3:], strict=True) if need}
         if torch.is_grad_enabled():  # the caller wants a gradient of the gradient
-            logits = ctx.native.linear.logits(dict(zip(ctx.native._names(), p, strict=True)), x)
-            wanted = [q for q, need in zip(p, needed, strict=True) if need]
-            slopes = iter(torch.autograd.grad(logits, wanted, g, create_graph=True))
-            return None, None, *(next(slopes) if need else None for need in needed)
-        grads = [
-            torch.empty_like(q, memory_format=torch.contiguous_format) if need else None
-            for q, need in zip(p, needed, strict=True)
-        ]
-        ctx.native.gradient(x, p, ctx.kept, g, grads)
-        return None, None, *grads
+            slopes = torch.autograd.grad(done.in_torch(), [done.p[name] for name in wanted], g, create_graph=True)
+            grads = dict(zip(wanted, slopes, strict=True))
+        else:
+            p, needed = [*done.p.values()], [name in wanted for name in done.p]
+            grads = dict(zip(done.p, done.passes.gradient(done.x, p, done.kept, g, needed), strict=True))
+        return None, None, None, *(grads.get(name) for name in ctx.names)
 
 
 @dataclass(frozen=True)
@@ -274,8 +372,12 @@ def _readable(t: Tensor) -> bool:
     return t.is_contiguous() or t[0].is_contiguous()
 
 
-def _covers(x: Tensor, parameters: Sequence[Tensor]) -> bool:
-    return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *parameters)))
+def _covers(x: Tensor, p: Theta) -> bool:
+    return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *p.values())))
+
+
+def _of_layers(theta: Theta, names: Sequence[str]) -> Theta:
+    return {f"{name}.{part}": theta[f"{name}.{part}"] for name in names for part in ("weight", "bias")}
 
 
 def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
