@@ -99,11 +99,16 @@ def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]
     return found, len(always) + len(others) - len(found)
 
 
-def _degenerate(frame: pd.DataFrame) -> list[bool]:
+def _degenerate(frame: pd.DataFrame) -> np.ndarray:
     """Whether each run has a nearly constant prediction, by the labels of its own validation rows."""
     from fairrun.analysis.front import counts
 
-    return [bool(degenerate(run, counts(run, "val"))[0]) for _, run in frame.groupby(np.arange(len(frame)))]
+    found = np.zeros(len(frame), dtype=bool)
+    labels = frame.get("base_rates.val", pd.Series("", index=frame.index)).map(str)
+    for alike in frame.groupby(labels).indices.values():
+        runs = frame.iloc[alike]
+        found[alike] = degenerate(runs, counts(runs, "val"))
+    return found
 
 
 def _of_metric(name: str, frame: pd.DataFrame) -> list[str]:

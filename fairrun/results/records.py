@@ -67,9 +67,12 @@ def _parquet(history: pd.DataFrame) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq  # here, so that a report starts without it
 
-    columns = {name: pa.array(history[name].to_numpy(), from_pandas=True) for name in history}
+    floats = history.select_dtypes("float64")
+    columns = dict(zip(floats, floats.to_numpy().T, strict=True))
+    columns |= {name: history[name].to_numpy() for name in history if name not in columns}
+    arrays = {name: pa.array(columns[name], from_pandas=True) for name in history}
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink, use_dictionary=False, write_statistics=False, store_schema=False)
+    pq.write_table(pa.table(arrays), sink, use_dictionary=False, write_statistics=False, store_schema=False)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

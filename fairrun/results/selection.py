@@ -42,10 +42,15 @@ def degenerate(rows: pd.DataFrame, labels: Sequence[Sequence[int]] = ()) -> np.n
     of 0 or 1 and that of the labels is not.  Such a prediction has no group difference, and is not fair for it.
     ``labels``: of each group [rows, rows of class 1, 2, ...]; without them the labels' rate counts as neither 0 nor 1.
     """
-    total = np.sum([*labels], axis=0) if len(labels) else np.array([2, 1])
-    rate = total[1] / total[0]
     none = pd.Series(np.nan, index=rows.index)
     balanced, selected = (rows.get(f"val/{name}", none).to_numpy(dtype=float) for name in (BALANCED, SELECTED))
+    return is_degenerate(balanced, selected, labels)
+
+
+def is_degenerate(balanced: np.ndarray, selected: np.ndarray, labels: Sequence[Sequence[int]]) -> np.ndarray:
+    """As ``degenerate``, by balanced accuracies and selection rates on validation rows; NaN where there is none."""
+    total = np.sum([*labels], axis=0) if len(labels) else np.array([2, 1])
+    rate = total[1] / total[0]
     found: np.ndarray = np.round(np.abs(balanced - 1 / len(total)), 9) <= MARGIN
     if MARGIN <= rate <= 1 - MARGIN:
         found |= (selected < MARGIN) | (selected > 1 - MARGIN)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 
 import fairrun
@@ -17,7 +18,7 @@ from fairrun.config.keys import digest, dotted, identity
 from fairrun.config.source import OWN, WEIGHTS, sources, weights_hash
 from fairrun.data.table import Data, Table
 from fairrun.results.records import REFUSED, dataset_name, method_name, versions
-from fairrun.results.selection import BALANCED, SELECTED, Traded, degenerate, select
+from fairrun.results.selection import BALANCED, SELECTED, Traded, is_degenerate, select
 from fairrun.training.fit import Run
 
 log = logging.getLogger(__name__)
@@ -170,8 +171,10 @@ def remark(record: dict[str, Any]) -> str | None:
     """The warning about a finished run whose prediction is nearly constant at its selected epoch, or None."""
     metrics = record["metrics"]
     labels = record.get("base_rates", {}).get("val", [])
-    shown = {name: metrics[name] for name in (f"val/{SELECTED}", f"val/{BALANCED}") if name in metrics}
-    if record["status"] != "finished" or not degenerate(pd.DataFrame([shown]), labels).any():
+    names = f"val/{SELECTED}", f"val/{BALANCED}"
+    shown = {name: metrics[name] for name in names if name in metrics}
+    selected, balanced = (np.array([shown.get(name)], dtype=float) for name in names)
+    if record["status"] != "finished" or not is_degenerate(balanced, selected, labels).any():
         return None
     values = ", ".join(f"{name} is {value:.4g}" for name, value in shown.items())
     return f"degenerate, a nearly constant prediction: {values} at epoch {record['epoch']}, the one that counts"
