@@ -151,13 +151,18 @@ def picked(table: pd.DataFrame, bound: float) -> pd.DataFrame:
     return allowed.sort_values([f"val/{ARFG}", f"val/{ARE}"], kind="stable").head(1)
 
 
+def areas_of_tasks(runs: pd.DataFrame) -> "pd.Series[float]":
+    """The hypervolume in ARE and ARFG of the front that each seed's validation rows choose, by seed, for one method."""
+    turned, corner = _turned(runs, ARE), (-HYPERVOLUME_POINT[0], HYPERVOLUME_POINT[1])
+    found = {seed: hypervolume(chosen(part, ARFG), corner) for seed, part in turned.groupby("seed")}
+    return pd.Series(found, dtype=float)
+
+
 def _methods(runs: pd.DataFrame, table: pd.DataFrame, by: list[str], bound: float) -> pd.DataFrame:
     """A row for each method: numbers of settings and seeds, hypervolume, and ``picked`` (in words) with its figures."""
-    turned, corner = _turned(runs, ARE), (-HYPERVOLUME_POINT[0], HYPERVOLUME_POINT[1])
     rows = []
     for method, own in table.groupby("method", sort=False):
-        seeds = turned[turned["method"] == method].groupby("seed")
-        areas = pd.Series([hypervolume(chosen(part, ARFG), corner) for _, part in seeds], dtype=float)
+        areas = areas_of_tasks(runs[runs["method"] == method])
         row = {"method": method, "settings": len(own), "seeds": len(areas), "hypervolume": areas.mean(skipna=False)}
         row["hypervolume.low"], row["hypervolume.high"] = interval(areas.to_numpy(), POSITIVE)
         best = picked(own, bound)

@@ -20,7 +20,7 @@ def completed(monkeypatch, line, of=words):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("fairrun rep", ["report", "report."]),
+        ("fairrun rep", ["report", "reproduce", "report."]),
         ("fairrun train method=pen", ["method=penalty"]),
         ("fairrun method=erm,pen", ["method=erm,penalty"]),
         ("fairrun sweep method=penalty method.l", ["method.lam=", "method.logged_loss="]),

@@ -1,0 +1,198 @@
+"""A file of ``conf/claims``: a paper's claims, the runs that test them, and its tables."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal, get_type_hints
+
+import yaml
+
+from fairrun.about import files
+from fairrun.config.check import InputError, check_values, nearest, one_of, require
+from fairrun.config.keys import CONF
+
+FOLDER = CONF / "claims"
+BUDGETS = ("tiny", "quick", "full")  # tiny: whether the commands run at all; it decides nothing
+REDUCE = ("mean", "first", "last", "min", "max", "at_max")  # at_max: in the epoch in which another column is largest
+FRONT = "front/"  # a value of the front that a method's configurations make, front/hypervolume; by tasks front/are_arfg
+
+
+@dataclass(frozen=True)
+class Source:
+    """Runs, or measurements, that tests read."""
+
+    protocol: Literal["published", "honest", "exact"]  # exact: what is measured has no protocol
+    benchmark: str | dict[str, str] | None = None  # a file of conf/benchmark, or one for each budget
+    program: str | None = None  # or a function of fairrun.claims.measures
+    tiny: list[str] = field(default_factory=list)  # overrides of the benchmark, by budget
+    quick: list[str] = field(default_factory=list)
+    full: list[str] = field(default_factory=list)
+    minutes: dict[str, float] = field(default_factory=dict)  # on two cores, by budget
+    history: dict[str, list[str]] = field(default_factory=dict)  # value -> a column of histories and how it is reduced
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        require(
+            (self.benchmark is None) != (self.program is None), "a source", self.benchmark, "a benchmark or a program"
+        )
+        for name, (_, how, *by) in self.history.items():
+            one_of(f"history.{name}", how, REDUCE)
+            require(len(by) == (how == "at_max"), f"history.{name}", by, "[column, at_max, column] or [column, how]")
+
+    def words(self, budget: str) -> list[str]:
+        """The words of ``fairrun sweep`` at a budget; none of a program."""
+        if self.benchmark is None:
+            return []
+        own = self.benchmark if isinstance(self.benchmark, str) else self.benchmark[budget]
+        more: list[str] = getattr(self, budget)
+        return [f"benchmark={own}", *more]
+
+
+@dataclass(frozen=True)
+class Test:
+    """A statement on one value, or on the difference of two."""
+
+    source: str
+    value: str  # a metric (test/accuracy), history/NAME, measured/NAME or front/hypervolume
+    of: dict[str, Any]  # the runs, by their keys: {method: irw}
+    minus: dict[str, Any] | None = None  # other runs, seed by seed; None: the value itself
+    times: float = 1.0  # what the value of these is multiplied by: 1.1 asks for a tenth more
+    above: float | None = None  # the value, or the difference, is above it
+    below: float | None = None  # or below it
+    within: float | None = None  # or not further from 0 than this
+    margin: float | None = None  # the smallest effect that would matter
+    always: bool = False  # in every run, not in the mean over seeds
+    trend: str | None = None  # a key: the value is Spearman's correlation of it and the value, in each seed
+    each: list[str] = field(default_factory=list)  # columns: a test for each of their values
+    pick: str | None = None  # where several configurations match: the best by this value, in the mean over seeds
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        asked = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
+        require(len(asked) == 1, "a test", asked, "one of above, below, within")
+        decides = self.always or self.within is not None or (self.margin is not None and self.margin > 0)
+        require(decides, "margin", self.margin, "the smallest effect that would matter, > 0")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, and how it is tested."""
+
+    claim: str  # in one sentence
+    where: str  # in the paper
+    tests: list[Test] = field(default_factory=list)
+    combine: Literal["all", "any"] = "all"  # of the tests that must show
+    untestable: str | None = None  # or why it cannot be tested here
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        require(bool(self.tests) != bool(self.untestable), "tests", self.untestable, "given, or else untestable")
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table in the paper's layout."""
+
+    title: str
+    source: str
+    rows: str  # the column whose values are the rows
+    columns: str
+    values: list[str]
+    pick: str | None = None
+    paper: dict[str, Any] = field(default_factory=dict)  # the paper's numbers: value -> row -> column
+
+
+@dataclass(frozen=True)
+class Paper:
+    """All that is tested of one paper."""
+
+    name: str
+    title: str
+    link: str
+    note: str  # the first line of its page
+    sources: dict[str, Source]
+    claims: dict[str, Claim]
+    tables: dict[str, TableSpec]
+
+    def asked(self, source: str) -> set[str]:
+        """The columns that tests and tables name of a source."""
+        tests = [test for claim in self.claims.values() for test in claim.tests if test.source == source]
+        tables = [table for table in self.tables.values() if table.source == source]
+        found = {value for test in tests for value in (test.value, test.pick, test.trend, *test.of, *test.each)}
+        found |= {key for test in tests for key in test.minus or {}}
+        found |= {value for table in tables for value in (*table.values, table.pick, table.rows, table.columns)}
+        return {value for value in found if value is not None}
+
+
+def names() -> list[str]:
+    """The papers that have a file."""
+    return list(files.choices("claims"))
+
+
+def read(name: str) -> Paper:
+    """The paper of a file of ``conf/claims``.  Raises ``InputError``."""
+    one_of("the paper", name, names())
+    return parsed(name, (FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def parsed(name: str, text: str) -> Paper:
+    """A paper from the ``text`` of its file.  Raises ``InputError``, which names the place."""
+    node = _mapping(yaml.safe_load(text), name)
+    sources = {key: _made(Source, own, f"{name}: sources.{key}") for key, own in _part(node, "sources", name).items()}
+    claims = {key: _claim(own, f"{name}: claims.{key}") for key, own in _part(node, "claims", name).items()}
+    tables = {
+        key: _made(TableSpec, own, f"{name}: tables.{key}") for key, own in (node.pop("tables", None) or {}).items()
+    }
+    paper: Paper = _made(Paper, node | {"name": name, "sources": sources, "claims": claims, "tables": tables}, name)
+    for where, source in _named_sources(paper):
+        if source not in sources:
+            raise InputError(f"{name}: {where}: source {source!r} is not there{nearest(source, sources)}")
+    return paper
+
+
+def _named_sources(paper: Paper) -> list[tuple[str, str]]:
+    found = [(f"claims.{key}", test.source) for key, claim in paper.claims.items() for test in claim.tests]
+    return [*found, *((f"tables.{key}", table.source) for key, table in paper.tables.items())]
+
+
+def _claim(node: Any, where: str) -> Claim:
+    own = _mapping(node, where)
+    tests = [_made(Test, test, f"{where}.tests[{k}]") for k, test in enumerate(own.get("tests", []))]
+    claim: Claim = _made(Claim, own | {"tests": tests}, where)
+    return claim
+
+
+def _made(cls: type, node: Any, where: str) -> Any:
+    """A dataclass of a mapping.  Raises ``InputError``, which names the place, for a key that is none or is missing."""
+    own, fields = _mapping(node, where), {f.name: f for f in dataclasses.fields(cls)}
+    if wrong := [key for key in own if key not in fields]:
+        raise InputError(
+            f"{where}: {wrong[0]} is no key{nearest(str(wrong[0]), fields)}: there are {', '.join(fields)}"
+        )
+    lacking = [
+        name for name, f in fields.items() if name not in own and f.default is MISSING and f.default_factory is MISSING
+    ]
+    if lacking:
+        raise InputError(f"{where}: {', '.join(lacking)} must be given")
+    hints = get_type_hints(cls)
+    own = {key: float(value) if _is_number(hints[key], value) else value for key, value in own.items()}
+    try:
+        return cls(**own)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _is_number(hint: Any, value: Any) -> bool:
+    return hint in (float, float | None) and isinstance(value, int) and not isinstance(value, bool)
+
+
+def _part(node: dict[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    if not isinstance(found := node.pop(key, None), Mapping) or not found:
+        raise InputError(f"{where}: {key} must be a mapping of names, got {found!r}")
+    return found
+
+
+def _mapping(node: Any, where: str) -> dict[str, Any]:
+    if not isinstance(node, Mapping):
+        raise InputError(f"{where} must be a mapping, got {node!r}")
+    return dict(node)

@@ -1,0 +1,94 @@
+"""Verdicts on effects over seeds."""
+
+import numpy as np
+import pytest
+
+from fairrun.analysis.interval import interval
+from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, within
+
+CLEAR = np.array([0.10, 0.11, 0.12, 0.10, 0.11])
+TINY = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0])
+WIDE = np.array([0.3, -0.3, 0.2, -0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        (CLEAR, Verdict.SHOWS),
+        (-CLEAR, Verdict.CONTRADICTED),
+        (TINY, Verdict.NOT),
+        (WIDE, Verdict.UNDECIDED),
+        (CLEAR[:2], Verdict.UNTESTED),
+        (np.array([np.nan, np.nan, 0.1, 0.2]), Verdict.UNTESTED),
+        (np.full(4, 0.2), Verdict.SHOWS),
+    ],
+)
+def test_an_effect_is_judged_by_its_interval_and_the_margin(values, verdict):
+    found = above("x", values, margin=0.05)
+    assert found.verdict is verdict
+    if verdict is not Verdict.UNTESTED:
+        assert (found.low, found.high) == interval(values) and found.effect == pytest.approx(values.mean())
+
+
+def test_a_difference_that_does_not_show_is_no_equivalence():
+    """A wide interval around 0 shows no difference, and no equivalence either."""
+    assert above("x", WIDE, margin=0.05).verdict is Verdict.UNDECIDED
+    assert within("x", WIDE, margin=0.05).verdict is Verdict.UNDECIDED
+    assert within("x", TINY, margin=0.05).verdict is Verdict.SHOWS
+    assert within("x", CLEAR, margin=0.05).verdict is Verdict.CONTRADICTED
+    assert within("x", CLEAR, margin=0.5).verdict is Verdict.SHOWS
+
+
+def test_the_number_of_seeds_that_would_decide_decides():
+    """With so many values of the same mean and spread the interval excludes 0."""
+    values = np.array([0.3, -0.1, 0.2, 0.0, 0.25])
+    found = above("x", values, margin=0.01)
+    assert found.verdict is Verdict.UNDECIDED
+    number = int(found.why.split()[1])
+    more = np.tile(values, 40)[:number]
+    scaled = values.mean() + (more - more.mean()) * values.std(ddof=1) / more.std(ddof=1)
+    assert number > 5 and abs(above("x", scaled, margin=0.01).low) < 0.02
+
+
+def test_an_invariant_is_contradicted_by_one_run():
+    assert always("x", np.array([0.0, 0.5])).verdict is Verdict.SHOWS
+    broken = always("x", np.array([0.5, -0.01, np.nan]))
+    assert (broken.verdict, broken.why) == (Verdict.CONTRADICTED, "1 of 2 runs break it")
+    assert always("x", np.array([np.nan])).verdict is Verdict.UNTESTED
+
+
+def of(verdict, p=0.001):
+    return Found(str(verdict), verdict, p=p)
+
+
+SHOWS, NOT, AGAINST, OPEN, UNTESTED = Verdict
+
+
+@pytest.mark.parametrize(
+    ("parts", "every", "some"),
+    [
+        ([of(SHOWS), of(SHOWS)], SHOWS, SHOWS),
+        ([of(SHOWS), of(NOT)], NOT, SHOWS),
+        ([of(SHOWS), of(AGAINST)], AGAINST, SHOWS),
+        ([of(SHOWS), of(AGAINST, 0.04)], OPEN, SHOWS),
+        ([of(SHOWS, 0.04), of(OPEN)], OPEN, OPEN),
+        ([of(NOT), of(AGAINST)], AGAINST, NOT),
+        ([of(AGAINST), of(AGAINST)], AGAINST, AGAINST),
+        ([of(NOT), of(OPEN)], NOT, OPEN),
+        ([of(SHOWS), of(UNTESTED, float("nan"))], UNTESTED, SHOWS),
+        ([of(UNTESTED), of(UNTESTED)], UNTESTED, UNTESTED),
+        ([of(SHOWS), of(AGAINST, float("nan"))], AGAINST, SHOWS),
+    ],
+)
+def test_parts_make_a_claim(parts, every, some):
+    assert all_of("all", parts).verdict is every
+    assert any_of("any", parts).verdict is some
+
+
+def test_holm_takes_back_what_many_claims_give_by_chance():
+    """p of .01, .02, .04 of three claims: .03, .04 and .04 after the correction; of .04, .04, .04: .12."""
+    kept = corrected([of(SHOWS, p) for p in (0.01, 0.02, 0.04)])
+    assert [found.verdict for found in kept] == [SHOWS] * 3
+    lost = corrected([of(SHOWS, 0.04), of(AGAINST, 0.04), of(NOT, 0.04), of(SHOWS, float("nan"))])
+    assert [found.verdict for found in lost] == [OPEN, OPEN, NOT, SHOWS]
+    assert "after Holm's correction for 3 claims" in lost[0].why

@@ -1,0 +1,61 @@
+"""``fairrun reproduce`` on runs of two epochs: it trains, judges, stores, and tells the same from what it stored."""
+
+import pandas as pd
+import pytest
+
+from fairrun.claims import spec
+from fairrun.claims.frames import stored
+from fairrun.config.check import InputError
+from tests.helpers.here import run_here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paper", spec.names())
+def test_every_paper_runs_at_the_tiny_budget(paper, tmp_path):
+    done = run_here(tmp_path, "reproduce", paper, "--budget", "tiny", "--seeds", "2", module="fairrun")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "outputs" / "reproduce" / "tiny" / f"{paper}.md").read_text()
+    for claim in spec.read(paper).claims.values():
+        assert f"| {claim.claim} | {claim.where} | **" in page
+
+
+def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_path):
+    def reproduce(*more):
+        return run_here(tmp_path, "reproduce", "irw", *more, module="fairrun")
+
+    done = reproduce("--budget", "tiny", "--seeds", "3", "--store", "kept")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("irw, tiny: presets, ") and "cannot be tested here" not in done.stdout
+    page = (tmp_path / "kept" / "irw.md").read_text()
+    assert (
+        "| irw against erm on compas |" in page and "fairrun sweep benchmark=irw/presets experiment=irw/compas" in page
+    )
+    frame, about = stored(tmp_path / "kept" / "irw" / "presets.parquet")
+    assert {"method", "seed", "dataset", "test/worst_group_accuracy"} <= set(frame) and about["budget"] == "tiny"
+    again = reproduce("--from", "kept")
+    assert again.returncode == 0 and "runs of" not in again.stdout
+    assert (tmp_path / "kept" / "irw.md").read_text() == page
+    table = reproduce("--from", "kept", "--table", "presets")
+    assert "Worst-group accuracy" in table.stdout and "verdict" not in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["nahs"], "the paper must be one of fairbinn, irw, mtaf, nash, all, got 'nahs'; did you mean nash?"),
+        (["nash", "--budget", "long"], "--budget must be one of tiny, quick, full, got 'long'"),
+        (["nash", "--seeds", "0"], "--seeds must be >= 1, got 0"),
+        (["nash", "--table", "table9"], "--table must be one of table1, got 'table9'; did you mean table1?"),
+        (["irw", "--from", "nowhere"], "nowhere/irw/presets.parquet must be a stored result of fairrun reproduce"),
+        (["irw", "--from", "a", "--store", "b"], "give one of them"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_one_message(given, message, tmp_path):
+    done = run_here(tmp_path, "reproduce", *given, module="fairrun")
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_stored_result_is_refused(tmp_path):
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="must be a stored result of fairrun reproduce"):
+        stored(tmp_path / "x.parquet")
