@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bench.toy_bargaining import (
+from bench.toy_bargaining import draw, table
+from fairrun.claims.toy import (
     AGGREGATORS,
     BARGAINING,
     ONE_STAGE,
@@ -11,11 +12,9 @@ from bench.toy_bargaining import (
     TWO_STAGES,
     Rule,
     descend,
-    draw,
     gradients,
     mean,
     objectives,
-    table,
 )
 
 MEAN_INSTEAD = {"Nash throughout, else the mean": Rule(mean, STEPS)}
