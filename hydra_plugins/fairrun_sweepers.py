@@ -93,7 +93,8 @@ class GridSweeper(BasicSweeper):
             return self._batched([list(job) for job in combinations])
         others = [override for override in overrides if override.key_or_group != "benchmark"]
         combinations = self.split_arguments(others, None)[0]
-        node: Any = OmegaConf.to_container(self.config.benchmark, resolve=True)
+        node: Any = OmegaConf.to_container(self.config.benchmark)  # ${seed} is each job's own
+        node |= {"seeds": self.config.benchmark.get("seeds")} if isinstance(node, dict) else {}
         jobs = [[*own, *other] for own in benchmark.jobs(node, set(named)) for other in combinations]
         self._check_names(jobs, set(named))
         return self._batched(jobs)

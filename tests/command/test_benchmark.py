@@ -126,7 +126,7 @@ def test_what_may_be_there_is_not_refused(grid, given):
     check_names("mine.yaml", jobs({"grids": [grid]}), given, CHOSEN, [CONF])
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "benchmark").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((CONF / "benchmark").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_the_files_that_come_along_are_sound(path):
     found = jobs(yaml.safe_load(path.read_text()))
     assert found
@@ -148,6 +148,9 @@ def test_a_file_of_the_users_own_is_one_sweep_with_grids_of_its_methods(tmp_path
         *[("erm", 0.0)] * 2,
         *[("penalty", 0.5)] * 2,
     ]
+    path.write_text(yaml.dump(node | {"common": {"dataset.split.seed": "${seed}"}, "grids": [{"method": "erm"}]}))
+    own = fairrun.sweep(search, "benchmark=mine", *DESCRIPTION, INLINE, folder=tmp_path / "own").frame
+    assert sorted(own["dataset.split.seed"]) == sorted(own["seed"]) == [0, 1]  # each seed has a split of its own
     with pytest.raises(fairrun.InputError, match="benchmark=NAME must go with -m"):
         fairrun.run(search, "benchmark=mine", *DESCRIPTION)
     path.write_text(yaml.dump(node | {"grids": [{"method": "penalty", "method.lamb": [1]}]}))
