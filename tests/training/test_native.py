@@ -33,20 +33,21 @@ SHAPES = [(6, 16, 1), (100, 64, 2), (33, 128, 3), (20, 80, 2)]  # D, width, dept
 SHAPES += [(6, 7, 1), (101, 101, 3), (5, 1, 2), (33, [96, 7, 50], 3), (20, [3, 16], 2)]  # padded to multiples of 16
 
 
-def case(num_features, width, depth, num_runs=3, num_rows=64, share=0.1):
+def case(num_features, width, depth, num_runs=3, num_rows=64, share=0.1, num_classes=2, dropout=0.0):
     """A network, parameters, inputs of which a share is not zero, and what to multiply the logits by, in float64."""
-    network = MLP(num_features, 2, width, depth, 0, None, 0.0)
+    network = MLP(num_features, num_classes, width, depth, 0, None, dropout)
     g = torch.Generator().manual_seed(0)
     theta = network.init([g] * num_runs)
     x = torch.randn(num_runs, num_rows, num_features, generator=g, dtype=torch.float64)
     x *= torch.rand(x.shape, generator=g) < share
-    return network, theta, x, torch.randn(num_runs, num_rows, generator=g, dtype=torch.float64)
+    shape = (num_runs, num_rows, num_classes) if num_classes > 2 else (num_runs, num_rows)
+    return network, theta, x, torch.randn(shape, generator=g, dtype=torch.float64)
 
 
-def passes(network, theta, x, factor, dtype):
+def passes(network, theta, x, factor, dtype, masks=()):
     """The logits, and the gradient of their sum times ``factor``."""
     theta = {name: p.to(dtype).requires_grad_() for name, p in theta.items()}
-    logits = network.logits(theta, x.to(dtype))
+    logits = network.logits(theta, x.to(dtype), tuple(mask.to(dtype) for mask in masks))
     return [logits.detach(), *torch.autograd.grad((factor.to(dtype) * logits).sum(), list(theta.values()))]
 
 
@@ -58,6 +59,23 @@ def test_logits_and_gradients_are_those_of_torch(shape, share):
     ours = passes(accelerate(network), theta, x, factor, torch.float32)
     for mine, exact in zip(ours, passes(network, theta, x, factor, torch.float64), strict=True):
         torch.testing.assert_close(mine.double(), exact, rtol=0, atol=4e-6 * exact.abs().max().item())
+
+
+@built
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("num_classes", [2, 3, 18])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_dropout_and_classes_are_those_of_torch_and_of_a_run_alone(shape, num_classes, dropout):
+    network, theta, x, factor = case(*shape, num_classes=num_classes, dropout=dropout)
+    masks = network.masks([torch.Generator().manual_seed(r) for r in range(len(x))], x.shape[1])
+    fast = accelerate(network)
+    ours = passes(fast, theta, x, factor, torch.float32, masks)
+    for mine, exact in zip(ours, passes(network, theta, x, factor, torch.float64, masks), strict=True):
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=4e-6 * exact.abs().max().item())
+    for runs in ([1], [2, 0]):
+        chosen, some = {name: p[runs] for name, p in theta.items()}, tuple(mask[runs] for mask in masks)
+        for few, all_runs in zip(passes(fast, chosen, x[runs], factor[runs], torch.float32, some), ours, strict=True):
+            assert torch.equal(few, all_runs[runs])
 
 
 @built
@@ -186,8 +204,9 @@ def test_the_representation_is_that_of_torch_with_its_gradient():
 @built
 @pytest.mark.parametrize("width", [16, 7])
 @pytest.mark.parametrize("group", ["", "base.1", "classifier"])
-def test_the_gradient_of_a_gradient_is_that_of_torch(width, group):
-    assert_second_derivatives(*case(6, width, 2), group)
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_the_gradient_of_a_gradient_is_that_of_torch(width, group, num_classes):
+    assert_second_derivatives(*case(6, width, 2, num_classes=num_classes), group)
 
 
 @built
@@ -248,11 +267,14 @@ def test_a_step_of_an_optimizer_leaves_its_arguments_as_they_were_and_takes_any_
 
 @built
 @pytest.mark.parametrize("shape", SHAPES)
-def test_tangents_are_those_of_torch(shape):
-    network, theta, x, _ = case(*shape)
-    logits, pullback = network.tangents(theta, x)
-    fast = accelerate(network)
-    our_logits, our_pullback = fast.tangents({name: p.float() for name, p in theta.items()}, x.float())
+@pytest.mark.parametrize(("num_classes", "dropout"), [(2, 0.0), (3, 0.3)])
+def test_tangents_are_those_of_torch(shape, num_classes, dropout):
+    network, theta, x, _ = case(*shape, num_classes=num_classes, dropout=dropout)
+    masks = network.masks([torch.Generator().manual_seed(r) for r in range(len(x))], x.shape[1])
+    masks = tuple(mask.double() for mask in masks)
+    logits, pullback = network.tangents(theta, x, masks)
+    fast, ours = accelerate(network), tuple(mask.float() for mask in masks)
+    our_logits, our_pullback = fast.tangents({name: p.float() for name, p in theta.items()}, x.float(), ours)
     slope = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     layers, our_layers = pullback.layers(slope), our_pullback.layers(slope.float())
     assert list(layers) == list(our_layers)
@@ -265,9 +287,12 @@ def test_tangents_are_those_of_torch(shape):
 
 
 @built
-@pytest.mark.parametrize(("batch_size", "width"), [(7, 16), (16, 16), (48, 16), (100, 16), (48, 7), (48, [18, 5])])
-def test_a_run_is_trained_bitwise_alike_alone_and_in_a_stack(batch_size, width):
-    network = dataclasses.replace(NETWORK, width=width)
+@pytest.mark.parametrize(
+    ("batch_size", "changes"),
+    [*((size, {}) for size in (7, 16, 48, 100)), (48, {"width": 7}), (48, {"width": [18, 5]}), (48, {"dropout": 0.3})],
+)
+def test_a_run_is_trained_bitwise_alike_alone_and_in_a_stack(batch_size, changes):
+    network = dataclasses.replace(NETWORK, **changes)
     methods = [Penalty(ADAM, lam, "demographic_parity") for lam in (0.0, 1.0, 2.0)]
     options = {"epochs": 3, "batch_size": batch_size, "engine": "native"}
     together = fit(network, methods, [0, 1, 2], data(), **options)
@@ -300,8 +325,12 @@ def test_runs_of_tasks_are_trained_bitwise_alike_alone_in_a_stack_and_resumed(me
 @built
 @pytest.mark.parametrize(
     ("network", "method", "rows"),
-    [(NETWORK, ERM(ADAM), data), (MANY, MTAFS[1], lambda: data_of_tasks(2))],
-    ids=["erm", "mtaf"],
+    [
+        (NETWORK, ERM(ADAM), data),
+        (dataclasses.replace(NETWORK, dropout=0.3), ERM(ADAM), data),
+        (MANY, MTAFS[1], lambda: data_of_tasks(2)),
+    ],
+    ids=["erm", "dropout", "mtaf"],
 )
 def test_a_short_training_is_that_of_torch(network, method, rows):
     """15 steps; after many more the engines part, as any two ways of rounding do."""
@@ -328,9 +357,8 @@ def test_a_run_whose_loss_is_not_finite_is_marked_and_the_others_go_on():
 
 
 @built
-@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"depth": 0}])
-def test_what_the_kernels_do_not_cover_is_left_to_torch(changes):
-    network = dataclasses.replace(NETWORK, **changes)
+def test_the_linear_model_is_left_to_torch():
+    network = dataclasses.replace(NETWORK, depth=0)
     assert accelerate(network) is network
     (run,) = fit(network, [ERM(ADAM)], [0], data(), epochs=1, batch_size=32, engine="native")
     assert run.failure is None

@@ -12,8 +12,8 @@
 // A network is a trunk and heads on it, each with layers of its own and a linear unit: an MLP has one head, the unit
 // alone.
 //
-// Letters: R runs, B rows, D features, H width, K depth of the trunk, T heads, J depth of a head.  A
-// tensor with a run axis comes with its stride.
+// Letters: R runs, B rows, D features, H width, K depth of the trunk, T heads, J depth of a head,
+// C units of the last layer.  A tensor with a run axis comes with its stride.
 
 #include <algorithm>
 #include <cmath>
@@ -143,13 +143,13 @@ const float* widened(int64_t rows, int64_t width, const float* w, float* memory)
     return memory;
 }
 
-// out [width, padded(rows)] = the transpose of w [rows, width], with zeros behind each row
-void transpose(int64_t rows, int64_t width, const float* w, float* out) {
+// out [width, padded(rows)] = scale times the transpose of w [rows, width], with zeros behind each row
+void transpose(int64_t rows, int64_t width, const float* w, float scale, float* out) {
     const int64_t stride = padded(rows);
     for (int64_t j = 0; j < stride; j += 16) {  // sixteen rows of w stay in L1
         const int64_t end = std::min(j + 16, rows);
         for (int64_t i = 0; i < width; i++) {
-            for (int64_t k = j; k < end; k++) out[i * stride + k] = w[k * width + i];
+            for (int64_t k = j; k < end; k++) out[i * stride + k] = scale * w[k * width + i];
             for (int64_t k = end; k < j + 16; k++) out[i * stride + k] = 0;
         }
     }
@@ -255,13 +255,13 @@ void last_layer(int64_t rows, int64_t width, const float* a, const float* w, flo
     }
 }
 
-// d [rows, width] = g w^T where a > 0, on top of what it is where `add`; dw [width] = a^T g, dlower [width] = sum of d:
-// the bias of the layer below
-void last_layer_gradient(int64_t rows, int64_t width, const float* a, const float* w, const float* g, float* d,
-                         bool add, float* dw, float* dlower) {
+// d [rows, width] = scale g w^T where a > 0, on top of what it is where `add`; dw [width] = a^T g; dlower [width] = sum
+// of d: the bias of the layer below
+void last_layer_gradient(int64_t rows, int64_t width, const float* a, const float* w, float scale, const float* g,
+                         float* d, bool add, float* dw, float* dlower) {
     columns(width, [&]<int N>(int64_t j) {
         Vec weight[N], dweight[N] = {}, total[N] = {};
-        for (int n = 0; n < N; n++) weight[n] = load(w + j + n * LANES);
+        for (int n = 0; n < N; n++) weight[n] = scale * load(w + j + n * LANES);
         for (int64_t i = 0; i < rows; i++) {
             const Vec factor = broadcast(g[i]);
             for (int n = 0; n < N; n++) {
@@ -278,6 +278,13 @@ void last_layer_gradient(int64_t rows, int64_t width, const float* a, const floa
             store(dlower + j + n * LANES, total[n]);
         }
     });
+}
+
+// a [rows, padded(width)] *= mask [rows, width]
+void drop(int64_t rows, int64_t width, const float* mask, float* a) {
+    const int64_t stride = padded(width);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < width; j++) a[i * stride + j] *= mask[i * width + j];
 }
 
 // out [width] = the sum of the rows of a [rows, width]
@@ -310,8 +317,8 @@ void adagrad_numbers(int64_t num, const float* __restrict q, const float* __rest
     }
 }
 
-// R, B, K, T, J, and D followed by the width of each hidden layer, the trunk's and then a head's.  Layer k on the way to
-// a head's logits is the trunk's if k < K, else the head's; layer K + J is the linear unit.
+// R, B, K, T, J, and D followed by the width of each hidden layer, the trunk's and then a head's, and by C.  Layer k on
+// the way to a head's logits is the trunk's if k < K, else the head's; layer K + J is the linear one.
 struct Shape {
     int64_t runs, rows, trunk, heads, depth;  // depth: K + J
     const int64_t* sizes;
@@ -322,14 +329,15 @@ struct Shape {
     int64_t stride(int64_t k) const { return padded(sizes[k]); }
     int64_t widest() const {
         int64_t most = 0;
-        for (int64_t k = 1; k <= depth; k++) most = std::max(most, stride(k));
+        for (int64_t k = 1; k <= depth + 1; k++) most = std::max(most, stride(k));
         return most;
     }
     int64_t largest() const {  // numbers of a padded weight or of its transpose
         int64_t most = 0;
-        for (int64_t k = 0; k < depth; k++) most = std::max(most, stride(k) * stride(k + 1));
+        for (int64_t k = 0; k <= depth; k++) most = std::max(most, stride(k) * stride(k + 1));
         return most;
     }
+    int64_t units() const { return sizes[depth + 1]; }
     // Where the weight of a layer is among the parameters; its bias is next.
     int64_t weight(int64_t head, int64_t k) const { return 2 * (k < trunk ? k : k + head * (depth - trunk + 1)); }
     // Where the output of a hidden layer is among the activations.
@@ -340,16 +348,17 @@ struct Shape {
 
 extern "C" {
 
-// logits [R, T, B] of x [R, B, D].  p and strides: weight and bias of each layer, the trunk's and then each head's.
-// Kept for `mlp_gradient`: activations of each hidden layer in the same order, [R, B, padded H]; whether each run's x
+// logits [R, T, B] of x [R, B, D]; where C > 1 [R, T, B, C].  p and strides: weight and bias of each layer, the trunk's
+// and then each head's.  masks: of dropout, [R, B, H] for each layer of the trunk, or null.
+// Kept for `mlp_gradient`: activations of each hidden layer in the order of p, [R, B, padded H]; whether each run's x
 // is dense, [R]; the entries of those that are not, ends [R, B], column and value [R B D + 16].
 void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const float* const* p, const int64_t* stride,
-                float* const* activations, uint8_t* dense, int64_t* ends, int32_t* column, float* value,
-                float* logits) {
+                float* const* activations, int64_t* ends, int32_t* column, float* value, uint8_t* dense,
+                const float* const* masks, float* logits) {
     const Shape shape(numbers);
     const int64_t rows = shape.rows, *sizes = shape.sizes, largest = shape.largest();
-    const Memory memory(largest + shape.widest());
-    float *weights = memory.start(), *biases = weights + largest;
+    const Memory memory(largest + shape.widest() + rows * padded(shape.units()));
+    float *weights = memory.start(), *biases = weights + largest, *wide = biases + shape.widest();
     for (int64_t r = 0; r < shape.runs; r++) {
         const auto part = [&](int64_t c, int64_t num, int64_t width, float* room) {
             return widened(num, width, p[c] + r * stride[c], room);
@@ -370,20 +379,30 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
             const int64_t c = shape.weight(head, k), width = shape.stride(k + 1);
             const float* w = part(c, sizes[k], sizes[k + 1], weights);
             const float* bias = part(c + 1, 1, sizes[k + 1], biases);
-            float* next = activations[shape.output(head, k)] + r * rows * width;
-            if (k == 0 && dense[r])
+            float* next = k == shape.depth ? wide : activations[shape.output(head, k)] + r * rows * width;
+            if (k == shape.depth)
+                product<false, NOTHING>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
+            else if (k == 0 && dense[r])
                 product<false, RELU>(rows, sizes[0], width, x + r * x_stride, sizes[0], w, next, bias, nullptr, DENSE_BLOCK);
             else if (k == 0)
                 first_layer(rows, width, entries, first, w, bias, next);
             else
                 product<false, RELU>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
+            if (masks && k < shape.trunk) drop(rows, sizes[k + 1], masks[k] + r * rows * sizes[k + 1], next);
             return next;
         };
         const float* shared = nullptr;
         for (int64_t k = 0; k < shape.trunk; k++) shared = layer(0, k, shared);
-        for (int64_t t = 0; t < shape.heads; t++, logits += rows) {
+        for (int64_t t = 0; t < shape.heads; t++, logits += rows * shape.units()) {
             const float* a = shared;
             for (int64_t k = shape.trunk; k < shape.depth; k++) a = layer(t, k, a);
+            if (shape.units() > 1) {
+                layer(t, shape.depth, a);
+                const int64_t units = shape.units();
+                for (int64_t i = 0; i < rows; i++)
+                    std::memcpy(logits + i * units, wide + i * padded(units), units * sizeof(float));
+                continue;
+            }
             const int64_t c = shape.weight(t, shape.depth);
             const float* w = part(c, 1, sizes[shape.depth], weights);
             last_layer(rows, shape.stride(shape.depth), a, w, p[c + 1][r * stride[c + 1]], logits);
@@ -391,17 +410,18 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
     }
 }
 
-// The gradient of sum(g logits) at the parameters, g [R, T, B] -> dp, each contiguous; null for one that is not asked
-// for.  The rest is as `mlp_logits` got it and left it.
-void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, const float* g, const float* const* p,
-                  const int64_t* stride, float* const* activations, uint8_t* dense, int64_t* ends, int32_t* column,
-                  float* value, float* const* dp) {
+// The gradient of sum(g logits) at the parameters -> dp, each contiguous; null for one that is not asked for.  g is
+// laid out as the logits; scale is what a mask multiplies by where it is not 0, or 1.  The rest is as `mlp_logits` got
+// it and left it.
+void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, const float* const* p,
+                  const int64_t* stride, float* const* activations, int64_t* ends, int32_t* column, float* value,
+                  uint8_t* dense, const float* g, float scale, float* const* dp) {
     const Shape shape(numbers);
     const int64_t rows = shape.rows, trunk = shape.trunk, depth = shape.depth, *sizes = shape.sizes;
     const int64_t largest = shape.largest(), widest = shape.widest();
-    const Memory memory(2 * largest + 3 * rows * widest + 2 * widest);
+    const Memory memory(2 * largest + 4 * rows * widest + 2 * widest);
     float *d = memory.start(), *next = d + rows * widest, *shared = next + rows * widest;
-    float *transposed = shared + rows * widest, *room = transposed + largest;
+    float *wide = shared + rows * widest, *transposed = wide + rows * widest, *room = transposed + largest;
     float *dtop = room + largest, *dbias = dtop + widest;
     int64_t lowest = 0;  // layer of the trunk that a gradient is asked for
     while (lowest < trunk && !dp[2 * lowest] && !dp[2 * lowest + 1]) lowest++;
@@ -435,28 +455,34 @@ void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, cons
                 if (dw == room) copy(c, num, width, room);
             }
             if (!below) return;
-            transpose(num, width, weight(c), transposed);
+            transpose(num, width, weight(c), k <= trunk ? scale : 1, transposed);
             const float* mask = output(t, k - 1);
             product<false, MASK>(rows, width, padded(num), d, wide, transposed, below, nullptr, mask, BLOCK, add);
         };
-        for (int64_t t = 0; t < shape.heads; t++, g += rows) {
+        const bool is_summed = shape.units() == 1;  // the slope below the top layer, by last_layer_gradient
+        for (int64_t t = 0; t < shape.heads; t++, g += rows * shape.units()) {
             const int64_t c = shape.weight(t, depth), top = shape.stride(depth);
-            float* into = depth == trunk ? shared : d;
-            const float* w = widened(1, sizes[depth], weight(c), room);
-            last_layer_gradient(rows, top, output(t, depth - 1), w, g, into, depth == trunk && t > 0, dtop, dbias);
-            copy(c, 1, sizes[depth], dtop);
-            if (dp[c + 1]) {
-                float total = 0;
-                for (int64_t i = 0; i < rows; i++) total += g[i];
-                dp[c + 1][r] = total;
+            const bool flat = depth == trunk, add = flat && t > 0;
+            float* into = flat ? shared : d;
+            if (is_summed) {
+                const float* w = widened(1, sizes[depth], weight(c), room);
+                last_layer_gradient(rows, top, output(t, depth - 1), w, flat ? scale : 1, g, into, add, dtop, dbias);
+                copy(c, 1, sizes[depth], dtop);
+                if (dp[c + 1]) {
+                    float total = 0;
+                    for (int64_t i = 0; i < rows; i++) total += g[i];
+                    dp[c + 1][r] = total;
+                }
+            } else {
+                layer(t, depth, widened(rows, shape.units(), g, wide), false, into, add);
             }
             for (int64_t k = depth - 1; k >= trunk; k--, std::swap(d, next)) {
                 float* below = k > trunk ? next : lowest < trunk ? shared : nullptr;
-                layer(t, k, d, k == depth - 1, below, k == trunk && t > 0);
+                layer(t, k, d, is_summed && k == depth - 1, below, k == trunk && t > 0);
             }
         }
         for (int64_t k = trunk - 1; k >= lowest; k--, std::swap(shared, next))
-            layer(0, k, shared, k == depth - 1, k > lowest ? next : nullptr, false);
+            layer(0, k, shared, is_summed && k == depth - 1, k > lowest ? next : nullptr, false);
     }
 }
 

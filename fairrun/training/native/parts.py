@@ -4,6 +4,7 @@ import copy
 import ctypes
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -14,7 +15,7 @@ from torch import Generator, Tensor
 from fairrun.config.check import one_of, require
 from fairrun.method.api import Theta
 from fairrun.models.mlp import MLP
-from fairrun.models.network import Network
+from fairrun.models.network import Network, outputs
 from fairrun.models.row_gradients import Layer, Pullback
 from fairrun.models.shared_bottom import SharedBottom
 from fairrun.training.native.library import library
@@ -45,8 +46,8 @@ def accelerate(part: Any) -> Any:
     kernels = library()
     assert kernels is not None
     if isinstance(part, MLP):
-        covered = part.depth > 0 and part.dropout == 0 and part.num_classes == 2
-        return NativeMLP(part, Passes(kernels, part._widths(), [], 1)) if covered else part
+        passes = Passes(kernels, part._widths(), [], 1, outputs(part.num_classes), part.dropout)
+        return NativeMLP(part, passes) if part.depth > 0 else part
     if isinstance(part, SharedBottom):
         return NativeSharedBottom(part, kernels)
     for optimizer, (kernel, fields) in HYPER.items():
@@ -76,14 +77,9 @@ class Kept(NamedTuple):
     """What a forward pass keeps for the backward pass."""
 
     activations: list[Tensor]  # of each hidden layer, [R, B, padded width]
-    dense: Tensor  # whether each run's inputs are dense, [R]
-    ends: Tensor  # [R, B], where the entries of each row end, for inputs that are not dense
-    column: Tensor  # of each entry that is not zero
-    value: Tensor
-
-    def pointers(self) -> tuple[Any, ...]:
-        """The kernels' arguments."""
-        return _pointers(self.activations), *map(_pointer, self[1:])
+    scale: float  # what dropout multiplies the units by that it keeps
+    arguments: tuple[Any, ...]  # of both kernels
+    owners: tuple[Tensor, ...]  # what the arguments point to
 
 
 @dataclass(frozen=True)
@@ -94,61 +90,58 @@ class Passes:
     trunk: Sequence[int]  # widths of the shared hidden layers, one or more
     head: Sequence[int]  # widths of the hidden layers of every head
     num_heads: int  # T
+    outputs: int  # of a head; more than one for a single head only
+    dropout: float  # of the trunk's units
 
-    def forward(self, x: Tensor, p: Sequence[Tensor]) -> tuple[Tensor, Kept]:
-        """The logits [R, T, B] for inputs [R, B, D], and what ``gradient`` needs.
+    def forward(self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Kept]:
+        """The logits [R, T B], with several outputs [R, B, C], for inputs [R, B, D], and what ``gradient`` needs.
 
-        ``p`` are the weight and bias of every layer, of the trunk and then of each head.
+        ``p`` are the weight and bias of every layer, of the trunk and then of each head.  With ``masks`` there is
+        dropout.
         """
         runs, rows, features = x.shape
         widths = [*self.trunk, *(width for _ in range(self.num_heads) for width in self.head)]
+        activations = [x.new_empty(runs, rows, _padded(width)) for width in widths]
         most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
-        kept = Kept(
-            [x.new_empty(runs, rows, -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE) for width in widths],
-            x.new_empty(runs, dtype=torch.uint8),
-            x.new_empty(runs, rows, dtype=torch.int64),
-            x.new_empty(most, dtype=torch.int32),
-            x.new_empty(most),
+        sizes = (8 * runs * rows, 4 * most, 4 * most, runs)  # bytes of ends, column, value, dense
+        memory = x.new_empty(sum(sizes), dtype=torch.uint8)
+        places = itertools.accumulate(sizes[:-1], initial=memory.data_ptr())
+        arguments = (
+            self._shape(x),
+            _pointer(x),
+            _long(x.stride(0)),
+            *_stacked(p),
+            _pointers(activations),
+            *map(ctypes.c_void_p, places),
         )
-        logits = x.new_empty(runs, self.num_heads, rows)
-        self.kernels.mlp_logits(
-            self._shape(x), _pointer(x), _long(x.stride(0)), *_stacked(p), *kept.pointers(), _pointer(logits)
-        )
-        return logits, kept
+        logits = x.new_empty(runs, rows, self.outputs) if self.outputs > 1 else x.new_empty(runs, self.num_heads * rows)
+        self.kernels.mlp_logits(*arguments, _pointers(masks) if masks else None, _pointer(logits))
+        scale = 1 / (1 - self.dropout) if masks else 1.0
+        return logits, Kept(activations, scale, arguments, (x, *p, memory))
 
-    def gradient(
-        self, x: Tensor, p: Sequence[Tensor], kept: Kept, g: Tensor, wanted: Sequence[bool]
-    ) -> list[Tensor | None]:
+    def gradient(self, p: Sequence[Tensor], kept: Kept, g: Tensor, wanted: Sequence[bool]) -> list[Tensor | None]:
         """The gradient with respect to those of ``p`` that are ``wanted``, None for the others.
 
-        ``g`` is the slope of the loss at the logits, [R, T, B] or, for one head, [R, B]; ``kept`` is what ``forward``
-        returned after them.
+        ``g`` is the slope of the loss at the logits, in their order; ``kept`` is what ``forward`` returned after them.
         """
         grads = [
             torch.empty_like(q, memory_format=torch.contiguous_format) if want else None
             for q, want in zip(p, wanted, strict=True)
         ]
         g = g.contiguous()
-        self.kernels.mlp_gradient(
-            self._shape(x),
-            _pointer(x),
-            _long(x.stride(0)),
-            _pointer(g),
-            *_stacked(p),
-            *kept.pointers(),
-            _pointers(grads),
-        )
+        self.kernels.mlp_gradient(*kept.arguments, _pointer(g), ctypes.c_float(kept.scale), _pointers(grads))
         return grads
 
     def _shape(self, x: Tensor) -> Any:
         runs, rows, features = x.shape
-        numbers = [runs, rows, len(self.trunk), self.num_heads, len(self.head), features, *self.trunk, *self.head]
+        numbers = [runs, rows, len(self.trunk), self.num_heads, len(self.head)]
+        numbers += [features, *self.trunk, *self.head, self.outputs]
         return (_long * len(numbers))(*numbers)
 
 
 @dataclass(frozen=True)
 class NativeMLP(Network):
-    """An ``MLP`` without dropout that runs on the kernels.
+    """An ``MLP`` that runs on the kernels.
 
     Inputs that need a gradient, and second derivatives, use torch.
     """
@@ -175,20 +168,20 @@ class NativeMLP(Network):
         return self.mlp
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
-        """[R, B, D] -> [R, B]."""
+        """[R, B, D] -> [R, B]; for C > 2 classes [R, B, C]."""
         p = self._layers(self.mlp.on_features(theta))
         if x.requires_grad or not _covers(x, p):
             return self.linear.logits(p, x, masks)
-        value, kept = self.passes.forward(x, [*p.values()])
-        done = _Pass(self.passes, x, p, kept, lambda: self.linear.logits(p, x))
-        return done.differentiable(value.squeeze(1), [p])
+        value, kept = self._forward(x, p, masks)
+        done = _Pass(self.passes, p, kept, lambda: self.linear.logits(p, x, masks))
+        return done.differentiable(value, [p])
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """As ``MLP.hidden``.  Uses the kernels if no gradient is needed."""
         p = self._layers(self.mlp.on_features(theta))
         if torch.is_grad_enabled() or not _covers(x, p):
             return self.linear.hidden(p, x, masks)
-        return self.units(self.passes.forward(x, [*p.values()])[1])[-1]
+        return self.units(self._forward(x, p, masks)[1])[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
@@ -197,16 +190,27 @@ class NativeMLP(Network):
         p = self._layers(theta)
         if not _covers(x, p):
             return self.mlp.tangents(theta, x, masks)
-        logits, kept = self.passes.forward(x, [*p.values()])
-        return logits.squeeze(1), _Pullback(self, p, x, kept)
+        logits, kept = self._forward(x, p, masks)
+        return logits, _Pullback(self, p, x, kept, masks)
 
     def units(self, kept: Kept) -> list[Tensor]:
         """The activations of every hidden layer, without their padding."""
         return [a[..., :width] for a, width in zip(kept.activations, self.passes.trunk, strict=True)]
 
+    def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
+        """As ``MLP.masks``."""
+        return self.mlp.masks(generators, num_rows)
+
+    def _forward(self, x: Tensor, p: Theta, masks: tuple[Tensor, ...]) -> tuple[Tensor, Kept]:
+        return self.passes.forward(x, [*p.values()], tuple(mask.contiguous() for mask in masks))
+
     def _layers(self, theta: Theta) -> Theta:
         """The parameters of the linear layers, first to last."""
-        return _of_layers(theta, [*self.mlp._hidden(), "classifier"])
+        return {name: theta[name] for name in self._names}
+
+    @functools.cached_property
+    def _names(self) -> list[str]:
+        return _parameters([*self.mlp._hidden(), "classifier"])
 
 
 @dataclass(frozen=True)
@@ -217,15 +221,16 @@ class _Pullback:
     p: Theta
     x: Tensor
     kept: Kept
+    masks: tuple[Tensor, ...]
 
     def layers(self, slope: Tensor) -> dict[str, Layer]:
         """As ``MLP.pullback``."""
         inputs = [self.x, *self.native.units(self.kept)]
-        return self.native.mlp.pullback(self.p, inputs, ()).layers(slope)
+        return self.native.mlp.pullback(self.p, inputs, self.masks).layers(slope)
 
     def gradient(self, slope: Tensor) -> Theta:
         """The gradient with respect to every parameter, computed by the kernels."""
-        grads = self.native.passes.gradient(self.x, [*self.p.values()], self.kept, slope, [True] * len(self.p))
+        grads = self.native.passes.gradient([*self.p.values()], self.kept, slope, [True] * len(self.p))
         return dict(zip(self.p, cast(list[Tensor], grads), strict=True))
 
 
@@ -279,12 +284,13 @@ class NativeSharedBottom(Network):
         Its gradients and those of the heads are apart, because a backward pass may be for either.
         """
         shared, head = self.network.shared, self.network.head
-        trunk = _of_layers(theta, [f"{prefix}shared.{k}" for k in range(len(shared))])
-        heads = _of_layers(theta, [f"head.{t}.{k}" for t in tasks for k in (*range(len(head)), "classifier")])
-        passes = Passes(self.kernels, shared, head, len(tasks))
+        layers = [f"head.{t}.{k}" for t in tasks for k in (*range(len(head)), "classifier")]
+        trunk = {name: theta[name] for name in _parameters([f"{prefix}shared.{k}" for k in range(len(shared))])}
+        heads = {name: theta[name] for name in _parameters(layers)}
+        passes = Passes(self.kernels, shared, head, len(tasks), outputs=1, dropout=0.0)
         value, kept = passes.forward(x, [*trunk.values(), *heads.values()])
-        done = _Pass(passes, x, trunk | heads, kept, lambda: self.linear.logits(theta, x).mT[:, tasks])
-        return done.differentiable(value, [trunk, heads])
+        done = _Pass(passes, trunk | heads, kept, lambda: self.linear.logits(theta, x).mT[:, tasks])
+        return done.differentiable(value.unflatten(1, (len(tasks), -1)), [trunk, heads])
 
 
 @dataclass(frozen=True)
@@ -292,7 +298,6 @@ class _Pass:
     """A forward pass that is done."""
 
     passes: Passes
-    x: Tensor
     p: Theta  # of every layer, as ``Passes`` takes them
     kept: Kept
     in_torch: Callable[[], Tensor]  # computes the logits from ``p`` by torch
@@ -319,13 +324,13 @@ class _Logits(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         done: _Pass = ctx.done
-        wanted = {name: need for name, need in zip(ctx.names, ctx.needs_input_grad[3:], strict=True) if need}
+        wanted = [name for name, need in zip(ctx.names, ctx.needs_input_grad[3:], strict=True) if need]
         if torch.is_grad_enabled():  # the caller wants a gradient of the gradient
             slopes = torch.autograd.grad(done.in_torch(), [done.p[name] for name in wanted], g, create_graph=True)
             grads = dict(zip(wanted, slopes, strict=True))
         else:
             p, needed = [*done.p.values()], [name in wanted for name in done.p]
-            grads = dict(zip(done.p, done.passes.gradient(done.x, p, done.kept, g, needed), strict=True))
+            grads = dict(zip(done.p, done.passes.gradient(p, done.kept, g, needed), strict=True))
         return None, None, None, *(grads.get(name) for name in ctx.names)
 
 
@@ -363,6 +368,10 @@ def _updated(kernel: Any, theta: Theta, grads: Theta, numbers: Sequence[Tensor])
 _long = ctypes.c_int64
 
 
+def _padded(width: int) -> int:
+    return -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
 def _pointer(t: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(t.data_ptr())
 
@@ -376,8 +385,8 @@ def _covers(x: Tensor, p: Theta) -> bool:
     return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *p.values())))
 
 
-def _of_layers(theta: Theta, names: Sequence[str]) -> Theta:
-    return {f"{name}.{part}": theta[f"{name}.{part}"] for name in names for part in ("weight", "bias")}
+def _parameters(layers: Sequence[str]) -> list[str]:
+    return [f"{name}.{part}" for name in layers for part in ("weight", "bias")]
 
 
 def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
