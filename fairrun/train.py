@@ -23,6 +23,7 @@ from fairrun.about import completion, version
 from fairrun.command import guard, help
 from fairrun.command.environment import debugging, redact_logs, redacted, resolved
 from fairrun.command.folders import locked
+from fairrun.command.imports import load
 from fairrun.command.line import (
     chosen,
     explain,
@@ -120,6 +121,7 @@ def task(cfg: DictConfig) -> float:
 def run(cfg: DictConfig) -> float:
     """Train one run, if its folder does not hold it yet, and return its validation score.  Raises ``InputError``."""
     _say_start(cfg)
+    load("fairrun.runs.runner")
     from fairrun.results.records import choices_of
     from fairrun.runs.job import Job
     from fairrun.runs.runner import Sweep

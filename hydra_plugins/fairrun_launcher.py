@@ -4,7 +4,9 @@ Hydra imports this file at every start, so functions that need heavy modules imp
 """
 
 import contextlib
+import json
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fairrun.command.imports import load
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted
 from hydra_plugins.fairrun_compose import Composed, Composer
@@ -83,6 +86,7 @@ class StackedLauncher(Launcher):
         folder = Path(self.config.hydra.sweep.dir)
         executor, stack_size = self._settings(folder)
         started = _start(executor, composed)  # workers import torch while it is imported here
+        load("fairrun.runs.runner")
         from fairrun.runs.place import places
         from fairrun.runs.runner import Sweep
         from fairrun.runs.single_task import complete
@@ -179,7 +183,15 @@ def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[
     from fairrun.runs.executors import Loky
 
     done = all((path / RECORD).exists() for path in composed)
-    return executor.start("fairrun.runs.runner") if isinstance(executor, Loky) and not done else ()
+    if done or not isinstance(executor, Loky):
+        return ()
+    return executor.start("fairrun.runs.runner", _most_stacks(composed.values()))
+
+
+def _most_stacks(jobs: Iterable[Composed]) -> int:
+    """How many stacks a sweep has at most, unless its networks are large: two seeds of a configuration share one."""
+    alike = Counter(json.dumps(job.resolved | {"seed": None}) for job in jobs)
+    return sum(math.ceil(count / 2) for count in alike.values())
 
 
 def _job(folder: Path, composed: Composed) -> "Job":

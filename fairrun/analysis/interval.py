@@ -22,7 +22,6 @@ bootstraps are always too narrow (.74 to .91).
 import functools
 
 import numpy as np
-from scipy.special import stdtrit
 
 from fairrun.config.metrics import ANY
 
@@ -53,6 +52,8 @@ def difference(bounds: tuple[float, float]) -> tuple[float, float]:
 
 def _student(n: int) -> tuple[float, float]:
     """The 2.5% and 97.5% points of t = (mean - true mean) / standard error, for normal values."""
+    from scipy.special import stdtrit  # here: a table of runs starts without it
+
     high = float(stdtrit(n - 1, 0.975))
     return (-high, high)
 

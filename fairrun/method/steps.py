@@ -53,7 +53,8 @@ def tracked(theta: Theta) -> Theta:
 
 def backward(objective: Tensor, leaves: Theta, keep: bool = False) -> Theta:
     """The gradient of the sum of ``objective`` (any shape) by ``tracked`` parameters; ``keep`` its graph if needed."""
-    grads = torch.autograd.grad(objective, list(leaves.values()), torch.ones_like(objective), retain_graph=keep)
+    # Of the sum, because torch imports sympy, a third of a second, where it is given an outer gradient.
+    grads = torch.autograd.grad(objective.sum(), list(leaves.values()), retain_graph=keep)
     return dict(zip(leaves, grads, strict=True))
 
 

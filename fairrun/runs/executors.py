@@ -4,7 +4,6 @@ An executor calls a function on each of several named tasks.  It yields ``(name,
 functions catch their own exceptions: ``Lost`` says that a worker died, and an executor that raises cannot work.
 """
 
-import importlib
 import importlib.util
 import itertools
 import logging
@@ -24,6 +23,7 @@ import joblib
 from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.backend import get_context
 
+from fairrun.command.imports import load
 from fairrun.config.check import InputError, is_integer, one_of, require
 from fairrun.training import stop
 
@@ -80,10 +80,16 @@ class Loky:
     workers: int
     num_threads: int  # threads of each process
 
-    def start(self, module: str) -> Iterable[Any]:
-        """Make each process import ``module`` while this one goes on.  Whoever exhausts the result waits for them."""
-        started = [_Process.of(k, self.num_threads).call(importlib.import_module, module) for k in range(self.workers)]
-        return as_completed(started)
+    def start(self, module: str, tasks: int) -> Iterable[Any]:
+        """Make the processes for so many ``tasks`` import ``module`` while this one goes on.
+
+        Whoever exhausts the result waits for them.  Other processes start with their first task.
+        """
+        count = min(self.workers, tasks)
+        # ``map`` takes the processes from the last one on
+        return as_completed(
+            [_Process.of(self.workers - 1 - k, self.num_threads).call(load, module) for k in range(count)]
+        )
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
         """Yield results as tasks end, and ``Lost`` for a task whose process died.

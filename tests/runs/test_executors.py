@@ -14,6 +14,7 @@ import pytest
 import submitit
 
 from fairrun.config.check import InputError
+from fairrun.runs import executors
 from fairrun.runs.executors import PACKAGES, Dask, Inline, Loky, Lost, Ray, Slurm, completed, make
 
 SETTINGS = {"num_threads": 1, "address": None, "cluster": "slurm", "options": {}, "folder": Path("unused")}
@@ -187,6 +188,14 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         while Path(f"/proc/{worker}").exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_no_more_workers_start_than_there_are_tasks():
+    executor = Loky(3, 2)
+    assert len(list(executor.start("json", 1))) == 1
+    assert sorted(number for number, threads in executors._Process._all if threads == 2) == [2]
+    assert dict(executor.map(square, {"a": 3})) == {"a": 9}
+    assert sorted(number for number, threads in executors._Process._all if threads == 2) == [2]
 
 
 class Unreachable:
