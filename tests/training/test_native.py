@@ -182,6 +182,25 @@ def test_rows_that_all_runs_share_are_read_once_and_alike():
 
 
 @built
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("real", [1, 37, 40, 63])
+def test_rows_of_padding_change_no_bit_and_have_logits_and_gradients_as_any(shape, num_classes, real):
+    network, theta, x, factor = case(*shape, num_classes=num_classes)
+    x[:, real:], weighted = x[:, :1], factor.clone()
+    weighted[:, real:] = 0
+    fast, size = accelerate(network), -(-real // 4) * 4
+    ours = passes(fast, theta, x, weighted, torch.float32)
+    cut = passes(fast, theta, x[:, :size], weighted[:, :size], torch.float32)
+    assert torch.equal(ours[0][:, :size], cut[0])
+    assert all(map(torch.equal, ours[1:], cut[1:]))
+    for mine, exact in zip(
+        passes(fast, theta, x, factor, torch.float32), passes(network, theta, x, factor, torch.float64), strict=True
+    ):
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=4e-6 * exact.abs().max().item())
+
+
+@built
 def test_not_a_number_is_passed_on():
     network, theta, x, factor = case(6, 16, 2)
     theta["base.0.bias"][1, 0, 3] = torch.nan

@@ -9,6 +9,8 @@
 // A vector holds units of one row, so every width is padded to a multiple of 16: the activations by units that are zero
 // (relu of a zero weight and bias), weights and biases by zeros when a pass comes to them.
 //
+// Rows at the end that repeat the one before are copied, and those whose slope is 0 left out: the padding of a batch.
+//
 // A network is a trunk and heads on it, each with layers of its own and a linear unit: an MLP has one head, the unit
 // alone.
 //
@@ -317,6 +319,25 @@ void adagrad_numbers(int64_t num, const float* __restrict q, const float* __rest
     }
 }
 
+// How many rows of x there are before a tail that repeats the last of them, as padding does; a multiple of TILE.
+int64_t distinct(int64_t rows, int64_t features, const float* x) {
+    int64_t end = rows;
+    const auto row = [&](int64_t i) { return x + i * features; };
+    while (end > 1 && std::memcmp(row(end - 1), row(end - 2), features * sizeof(float)) == 0) end--;
+    return (end + TILE - 1) / TILE * TILE;
+}
+
+// How many rows of g [T, B, C] there are before a tail that is 0 in every head; a multiple of TILE.
+int64_t with_slope(int64_t heads, int64_t rows, int64_t units, const float* g) {
+    int64_t end = 1;
+    for (int64_t t = 0; t < heads; t++, g += rows * units) {
+        int64_t k = rows * units;
+        while (k > end * units && g[k - 1] == 0) k--;
+        end = std::max(end, (k + units - 1) / units);
+    }
+    return (end + TILE - 1) / TILE * TILE;
+}
+
 // R, B, K, T, J, and D followed by the width of each hidden layer, the trunk's and then a head's, and by C.  Layer k on
 // the way to a head's logits is the trunk's if k < K, else the head's; layer K + J is the linear one.
 struct Shape {
@@ -375,20 +396,23 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
         } else {
             dense[r] = dense[0];
         }
+        const int64_t used = masks ? rows : distinct(rows, sizes[0], x + r * x_stride);
         const auto layer = [&](int64_t head, int64_t k, const float* a) -> const float* {
             const int64_t c = shape.weight(head, k), width = shape.stride(k + 1);
             const float* w = part(c, sizes[k], sizes[k + 1], weights);
             const float* bias = part(c + 1, 1, sizes[k + 1], biases);
             float* next = k == shape.depth ? wide : activations[shape.output(head, k)] + r * rows * width;
             if (k == shape.depth)
-                product<false, NOTHING>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
+                product<false, NOTHING>(used, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
             else if (k == 0 && dense[r])
-                product<false, RELU>(rows, sizes[0], width, x + r * x_stride, sizes[0], w, next, bias, nullptr, DENSE_BLOCK);
+                product<false, RELU>(used, sizes[0], width, x + r * x_stride, sizes[0], w, next, bias, nullptr, DENSE_BLOCK);
             else if (k == 0)
-                first_layer(rows, width, entries, first, w, bias, next);
+                first_layer(used, width, entries, first, w, bias, next);
             else
-                product<false, RELU>(rows, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
+                product<false, RELU>(used, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
             if (masks && k < shape.trunk) drop(rows, sizes[k + 1], masks[k] + r * rows * sizes[k + 1], next);
+            for (int64_t i = used; i < rows; i++)
+                std::memcpy(next + i * width, next + (used - 1) * width, width * sizeof(float));
             return next;
         };
         const float* shared = nullptr;
@@ -405,7 +429,8 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
             }
             const int64_t c = shape.weight(t, shape.depth);
             const float* w = part(c, 1, sizes[shape.depth], weights);
-            last_layer(rows, shape.stride(shape.depth), a, w, p[c + 1][r * stride[c + 1]], logits);
+            last_layer(used, shape.stride(shape.depth), a, w, p[c + 1][r * stride[c + 1]], logits);
+            std::fill(logits + used, logits + rows, logits[used - 1]);
         }
     }
 }
@@ -426,6 +451,7 @@ void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, cons
     int64_t lowest = 0;  // layer of the trunk that a gradient is asked for
     while (lowest < trunk && !dp[2 * lowest] && !dp[2 * lowest + 1]) lowest++;
     for (int64_t r = 0; r < shape.runs; r++) {
+        const int64_t used = with_slope(shape.heads, rows, shape.units(), g);
         const auto output = [&](int64_t t, int64_t k) {
             return activations[shape.output(t, k)] + r * rows * shape.stride(k + 1);
         };
@@ -438,26 +464,26 @@ void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, cons
         // From the slope d at a layer's sums: the gradient of its parameters, and the slope below if asked for.
         const auto layer = [&](int64_t t, int64_t k, const float* d, bool is_summed, float* below, bool add) {
             const int64_t c = shape.weight(t, k), num = sizes[k], width = sizes[k + 1], wide = padded(width);
-            if (!is_summed && dp[c + 1]) column_sums(rows, wide, d, dbias);
+            if (!is_summed && dp[c + 1]) column_sums(used, wide, d, dbias);
             copy(c + 1, 1, width, dbias);
             if (dp[c]) {
                 const int64_t whole = (num + TILE - 1) / TILE * TILE;  // rows of tiles
                 float* dw = wide == width && (k == 0 || whole == num) ? dp[c] + r * num * width : room;
                 if (k > 0) {
-                    product<true, NOTHING>(whole, rows, wide, output(t, k - 1), padded(num), d, dw, nullptr, nullptr);
+                    product<true, NOTHING>(whole, used, wide, output(t, k - 1), padded(num), d, dw, nullptr, nullptr);
                 } else if (dense[r]) {
-                    dense_layer_gradient(num, rows, wide, x + r * x_stride, d, dw);
+                    dense_layer_gradient(num, used, wide, x + r * x_stride, d, dw);
                 } else {
                     const int64_t own = x_stride == 0 ? 0 : r * rows;
                     const Entries entries{ends + own, column, value};
-                    first_layer_gradient(num, rows, wide, entries, own == 0 ? 0 : ends[own - 1], d, dw);
+                    first_layer_gradient(num, used, wide, entries, own == 0 ? 0 : ends[own - 1], d, dw);
                 }
                 if (dw == room) copy(c, num, width, room);
             }
             if (!below) return;
             transpose(num, width, weight(c), k <= trunk ? scale : 1, transposed);
             const float* mask = output(t, k - 1);
-            product<false, MASK>(rows, width, padded(num), d, wide, transposed, below, nullptr, mask, BLOCK, add);
+            product<false, MASK>(used, width, padded(num), d, wide, transposed, below, nullptr, mask, BLOCK, add);
         };
         const bool is_summed = shape.units() == 1;  // the slope below the top layer, by last_layer_gradient
         for (int64_t t = 0; t < shape.heads; t++, g += rows * shape.units()) {
@@ -466,7 +492,7 @@ void mlp_gradient(const int64_t* numbers, const float* x, int64_t x_stride, cons
             float* into = flat ? shared : d;
             if (is_summed) {
                 const float* w = widened(1, sizes[depth], weight(c), room);
-                last_layer_gradient(rows, top, output(t, depth - 1), w, flat ? scale : 1, g, into, add, dtop, dbias);
+                last_layer_gradient(used, top, output(t, depth - 1), w, flat ? scale : 1, g, into, add, dtop, dbias);
                 copy(c, 1, sizes[depth], dtop);
                 if (dp[c + 1]) {
                     float total = 0;
