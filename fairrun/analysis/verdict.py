@@ -7,13 +7,16 @@ the smallest effect that would matter:
     contradicted      high < 0, likewise
     does not show     high < margin: an effect as large as the margin is excluded
     undecided         all else: the interval is too wide, or the correction takes the decision back
-    cannot be tested  there are no such runs, or fewer than three seeds
+    cannot be tested  there are no such runs, fewer than three seeds, or too many that have no value
 
 A claim of equivalence says that an effect is within ``margin`` of 0: it shows if the whole interval is, and is
 contradicted if no part of the interval is.  That a difference does not show is no equivalence.  An invariant must hold
-in every run; a single exception contradicts it.
+in every run; a single exception contradicts it.  A trend is a rank correlation in each seed.
 
-P-values are Student's, two-sided.  Decisions need both: the interval, and the corrected p-value.
+Intervals and p-values are Student's, two-sided; of equivalence those of two one-sided tests; of trends those of Page's
+test.  A claim of several parts shows where all of them do, at the largest p-value (intersection-union); one part
+contradicts it at its p-value times the number of parts (Bonferroni), and an effect is excluded likewise.  Where every
+seed gives the same number, seeds say nothing of chance, and a difference is undecided.
 """
 
 import math
@@ -22,12 +25,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 
-from fairrun.analysis.interval import LEAST, interval
+from fairrun.analysis.interval import LEAST
 
 LEVEL = 0.05
 MOST_SEEDS = 1000  # that are named as enough to decide
+SHARE = 0.8  # of the seeds that must have a value
 
 
 class Verdict(StrEnum):
@@ -51,6 +55,9 @@ class Found:
     high: float = math.nan
     seeds: int = 0
     p: float = math.nan
+    excluded: float = math.nan  # one-sided p-value of an effect as large as the margin
+    measured: float = math.nan  # the mean before it is turned
+    asked: str = ""  # of it, in words: "above 0.5"
     why: str = ""
     parts: tuple["Found", ...] = ()
 
@@ -60,13 +67,17 @@ def above(name: str, values: np.ndarray, margin: float) -> Found:
     found = _measured(name, values)
     if found.verdict is Verdict.UNTESTED:
         return found
+    known = values[~np.isnan(values)]
+    if np.ptp(known) == 0:
+        return replace(found, p=1.0, why="every seed gives the same value, which says nothing of chance")
+    found = replace(found, excluded=_tail(known - margin))
     if found.low > 0:
         return replace(found, verdict=Verdict.SHOWS)
     if found.high < 0:
         return replace(found, verdict=Verdict.CONTRADICTED)
     if found.high < margin:
-        return replace(found, verdict=Verdict.NOT, why=f"an effect of {margin:g} is excluded")
-    return replace(found, why=_needed(values, found, margin))
+        return replace(found, verdict=Verdict.NOT, why=_and(f"an effect of {margin:g} is excluded", found))
+    return replace(found, why=_and(_needed(known, found, margin), found))
 
 
 def within(name: str, values: np.ndarray, margin: float) -> Found:
@@ -77,23 +88,48 @@ def within(name: str, values: np.ndarray, margin: float) -> Found:
     found = _measured(name, values)
     if found.verdict is Verdict.UNTESTED:
         return found
-    found = replace(found, p=max(_p(values + margin) / 2, _p(values - margin) / 2))
+    known = values[~np.isnan(values)]
+    found = replace(found, p=max(_tail(-known - margin), _tail(known - margin)))
     if -margin < found.low and found.high < margin:
         return replace(found, verdict=Verdict.SHOWS)
     if found.low > margin or found.high < -margin:
-        outside = min(_p(values - math.copysign(margin, found.effect)), 1.0)
+        outside = _p(known - math.copysign(margin, found.effect))
         return replace(found, verdict=Verdict.CONTRADICTED, p=outside)
-    return replace(found, why=f"the interval is not within {margin:g} of 0")
+    return replace(found, why=_and(f"the interval is not within {margin:g} of 0", found))
+
+
+def trend(name: str, correlations: np.ndarray, settings: int, margin: float) -> Found:
+    """The verdict on "the mean of ``correlations`` [seeds] of ranks, of so many ``settings`` each, is above 0".
+
+    Page's test (JASA 1963): with no trend, a correlation has mean 0 and variance 1 / (settings - 1).
+    """
+    found = _measured(name, correlations)
+    if found.verdict is Verdict.UNTESTED:
+        return found
+    p = float(2 * ndtr(-abs(found.effect) * math.sqrt(found.seeds * (settings - 1))))
+    found = replace(found, p=p, why="")
+    if p > LEVEL:
+        return replace(found, why=f"{found.seeds} seeds of {settings} settings may agree by chance")
+    if found.low > 0:
+        return replace(found, verdict=Verdict.SHOWS)
+    if found.high < 0:
+        return replace(found, verdict=Verdict.CONTRADICTED)
+    return (
+        replace(found, why=f"the interval is not above {margin:g}")
+        if found.high >= margin
+        else replace(found, verdict=Verdict.NOT, why=f"a correlation of {margin:g} is excluded")
+    )
 
 
 def always(name: str, values: np.ndarray) -> Found:
-    """The verdict on "every one of ``values`` [runs] is above 0 or equal"."""
+    """The verdict on "every one of ``values`` [runs] is at least 0"; a run without a value leaves it undecided."""
     known = values[~np.isnan(values)]
     if not len(known):
         return Found(name, Verdict.UNTESTED, why="no run has a value")
-    least, broken = float(known.min()), int((known < 0).sum())
-    verdict = Verdict.CONTRADICTED if broken else Verdict.SHOWS
+    least, broken, missing = float(known.min()), int((known < 0).sum()), len(values) - len(known)
+    verdict = Verdict.CONTRADICTED if broken else Verdict.UNDECIDED if missing else Verdict.SHOWS
     why = f"{broken} of {len(known)} runs break it" if broken else f"it holds in all {len(known)} runs"
+    why += f"; {missing} runs have no value" if missing else ""
     return Found(name, verdict, least, seeds=len(known), why=why)
 
 
@@ -106,35 +142,42 @@ def all_of(name: str, parts: Sequence[Found]) -> Found:
     if len(parts) == 1:
         return replace(parts[0], name=name)
     if against := _certain(parts, Verdict.CONTRADICTED):
-        p = min(part.p for part in against) * len(parts)
-        return Found(name, Verdict.CONTRADICTED, p=p, why=_which(against, parts), parts=tuple(parts))
-    for verdict in (Verdict.NOT, Verdict.UNTESTED):
-        if deciding := [part for part in parts if part.verdict is verdict]:
-            return Found(name, verdict, why=_which(deciding, parts), parts=tuple(parts))
+        p, excluded = _least(against, len(parts)), min(part.excluded for part in against) * len(parts)
+        why = _which(against, parts)
+        return Found(name, Verdict.CONTRADICTED, p=p, excluded=excluded, why=why, parts=tuple(parts))
+    p = _largest(parts)
+    against = [part for part in parts if part.verdict in (Verdict.NOT, Verdict.CONTRADICTED)]
+    if few := [part for part in against if not part.excluded * len(parts) > LEVEL / 2]:
+        return Found(name, Verdict.NOT, p=p, why=_which(few, parts), parts=tuple(parts))
+    if untested := [part for part in parts if part.verdict is Verdict.UNTESTED]:
+        return Found(name, Verdict.UNTESTED, p=p, why=_which(untested, parts), parts=tuple(parts))
+    if against:
+        why = f"{_which(against, parts)} would be against it alone, but not among so many parts"
+        return Found(name, Verdict.UNDECIDED, p=p, why=why, parts=tuple(parts))
     if unsure := [part for part in parts if part.verdict is not Verdict.SHOWS]:
-        return Found(name, Verdict.UNDECIDED, why=_which(unsure, parts), parts=tuple(parts))
-    p = _largest([part.p for part in parts])
+        return Found(name, Verdict.UNDECIDED, p=p, why=_which(unsure, parts), parts=tuple(parts))
     return Found(name, Verdict.SHOWS, p=p, why=f"all {len(parts)} show", parts=tuple(parts))
 
 
 def any_of(name: str, parts: Sequence[Found]) -> Found:
     """The verdict on "at least one part holds": its p-value is the smallest times the number of parts (Bonferroni)."""
+    assert parts
     if len(parts) == 1:
         return replace(parts[0], name=name)
-    tested = [part for part in parts if part.verdict is not Verdict.UNTESTED]
-    if not tested:
+    p = _least([part for part in parts if not math.isnan(part.p)], len(parts))
+    if shown := _certain(parts, Verdict.SHOWS):
+        p = _least(shown, len(parts))
+        return Found(name, Verdict.SHOWS, p=p, why=_which(shown, parts), parts=tuple(parts))
+    verdicts = {part.verdict for part in parts}
+    if verdicts == {Verdict.UNTESTED}:
         return Found(name, Verdict.UNTESTED, why=parts[0].why, parts=tuple(parts))
-    if shown := _certain(tested, Verdict.SHOWS):
-        p = min(part.p for part in shown) * len(tested)
-        return Found(name, Verdict.SHOWS, p=p, why=_which(shown, tested), parts=tuple(parts))
-    verdicts = {part.verdict for part in tested}
     if verdicts == {Verdict.CONTRADICTED}:
-        p = _largest([part.p for part in tested])
+        p = _largest(parts)
         return Found(name, Verdict.CONTRADICTED, p=p, why="all are contradicted", parts=tuple(parts))
     if verdicts <= {Verdict.CONTRADICTED, Verdict.NOT}:
-        return Found(name, Verdict.NOT, why="none shows", parts=tuple(parts))
-    open_ = [part for part in tested if part.verdict in (Verdict.UNDECIDED, Verdict.SHOWS)]
-    return Found(name, Verdict.UNDECIDED, why=_which(open_, tested), parts=tuple(parts))
+        return Found(name, Verdict.NOT, p=p, why="none shows", parts=tuple(parts))
+    unsure = [part for part in parts if part.verdict not in (Verdict.CONTRADICTED, Verdict.NOT)]
+    return Found(name, Verdict.UNDECIDED, p=p, why=_which(unsure, parts), parts=tuple(parts))
 
 
 def _certain(parts: Sequence[Found], verdict: Verdict) -> list[Found]:
@@ -145,7 +188,9 @@ def _certain(parts: Sequence[Found], verdict: Verdict) -> list[Found]:
 def corrected(claims: Sequence[Found]) -> list[Found]:
     """The claims of one paper after Holm's step-down correction: decisions that it takes back are undecided.
 
-    Counted are the claims with a p-value that show or are contradicted.  Invariants have none.
+    A claim that is no longer contradicted does not show, where an effect that would matter is excluded.
+
+    Every claim with a p-value counts, whatever its verdict.  Invariants have none.
     """
     counted = [k for k, found in enumerate(claims) if not math.isnan(found.p)]
     order = sorted(counted, key=lambda k: claims[k].p)
@@ -156,35 +201,53 @@ def corrected(claims: Sequence[Found]) -> list[Found]:
         if found.verdict in (Verdict.SHOWS, Verdict.CONTRADICTED) and stopped:
             taken = f"it {found.verdict} alone" if found.verdict is Verdict.SHOWS else "it is contradicted alone"
             why = f"{taken} (p = {found.p:.3f}), but not after Holm's correction for {len(order)} claims"
-            result[k] = replace(found, verdict=Verdict.UNDECIDED, why=why)
+            excluded = found.verdict is Verdict.CONTRADICTED and found.excluded <= LEVEL / 2
+            result[k] = replace(found, verdict=Verdict.NOT if excluded else Verdict.UNDECIDED, why=why)
     return result
 
 
 def _measured(name: str, values: np.ndarray) -> Found:
-    values = values[~np.isnan(values)]
-    if len(values) < LEAST:
-        return Found(name, Verdict.UNTESTED, seeds=len(values), why=f"{len(values)} seeds: at least {LEAST} are needed")
-    low, high = interval(values)
-    return Found(name, Verdict.UNDECIDED, float(values.mean()), low, high, len(values), _p(values))
+    known = values[~np.isnan(values)]
+    if len(known) < max(LEAST, SHARE * len(values)):
+        needed = f"{LEAST} are needed" if len(known) < LEAST else f"{SHARE:.0%} are needed"
+        why = f"{len(known)} of {len(values)} seeds have a value: at least {needed}"
+        return Found(name, Verdict.UNTESTED, seeds=len(known), why=why)
+    if not np.isfinite(known).all():
+        return Found(name, Verdict.UNTESTED, seeds=len(known), why="a value is not finite")
+    mean, error = float(known.mean()), float(known.std(ddof=1)) / math.sqrt(len(known))
+    width = float(stdtrit(len(known) - 1, 1 - LEVEL / 2)) * error
+    missing = f"{len(known)} of {len(values)} seeds have a value" if len(known) < len(values) else ""
+    return Found(name, Verdict.UNDECIDED, mean, mean - width, mean + width, len(known), _p(known), why=missing)
+
+
+def _and(why: str, found: Found) -> str:
+    return f"{why}; {found.why}" if found.why else why
 
 
 def _p(values: np.ndarray) -> float:
-    """Student's two-sided p-value of a mean of 0; values that are all the same are certain."""
-    values = values[~np.isnan(values)]
+    """Student's two-sided p-value of a mean of 0."""
+    return min(1.0, 2 * min(_tail(values), _tail(-values)))
+
+
+def _tail(values: np.ndarray) -> float:
+    """Student's one-sided p-value of a mean of 0 or more, against one below 0."""
     error = values.std(ddof=1) / math.sqrt(len(values))
-    if error <= 1e-12 * max(1.0, abs(values.mean())):
-        return 0.0 if values.mean() else 1.0
-    return float(2 * stdtr(len(values) - 1, -abs(values.mean()) / error))
+    if error == 0:
+        return float(values.mean() >= 0)
+    return float(stdtr(len(values) - 1, values.mean() / error))
 
 
 def _needed(values: np.ndarray, found: Found, margin: float) -> str:
-    """How many seeds would decide, if mean and spread stay: for the claim, or against an effect of the margin."""
-    spread = float(np.nanstd(values, ddof=1))
+    """How many seeds would decide, if mean and spread stay: for the claim, or against an effect of the margin.
+
+    By Student's interval and without corrections, so that it is a least number.
+    """
+    spread = float(values.std(ddof=1))
     distance = max(found.effect, margin - found.effect)
     for n in range(found.seeds + 1, MOST_SEEDS + 1):
         if stdtrit(n - 1, 1 - LEVEL / 2) * spread / math.sqrt(n) < distance:
-            return f"about {n} seeds would decide"
-    return f"more than {MOST_SEEDS} seeds would be needed to decide"
+            return f"at least {n} seeds are needed to decide"
+    return f"more than {MOST_SEEDS} seeds are needed to decide"
 
 
 def _which(parts: Sequence[Found], among: Sequence[Found]) -> str:
@@ -192,6 +255,11 @@ def _which(parts: Sequence[Found], among: Sequence[Found]) -> str:
     return f"{len(parts)} of {len(among)}: {names}"
 
 
-def _largest(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return max(known, default=math.nan)
+def _least(parts: Sequence[Found], number: int) -> float:
+    """The smallest p-value times ``number``; NaN where an invariant decides."""
+    values = [part.p for part in parts]
+    return math.nan if not values or any(map(math.isnan, values)) else min(1.0, min(values) * number)
+
+
+def _largest(parts: Sequence[Found]) -> float:
+    return max((part.p for part in parts if not math.isnan(part.p)), default=math.nan)

@@ -229,9 +229,7 @@ def _intervals(
         values = []
         nothing = torch.zeros(1, 0, dtype=torch.float64)
         for rows, correct in zip(drawn, right, strict=True):
-            value = metric.fn(
-                Outcome(nothing, nothing, nothing, nothing, nothing[0], nothing[0].long(), rows, correct[None])
-            )
+            value = metric.fn(Outcome(nothing, nothing, nothing, nothing[0], nothing[0].long(), rows, correct[None]))
             values.append(float(value[0, int(number)] if is_group else value[0]))
         if np.isfinite(values).any():
             low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

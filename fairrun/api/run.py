@@ -77,10 +77,11 @@ class Results:
     """The runs of a sweep."""
 
     folder: Path
+    asked: tuple[Path, ...] = ()  # the folders of the runs that were asked for; others are of earlier calls
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """A row a run: its configuration by dotted key, its status and its metrics."""
+        """A row a run below the folder: its configuration by dotted key, its status and its metrics."""
         return records.load(self.folder)
 
     @cached_property
@@ -209,7 +210,8 @@ def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str 
     failed = [found for found in returns if found.status != JobStatus.COMPLETED]
     if failed and len(failed) == len(returns):
         raise InputError(f"no run finished; the first says: {failed[0]._return_value}")
-    return Results(place)
+    configs = [found.hydra_cfg for found in returns if found.hydra_cfg is not None]
+    return Results(place, tuple(Path(config.hydra.runtime.output_dir) for config in configs))
 
 
 def _launch(sweeper: Sweeper, arguments: list[str]) -> list[JobReturn]:

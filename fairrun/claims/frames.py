@@ -17,6 +17,7 @@ from fairrun.claims import measures
 from fairrun.claims.spec import FRONT, Source
 from fairrun.config.check import InputError
 from fairrun.results.records import history_of, replace
+from fairrun.results.selection import BALANCED, SELECTED
 
 ALWAYS = (
     "method",
@@ -39,9 +40,13 @@ def trained(source: Source, budget: str, seeds: int | None, folder: Path) -> pd.
     """
     if source.program is not None:
         return measures.measured(source.program, budget, seeds)
-    found = sweep(*words(source, budget, seeds), folder=folder).frame
-    done = relative(found[found["status"] == "finished"])
-    return with_histories(done if "test/are" in done else found, source)
+    results = sweep(*words(source, budget, seeds), folder=folder)
+    asked = {path.resolve() for path in results.asked}  # not the runs of an earlier command
+    found = results.frame[[Path(own).resolve() in asked for own in results.frame["folder"]]]
+    done = found[found["status"] == "finished"]
+    more = relative(done)
+    found = found.join(more[[column for column in more if column not in found]])
+    return with_histories(found.reset_index(drop=True), source)
 
 
 def words(source: Source, budget: str, seeds: int | None) -> list[str]:
@@ -75,7 +80,9 @@ def small(frame: pd.DataFrame, asked: Collection[str]) -> pd.DataFrame:
     """The columns that tests and tables ask for, and those that tell configurations apart."""
     of_fronts = ("accuracy", *AOPAC.values(), *frame.get("metric.name", []))
     fronts = [c for c in frame if c.startswith("base_rates.") or c.partition("/")[2] in of_fronts]
-    values = [*(fronts if any(name.startswith(FRONT) for name in asked) else []), *(c for c in frame if c in asked)]
+    needed = ("base_rates.val", f"val/{BALANCED}", f"val/{SELECTED}")  # tell which runs are degenerate
+    values = [*(fronts if any(name.startswith(FRONT) for name in asked) else [])]
+    values += [c for c in frame if c in asked or c in needed]
     keys = [c for c in frame if not c.startswith(("train/", "val/", "test/", "history/", "base_rates.", "folder"))]
     varying = [c for c in keys if c in ALWAYS or frame[c].astype(str).nunique(dropna=False) > 1]
     return frame[list(dict.fromkeys([*varying, *values]))]
@@ -94,8 +101,10 @@ def store(frame: pd.DataFrame, asked: Collection[str], path: Path, **about: Any)
 
 def stored(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A stored frame and what is said of it.  Raises ``InputError``."""
+    if not path.exists():
+        raise InputError(f"{path} is not there: fairrun reproduce --store FOLDER keeps it")
     try:
         table = pq.read_table(path)
-        return table.to_pandas(), json.loads(table.schema.metadata[ABOUT])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} must be a stored result of fairrun reproduce: {error}") from None
+        return table.to_pandas(), json.loads((table.schema.metadata or {})[ABOUT])
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{path} must be a stored result of fairrun reproduce, and is another file") from None

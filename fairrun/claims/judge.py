@@ -1,18 +1,20 @@
 """Tests claims on frames of runs."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fairrun.analysis.front import counts
 from fairrun.analysis.tasks import areas_of_tasks
 from fairrun.analysis.tradeoff import areas, greater_is_better
-from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, within
+from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, trend, within
 from fairrun.claims.spec import FRONT, Claim, Paper, Test
-from fairrun.config.check import InputError, nearest
+from fairrun.config.check import InputError, nearest, require
+from fairrun.results.selection import BALANCED, degenerate
 
 OF_TASKS = "are_arfg"
 Frames = Mapping[str, pd.DataFrame]  # by source
@@ -36,7 +38,7 @@ def _expanded(test: Test) -> Iterator[Test]:
     """A test for each combination of the values in the lists of ``of`` and ``minus``."""
     for of in _combinations(test.of):
         for minus in [None] if test.minus is None else _combinations(test.minus):
-            yield replace(test, of=of, minus=minus)
+            yield dataclasses.replace(test, of=of, minus=minus)
 
 
 def _combinations(of: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -47,10 +49,10 @@ def _combinations(of: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _tests(test: Test, frame: pd.DataFrame, name: str) -> Iterator[Found]:
     """The parts of a test: one for each combination of the values of the columns in ``each``."""
-    runs = frame[frame["status"] == "finished"] if "status" in frame else frame
+    runs = frame
     if wrong := [column for column in test.each if column not in runs]:
         raise InputError(f"{name}: each={wrong[0]} is no column of {test.source}{nearest(wrong[0], runs.columns)}")
-    cells = pd.Series([", ".join(map(_text, row)) for row in runs[test.each].to_numpy()], runs.index, dtype=object)
+    cells = pd.Series([", ".join(map(text, row)) for row in runs[test.each].to_numpy()], runs.index, dtype=object)
     for cell in dict.fromkeys(cells) or [""]:
         yield _test(test, runs[cells == cell], name, cell)
 
@@ -58,38 +60,72 @@ def _tests(test: Test, frame: pd.DataFrame, name: str) -> Iterator[Found]:
 def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
     said = f"{described(test.of)}{f' against {described(test.minus)}' if test.minus else ''}"
     label = f"{said} on {where}" if where else said
-    first = _values(test, test.of, runs, name)
-    if test.minus is not None:
-        second = _values(test, test.minus, runs, name)
-        shared = first.index.intersection(second.index)
-        first = first.loc[shared] - test.times * second.loc[shared]
-    effect = first.to_numpy(dtype=float)
-    if not len(effect):
+    for column in (test.value, test.trend, test.pick):
+        if column is not None and not column.startswith(FRONT) and column not in runs:
+            raise InputError(f"{name}: {column} is no column of {test.source}{nearest(column, runs.columns)}")
+    sides = [matching(runs, side, name) for side in (test.of, test.minus) if side is not None]
+    if any(own.empty for own in sides):
         return Found(label, Verdict.UNTESTED, why="there are no such runs")
+    values = [_values(test, own, name) for own in sides]
+    first = values[0] if len(values) == 1 else values[0].sub(test.times * values[1])  # NaN where a seed lacks a side
+    found = _judged(test, label, first.to_numpy(dtype=float), sides)
+    found = dataclasses.replace(found, measured=float(first.mean()), asked=_asked(test))
+    constant = [text for own in sides if (text := _constant(test, own))]
+    if constant and found.verdict in (Verdict.SHOWS, Verdict.CONTRADICTED, Verdict.NOT):
+        return dataclasses.replace(found, verdict=Verdict.UNDECIDED, why="; ".join(constant))
+    return found
+
+
+def _judged(test: Test, label: str, effect: np.ndarray, sides: Sequence[pd.DataFrame]) -> Found:
     if test.within is not None:
         return within(label, effect, test.within)
     effect = effect - test.above if test.above is not None else float(test.below or 0.0) - effect
-    return always(label, effect) if test.always else above(label, effect, float(test.margin or 0.0))
-
-
-def _values(test: Test, of: Mapping[str, Any], runs: pd.DataFrame, name: str) -> "pd.Series[float]":
-    """The value of the runs that ``of`` names, by seed.  With ``always``, by run."""
-    own = matching(runs, of, name)
-    if own.empty:
-        return pd.Series(dtype=float)
-    if test.value.startswith(FRONT):
-        return _areas(own, test.value.removeprefix(FRONT), name)
-    if test.value not in own:
-        raise InputError(f"{name}: value={test.value} is no column of {test.source}{nearest(test.value, own.columns)}")
-    if test.trend is not None:
-        return own.groupby("seed").apply(_correlation, test.trend, test.value, include_groups=False)
     if test.always:
+        return always(label, effect)
+    if test.trend is not None:
+        return trend(label, effect, sides[0][test.trend].nunique(), float(test.margin or 0.0))
+    return above(label, effect, float(test.margin or 0.0))
+
+
+def _asked(test: Test) -> str:
+    """What a test asks of the measured value, in words."""
+    words = {"above": test.above, "below": test.below, "within": test.within}
+    said = next(f"{word} {value:g}" for word, value in words.items() if value is not None)
+    return said + " in every run" * test.always
+
+
+def _constant(test: Test, runs: pd.DataFrame) -> str:
+    """That most runs predict nearly a constant, which has no difference of groups and is not fair for it; or ""."""
+    if not test.value.startswith("test/") or f"val/{BALANCED}" not in runs:
+        return ""
+    own = picked(runs, test.pick)
+    found = int(degenerate(own, counts(own, "val")).sum())
+    return f"{found} of {len(own)} runs of {described(test.of)} are degenerate" if found > len(own) / 2 else ""
+
+
+def _values(test: Test, own: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """The value of some runs, by seed; with ``always`` and no other side, by run.  NaN where a run did not finish."""
+    finished = own["status"] == "finished" if "status" in own else pd.Series(True, own.index)
+    if test.value.startswith(FRONT):
+        one = own[["method", "dataset"]].astype(str).nunique().max() == 1
+        require(one, f"{name}: of", described(test.of), "the runs of one method on one data set, as each: [dataset]")
+        found = _areas(own[finished], test.value.removeprefix(FRONT), name)
+        return found.where(finished.groupby(own["seed"]).all()).reindex(own["seed"].unique())
+    own = own.assign(**{test.value: own[test.value].where(finished)})
+    if test.trend is not None:
+        _refuse_several(own, {test.trend}, name, "each must name the others")
+        return own.groupby("seed").apply(_correlation, test.trend, test.value, include_groups=False)
+    if test.always and test.minus is None:
         return own[test.value].reset_index(drop=True)
     own = picked(own, test.pick)
-    found = own.set_index("seed")[test.value]
-    if found.index.has_duplicates:
-        raise InputError(f"{name}: {described(of)} are several configurations: pick must name a value to choose by")
-    return found
+    _refuse_several(own, set(), name, "pick must name a value to choose by")
+    return own.set_index("seed")[test.value]
+
+
+def _refuse_several(runs: pd.DataFrame, free: Collection[str], name: str, remedy: str) -> None:
+    """Raise ``InputError`` where runs differ in other keys than those that are ``free``."""
+    if others := [key for key in keys_of(runs) if key not in free]:
+        raise InputError(f"{name}: the runs are several configurations, which differ in {', '.join(others)}: {remedy}")
 
 
 def matching(runs: pd.DataFrame, of: Mapping[str, Any], name: str) -> pd.DataFrame:
@@ -103,13 +139,15 @@ def matching(runs: pd.DataFrame, of: Mapping[str, Any], name: str) -> pd.DataFra
 
 def picked(runs: pd.DataFrame, pick: str | None) -> pd.DataFrame:
     """The runs of one configuration: the best by the value ``pick``, in the mean over seeds; all without it."""
-    keys = _keys(runs)
+    keys = keys_of(runs)
     if pick is None or not keys:
         return runs
     means = runs.astype(dict.fromkeys(keys, str)).groupby(keys)[pick].mean()
+    greater = greater_is_better(pick.partition("/")[2], runs)
+    require(greater is not None, "pick", pick, "a value of which greater or smaller ones are better")
     if means.isna().all():
         return runs.iloc[:0]
-    sign = 1 if greater_is_better(pick.partition("/")[2], runs) else -1
+    sign = 1 if greater else -1
     best = (sign * means).idxmax()
     chosen = runs
     for key, value in zip(keys, best if isinstance(best, tuple) else (best,), strict=True):
@@ -117,9 +155,9 @@ def picked(runs: pd.DataFrame, pick: str | None) -> pd.DataFrame:
     return chosen
 
 
-def _keys(runs: pd.DataFrame) -> list[str]:
+def keys_of(runs: pd.DataFrame) -> list[str]:
     """The keys of the configuration that vary among runs."""
-    others = ("seed", "status", "failure", "folder", "data_sha256", "written")
+    others = ("seed", "status", "failure", "folder", "data_sha256")
     values = ("train/", "val/", "test/", "history/", "base_rates.", "measured/")
     keys = [c for c in runs if c not in others and not c.startswith(values)]
     varying = [c for c in keys if runs[c].astype(str).nunique() > 1]
@@ -128,7 +166,12 @@ def _keys(runs: pd.DataFrame) -> list[str]:
 
 def _areas(runs: pd.DataFrame, area: str, name: str) -> "pd.Series[float]":
     if area == OF_TASKS:
-        return areas_of_tasks(runs)
+        return areas_of_tasks(runs) if len(runs) else pd.Series(dtype=float)
+    if runs.empty:
+        return pd.Series(dtype=float)
+    runs = runs[~degenerate(runs, counts(runs, "val"))]
+    if runs.empty:
+        return pd.Series(dtype=float)
     metric = str(runs["metric.name"].iloc[0])
     found = areas(runs, metric, greater_is_better=bool(runs["metric.greater_is_better"].iloc[0]))
     if area not in found:
@@ -149,7 +192,8 @@ def _equal(column: pd.Series, value: Any) -> "pd.Series[bool]":
     return column.astype(str) == str(value)
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A value of a configuration as text: lists without brackets."""
     return ", ".join(map(str, value)) if isinstance(value, list | np.ndarray) else str(value)
 
 

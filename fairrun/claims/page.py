@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from fairrun.analysis.front import counts
 from fairrun.analysis.interval import interval
 from fairrun.analysis.verdict import Found, Verdict
-from fairrun.claims.judge import Frames, picked
+from fairrun.claims.judge import Frames, keys_of, picked, text
 from fairrun.claims.spec import Paper, TableSpec
 from fairrun.config.metrics import bounds
+from fairrun.results.selection import BALANCED, degenerate
 
 PROTOCOLS = {
     "published": "as published: the paper's own split and selection, also where it selects on test rows",
@@ -20,10 +22,12 @@ PROTOCOLS = {
     "exact": "a measurement",
 }
 RULES = """
-An effect is turned so that the claim says it is above 0. *Shows*: its 95% interval over seeds is above 0, and Holm's
-correction for the claims of this page leaves it so. *Contradicted*: the interval is below 0, likewise. *Does not show*:
-an effect as large as the smallest one that would matter is excluded. *Undecided*: the interval is too wide. A claim of
-several parts shows where all of them do, one of "somewhere" or "some" where at least one does.
+The effect is the measured value minus the claimed bound, turned so that the claim says it is above 0. *Shows*: its 95%
+interval over seeds (Student's) is above 0, and Holm's correction for the claims of this page leaves it so.
+*Contradicted*: the interval is below 0, likewise. *Does not show*: an effect as large as the smallest one that would
+matter is excluded. *Undecided*: the interval is too wide. *Cannot be tested here*: there are no such runs, or too few
+seeds. A claim of several parts shows where all of them do, one of "somewhere" or "some" where at least one does; what
+speaks against it is corrected for the number of parts.
 """.strip()
 
 
@@ -45,7 +49,10 @@ def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
 
 
 def effect(found: Found) -> str:
-    """The effect with its interval; of a claim of parts nothing."""
+    """The effect with its interval; of a claim of parts their verdicts."""
+    if found.parts:
+        numbers = Counter(part.verdict for part in found.parts)
+        return "parts: " + ", ".join(f"{numbers[verdict]} {verdict}" for verdict in Verdict if numbers[verdict])
     if math.isnan(found.effect):
         return ""
     ends = "" if math.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
@@ -57,7 +64,7 @@ def page(paper: Paper, verdicts: Mapping[str, Found], frames: Frames, about: Map
     parts = [
         f"# {paper.title}",
         f"{paper.note} ([paper]({paper.link}))",
-        f"**{counted(verdicts)}.** `fairrun reproduce {paper.name}` tests them again.",
+        f"**{counted(verdicts)}.** {_budget(frames, about)}",
         _claims(paper, verdicts),
         RULES,
         *(_table(name, spec, frames[spec.source]) for name, spec in paper.tables.items()),
@@ -67,6 +74,15 @@ def page(paper: Paper, verdicts: Mapping[str, Found], frames: Frames, about: Map
         "\n".join(_sources(paper, frames, about)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _budget(frames: Frames, about: Mapping[str, Mapping[str, Any]]) -> str:
+    """How much was trained, and on which data sets."""
+    budgets = ", ".join(dict.fromkeys(said["budget"] for said in about.values()))
+    data = dict.fromkeys(name for frame in frames.values() if "dataset" in frame for name in frame["dataset"].dropna())
+    decides = ": its runs are too short to decide anything" if "tiny" in budgets else ""
+    again = ", ".join(dict.fromkeys(f"`{said['again']}`" for said in about.values()))
+    return f"Budget {budgets}{decides}; data sets: {', '.join(data)}. {again} tests them again."
 
 
 def _claims(paper: Paper, verdicts: Mapping[str, Found]) -> str:
@@ -81,8 +97,12 @@ def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
     for name, found in verdicts.items():
         if found.parts:
             yield f"### {paper.claims[name].claim}"
-            rows = [[part.name, str(part.verdict), effect(part), _p(part.p), part.why] for part in found.parts]
-            yield _markdown(["part", "verdict", "effect", "p", "why"], rows)
+            yield _markdown(["part", "measured", "claimed", "verdict", "effect", "p", "why"], map(_part, found.parts))
+
+
+def _part(part: Found) -> list[str]:
+    measured = "" if math.isnan(part.measured) else f"{part.measured:.3f}"
+    return [part.name, measured, part.asked, str(part.verdict), effect(part), _p(part.p), part.why]
 
 
 def _sources(paper: Paper, frames: Frames, about: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -99,33 +119,38 @@ def _sources(paper: Paper, frames: Frames, about: Mapping[str, Mapping[str, Any]
 def _table(name: str, spec: TableSpec, frame: pd.DataFrame) -> str:
     found = [
         f"## {spec.title}",
-        "Mean over seeds on test rows [95% interval]; below it, where there is one, the paper's number.",
+        "Mean over seeds [95% interval; from five seeds on by the bootstrap] (seeds), and the paper's number, if any.",
     ]
+    columns = _cells(spec, frame)
     for value in spec.values:
-        found += [
-            f"`{value}`",
-            _markdown([spec.rows, *map(str, _distinct(frame, spec.columns))], _rows(spec, value, frame)),
-        ]
+        found += [f"`{value}`", _markdown([spec.rows, *dict.fromkeys(columns)], _rows(spec, value, frame, columns))]
     return "\n\n".join(found)
 
 
 def table(spec: TableSpec, frame: pd.DataFrame) -> Iterator[Table]:
     """The tables of a paper for the terminal, one for each value."""
+    columns = _cells(spec, frame)
     for value in spec.values:
         shown = Table(title=f"{spec.title}: {value}", title_justify="left")
-        for column in (spec.rows, *map(str, _distinct(frame, spec.columns))):
+        for column in (spec.rows, *dict.fromkeys(columns)):
             shown.add_column(column)
-        for row in _rows(spec, value, frame):
+        for row in _rows(spec, value, frame, columns):
             shown.add_row(*(cell.replace("<br>", "\n") for cell in row))
         yield shown
 
 
-def _rows(spec: TableSpec, value: str, frame: pd.DataFrame) -> Iterator[list[str]]:
-    columns = _distinct(frame, spec.columns)
-    for row in _distinct(frame, spec.rows):
+def _cells(spec: TableSpec, frame: pd.DataFrame) -> "pd.Series[str]":
+    """The column of the table that each run belongs to."""
+    texts = [", ".join(map(text, row)) for row in frame[spec.columns].to_numpy()]
+    return pd.Series(texts, frame.index, dtype=object)
+
+
+def _rows(spec: TableSpec, value: str, frame: pd.DataFrame, columns: "pd.Series[str]") -> Iterator[list[str]]:
+    for row in dict.fromkeys(frame[spec.rows].dropna()):
         cells = []
-        for column in columns:
-            own = picked(frame[(frame[spec.rows] == row) & (frame[spec.columns] == column)], spec.pick)
+        for column in dict.fromkeys(columns):
+            own = frame[(frame[spec.rows] == row) & (columns == column)]
+            own = picked(own[own["status"] == "finished"] if "status" in own else own, spec.pick)
             published = (spec.paper.get(value, {}).get(row) or {}).get(column)
             cells.append(_cell(own, value) + ("" if published is None else f"<br>paper: {published}"))
         yield [str(row), *cells]
@@ -135,12 +160,12 @@ def _cell(runs: pd.DataFrame, value: str) -> str:
     values = runs.get(value, pd.Series(dtype=float)).dropna().to_numpy(dtype=float)
     if not len(values):
         return "-"
+    if keys_of(runs):
+        return "several settings"
     low, high = interval(values, bounds(value.partition("/")[2]))
-    return f"{values.mean():.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
-
-
-def _distinct(frame: pd.DataFrame, column: str) -> list[Any]:
-    return list(dict.fromkeys(frame[column].dropna()))
+    constant = int(degenerate(runs, counts(runs, "val")).sum()) if f"val/{BALANCED}" in runs else 0
+    said = f"{len(values)}, of which {constant} degenerate" if constant else str(len(values))
+    return f"{values.mean():.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]") + f" ({said})"
 
 
 def _p(p: float) -> str:

@@ -1,5 +1,6 @@
 """Carries out ``fairrun reproduce``: trains what is not there, tests the claims, writes a page for each paper."""
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,13 +39,35 @@ class Runs(NamedTuple):
 def reproduce(names: Sequence[str], order: Order) -> None:
     """Test the claims of papers, one after the other, and say the verdicts.  Raises ``InputError``."""
     papers = [read(name) for name in names]
-    for paper in papers:
-        if order.table is not None and len(papers) == 1:
-            one_of("--table", order.table, paper.tables)
+    if order.table is not None:
+        one_of("--table", order.table, {name for paper in papers for name in paper.tables})
+        papers = [paper for paper in papers if order.table in paper.tables]
+    for place in (order.folder, order.store):
+        _check_writable(place)
     console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
     if order.stored is None:
         for paper in papers:
             console.print(_plan(paper, order), highlight=False, soft_wrap=True)
+    try:
+        _carry_out(papers, order, console)
+    except KeyboardInterrupt:
+        console.print("stopped: the same command goes on from what is there")
+        raise
+
+
+def _check_writable(folder: Path | None) -> None:
+    """Raise ``InputError`` where nothing can be written into a folder, before anything is trained."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder} must be a folder that can be written")
+
+
+def _carry_out(papers: Sequence[Paper], order: Order, console: Console) -> None:
     counts = []
     for paper in papers:
         runs = _runs(paper, order)
@@ -85,7 +108,9 @@ def _runs(paper: Paper, order: Order) -> Runs:
         found.frames[name] = frames.trained(source, order.budget, order.seeds, place)
         said = shlex.join(frames.words(source, order.budget, order.seeds))
         command = f"fairrun sweep {said}" if source.benchmark else ""
-        found.about[name] = {"command": command, "budget": order.budget, "versions": versions()}
+        seeds = "" if order.seeds is None else f" --seeds {order.seeds}"
+        again = f"fairrun reproduce {paper.name} --budget {order.budget}{seeds}"
+        found.about[name] = {"command": command, "budget": order.budget, "again": again, "versions": versions()}
     return found
 
 
@@ -101,7 +126,7 @@ def _written(paper: Paper, verdicts: Mapping[str, Found], runs: Runs, order: Ord
         for name, frame in runs.frames.items():
             paths.append(_kept(order.store, paper, name))
             frames.store(frame, paper.asked(name), paths[-1], **runs.about[name])
-    place = order.store or order.stored or order.folder / order.budget
+    place = order.store or (order.folder if order.stored else order.folder / order.budget)
     paths.append(place / f"{paper.name}.md")
     try:
         paths[-1].parent.mkdir(parents=True, exist_ok=True)

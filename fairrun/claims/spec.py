@@ -1,17 +1,16 @@
 """A file of ``conf/claims``: a paper's claims, the runs that test them, and its tables."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal, get_type_hints
 
 import yaml
 
 from fairrun.about import files
-from fairrun.config.check import InputError, check_values, nearest, one_of, require
-from fairrun.config.keys import CONF
+from fairrun.about.folders import folders
+from fairrun.config.check import InputError, check_values, is_number, nearest, one_of, require
 
-FOLDER = CONF / "claims"
 BUDGETS = ("tiny", "quick", "full")  # tiny: whether the commands run at all; it decides nothing
 REDUCE = ("mean", "first", "last", "min", "max", "at_max")  # at_max: in the epoch in which another column is largest
 FRONT = "front/"  # a value of the front that a method's configurations make, front/hypervolume; by tasks front/are_arfg
@@ -68,6 +67,9 @@ class Test:
 
     def __post_init__(self) -> None:
         check_values(self)
+        numbers = {name: getattr(self, name) for name in ("times", "above", "below", "within", "margin")}
+        for name, value in numbers.items():
+            require(value is None or is_number(value), name, value, "a number")
         asked = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
         require(len(asked) == 1, "a test", asked, "one of above, below, within")
         decides = self.always or self.within is not None or (self.margin is not None and self.margin > 0)
@@ -96,7 +98,7 @@ class TableSpec:
     title: str
     source: str
     rows: str  # the column whose values are the rows
-    columns: str
+    columns: list[str]
     values: list[str]
     pick: str | None = None
     paper: dict[str, Any] = field(default_factory=dict)  # the paper's numbers: value -> row -> column
@@ -120,19 +122,19 @@ class Paper:
         tables = [table for table in self.tables.values() if table.source == source]
         found = {value for test in tests for value in (test.value, test.pick, test.trend, *test.of, *test.each)}
         found |= {key for test in tests for key in test.minus or {}}
-        found |= {value for table in tables for value in (*table.values, table.pick, table.rows, table.columns)}
+        found |= {value for table in tables for value in (*table.values, table.pick, table.rows, *table.columns)}
         return {value for value in found if value is not None}
 
 
 def names() -> list[str]:
     """The papers that have a file."""
-    return list(files.choices("claims"))
+    return list(files.choices("claims", folders()))
 
 
 def read(name: str) -> Paper:
     """The paper of a file of ``conf/claims``.  Raises ``InputError``."""
     one_of("the paper", name, names())
-    return parsed(name, (FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return parsed(name, files.choices("claims", folders())[name].read_text(encoding="utf-8"))
 
 
 def parsed(name: str, text: str) -> Paper:
@@ -147,7 +149,19 @@ def parsed(name: str, text: str) -> Paper:
     for where, source in _named_sources(paper):
         if source not in sources:
             raise InputError(f"{name}: {where}: source {source!r} is not there{nearest(source, sources)}")
+    for key, claim in paper.claims.items():
+        for test in (test for test in claim.tests if sources[test.source].benchmark is not None):
+            _check_methods([test.of, test.minus or {}], f"{name}: claims.{key}")
     return paper
+
+
+def _check_methods(sides: Sequence[Mapping[str, Any]], where: str) -> None:
+    known = files.choices("method", folders())
+    for side in sides:
+        given = side.get("method", [])
+        for method in given if isinstance(given, list) else [given]:
+            if method not in known:
+                raise InputError(f"{where}: {method!r} is no method{nearest(str(method), known)}")
 
 
 def _named_sources(paper: Paper) -> list[tuple[str, str]]:

@@ -99,7 +99,8 @@ class TorchNetwork(Network):
         theta = {}
         for name, inner in self._layout.names.items():
             p = torch.stack([parameters[inner].detach().double() for parameters in drawn])
-            theta[name] = {"classifier.weight": p.mT, "classifier.bias": p.unsqueeze(1)}.get(name, p).contiguous()
+            p = p.mT if name == "classifier.weight" else p.unsqueeze(1) if name == "classifier.bias" else p
+            theta[name] = p.contiguous()
         return theta
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
@@ -215,16 +216,23 @@ class TorchNetwork(Network):
         require(list(out.shape) in shapes, "module", list(out.shape), allowed)
 
     def _check_signs(self, net: nn.Module, rows: Tensor) -> None:
-        """Raise ``InputError`` if no output is ever below 0, whatever the parameters: it is no logit then."""
+        """Raise ``InputError`` if outputs are on one side of 0, whatever the parameters: they are no logits then.
+
+        Of several classes they may be below 0 alone: logarithms of probabilities are logits.
+        """
         g = torch.Generator().manual_seed(0)
+        low = high = True  # whether all are at most, at least 0
         for _ in range(DRAWS):
             own = {name: torch.randn(p.shape, generator=g) for name, p in net.named_parameters() if p.requires_grad}
             with torch.no_grad():
                 out = functional_call(net, own, (rows,))
-            if not (out >= 0).all():
+            low, high = low and bool((out <= 0).all()), high and bool((out >= 0).all())
+            if not high and not (low and self.num_classes == 2):
                 return
-        what = "values of at least 0 alone, whatever its parameters: leave out its last sigmoid, softmax or ReLU"
-        raise InputError(f"module must give logits, which may be below 0, got {what}")
+        what = f"values of at {'least' if high else 'most'} 0 alone, whatever its parameters"
+        raise InputError(
+            f"module must give logits, of either sign, got {what}: leave out its last sigmoid, softmax or ReLU"
+        )
 
     def _draws(self, net: nn.Module, rows: Tensor, out: Tensor) -> bool:
         """Whether the module differs in training from evaluation.  Raises ``InputError`` if it changes a buffer."""

@@ -36,7 +36,6 @@ class Outcome(NamedTuple):
     logits: Tensor  # [R, N]; with C > 2 classes [R, N, C]
     p: Tensor  # [R, N] float64, probability of class 1; with C > 2 that of each class, [R, N, C]
     losses: Tensor  # [R, N] float64, cross-entropy in nats
-    group_losses: Tensor  # [R, S] float64, its mean over each group's rows
     y: Tensor  # [N] float64
     s: Tensor  # [N]
     rows: Tensor  # [S, C] float64, number of rows of each group and label
@@ -54,7 +53,7 @@ def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
     logits, y = logits[:, :num_rows], table.y.double()
     losses = F.binary_cross_entropy_with_logits(logits.double(), y.expand_as(p), reduction="none")
     counted = _counted((logits > 0) == (y == 1), y, table.s, num_groups, 2)
-    return Outcome(logits, p, losses, _group_means(losses, table.s, num_groups), y, table.s, *counted)
+    return Outcome(logits, p, losses, y, table.s, *counted)
 
 
 def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
@@ -67,8 +66,7 @@ def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome
     logits, y = logits[:, :num_rows], table.y.long()
     losses = -log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1)
     counted = _counted(logits.argmax(-1) == y, y, table.s, num_groups, num_classes)
-    group_losses = _group_means(losses, table.s, num_groups)
-    return Outcome(logits, log_p.exp(), losses, group_losses, table.y.double(), table.s, *counted)
+    return Outcome(logits, log_p.exp(), losses, table.y.double(), table.s, *counted)
 
 
 def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
@@ -78,8 +76,7 @@ def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
     """
     y = table.y.double()
     counted = _counted(torch.where(y == 1, p, 1 - p), y, table.s, num_groups, 2)
-    unknown = torch.full_like(p, torch.nan)
-    return Outcome(p, p, unknown, unknown.new_full((len(p), num_groups), torch.nan), y, table.s, *counted)
+    return Outcome(p, p, torch.full_like(p, torch.nan), y, table.s, *counted)
 
 
 def _counted(correct: Tensor, y: Tensor, s: Tensor, num_groups: int, num_classes: int) -> tuple[Tensor, Tensor]:
@@ -239,7 +236,7 @@ def group_accuracy(o: Outcome) -> Tensor:
 
 def group_log_loss(o: Outcome) -> Tensor:
     """Mean cross-entropy of each group's rows, in nats, [R, S]."""
-    return o.group_losses
+    return _group_means(o.losses, o.s, len(o.rows))
 
 
 def group_balanced_accuracy(o: Outcome) -> Tensor:

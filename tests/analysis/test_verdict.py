@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from fairrun.analysis.interval import interval
-from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, within
+from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, trend, within
 
 CLEAR = np.array([0.10, 0.11, 0.12, 0.10, 0.11])
 TINY = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0])
@@ -20,14 +20,21 @@ WIDE = np.array([0.3, -0.3, 0.2, -0.1, 0.1])
         (WIDE, Verdict.UNDECIDED),
         (CLEAR[:2], Verdict.UNTESTED),
         (np.array([np.nan, np.nan, 0.1, 0.2]), Verdict.UNTESTED),
-        (np.full(4, 0.2), Verdict.SHOWS),
+        (np.full(4, 0.2), Verdict.UNDECIDED),
+        (np.array([0.1, 0.11, 0.12, 0.1, np.nan]), Verdict.SHOWS),
+        (np.array([0.1, 0.11, 0.12, np.nan, np.nan]), Verdict.UNTESTED),
+        (np.array([0.1, 0.11, np.inf]), Verdict.UNTESTED),
     ],
 )
 def test_an_effect_is_judged_by_its_interval_and_the_margin(values, verdict):
     found = above("x", values, margin=0.05)
     assert found.verdict is verdict
     if verdict is not Verdict.UNTESTED:
-        assert (found.low, found.high) == interval(values) and found.effect == pytest.approx(values.mean())
+        known = values[~np.isnan(values)]
+        assert found.effect == pytest.approx(known.mean())
+        ends = stats.ttest_1samp(known, 0).confidence_interval(0.95) if np.ptp(known) else (known[0], known[0])
+        assert (found.low, found.high) == pytest.approx(tuple(ends))
+        assert found.p == pytest.approx(stats.ttest_1samp(known, 0).pvalue if np.ptp(known) else 1.0)
 
 
 def test_a_difference_that_does_not_show_is_no_equivalence():
@@ -37,6 +44,22 @@ def test_a_difference_that_does_not_show_is_no_equivalence():
     assert within("x", TINY, margin=0.05).verdict is Verdict.SHOWS
     assert within("x", CLEAR, margin=0.05).verdict is Verdict.CONTRADICTED
     assert within("x", CLEAR, margin=0.5).verdict is Verdict.SHOWS
+    beyond = np.array([0.013, 0.017, 0.015, 0.010, 0.020])
+    assert within("x", beyond, margin=0.012).p > 0.5  # the mean is beyond the margin
+    assert within("x", TINY, margin=0.05).p == pytest.approx(
+        max(
+            stats.ttest_1samp(TINY, 0.05, alternative="less").pvalue,
+            stats.ttest_1samp(TINY, -0.05, alternative="greater").pvalue,
+        )
+    )
+
+
+def test_a_trend_of_few_settings_and_seeds_may_be_chance():
+    """Page's statistic of n seeds whose correlation is 1, k settings: sqrt(n (k - 1))."""
+    assert trend("x", np.ones(3), settings=2, margin=0.3).verdict is Verdict.UNDECIDED
+    found = trend("x", np.ones(3), settings=3, margin=0.3)
+    assert (found.verdict, found.p) == (Verdict.SHOWS, pytest.approx(2 * stats.norm.sf(6**0.5)))
+    assert trend("x", -np.ones(3), settings=5, margin=0.3).verdict is Verdict.CONTRADICTED
 
 
 def test_the_number_of_seeds_that_would_decide_decides():
@@ -44,7 +67,7 @@ def test_the_number_of_seeds_that_would_decide_decides():
     values = np.array([0.3, -0.1, 0.2, 0.0, 0.25])
     found = above("x", values, margin=0.01)
     assert found.verdict is Verdict.UNDECIDED
-    number = int(found.why.split()[1])
+    number = int(found.why.split()[2])
     more = np.tile(values, 40)[:number]
     scaled = values.mean() + (more - more.mean()) * values.std(ddof=1) / more.std(ddof=1)
     assert number > 5 and abs(above("x", scaled, margin=0.01).low) < 0.02
@@ -53,12 +76,13 @@ def test_the_number_of_seeds_that_would_decide_decides():
 def test_an_invariant_is_contradicted_by_one_run():
     assert always("x", np.array([0.0, 0.5])).verdict is Verdict.SHOWS
     broken = always("x", np.array([0.5, -0.01, np.nan]))
-    assert (broken.verdict, broken.why) == (Verdict.CONTRADICTED, "1 of 2 runs break it")
+    assert (broken.verdict, broken.why) == (Verdict.CONTRADICTED, "1 of 2 runs break it; 1 runs have no value")
+    assert always("x", np.array([0.5, np.nan])).verdict is Verdict.UNDECIDED
     assert always("x", np.array([np.nan])).verdict is Verdict.UNTESTED
 
 
 def of(verdict, p=0.001):
-    return Found(str(verdict), verdict, p=p)
+    return Found(str(verdict), verdict, p=p, excluded=p if verdict in (NOT, AGAINST) else float("nan"))
 
 
 SHOWS, NOT, AGAINST, OPEN, UNTESTED = Verdict
@@ -71,6 +95,8 @@ SHOWS, NOT, AGAINST, OPEN, UNTESTED = Verdict
         ([of(SHOWS), of(NOT)], NOT, SHOWS),
         ([of(SHOWS), of(AGAINST)], AGAINST, SHOWS),
         ([of(SHOWS), of(AGAINST, 0.04)], OPEN, SHOWS),
+        ([of(SHOWS), of(NOT, 0.04)], OPEN, SHOWS),
+        ([of(AGAINST), of(UNTESTED, float("nan"))], AGAINST, OPEN),
         ([of(SHOWS, 0.04), of(OPEN)], OPEN, OPEN),
         ([of(NOT), of(AGAINST)], AGAINST, NOT),
         ([of(AGAINST), of(AGAINST)], AGAINST, AGAINST),
@@ -90,5 +116,16 @@ def test_holm_takes_back_what_many_claims_give_by_chance():
     kept = corrected([of(SHOWS, p) for p in (0.01, 0.02, 0.04)])
     assert [found.verdict for found in kept] == [SHOWS] * 3
     lost = corrected([of(SHOWS, 0.04), of(AGAINST, 0.04), of(NOT, 0.04), of(SHOWS, float("nan"))])
-    assert [found.verdict for found in lost] == [OPEN, OPEN, NOT, SHOWS]
+    assert [found.verdict for found in lost] == [
+        OPEN,
+        OPEN,
+        NOT,
+        SHOWS,
+    ]  # an effect that matters is not excluded at .04
+    far = Found("far", AGAINST, p=0.04, excluded=0.001)
+    assert corrected([far, of(OPEN, 0.5)])[0].verdict is NOT
+    invariant = always("x", np.array([-1.0]))
+    assert corrected([invariant, all_of("all", [invariant, of(OPEN, 0.9)])])[1].verdict is AGAINST
+    several = all_of("all", [of(OPEN, 0.3), of(OPEN, 0.4)])
+    assert corrected([of(SHOWS, 0.03), several])[0].verdict is OPEN  # a claim of parts counts like any other
     assert "after Holm's correction for 3 claims" in lost[0].why

@@ -7,6 +7,7 @@ from fairrun.analysis.verdict import Verdict
 from fairrun.claims import spec
 from fairrun.claims.judge import judged, picked
 from fairrun.config.check import InputError
+from fairrun.config.keys import CONF
 
 PAPER = """
 title: T
@@ -35,20 +36,22 @@ def verdict(test, frame, combine="all"):
     return judged(spec.parsed("p", text), {"s": frame})["c"]
 
 
-ABOVE = "value: test/x, of: {method: a}, minus: {method: b}, above: 0, margin: 0.01"
+ABOVE = "value: test/x, of: {method: erm}, minus: {method: penalty}, above: 0, margin: 0.01"
 
 
 def test_a_difference_is_over_the_seeds_that_both_have():
-    """a - b is 1, 1.1, 1.2 in the seeds 0 to 2; seed 3 of a has no partner."""
-    frame = runs({"a": [1.0, 2.1, 3.2, 99.0], "b": [0.0, 1.0, 2.0]})
+    """It is 1, 1.1, 1.2, 1.1 in the seeds 0 to 3; seed 4 has no partner."""
+    frame = runs({"erm": [1.0, 2.1, 3.2, 4.1, 99.0], "penalty": [0.0, 1.0, 2.0, 3.0]})
     found = verdict(ABOVE, frame)
-    assert (found.verdict, found.seeds) == (Verdict.SHOWS, 3) and found.effect == pytest.approx(1.1)
+    assert (found.verdict, found.seeds) == (Verdict.SHOWS, 4) and found.effect == pytest.approx(1.1)
+    less = runs({"erm": [1.0, 2.1, 3.2, 99.0], "penalty": [0.0, 1.0, 2.0]})
+    assert verdict(ABOVE, less).why == "3 of 4 seeds have a value: at least 80% are needed"
     turned = verdict(ABOVE.replace("above", "below"), frame)
     assert turned.verdict is Verdict.CONTRADICTED and turned.effect == pytest.approx(-1.1)
 
 
 def test_a_threshold_flips_the_verdict():
-    frame = runs({"a": [1.0, 2.1, 3.2], "b": [0.0, 1.0, 2.0]})
+    frame = runs({"erm": [1.0, 2.1, 3.2], "penalty": [0.0, 1.0, 2.0]})
     assert verdict(ABOVE.replace("above: 0,", "above: 1.5,"), frame).verdict is Verdict.CONTRADICTED
     assert verdict(ABOVE.replace("above: 0,", "above: 0.5,"), frame).verdict is Verdict.SHOWS
     assert verdict(ABOVE.replace("above: 0,", "times: 9.0, above: 0,"), frame).verdict is not Verdict.SHOWS
@@ -56,54 +59,90 @@ def test_a_threshold_flips_the_verdict():
 
 def test_lists_and_each_make_parts():
     frame = pd.concat(
-        [runs({"a": [1.0, 1.1, 1.2], "b": [0.0, 0.1, 0.1], "c": [9.0, 9.1, 9.0]}, dataset=d) for d in "xy"]
+        [runs({"erm": [1.0, 1.1, 1.2], "penalty": [0.0, 0.1, 0.1], "irw": [9.0, 9.1, 9.0]}, dataset=d) for d in "xy"]
     )
     found = verdict(
-        ABOVE.replace("{method: b}", "{method: [b, c]}").replace("margin", "each: [dataset], margin"), frame
+        ABOVE.replace("{method: penalty}", "{method: [penalty, irw]}").replace("margin", "each: [dataset], margin"),
+        frame,
     )
     assert [part.name for part in found.parts] == [
-        "a against b on x",
-        "a against b on y",
-        "a against c on x",
-        "a against c on y",
+        "erm against penalty on x",
+        "erm against penalty on y",
+        "erm against irw on x",
+        "erm against irw on y",
     ]
-    assert found.verdict is Verdict.CONTRADICTED and found.why.startswith("2 of 4: a against c on x")
+    assert found.verdict is Verdict.CONTRADICTED and found.why.startswith("2 of 4: erm against irw on x")
 
 
 def test_several_configurations_need_a_value_to_choose_by():
     """The setting with the best mean on validation rows counts, whatever its test rows say."""
     frame = pd.concat(
         [
-            runs({"a": [0.5, 0.5, 0.5]}).assign(**{"method.lam": 1.0}),
-            runs({"a": [0.4, 0.4, 0.4]}).assign(**{"method.lam": 2.0, "test/x": [0.9, 0.9, 0.9]}),
-            runs({"b": [0.0, 0.1, 0.2]}).assign(**{"method.lam": 0.0}),
+            runs({"erm": [0.5, 0.5, 0.5]}).assign(**{"method.lam": 1.0}),
+            runs({"erm": [0.4, 0.4, 0.4]}).assign(**{"method.lam": 2.0, "test/x": [0.9, 0.9, 0.9]}),
+            runs({"penalty": [0.0, 0.1, 0.2]}).assign(**{"method.lam": 0.0}),
         ]
     )
     frame = frame.assign(**{"metric.name": "x", "metric.greater_is_better": True})
-    with pytest.raises(InputError, match="c: a are several configurations: pick must name a value"):
+    said = "c: the runs are several configurations, which differ in method.lam: pick must name a value"
+    with pytest.raises(InputError, match=said):
         verdict(ABOVE, frame)
     assert verdict(f"{ABOVE}, pick: val/x", frame).effect == pytest.approx(0.4)
+    with pytest.raises(InputError, match=r"c: val/y is no column of s; did you mean val/x\?"):
+        verdict(f"{ABOVE}, pick: val/y", frame)
     lower = frame.assign(**{"metric.greater_is_better": False})
-    assert picked(lower[lower["method"] == "a"], "val/x")["method.lam"].unique().tolist() == [2.0]
+    assert picked(lower[lower["method"] == "erm"], "val/x")["method.lam"].unique().tolist() == [2.0]
 
 
 def test_a_trend_is_a_correlation_in_each_seed():
-    frame = pd.concat([runs({"a": [k, k + 0.5, k * 2]}).assign(**{"method.lam": float(k)}) for k in (1, 2, 3)])
-    found = verdict("value: test/x, of: {method: a}, trend: method.lam, above: 0, margin: 0.1", frame)
+    frame = pd.concat([runs({"erm": [k, k + 0.5, k * 2]}).assign(**{"method.lam": float(k)}) for k in (1, 2, 3)])
+    found = verdict("value: test/x, of: {method: erm}, trend: method.lam, above: 0, margin: 0.1", frame)
     assert (found.verdict, found.effect, found.seeds) == (Verdict.SHOWS, 1.0, 3)
 
 
+def test_a_data_set_whose_runs_all_failed_is_told():
+    """Its part cannot be tested; the claim does not show by the other data set alone."""
+    frame = pd.concat(
+        [
+            runs({"erm": [1.0, 2.1, 3.2], "penalty": [0.0, 1.0, 2.0]}, dataset="x"),
+            runs({"erm": [1.0, 2.1, 3.2], "penalty": [0.0, 1.0, 2.0]}, dataset="y").assign(status="failed"),
+        ]
+    )
+    found = verdict(ABOVE.replace("margin", "each: [dataset], margin"), frame)
+    assert [part.verdict for part in found.parts] == [Verdict.SHOWS, Verdict.UNTESTED]
+    assert found.verdict is Verdict.UNTESTED
+
+
+def test_an_invariant_of_a_difference_is_paired_by_seed():
+    a, b = runs({"erm": [0.0, 1.0, 2.0]}), runs({"penalty": [0.0, 1.0, 2.0]})
+    test = "value: test/x, of: {method: erm}, minus: {method: penalty}, above: 0, always: true"
+    assert verdict(test, pd.concat([a, b.iloc[::-1]])).verdict is Verdict.SHOWS
+
+
+def test_a_constant_prediction_is_not_fair():
+    """Most runs of a decide for one label: their difference of 0 shows nothing."""
+    frame = runs({"erm": [0.0, 0.0, 0.001], "penalty": [0.2, 0.3, 0.25]})
+    known = frame.assign(**{"val/balanced_accuracy": 0.8, "val/selection_rate": 0.4})
+    test = ABOVE.replace("above: 0", "below: 0")
+    assert verdict(test, known).verdict is Verdict.SHOWS
+    constant = known.assign(
+        **{"val/balanced_accuracy": known["val/balanced_accuracy"].where(known["method"] == "penalty", 0.5)}
+    )
+    found = verdict(test, constant)
+    assert (found.verdict, found.why) == (Verdict.UNDECIDED, "3 of 3 runs of erm are degenerate")
+
+
 def test_runs_that_are_not_there_cannot_be_tested():
-    assert verdict(ABOVE, runs({"a": [1.0, 2.0, 3.0]})).verdict is Verdict.UNTESTED
-    failed = runs({"a": [1.0, 2.1, 3.2], "b": [0.0, 1.0, 2.0]}).assign(status="failed")
+    assert verdict(ABOVE, runs({"erm": [1.0, 2.0, 3.0]})).verdict is Verdict.UNTESTED
+    failed = runs({"erm": [1.0, 2.1, 3.2], "penalty": [0.0, 1.0, 2.0]}).assign(status="failed")
     assert verdict(ABOVE, failed).verdict is Verdict.UNTESTED
 
 
 @pytest.mark.parametrize(
     ("test", "message"),
     [
-        (ABOVE.replace("test/x", "test/y"), r"c: value=test/y is no column of s; did you mean test/x\?"),
-        (ABOVE.replace("{method: a}", "{methd: a}"), r"c: methd is no column of the runs; did you mean method\?"),
+        (ABOVE.replace("test/x", "test/y"), r"c: test/y is no column of s; did you mean test/x\?"),
+        (ABOVE.replace("{method: erm}", "{methd: erm}"), r"c: methd is no column of the runs; did you mean method\?"),
         (
             ABOVE.replace("margin", "each: [datset], margin"),
             r"c: each=datset is no column of s; did you mean dataset\?",
@@ -112,7 +151,7 @@ def test_runs_that_are_not_there_cannot_be_tested():
 )
 def test_what_runs_do_not_have_is_named(test, message):
     with pytest.raises(InputError, match=message):
-        verdict(test, runs({"a": [1.0, 2.0, 3.0]}))
+        verdict(test, runs({"erm": [1.0, 2.0, 3.0]}))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +163,11 @@ def test_what_runs_do_not_have_is_named(test, message):
         ("tests: [{source: s, value: v, of: {}, margin: 1}]", "a test must be one of above, below, within"),
         ("tests: [{source: s, value: v, of: {}, abov: 0}]", r"tests\[0\]: abov is no key; did you mean above\?"),
         ("tests: [{source: s, of: {}, above: 0}]", r"tests\[0\]: value must be given"),
+        ("tests: [{source: s, value: v, of: {}, above: 0, margin: abc}]", "margin must be a number, got 'abc'"),
+        (
+            "tests: [{source: s, value: v, of: {method: irx}, above: 0, margin: 1}]",
+            r"'irx' is no method; did you mean irw\?",
+        ),
         ("untestable: no files, combine: most", "combine must be one of all, any, got 'most'"),
     ],
 )
@@ -138,4 +182,4 @@ def test_the_files_of_claims_are_read_and_name_benchmarks_that_are_there(name):
     for source in paper.sources.values():
         for budget in spec.BUDGETS:
             for word in source.words(budget)[:1]:
-                assert (spec.CONF / "benchmark" / f"{word.partition('=')[2]}.yaml").exists()
+                assert (CONF / "benchmark" / f"{word.partition('=')[2]}.yaml").exists()

@@ -27,14 +27,16 @@ def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_p
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("irw, tiny: presets, ") and "cannot be tested here" not in done.stdout
     page = (tmp_path / "kept" / "irw.md").read_text()
+    assert "Budget tiny: its runs are too short to decide anything; data sets: compas." in page
+    assert "`fairrun reproduce irw --budget tiny --seeds 3` tests them again" in page
     assert (
         "| irw against erm on compas |" in page and "fairrun sweep benchmark=irw/presets experiment=irw/compas" in page
     )
     frame, about = stored(tmp_path / "kept" / "irw" / "presets.parquet")
     assert {"method", "seed", "dataset", "test/worst_group_accuracy"} <= set(frame) and about["budget"] == "tiny"
-    again = reproduce("--from", "kept")
+    again = reproduce("--from", "kept", "--folder", "pages")
     assert again.returncode == 0 and "runs of" not in again.stdout
-    assert (tmp_path / "kept" / "irw.md").read_text() == page
+    assert (tmp_path / "pages" / "irw.md").read_text() == page
     table = reproduce("--from", "kept", "--table", "presets")
     assert "Worst-group accuracy" in table.stdout and "verdict" not in table.stdout
 
@@ -44,10 +46,13 @@ def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_p
     [
         (["nahs"], "the paper must be one of fairbinn, irw, mtaf, nash, all, got 'nahs'; did you mean nash?"),
         (["nash", "--budget", "long"], "--budget must be one of tiny, quick, full, got 'long'"),
-        (["nash", "--seeds", "0"], "--seeds must be >= 1, got 0"),
+        (["nash", "--seeds", "2"], "--seeds must be >= 3, as verdicts need three, got 2"),
+        (["irw", "--from", "a", "--seeds", "5"], "give it without --store, --seeds and --budget"),
+        (["nash", "--store", "/proc/x"], "/proc/x cannot be made"),
+        (["all", "--table", "table9"], "--table must be one of"),
         (["nash", "--table", "table9"], "--table must be one of table1, got 'table9'; did you mean table1?"),
-        (["irw", "--from", "nowhere"], "nowhere/irw/presets.parquet must be a stored result of fairrun reproduce"),
-        (["irw", "--from", "a", "--store", "b"], "give one of them"),
+        (["irw", "--from", "nowhere"], "nowhere/irw/presets.parquet is not there"),
+        (["irw", "--from", "a", "--store", "b"], "give it without --store"),
     ],
 )
 def test_what_cannot_be_reproduced_is_one_message(given, message, tmp_path):

@@ -228,6 +228,20 @@ class Hidden(Flat):
         return self.linear(x).relu()
 
 
+class LogSigmoid(Flat):
+    def forward(self, x):
+        return torch.nn.functional.logsigmoid(self.linear(x))
+
+
+class Scaled(Flat):
+    def __init__(self, num_features):
+        super().__init__(num_features)
+        self.temperature = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        return self.linear(x).sum(-1) * self.temperature
+
+
 class Sigmoid(Flat):
     def forward(self, x):
         return self.linear(x).sigmoid()
@@ -289,7 +303,8 @@ RUNNING = {"_target_": f"{HERE}.Counted"}
         ),
         ({"groups": {"fair": "fc1"}}, r"groups.fair is no key: did you mean groups.fairness\?"),
         ({"target": f"{HERE}.Sigmoid"}, r"module must give logits, .* leave out its last sigmoid, softmax or ReLU"),
-        ({"target": f"{HERE}.Hidden"}, r"module must give logits, which may be below 0, got values of at least 0"),
+        ({"target": f"{HERE}.Hidden"}, r"module must give logits, of either sign, got values of at least 0"),
+        ({"target": f"{HERE}.LogSigmoid"}, r"module must give logits, of either sign, got values of at most 0 alone"),
         ({"target": f"{HERE}.Hidden", "groups": {"classifier": "linear"}}, r"groups.classifier must be the last layer"),
         (
             {"input": "image", "channels": 4},
@@ -396,3 +411,9 @@ def test_a_run_goes_on_from_its_parameters_whatever_was_trained_before():
     fit(network, [erm] * 2, [1, 2], data(), epochs=1, batch_size=32)
     again = fit(network, [erm], [0], data(), epochs=2, batch_size=32)[0]
     assert all(torch.equal(first.theta[name], again.theta[name]) for name in first.theta)
+
+
+def test_a_parameter_may_be_a_single_number():
+    network = module(target=f"{HERE}.Scaled", groups=PLAIN)
+    theta = network.init(generators(2))
+    assert theta["base.temperature"].shape == (2,) and network.logits(theta, rows(2)).shape == (2, 32)

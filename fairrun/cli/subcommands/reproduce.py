@@ -18,22 +18,26 @@ def main(arguments: list[str]) -> None:
 
     parser = argparse.ArgumentParser("fairrun reproduce", description=str(__doc__), allow_abbrev=False)
     parser.add_argument("paper", help=f"{', '.join(names())}, or all")
-    parser.add_argument("--budget", default="quick", help="quick, full, or tiny: whether it runs at all")
+    parser.add_argument(
+        "--budget", help="quick (minutes; the default), full (an hour), or tiny: whether it runs at all"
+    )
     parser.add_argument("--seeds", type=int, help="in the place of those of the benchmarks")
     parser.add_argument("--table", help="one of the paper's tables alone")
-    parser.add_argument("--folder", type=Path, default=Path("outputs/reproduce"), help="of the runs and the pages")
+    parser.add_argument("--folder", type=Path, default=Path("outputs/reproduce"), help="runs and pages (%(default)s)")
     parser.add_argument("--store", type=Path, help="a folder that keeps the results, small, and the pages")
     parser.add_argument("--from", type=Path, dest="stored", help="such a folder: nothing is trained")
     given = parser.parse_args(arguments)
-    require(given.seeds is None or given.seeds >= 1, "--seeds", given.seeds, ">= 1")
+    least = 1 if given.budget == "tiny" else 3
+    require(given.seeds is None or given.seeds >= least, "--seeds", given.seeds, f">= {least}, as verdicts need three")
     one_of("the paper", given.paper, [*names(), "all"])
     from fairrun.claims.reproduce import Order, reproduce
     from fairrun.claims.spec import BUDGETS
 
-    one_of("--budget", given.budget, BUDGETS)
-    if given.store is not None and given.stored is not None:
-        raise InputError("--store keeps results that were trained, and --from takes them: give one of them")
-    order = Order(given.budget, given.seeds, given.table, given.folder, given.store, given.stored)
+    budget = given.budget or "quick"
+    one_of("--budget", budget, BUDGETS)
+    if given.stored is not None and not all(value is None for value in (given.store, given.seeds, given.budget)):
+        raise InputError("--from takes results as they were stored: give it without --store, --seeds and --budget")
+    order = Order(budget, given.seeds, given.table, given.folder, given.store, given.stored)
     reproduce(names() if given.paper == "all" else [given.paper], order)
 
 
