@@ -55,7 +55,7 @@ def path(tmp_path):
             ["model=foo"],
             "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=module, model=resnet18, ",
         ),
-        (["dataset=foo"], "dataset=foo is no choice: there are dataset=adult, "),
+        (["dataset=foo"], "dataset=foo is no choice: there are dataset=acs_employment_ma, "),
         (["metric=foo"], "metric=foo is no choice: there are metric=accuracy_difference, "),
         (["metric=roc_auc"], "metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"),
         (["method=min"], "method=min is no choice: did you mean method=mine?"),
