@@ -63,7 +63,7 @@ def with_histories(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
         f"history/{name}": [_reduced(history, *entry) for history in histories]
         for name, entry in source.history.items()
     }
-    return frame.assign(**found)
+    return pd.concat([frame, pd.DataFrame(found, frame.index)], axis="columns")
 
 
 def _reduced(history: pd.DataFrame, column: str, how: str, by: str = "") -> float:
