@@ -252,7 +252,7 @@ def _mean_features(p: Tensor, batch: Batch, weights: Tensor) -> tuple[Tensor, Te
 class _MeanCircle(torch.autograd.Function):
     """The means of cos and sin of ``p`` [R, B] times ``frequencies`` [K] by ``share`` [R, J, B], each [R, J, K].
 
-    The gradient is torch's own, which computes every sine and cosine again.
+    The gradient is torch's own, which computes every sine and cosine again.  ``torch.func`` does not take it.
     """
 
     @staticmethod
