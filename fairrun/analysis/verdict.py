@@ -15,8 +15,9 @@ in every run; a single exception contradicts it.  A trend is a rank correlation 
 
 Intervals and p-values are Student's, two-sided; of equivalence those of two one-sided tests; of trends those of Page's
 test.  A claim of several parts shows where all of them do, at the largest p-value (intersection-union); one part
-contradicts it at its p-value times the number of parts (Bonferroni), and an effect is excluded likewise.  Where every
-seed gives the same number, seeds say nothing of chance, and a difference is undecided.
+contradicts it at its p-value times the number of parts (Bonferroni).  It does not show where the parts together exclude
+that all of them have effects that would matter (Simes, Biometrika 1986, for parts share runs).  Where every seed
+gives the same number, seeds say nothing of chance, and a difference is undecided.
 """
 
 import math
@@ -147,8 +148,8 @@ def all_of(name: str, parts: Sequence[Found]) -> Found:
         return Found(name, Verdict.CONTRADICTED, p=p, excluded=excluded, why=why, parts=tuple(parts))
     p = _largest(parts)
     against = [part for part in parts if part.verdict in (Verdict.NOT, Verdict.CONTRADICTED)]
-    if few := [part for part in against if not part.excluded * len(parts) > LEVEL / 2]:
-        return Found(name, Verdict.NOT, p=p, why=_which(few, parts), parts=tuple(parts))
+    if against and _simes([part.excluded for part in parts]) <= LEVEL / 2:
+        return Found(name, Verdict.NOT, p=p, why=_which(against, parts), parts=tuple(parts))
     if untested := [part for part in parts if part.verdict is Verdict.UNTESTED]:
         return Found(name, Verdict.UNTESTED, p=p, why=_which(untested, parts), parts=tuple(parts))
     if against:
@@ -178,6 +179,12 @@ def any_of(name: str, parts: Sequence[Found]) -> Found:
         return Found(name, Verdict.NOT, p=p, why="none shows", parts=tuple(parts))
     unsure = [part for part in parts if part.verdict not in (Verdict.CONTRADICTED, Verdict.NOT)]
     return Found(name, Verdict.UNDECIDED, p=p, why=_which(unsure, parts), parts=tuple(parts))
+
+
+def _simes(values: Sequence[float]) -> float:
+    """One p-value of several: the smallest of the k-th smallest times their number over k; NaN counts as 1."""
+    ordered = sorted(1.0 if math.isnan(value) else value for value in values)
+    return min(value * len(ordered) / k for k, value in enumerate(ordered, 1))
 
 
 def _certain(parts: Sequence[Found], verdict: Verdict) -> list[Found]:

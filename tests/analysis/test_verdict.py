@@ -101,6 +101,7 @@ SHOWS, NOT, AGAINST, OPEN, UNTESTED = Verdict
         ([of(NOT), of(AGAINST)], AGAINST, NOT),
         ([of(AGAINST), of(AGAINST)], AGAINST, AGAINST),
         ([of(NOT), of(OPEN)], NOT, OPEN),
+        ([of(NOT, 0.024), of(NOT, 0.02), of(AGAINST, 0.024)], NOT, NOT),
         ([of(SHOWS), of(UNTESTED, float("nan"))], UNTESTED, SHOWS),
         ([of(UNTESTED), of(UNTESTED)], UNTESTED, UNTESTED),
         ([of(SHOWS), of(AGAINST, float("nan"))], AGAINST, SHOWS),
