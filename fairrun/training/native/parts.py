@@ -7,7 +7,7 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Generator, Tensor
@@ -29,6 +29,8 @@ HYPER = {  # the kernel of an optimizer, and the hyper-parameters that it reads
     SGD: ("sgd_step", ("lr", "momentum", "weight_decay")),
     Adagrad: ("adagrad_step", ("lr", "eps")),
 }
+
+N = TypeVar("N", MLP, SharedBottom)
 
 
 def choose(engine: str, dtype: torch.dtype, device: str) -> str:
@@ -140,36 +142,42 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class NativeMLP(Network):
-    """An ``MLP`` that runs on the kernels.
+class _Native(Network, Generic[N]):
+    """A network on the kernels, with its torch counterpart, ``network``.
 
     Inputs that need a gradient, and second derivatives, use torch.
     """
 
-    mlp: MLP
-    passes: Passes
+    network: N
 
     @functools.cached_property
-    def linear(self) -> MLP:
-        """The ``MLP`` on features, whose first layer has its embeddings in it."""
-        return dataclasses.replace(self.mlp, embedding_dim=None)
+    def linear(self) -> N:
+        """The network on features, whose first layer has its embeddings in it."""
+        return dataclasses.replace(self.network, embedding_dim=None)
 
     @property
     def widest(self) -> int:
-        """The same as the ``MLP``'s."""
-        return self.mlp.widest
+        """The same as the network's."""
+        return self.network.widest
 
     def init(self, generators: Sequence[Generator]) -> Theta:
-        """As ``MLP.init``."""
-        return self.mlp.init(generators)
+        """As the network's."""
+        return self.network.init(generators)
 
-    def in_torch(self) -> MLP:
-        """The ``MLP``."""
-        return self.mlp
+    def in_torch(self) -> N:
+        """The network."""
+        return self.network
+
+
+@dataclass(frozen=True)
+class NativeMLP(_Native[MLP]):
+    """An ``MLP`` that runs on the kernels."""
+
+    passes: Passes
 
     def logits(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """[R, B, D] -> [R, B]; for C > 2 classes [R, B, C]."""
-        p = self._layers(self.mlp.on_features(theta))
+        p = self._layers(self.network.on_features(theta))
         if x.requires_grad or not _covers(x, p):
             return self.linear.logits(p, x, masks)
         value, kept = self._forward(x, p, masks)
@@ -178,18 +186,18 @@ class NativeMLP(Network):
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """As ``MLP.hidden``.  Uses the kernels if no gradient is needed."""
-        p = self._layers(self.mlp.on_features(theta))
+        p = self._layers(self.network.on_features(theta))
         if torch.is_grad_enabled() or not _covers(x, p):
             return self.linear.hidden(p, x, masks)
         return self.units(self._forward(x, p, masks)[1])[-1]
 
     def tangents(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Pullback] | None:
         """As ``MLP.tangents``."""
-        if self.mlp.embedding_dim is not None:
+        if self.network.embedding_dim is not None:
             return None
         p = self._layers(theta)
         if not _covers(x, p):
-            return self.mlp.tangents(theta, x, masks)
+            return self.network.tangents(theta, x, masks)
         logits, kept = self._forward(x, p, masks)
         return logits, _Pullback(self, p, x, kept, masks)
 
@@ -199,7 +207,7 @@ class NativeMLP(Network):
 
     def masks(self, generators: Sequence[Generator], num_rows: int) -> tuple[Tensor, ...]:
         """As ``MLP.masks``."""
-        return self.mlp.masks(generators, num_rows)
+        return self.network.masks(generators, num_rows)
 
     def _forward(self, x: Tensor, p: Theta, masks: tuple[Tensor, ...]) -> tuple[Tensor, Kept]:
         return self.passes.forward(x, [*p.values()], tuple(mask.contiguous() for mask in masks))
@@ -210,7 +218,7 @@ class NativeMLP(Network):
 
     @functools.cached_property
     def _names(self) -> list[str]:
-        return _parameters([*self.mlp._hidden(), "classifier"])
+        return _parameters([*self.network._hidden(), "classifier"])
 
 
 @dataclass(frozen=True)
@@ -226,7 +234,7 @@ class _Pullback:
     def layers(self, slope: Tensor) -> dict[str, Layer]:
         """As ``MLP.pullback``."""
         inputs = [self.x, *self.native.units(self.kept)]
-        return self.native.mlp.pullback(self.p, inputs, self.masks).layers(slope)
+        return self.native.network.pullback(self.p, inputs, self.masks).layers(slope)
 
     def gradient(self, slope: Tensor) -> Theta:
         """The gradient with respect to every parameter, computed by the kernels."""
@@ -235,32 +243,10 @@ class _Pullback:
 
 
 @dataclass(frozen=True)
-class NativeSharedBottom(Network):
-    """A ``SharedBottom`` whose logits run on the kernels.
+class NativeSharedBottom(_Native[SharedBottom]):
+    """A ``SharedBottom`` whose logits run on the kernels."""
 
-    Inputs that need a gradient, and second derivatives, use torch.
-    """
-
-    network: SharedBottom
     kernels: ctypes.CDLL
-
-    @functools.cached_property
-    def linear(self) -> SharedBottom:
-        """The ``SharedBottom`` on features, whose first layer has its embeddings in it."""
-        return dataclasses.replace(self.network, embedding_dim=None)
-
-    @property
-    def widest(self) -> int:
-        """The same as the ``SharedBottom``'s."""
-        return self.network.widest
-
-    def init(self, generators: Sequence[Generator]) -> Theta:
-        """As ``SharedBottom.init``."""
-        return self.network.init(generators)
-
-    def in_torch(self) -> SharedBottom:
-        """The ``SharedBottom``."""
-        return self.network
 
     def hidden(self, theta: Theta, x: Tensor, masks: tuple[Tensor, ...] = ()) -> Tensor:
         """As ``SharedBottom.hidden``, by torch."""
