@@ -94,7 +94,8 @@ class GridSweeper(BasicSweeper):
         others = [override for override in overrides if override.key_or_group != "benchmark"]
         combinations = self.split_arguments(others, None)[0]
         node: Any = OmegaConf.to_container(self.config.benchmark)  # ${seed} is each job's own
-        node |= {"seeds": self.config.benchmark.get("seeds")} if isinstance(node, dict) else {}
+        if isinstance(node, dict):
+            node["seeds"] = self.config.benchmark.get("seeds")
         jobs = [[*own, *other] for own in benchmark.jobs(node, set(named)) for other in combinations]
         self._check_names(jobs, set(named))
         return self._batched(jobs)

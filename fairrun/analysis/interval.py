@@ -41,7 +41,7 @@ def interval(values: np.ndarray, bounds: tuple[float, float] = ANY) -> tuple[flo
     if n < LEAST or not np.isfinite(values).all():
         return (float("nan"), float("nan"))
     mean, error = float(values.mean()), float(values.std(ddof=1)) / n**0.5
-    low, high = _student(n) if n < FEWEST else _studentised(np.sort(values))
+    low, high = student(n) if n < FEWEST else _studentised(np.sort(values))
     return (max(mean - high * error, bounds[0]), min(mean - low * error, bounds[1]))
 
 
@@ -50,7 +50,7 @@ def difference(bounds: tuple[float, float]) -> tuple[float, float]:
     return (bounds[0] - bounds[1], bounds[1] - bounds[0])
 
 
-def _student(n: int) -> tuple[float, float]:
+def student(n: int) -> tuple[float, float]:
     """The 2.5% and 97.5% points of t = (mean - true mean) / standard error, for normal values."""
     from scipy.special import stdtrit  # here: a table of runs starts without it
 
@@ -78,5 +78,5 @@ def _studentised(values: np.ndarray) -> tuple[float, float]:
     equal = squares <= 1e-12 * (centred**2).sum()
     t = np.where(equal, np.copysign(np.inf, means), means / np.sqrt(np.where(equal, 1, squares) / (n - 1) / n))
     low, high = (float(point) for point in np.sort(t)[[round(share * (RESAMPLES - 1)) for share in (0.025, 0.975)]])
-    student = _student(n)
-    return (max(low, MOST * student[0]), min(high, MOST * student[1])) if np.isfinite([low, high]).all() else student
+    ends = student(n)
+    return (max(low, MOST * ends[0]), min(high, MOST * ends[1])) if np.isfinite([low, high]).all() else ends

@@ -26,9 +26,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import ndtr, stdtr
 
-from fairrun.analysis.interval import LEAST
+from fairrun.analysis.interval import LEAST, student
 
 LEVEL = 0.05
 MOST_SEEDS = 1000  # that are named as enough to decide
@@ -115,11 +115,9 @@ def trend(name: str, correlations: np.ndarray, settings: int, margin: float) -> 
         return replace(found, verdict=Verdict.SHOWS)
     if found.high < 0:
         return replace(found, verdict=Verdict.CONTRADICTED)
-    return (
-        replace(found, why=f"the interval is not above {margin:g}")
-        if found.high >= margin
-        else replace(found, verdict=Verdict.NOT, why=f"a correlation of {margin:g} is excluded")
-    )
+    if found.high < margin:
+        return replace(found, verdict=Verdict.NOT, why=f"a correlation of {margin:g} is excluded")
+    return replace(found, why=f"the interval is not above {margin:g}")
 
 
 def always(name: str, values: np.ndarray) -> Found:
@@ -222,7 +220,7 @@ def _measured(name: str, values: np.ndarray) -> Found:
     if not np.isfinite(known).all():
         return Found(name, Verdict.UNTESTED, seeds=len(known), why="a value is not finite")
     mean, error = float(known.mean()), float(known.std(ddof=1)) / math.sqrt(len(known))
-    width = float(stdtrit(len(known) - 1, 1 - LEVEL / 2)) * error
+    width = student(len(known))[1] * error
     missing = f"{len(known)} of {len(values)} seeds have a value" if len(known) < len(values) else ""
     return Found(name, Verdict.UNDECIDED, mean, mean - width, mean + width, len(known), _p(known), why=missing)
 
@@ -252,7 +250,7 @@ def _needed(values: np.ndarray, found: Found, margin: float) -> str:
     spread = float(values.std(ddof=1))
     distance = max(found.effect, margin - found.effect)
     for n in range(found.seeds + 1, MOST_SEEDS + 1):
-        if stdtrit(n - 1, 1 - LEVEL / 2) * spread / math.sqrt(n) < distance:
+        if student(n)[1] * spread / math.sqrt(n) < distance:
             return f"at least {n} seeds are needed to decide"
     return f"more than {MOST_SEEDS} seeds are needed to decide"
 

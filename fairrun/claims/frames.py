@@ -1,6 +1,5 @@
 """The runs that claims are tested on, as one frame a source: trained where they are not, or as they were stored."""
 
-import io
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -16,7 +15,7 @@ from fairrun.api.run import sweep
 from fairrun.claims import measures
 from fairrun.claims.spec import FRONT, Source
 from fairrun.config.check import InputError
-from fairrun.results.records import history_of, replace
+from fairrun.results.records import history_of, parquet, replace
 from fairrun.results.selection import BALANCED, SELECTED
 
 ALWAYS = (
@@ -39,7 +38,7 @@ def trained(source: Source, budget: str, seeds: int | None, folder: Path) -> pd.
     ``seeds``: how many in the place of those that its benchmark names.  Raises ``InputError`` if no run finishes.
     """
     if source.program is not None:
-        return measures.measured(source.program, budget, seeds)
+        return measures.measured(source.program)
     results = sweep(*words(source, budget, seeds), folder=folder)
     asked = {path.resolve() for path in results.asked}  # not the runs of an earlier command
     found = results.frame[[Path(own).resolve() in asked for own in results.frame["folder"]]]
@@ -93,10 +92,8 @@ def store(frame: pd.DataFrame, asked: Collection[str], path: Path, **about: Any)
     table = pa.Table.from_pandas(small(frame, asked), preserve_index=False)
     said = {ABOUT: json.dumps(about).encode()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, buffer.getvalue())
+    replace(path, parquet(table, compression="zstd"))
 
 
 def stored(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

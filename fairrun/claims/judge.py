@@ -14,7 +14,7 @@ from fairrun.analysis.tradeoff import areas, greater_is_better
 from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, trend, within
 from fairrun.claims.spec import FRONT, Claim, Paper, Test
 from fairrun.config.check import InputError, nearest, require
-from fairrun.results.selection import BALANCED, degenerate
+from fairrun.results.selection import degenerate
 
 OF_TASKS = "are_arfg"
 Frames = Mapping[str, pd.DataFrame]  # by source
@@ -49,12 +49,16 @@ def _combinations(of: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _tests(test: Test, frame: pd.DataFrame, name: str) -> Iterator[Found]:
     """The parts of a test: one for each combination of the values of the columns in ``each``."""
-    runs = frame
-    if wrong := [column for column in test.each if column not in runs]:
-        raise InputError(f"{name}: each={wrong[0]} is no column of {test.source}{nearest(wrong[0], runs.columns)}")
-    cells = pd.Series([", ".join(map(text, row)) for row in runs[test.each].to_numpy()], runs.index, dtype=object)
+    if wrong := [column for column in test.each if column not in frame]:
+        raise InputError(f"{name}: each={wrong[0]} is no column of {test.source}{nearest(wrong[0], frame.columns)}")
+    cells = cells_of(frame, test.each)
     for cell in dict.fromkeys(cells) or [""]:
-        yield _test(test, runs[cells == cell], name, cell)
+        yield _test(test, frame[cells == cell], name, cell)
+
+
+def cells_of(frame: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
+    """The values of each row in some columns, as one text."""
+    return pd.Series([", ".join(map(_text, row)) for row in frame[columns].to_numpy()], frame.index, dtype=object)
 
 
 def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
@@ -70,7 +74,7 @@ def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
     first = values[0] if len(values) == 1 else values[0].sub(test.times * values[1])  # NaN where a seed lacks a side
     found = _judged(test, label, first.to_numpy(dtype=float), sides)
     found = dataclasses.replace(found, measured=float(first.mean()), asked=_asked(test))
-    constant = [text for own in sides if (text := _constant(test, own))]
+    constant = [said for own in sides if (said := _constant(test, own))]
     if constant and found.verdict in (Verdict.SHOWS, Verdict.CONTRADICTED, Verdict.NOT):
         return dataclasses.replace(found, verdict=Verdict.UNDECIDED, why="; ".join(constant))
     return found
@@ -96,7 +100,7 @@ def _asked(test: Test) -> str:
 
 def _constant(test: Test, runs: pd.DataFrame) -> str:
     """That most runs predict nearly a constant, which has no difference of groups and is not fair for it; or ""."""
-    if not test.value.startswith("test/") or f"val/{BALANCED}" not in runs:
+    if not test.value.startswith("test/"):
         return ""
     own = picked(runs, test.pick)
     found = int(degenerate(own, counts(own, "val")).sum())
@@ -105,7 +109,7 @@ def _constant(test: Test, runs: pd.DataFrame) -> str:
 
 def _values(test: Test, own: pd.DataFrame, name: str) -> "pd.Series[float]":
     """The value of some runs, by seed; with ``always`` and no other side, by run.  NaN where a run did not finish."""
-    finished = own["status"] == "finished" if "status" in own else pd.Series(True, own.index)
+    finished = own["status"] == "finished"
     if test.value.startswith(FRONT):
         one = own[["method", "dataset"]].astype(str).nunique().max() == 1
         require(one, f"{name}: of", described(test.of), "the runs of one method on one data set, as each: [dataset]")
@@ -165,13 +169,12 @@ def keys_of(runs: pd.DataFrame) -> list[str]:
 
 
 def _areas(runs: pd.DataFrame, area: str, name: str) -> "pd.Series[float]":
+    if area != OF_TASKS:
+        runs = runs[~degenerate(runs, counts(runs, "val"))]
+    if runs.empty:
+        return pd.Series(dtype=float)
     if area == OF_TASKS:
-        return areas_of_tasks(runs) if len(runs) else pd.Series(dtype=float)
-    if runs.empty:
-        return pd.Series(dtype=float)
-    runs = runs[~degenerate(runs, counts(runs, "val"))]
-    if runs.empty:
-        return pd.Series(dtype=float)
+        return areas_of_tasks(runs)
     metric = str(runs["metric.name"].iloc[0])
     found = areas(runs, metric, greater_is_better=bool(runs["metric.greater_is_better"].iloc[0]))
     if area not in found:
@@ -192,7 +195,7 @@ def _equal(column: pd.Series, value: Any) -> "pd.Series[bool]":
     return column.astype(str) == str(value)
 
 
-def text(value: object) -> str:
+def _text(value: object) -> str:
     """A value of a configuration as text: lists without brackets."""
     return ", ".join(map(str, value)) if isinstance(value, list | np.ndarray) else str(value)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,10 +11,11 @@ from rich.table import Table
 from fairrun.analysis.front import counts
 from fairrun.analysis.interval import interval
 from fairrun.analysis.verdict import Found, Verdict
-from fairrun.claims.judge import Frames, keys_of, picked, text
+from fairrun.claims.judge import Frames, cells_of, keys_of, picked
 from fairrun.claims.spec import Paper, TableSpec
 from fairrun.config.metrics import bounds
-from fairrun.results.selection import BALANCED, degenerate
+from fairrun.report.tables import grid
+from fairrun.results.selection import degenerate
 
 PROTOCOLS = {
     "published": "as published: the paper's own split and selection, also where it selects on test rows",
@@ -33,9 +34,12 @@ speaks against it is corrected for the number of parts.
 
 def counted(verdicts: Mapping[str, Found]) -> str:
     """How many claims have which verdict: "7 claims: 2 show, 1 contradicted"."""
-    numbers = Counter(found.verdict for found in verdicts.values())
-    parts = ", ".join(f"{numbers[verdict]} {verdict}" for verdict in Verdict if numbers[verdict])
-    return f"{len(verdicts)} claim{'s' * (len(verdicts) != 1)}: {parts}"
+    return f"{len(verdicts)} claim{'s' * (len(verdicts) != 1)}: {_numbers(verdicts.values())}"
+
+
+def _numbers(found: Iterable[Found]) -> str:
+    numbers = Counter(one.verdict for one in found)
+    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in Verdict if numbers[verdict])
 
 
 def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
@@ -51,8 +55,7 @@ def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
 def effect(found: Found) -> str:
     """The effect with its interval; of a claim of parts their verdicts."""
     if found.parts:
-        numbers = Counter(part.verdict for part in found.parts)
-        return "parts: " + ", ".join(f"{numbers[verdict]} {verdict}" for verdict in Verdict if numbers[verdict])
+        return f"parts: {_numbers(found.parts)}"
     if math.isnan(found.effect):
         return ""
     ends = "" if math.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
@@ -67,7 +70,7 @@ def page(paper: Paper, verdicts: Mapping[str, Found], frames: Frames, about: Map
         f"**{counted(verdicts)}.** {_budget(frames, about)}",
         _claims(paper, verdicts),
         RULES,
-        *(_table(name, spec, frames[spec.source]) for name, spec in paper.tables.items()),
+        *(_table(spec, frames[spec.source]) for spec in paper.tables.values()),
         "## Every part of a claim",
         *_parts(paper, verdicts),
         "## The runs",
@@ -90,14 +93,14 @@ def _claims(paper: Paper, verdicts: Mapping[str, Found]) -> str:
         [paper.claims[name].claim, paper.claims[name].where, f"**{found.verdict}**", effect(found), found.why]
         for name, found in verdicts.items()
     ]
-    return _markdown(["claim", "where", "verdict", "effect", "why"], rows)
+    return grid(["claim", "where", "verdict", "effect", "why"], rows)
 
 
 def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
     for name, found in verdicts.items():
         if found.parts:
             yield f"### {paper.claims[name].claim}"
-            yield _markdown(["part", "measured", "claimed", "verdict", "effect", "p", "why"], map(_part, found.parts))
+            yield grid(["part", "measured", "claimed", "verdict", "effect", "p", "why"], map(_part, found.parts))
 
 
 def _part(part: Found) -> list[str]:
@@ -116,20 +119,20 @@ def _sources(paper: Paper, frames: Frames, about: Mapping[str, Mapping[str, Any]
             yield f"- **{name}**: {len(frames[name])} rows by {command} ({made}). Protocol: {protocol}."
 
 
-def _table(name: str, spec: TableSpec, frame: pd.DataFrame) -> str:
+def _table(spec: TableSpec, frame: pd.DataFrame) -> str:
     found = [
         f"## {spec.title}",
         "Mean over seeds [95% interval; from five seeds on by the bootstrap] (seeds), and the paper's number, if any.",
     ]
-    columns = _cells(spec, frame)
+    columns = cells_of(frame, spec.columns)
     for value in spec.values:
-        found += [f"`{value}`", _markdown([spec.rows, *dict.fromkeys(columns)], _rows(spec, value, frame, columns))]
+        found += [f"`{value}`", grid([spec.rows, *dict.fromkeys(columns)], _rows(spec, value, frame, columns))]
     return "\n\n".join(found)
 
 
 def table(spec: TableSpec, frame: pd.DataFrame) -> Iterator[Table]:
     """The tables of a paper for the terminal, one for each value."""
-    columns = _cells(spec, frame)
+    columns = cells_of(frame, spec.columns)
     for value in spec.values:
         shown = Table(title=f"{spec.title}: {value}", title_justify="left")
         for column in (spec.rows, *dict.fromkeys(columns)):
@@ -139,18 +142,12 @@ def table(spec: TableSpec, frame: pd.DataFrame) -> Iterator[Table]:
         yield shown
 
 
-def _cells(spec: TableSpec, frame: pd.DataFrame) -> "pd.Series[str]":
-    """The column of the table that each run belongs to."""
-    texts = [", ".join(map(text, row)) for row in frame[spec.columns].to_numpy()]
-    return pd.Series(texts, frame.index, dtype=object)
-
-
 def _rows(spec: TableSpec, value: str, frame: pd.DataFrame, columns: "pd.Series[str]") -> Iterator[list[str]]:
     for row in dict.fromkeys(frame[spec.rows].dropna()):
         cells = []
         for column in dict.fromkeys(columns):
             own = frame[(frame[spec.rows] == row) & (columns == column)]
-            own = picked(own[own["status"] == "finished"] if "status" in own else own, spec.pick)
+            own = picked(own[own["status"] == "finished"], spec.pick)
             published = (spec.paper.get(value, {}).get(row) or {}).get(column)
             cells.append(_cell(own, value) + ("" if published is None else f"<br>paper: {published}"))
         yield [str(row), *cells]
@@ -163,15 +160,10 @@ def _cell(runs: pd.DataFrame, value: str) -> str:
     if keys_of(runs):
         return "several settings"
     low, high = interval(values, bounds(value.partition("/")[2]))
-    constant = int(degenerate(runs, counts(runs, "val")).sum()) if f"val/{BALANCED}" in runs else 0
+    constant = int(degenerate(runs, counts(runs, "val")).sum())
     said = f"{len(values)}, of which {constant} degenerate" if constant else str(len(values))
     return f"{values.mean():.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]") + f" ({said})"
 
 
 def _p(p: float) -> str:
     return "" if math.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
-
-
-def _markdown(head: list[str], rows: Any) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

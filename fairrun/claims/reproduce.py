@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from fairrun.claims import frames, page
 from fairrun.claims.judge import judged
 from fairrun.claims.spec import Paper, read
 from fairrun.config.check import InputError, one_of
+from fairrun.report import terminal
 from fairrun.results.records import replace, versions
 
 
@@ -44,7 +44,7 @@ def reproduce(names: Sequence[str], order: Order) -> None:
         papers = [paper for paper in papers if order.table in paper.tables]
     for place in (order.folder, order.store):
         _check_writable(place)
-    console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
+    console = terminal.console()
     if order.stored is None:
         for paper in papers:
             console.print(_plan(paper, order), highlight=False, soft_wrap=True)

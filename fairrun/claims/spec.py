@@ -1,7 +1,7 @@
 """A file of ``conf/claims``: a paper's claims, the runs that test them, and its tables."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal, get_type_hints
 
@@ -133,8 +133,9 @@ def names() -> list[str]:
 
 def read(name: str) -> Paper:
     """The paper of a file of ``conf/claims``.  Raises ``InputError``."""
-    one_of("the paper", name, names())
-    return parsed(name, files.choices("claims", folders())[name].read_text(encoding="utf-8"))
+    found = files.choices("claims", folders())
+    one_of("the paper", name, found)
+    return parsed(name, found[name].read_text(encoding="utf-8"))
 
 
 def parsed(name: str, text: str) -> Paper:
@@ -149,14 +150,14 @@ def parsed(name: str, text: str) -> Paper:
     for where, source in _named_sources(paper):
         if source not in sources:
             raise InputError(f"{name}: {where}: source {source!r} is not there{nearest(source, sources)}")
+    known = files.choices("method", folders())
     for key, claim in paper.claims.items():
         for test in (test for test in claim.tests if sources[test.source].benchmark is not None):
-            _check_methods([test.of, test.minus or {}], f"{name}: claims.{key}")
+            _check_methods([test.of, test.minus or {}], known, f"{name}: claims.{key}")
     return paper
 
 
-def _check_methods(sides: Sequence[Mapping[str, Any]], where: str) -> None:
-    known = files.choices("method", folders())
+def _check_methods(sides: Sequence[Mapping[str, Any]], known: Collection[str], where: str) -> None:
     for side in sides:
         given = side.get("method", [])
         for method in given if isinstance(given, list) else [given]:

@@ -129,8 +129,8 @@ def descend(rules: dict[str, Rule], num_steps: int = STEPS) -> dict[str, Outcome
     return {name: Outcome(history[:, r], norms[r], int(unsolved[r].sum())) for name, r in zip(rules, runs, strict=True)}
 
 
-def measured(budget: str, seeds: int | None) -> pd.DataFrame:
-    """The ends of all rules: a row for each rule, ``method``, and start, ``seed``; the same at any budget."""
+def measured() -> pd.DataFrame:
+    """The ends of all rules: a row for each rule, ``method``, and start, ``seed``."""
     rows = [
         {"method": name, "seed": k, "measured/stationarity": norm, "measured/distance": distance}
         for name, outcome in descend(ONE_STAGE | TWO_STAGES | BARGAINING | AGGREGATORS).items()

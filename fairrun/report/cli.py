@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from fairrun.config import plugins
 from fairrun.config.check import InputError
-from fairrun.report import page, tables
+from fairrun.report import page, tables, terminal
 from fairrun.report.listing import unfinished
 from fairrun.report.options import ReportOptions, allow_packages, parser
 from fairrun.report.section import Chapter
@@ -60,7 +59,7 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
     written.
     """
     found = _chapters(frame, given)
-    console = Console() if sys.stdout.isatty() else Console(width=160)  # a file takes the whole table
+    console = terminal.console()
     for chapter in found:
         for table in (table for section in chapter.sections for table in section.terminal):
             console.print(table)

@@ -1,6 +1,6 @@
 """A sweep's tables as files: for people as Markdown and LaTeX, for programs as CSV."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -32,9 +32,14 @@ def write(folder: Path, chapters: Sequence[Chapter]) -> list[Path]:
 
 def markdown(table: pd.DataFrame, caption: str) -> str:
     """The table in GitHub's Markdown, below its caption."""
-    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    lines = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
-    return "\n".join([caption, "", *lines]).replace("*", r"\*") + "\n"
+    text = "\n".join([caption, "", grid(list(table.columns), table.to_numpy().tolist())])
+    return text.replace("*", r"\*") + "\n"
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The lines of a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:

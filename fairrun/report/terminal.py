@@ -1,7 +1,10 @@
 """Tables for the terminal."""
 
+import sys
+
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from fairrun.analysis.compare import SIDES
@@ -9,6 +12,11 @@ from fairrun.analysis.tradeoff import Tradeoff, words
 
 LEADING_ZERO = r"\b0\."
 AT_ONCE = 3  # metrics in a table, beside accuracy and the chosen one: 160 columns hold them
+
+
+def console() -> Console:
+    """Where tables are printed: a terminal, or a file, which takes whole tables."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def in_parts(trade: Tradeoff, table: pd.DataFrame, title: str, caption: str) -> list[Table]:

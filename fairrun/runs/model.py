@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, is_whole
 from fairrun.config.plugins import can_be_saved
 from fairrun.data.table import Data
-from fairrun.results.records import replace
+from fairrun.results.records import parquet, replace
 from fairrun.training.fit import Run
 
 FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
@@ -106,10 +105,7 @@ def _scores(run: Run, rows: Rows) -> bytes:
     table, repeating = rows.splits, [name for name in rows.splits.column_names if name != "row"]
     for name, column in zip(names, values.reshape(len(values), -1).T, strict=True):
         table = table.append_column(name, pa.array(column))
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=repeating, write_statistics=False)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return parquet(table, compression="zstd", use_dictionary=repeating, write_statistics=False)
 
 
 def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
