@@ -92,9 +92,9 @@ def test_no_configuration_looks_for_a_key_that_another_file_may_have():
 
 
 def test_tests_lie_in_the_folders_that_the_package_has():
-    """Beside them: the command line, benchmarks, golden losses, snapshots, shared code."""
+    """Beside them: the command line, benchmarks, the documentation, golden losses, snapshots, shared code."""
     tests = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert tests - {"cli", "bench", "golden", "snapshots", "helpers"} <= FLOOR.keys()
+    assert tests - {"cli", "bench", "website", "golden", "snapshots", "helpers"} <= FLOOR.keys()
 
 
 def test_no_test_imports_another():
