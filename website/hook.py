@@ -4,11 +4,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
-from website import links, nav
+from website import datasets, keys, links, methods, metrics, nav
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that no file of docs/ holds, and fill the nav's patterns."""
+    made = {uri: text for module in (methods, metrics, datasets, keys) for uri, text in module.pages().items()}
+    for uri, text in made.items():
+        files.append(File.generated(config, uri, content=text))
     pages = {file.src_uri: file.content_string for file in files.documentation_pages()}
     for uri, text in links.source_pages(pages).items():
         files.append(File.generated(config, uri, content=text, inclusion=InclusionLevel.NOT_IN_NAV))

@@ -1,7 +1,7 @@
 """What a key, a group or a choice means: ``fairrun help KEY``, from configuration files and sources, without torch."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,29 +81,35 @@ def _of_group(key: str, folders: Sequence[Path]) -> list[str]:
     node = next((node for node in NODES if key.startswith(f"{node}.")), None)
     if node is None:
         return []
-    found: dict[About, dict[str, str]] = {}
-    below: dict[str, None] = {}
     group, inner = NODES[node], key.removeprefix(f"{node}.")
-    for name in files.choices(group, folders):
-        keys = files.composed(group, name, folders)
-        if inner in keys:
-            found.setdefault(_about(keys, inner), {})[name] = keys[inner].value
-        below |= {k: None for k in files.leaves(keys) if k.startswith(f"{inner}.")}
+    found = of_choices(group, inner, folders)
+    composed = [files.composed(group, name, folders) for name in files.choices(group, folders)]
+    below = dict.fromkeys(k for keys in composed for k in files.leaves(keys) if k.startswith(f"{inner}."))
     if not found:
         return [key, *(f"  {node}.{k}" for k in below)] if below else []
     said = [key]
-    for about, defaults in found.items():
+    for each, defaults in found.items():
         values = set(defaults.values())
         if len(values) == 1:
-            said += ["", f"  with     {group}={', '.join(defaults)}", *_block(about, values.pop())]
+            said += ["", f"  with     {group}={', '.join(defaults)}", *_block(each, values.pop())]
         else:
             chosen = ", ".join(f"{name} ({value or '...'})" for name, value in defaults.items())
-            said += ["", f"  with     {group}={chosen}: its default", *_block(about, None)]
+            said += ["", f"  with     {group}={chosen}: its default", *_block(each, None)]
     said += ["", *(f"  {node}.{k}" for k in below)] if below else [""]
-    return [*said, *_effect(key, per_run=any(about.per_run for about in found))]
+    return [*said, *_effect(key, per_run=any(each.per_run for each in found))]
 
 
-def _about(keys: dict[str, files.Key], key: str) -> About:
+def of_choices(group: str, inner: str, folders: Sequence[Path] = (CONF,)) -> dict[About, dict[str, str]]:
+    """What the choices of a group say of the key ``inner`` below its node: who says the same, with their defaults."""
+    found: dict[About, dict[str, str]] = {}
+    for name in files.choices(group, folders):
+        keys = files.composed(group, name, folders)
+        if inner in keys:
+            found.setdefault(about(keys, inner), {})[name] = keys[inner].value
+    return found
+
+
+def about(keys: Mapping[str, files.Key], key: str) -> About:
     """What the file says of a key, and else what the field of the class says."""
     target = files.target(keys, key)
     field = declared.fields(target).get(key.rpartition(".")[2]) if target else None
@@ -118,13 +124,13 @@ def _kind(value: str) -> str:
     return KINDS.get(type(yaml.safe_load(value)), "") if value and "${" not in value else ""
 
 
-def _block(about: About, default: str | None) -> Iterator[str]:
-    if about.comment:
-        yield f"  means    {about.comment}"
-    if about.kind:
-        yield f"  type     {about.kind}"
-    if about.allowed:
-        yield f"  range    {about.allowed}"
+def _block(said: About, default: str | None) -> Iterator[str]:
+    if said.comment:
+        yield f"  means    {said.comment}"
+    if said.kind:
+        yield f"  type     {said.kind}"
+    if said.allowed:
+        yield f"  range    {said.allowed}"
     if default:
         yield f"  default  {default}"
 
@@ -133,8 +139,7 @@ def _plain_node(key: str) -> list[str]:
     """Help on a key of conf/train.yaml, and on those below it."""
     keys = files.read(CONF / "train.yaml").keys
     below = {name: found for name, found in files.leaves(keys).items() if name.startswith(f"{key}.")}
-    about = _about({key: keys[key]}, key)
-    said = [key, *_block(about, keys[key].value)]
+    said = [key, *_block(about({key: keys[key]}, key), keys[key].value)]
     return [*said, *_table(below)] if below else [*said, *_effect(key, per_run=False)]
 
 
@@ -143,15 +148,20 @@ def _table(keys: dict[str, files.Key], prefix: str = "") -> Iterator[str]:
     leaves = files.leaves(keys)
     name_width = max((len(prefix + key) for key in leaves), default=0)
     for key, found in leaves.items():
-        about = _about(keys, key)
-        allowed = f" [{about.allowed}]" if about.allowed and about.allowed not in about.comment else ""
-        yield f"  {prefix + key:{name_width}}  {found.value:{WIDTH}}  {about.comment}{allowed}".rstrip()
+        said = about(keys, key)
+        allowed = f" [{said.allowed}]" if said.allowed and said.allowed not in said.comment else ""
+        yield f"  {prefix + key:{name_width}}  {found.value:{WIDTH}}  {said.comment}{allowed}".rstrip()
 
 
 def _effect(key: str, *, per_run: bool) -> Iterator[str]:
+    if said := effects(key, per_run=per_run):
+        yield f"  effect   {'; '.join(said)}"
+
+
+def effects(key: str, *, per_run: bool) -> list[str]:
     """What another value of a key changes."""
     found = role(key)
-    said = []
+    said: list[str] = []
     if not found.identity:
         said.append("a finished run with another value is not trained again")
     if found.problem:
@@ -162,8 +172,7 @@ def _effect(key: str, *, per_run: bool) -> Iterator[str]:
         said.append("runs that differ in it train side by side")
     if switch := switch_of(key):
         said.append(f"no effect where {switch} is null")
-    if said and not key.startswith("hydra."):
-        yield f"  effect   {'; '.join(said)}"
+    return [] if key.startswith("hydra.") else said
 
 
 def _group(group: str, folders: Sequence[Path]) -> Iterator[str]:

@@ -75,7 +75,7 @@ METRICS = {
         Metric("equalized_odds_difference", False, "equalized_odds", True, (0, 1), of_groups=True),
         Metric("average_equalized_odds_difference", False, "average_equalized_odds", True, (0, 1), of_groups=True),
         Metric("accuracy_difference", False, of_groups=True),
-        Metric("total_accuracy_deviation", False, of_groups=True),
+        Metric("total_accuracy_deviation", False, bounds=POSITIVE, of_groups=True),
         Metric("worst_group_accuracy", True, of_groups=True),
         Metric("balanced_accuracy_difference", False, of_groups=True),
         Metric("worst_group_balanced_accuracy", True, of_groups=True),

@@ -3,6 +3,9 @@ ACSEmployment in Ding et al., NeurIPS 2021, https://arxiv.org/abs/2108.04884).
 
 Is a person employed?  277,677 persons of any age, 50.126% employed.  Columns keep the survey's names and codes, but for
 sex and race, which are spelt out.  The rows of 2018 are marked as test rows: a model of three years on the next.
+
+Known problems: children are among the rows, and nobody below 16 is employed, which makes accuracy high for every
+method.  The survey's weights of persons are not used.
 """
 
 import io

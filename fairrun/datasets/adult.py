@@ -2,6 +2,10 @@
 
 Does a person of the 1994 US census earn more than 50,000 dollars a year?  48,842 rows with an official split into
 32,561 train and 16,281 test rows; 45,222 rows (30,162 + 15,060) have no unknown value ("?").
+
+Known problems: income is cut at 50,000 dollars of 1994, and differences of groups depend on this threshold (Ding et
+al., NeurIPS 2021, https://arxiv.org/abs/2108.04884).  ``relationship`` states the sex of husbands and wives.  The
+survey's weights (``fnlwgt``) are not used.
 """
 
 import io

@@ -3,6 +3,8 @@ non-commercial research).
 
 202,599 aligned photographs of 178 x 218 pixels of 10,177 people, with an official split into 162,770 train, 19,867
 validation and 19,962 test rows.  fairrun does not fetch it, because its licence forbids redistribution.
+
+Known problems: attributes are what annotators saw in a photograph, also Male and Attractive; nobody was asked.
 """
 
 import functools

@@ -4,6 +4,10 @@ Is the rate of violent crimes in a US community high?  1,994 communities, 128 co
 police departments and the FBI's crime reports, numbers scaled to [0, 1] by their publisher.  103 columns are complete.
 Of the others, 22 columns of the survey are missing in 1,675 rows.  The codes county and community are missing in 1,174
 and 1,177 rows, OtherPerCap in one.
+
+Known problems: nearly all communities with a small black share have a low rate, so that this group's rate of label 0
+rests on seven rows.  Rates are of crimes that the police recorded.  The publisher left out communities whose crime
+counts were incomplete, many of them in the Midwest.
 """
 
 import io

@@ -3,6 +3,8 @@ https://archive.ics.uci.edu/dataset/350/default+of+credit+card+clients; CC BY 4.
 
 Does a client of a Taiwanese bank default on the payment of October 2005?  30,000 rows, 22.120% default.  Education and
 marriage keep their codes, including those that the description does not explain (education 0, 5, 6; marriage 0).
+
+Known problems: ``pay_0`` to ``pay_6`` hold -2 and 0, which the description does not explain.
 """
 
 import io

@@ -4,6 +4,8 @@ The 1,797 images of 8 x 8 pixels are those that scikit-learn ships (Alpaydin and
 https://archive.ics.uci.edu/dataset/80; CC BY 4.0).  The colours are ours, after Arjovsky et al. 2019
 (https://arxiv.org/abs/1907.02893), who colour MNIST: an image of class k has the k-th colour with probability
 ``correlation``, else another colour.  A network that predicts by the colour is wrong on images of the other colour.
+
+Known problems: the digits are few and small, and their colours are no groups of people.
 """
 
 from dataclasses import dataclass

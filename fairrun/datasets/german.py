@@ -3,6 +3,10 @@
 Is an applicant a good credit risk?  1,000 rows, 700 good and 300 bad.  Categories keep the codes of the data set's
 description (A11, A12, ...).  Sex is read from attribute 9, "personal status and sex" (A92 and A95 are female); age
 groups are up to 25 and older.
+
+Known problems: by the corrected table of codes (Groemping 2019, South German Credit) A92 also stands for single men, so
+that the sex that is read here is wrong for some rows.  Bad risks are drawn more often than they occur.  Groups are
+small.
 """
 
 import io

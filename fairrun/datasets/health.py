@@ -5,6 +5,8 @@ Is a member's Charlson index, which says how ill a person is, above 0 in the thi
 members.  Each row holds counts and averages of a member's claims in the year.  The rows are from ``health.csv``, a
 table with a row for every member and year that papers on fair representations share (Song et al. 2019,
 https://arxiv.org/abs/1812.04218), in the copy without the rows of unknown age or sex.
+
+Known problems: the index is counted from claims, so that a member who claims less counts as less ill.
 """
 
 import io

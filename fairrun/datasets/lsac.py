@@ -4,6 +4,8 @@ code.
 Is a law student's first-year grade above the mean, and does the student pass the bar?  26,551 rows, 18,585 train and
 7,966 test rows.  An unknown grade or year of birth is 0, and students who did not take the bar count as not passed.
 Nothing is fetched: the two files are the user's.  ``fairrun.datasets.law_school`` has other rows of the same study.
+
+Known problems: a 0 for what is unknown looks like a value.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,8 @@ https://archive.ics.uci.edu/dataset/320/student+performance; CC BY 4.0).
 
 Does a pupil of two Portuguese schools pass the year's course in Portuguese?  649 rows, 549 of them High.  The final
 grade G3 (0 to 20) is known only as ``class``: High is 10 or more.  G1 and G2 are the grades of the first two periods.
+
+Known problems: with G1 and G2 the label is nearly known, and a constant answer is accurate.  Groups are small.
 """
 
 import io

@@ -2,6 +2,8 @@
 
 Does a passenger survive?  500 of 1,309 passengers did.  Missing values: 263 of age, 1 of fare, 2 of embarked, 1,014 of
 cabin, and many of boat, body and home.dest.  Boat and body reveal who survived.
+
+Known problems: sex tells most of the label.  No decision about passengers is to be made.
 """
 
 import io

@@ -98,6 +98,8 @@ def accuracy(o: Outcome) -> Tensor:
 def balanced_accuracy(o: Outcome) -> Tensor:
     """Mean over classes of P(y_pred = c | y = c), in [0, 1], higher is better; NaN where a class has no row.
 
+    Formula: (1/C) sum_c P(y_pred = c | y = c).
+
     With two classes it is the mean of the true positive and the true negative rate.  Some papers call it AUC, because
     it is the area under the ROC curve of hard decisions, which has one corner.
     """
@@ -106,6 +108,8 @@ def balanced_accuracy(o: Outcome) -> Tensor:
 
 def roc_auc(o: Outcome) -> Tensor:
     """P(score of a positive row > score of a negative row), in [0, 1], higher is better.
+
+    Formula: P(p_i > p_j) + P(p_i = p_j) / 2 for a row i of label 1 and a row j of label 0.
 
     Ties count half.  NaN if only one class has rows.
     """
@@ -125,12 +129,17 @@ def _area(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def log_loss(o: Outcome) -> Tensor:
-    """Mean cross-entropy in nats, >= 0, lower is better."""
+    """Mean cross-entropy in nats, >= 0, lower is better.
+
+    Formula: (1/N) sum_i l_i, l_i = -log p_i[y_i].
+    """
     return o.losses.mean(-1)
 
 
 def loss_variance(o: Outcome) -> Tensor:
     """Unbiased variance of the rows' cross-entropy, >= 0; 0 if all rows have the same loss, NaN for a single row.
+
+    Formula: sum_i (l_i - mean l)^2 / (N - 1).
 
     Some methods without group labels lower this variance.
     """
@@ -141,6 +150,8 @@ def loss_variance(o: Outcome) -> Tensor:
 def worst_tenth_loss(o: Outcome) -> Tensor:
     """Mean of the ceil(N / 10) largest cross-entropies in nats, >= 0, lower is better.  The empirical CVaR at 0.1.
 
+    Formula: (1/k) sum of the k largest l_i, k = ceil(N / 10).
+
     No group of that size or larger, known or not, has a higher log loss.
     """
     others = o.losses.shape[-1] * 9 // 10
@@ -150,7 +161,10 @@ def worst_tenth_loss(o: Outcome) -> Tensor:
 
 
 def worst_group_log_loss(o: Outcome) -> Tensor:
-    """Largest mean cross-entropy of a group, in nats, >= 0, lower is better.  Groups without rows are left out."""
+    """Largest mean cross-entropy of a group, in nats, >= 0, lower is better.  Groups without rows are left out.
+
+    Formula: max_s L_s, L_s = mean of l_i over the rows of s.
+    """
     return -_lowest(-group_log_loss(o))
 
 
@@ -162,48 +176,73 @@ def selection_rate(o: Outcome) -> Tensor:
 def expected_calibration_error(o: Outcome) -> Tensor:
     """Mean over rows of |mean label - mean score| in the row's bin, in [0, 1], lower is better.
 
+    Formula: sum_b (N_b / N) |mean_b y - mean_b p|, over bins b of N_b rows.
+
     The score has 15 bins of equal width.
     """
     return _calibration_error(o, torch.zeros_like(o.s), 1)[:, 0]
 
 
 def demographic_parity_difference(o: Outcome) -> Tensor:
-    """Spread over groups of P(y_pred = 1 | s), in [0, 1], 0 is parity."""
+    """Spread over groups of P(y_pred = 1 | s), in [0, 1], 0 is parity.
+
+    Formula: max_s P(y_pred = 1 | s) - min_s P(y_pred = 1 | s).
+    """
     return _spread(group_selection_rate(o))
 
 
 def soft_demographic_parity_difference(o: Outcome) -> Tensor:
-    """Spread over groups of the mean score, E[p | s], in [0, 1], 0 is parity."""
+    """Spread over groups of the mean score, E[p | s], in [0, 1], 0 is parity.
+
+    Formula: max_s E[p | s] - min_s E[p | s].
+    """
     return _spread(_group_means(o.p, o.s, len(o.rows)))
 
 
 def equal_opportunity_difference(o: Outcome) -> Tensor:
-    """Spread over groups of the true positive rate, in [0, 1], 0 is parity."""
+    """Spread over groups of the true positive rate, in [0, 1], 0 is parity.
+
+    Formula: max_s TPR_s - min_s TPR_s, TPR_s = P(y_pred = 1 | s, y = 1).
+    """
     return _spread(group_true_positive_rate(o))
 
 
 def false_positive_rate_difference(o: Outcome) -> Tensor:
-    """Spread over groups of the false positive rate, in [0, 1], 0 is parity."""
+    """Spread over groups of the false positive rate, in [0, 1], 0 is parity.
+
+    Formula: max_s FPR_s - min_s FPR_s, FPR_s = P(y_pred = 1 | s, y = 0).
+    """
     return _spread(group_false_positive_rate(o))
 
 
 def equalized_odds_difference(o: Outcome) -> Tensor:
-    """The larger of the spreads of true and false positive rates, in [0, 1], 0 is parity."""
+    """The larger of the spreads of true and false positive rates, in [0, 1], 0 is parity.
+
+    Formula: max(max_s TPR_s - min_s TPR_s, max_s FPR_s - min_s FPR_s).
+    """
     return torch.maximum(equal_opportunity_difference(o), false_positive_rate_difference(o))
 
 
 def average_equalized_odds_difference(o: Outcome) -> Tensor:
-    """The mean of the spreads of true and false positive rates, in [0, 1], 0 is parity."""
+    """The mean of the spreads of true and false positive rates, in [0, 1], 0 is parity.
+
+    Formula: (max_s TPR_s - min_s TPR_s + max_s FPR_s - min_s FPR_s) / 2.
+    """
     return (equal_opportunity_difference(o) + false_positive_rate_difference(o)) / 2
 
 
 def accuracy_difference(o: Outcome) -> Tensor:
-    """Spread over groups of accuracy, in [0, 1], 0 is parity."""
+    """Spread over groups of accuracy, in [0, 1], 0 is parity.
+
+    Formula: max_s P(y_pred = y | s) - min_s P(y_pred = y | s).
+    """
     return _spread(group_accuracy(o))
 
 
 def total_accuracy_deviation(o: Outcome) -> Tensor:
     """Sum over groups of |accuracy of the group - accuracy|, >= 0, 0 is parity; "TAD" of VFair (NeurIPS 2024).
+
+    Formula: sum_s |P(y_pred = y | s) - P(y_pred = y)|.
 
     Groups without rows are left out.  The sum grows with the number of groups.
     """
@@ -212,17 +251,27 @@ def total_accuracy_deviation(o: Outcome) -> Tensor:
 
 
 def worst_group_accuracy(o: Outcome) -> Tensor:
-    """Smallest accuracy of a group, in [0, 1], higher is better.  Groups without rows are left out."""
+    """Smallest accuracy of a group, in [0, 1], higher is better.  Groups without rows are left out.
+
+    Formula: min_s P(y_pred = y | s).
+    """
     return _lowest(group_accuracy(o))
 
 
 def balanced_accuracy_difference(o: Outcome) -> Tensor:
-    """Spread over groups of balanced accuracy (AUC of hard labels in some papers), in [0, 1], 0 is parity."""
+    """Spread over groups of balanced accuracy (AUC of hard labels in some papers), in [0, 1], 0 is parity.
+
+    Formula: max_s b_s - min_s b_s, b_s = (1/C) sum_c P(y_pred = c | s, y = c).
+
+    A group that lacks a class is left out.
+    """
     return _spread(group_balanced_accuracy(o))
 
 
 def worst_group_balanced_accuracy(o: Outcome) -> Tensor:
     """Smallest balanced accuracy of a group that has all classes, in [0, 1], higher is better.
+
+    Formula: min_s b_s, b_s = (1/C) sum_c P(y_pred = c | s, y = c).
 
     Some papers call it AUC of hard labels.
     """
@@ -235,12 +284,18 @@ def group_accuracy(o: Outcome) -> Tensor:
 
 
 def group_log_loss(o: Outcome) -> Tensor:
-    """Mean cross-entropy of each group's rows, in nats, [R, S]."""
+    """Mean cross-entropy of each group's rows, in nats, [R, S].
+
+    Formula: L_s = mean of l_i over the rows of s.
+    """
     return _group_means(o.losses, o.s, len(o.rows))
 
 
 def group_balanced_accuracy(o: Outcome) -> Tensor:
-    """Mean over classes c of P(y_pred = c | s, y = c), [R, S]; NaN where the group lacks a class."""
+    """Mean over classes c of P(y_pred = c | s, y = c), [R, S]; NaN where the group lacks a class.
+
+    Formula: b_s = (1/C) sum_c P(y_pred = c | s, y = c).
+    """
     return (o.correct / o.rows).mean(-1)
 
 
@@ -260,7 +315,10 @@ def group_false_positive_rate(o: Outcome) -> Tensor:
 
 
 def group_expected_calibration_error(o: Outcome) -> Tensor:
-    """The expected calibration error of each group's rows, [R, S]."""
+    """The expected calibration error of each group's rows, [R, S].
+
+    Formula: sum_b (N_b / N) |mean_b y - mean_b p|, over bins b of N_b rows of the group's N.
+    """
     return _calibration_error(o, o.s, len(o.rows))
 
 
