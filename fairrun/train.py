@@ -168,7 +168,7 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     if not metrics:
         return
     table = Table(title=f"{job.name}, epoch {record['epoch']}")
-    table.add_column("metric")
+    table.add_column("metric", overflow="fold")
     for split in ("val", "test"):
         table.add_column(split, justify="right")
     shown = dict.fromkeys(("accuracy", "roc_auc", "worst_group_accuracy", job.config["metric"]["name"]))
@@ -179,7 +179,7 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     rates = () if record.get("classes") else ("selection_rate", "true_positive_rate", "false_positive_rate")
     names = ("accuracy", *rates)
     for name in ("group", *names):
-        per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
+        per_group.add_column(name.replace("_", " "), justify="left" if name == "group" else "right", overflow="fold")
     cells = [record["base_rates"][key] for key in ([f"{task}/test" for task in tasks] or ["test"])]
     for g, group in enumerate(record["groups"]):
         rows = min(of_task[g][0] for of_task in cells)
@@ -203,7 +203,7 @@ def _by_task(tasks: Sequence[str], metrics: dict[str, float]) -> "Table":
 
     table = Table(title="test rows by task: decisions at 0.5, and at the match-rate threshold")
     names = ("accuracy", "false_positive_rate_difference")
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     for name in (*names, *(f"{MATCH_RATE}{name}" for name in names)):
         table.add_column(name.replace("_", " "), justify="right")
     for task in tasks:

@@ -54,7 +54,7 @@ class GridSweeper(BasicSweeper):
             self.launcher.fit(list(chain(*batches)))
         else:
             batches = self._fitted(batches)
-        log.info("%d jobs: loading torch and the data", sum(map(len, batches)))
+        log.info("loading torch and the data")
         save_command(self.config)
         returns: list[Sequence[JobReturn]] = []
         for batch in batches:

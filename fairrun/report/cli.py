@@ -53,7 +53,7 @@ def report(folder: Path, given: ReportOptions = NOTHING) -> list[Path]:
 
 
 def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> None:
-    """Print the tables of the runs in ``frame``, which runs did not finish, the files that are written, and the choice.
+    """Print the tables of the runs in ``frame``, which runs did not finish, the choice, and where the page is.
 
     What no run has is left out with a warning.  Raises ``InputError``: no finished run, or a folder that cannot be
     written.
@@ -63,6 +63,7 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
     for chapter in found:
         for table in (table for section in chapter.sections for table in section.terminal):
             console.print(table)
+            console.print()
         if chapter.footnote:
             console.print(chapter.footnote, highlight=False, markup=False)
     for line in unfinished(frame):
@@ -71,13 +72,12 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
         paths = write(folder, frame, found)
     except OSError as error:
         raise InputError(f"the report must be able to write into {str(folder)!r}: {error}") from None
-    for path in paths:
-        console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
     for section in (section for chapter in found for section in chapter.sections):
         for sentence in section.sentences:
             console.print(sentence, highlight=False, markup=False)
         for command in section.commands:
             console.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"open {paths[-1]}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _chapters(frame: pd.DataFrame, given: ReportOptions) -> list[Chapter]:

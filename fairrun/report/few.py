@@ -1,15 +1,11 @@
 """Marks metrics that rest on a group of few test rows, and names these groups."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-
-from rich.table import Table as Text
 
 from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.config.metrics import LEAST_ROWS
-from fairrun.report.section import Section
 from fairrun.results.records import read
 
 MARK = " \u2020"  # a dagger behind the name of a metric
@@ -45,21 +41,3 @@ def note(trade: Tradeoff) -> str:
 
 def _named(few: Mapping[str, int]) -> str:
     return "; ".join(f"{name}: {rows}" for name, rows in few.items())
-
-
-def marked(section: Section, footnote: str) -> Section:
-    """The section with a mark on every heading that it names in ``of_groups``, and the footnote in captions."""
-    tables = []
-    for table in section.tables:
-        rows = table.rows.rename(columns={name: name + MARK for name in section.of_groups})
-        same = list(rows) == list(table.rows)
-        tables.append(table if same else replace(table, rows=rows, caption=f"{table.caption} {footnote}"))
-    for text in section.terminal:
-        _mark(text, section.of_groups)
-    return replace(section, tables=tables)
-
-
-def _mark(text: Text, headings: Collection[str]) -> None:
-    for column in text.columns:
-        if column.header in headings:
-            column.header = f"{column.header}{MARK}"

@@ -1,7 +1,7 @@
 """The parts of a report's section.  ``fairrun.report.sections`` lists the sections."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from rich.table import Table as Text
 
 from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report.terminal import Shown
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,19 @@ class Section:
     sentences: Sequence[str] = ()  # on the page below the title; they and the commands are the last on the terminal
     commands: Sequence[str] = ()  # on the page with a button that copies it
     tables: Sequence[Table] = ()
-    terminal: Sequence[Text] = ()
+    terminal: Sequence[Shown | Text] = ()
     csv: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # full precision, by the name of the file
     of_groups: Collection[str] = ()  # headings of tables whose figures compare groups
+
+    def marked(self, mark: str, footnote: str) -> "Section":
+        """The section with ``mark`` on every heading that ``of_groups`` names, and the footnote in captions."""
+        tables, headings = [], {name: name + mark for name in self.of_groups}
+        for table in self.tables:
+            rows = table.rows.rename(columns=headings)
+            same = list(rows) == list(table.rows)
+            tables.append(table if same else replace(table, rows=rows, caption=f"{table.caption} {footnote}"))
+        texts = [text.marked(headings) if isinstance(text, Shown) else text for text in self.terminal]
+        return replace(self, tables=tables, terminal=texts)
 
 
 @dataclass(frozen=True)

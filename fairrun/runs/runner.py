@@ -48,7 +48,7 @@ from fairrun.trackers import Tracker
 from fairrun.training.fit import Run
 
 log = logging.getLogger(__name__)
-REMARKS = 10  # on degenerate runs, by name
+REMARKS = 2  # on degenerate runs: the first by name, then that there are more
 WORK = ".work"  # the folder for the files that workers share during a sweep
 
 

@@ -71,7 +71,7 @@ def test_a_sweep_ends_with_a_front_and_the_same_command_trains_nothing(tmp_path,
     first = run_here(tmp_path, *command)
     assert first.returncode == 0, first.stderr
     folder = tmp_path / "outputs" / "sweeps" / sweep_name(command[1:-1])
-    assert f"written: {folder.relative_to(tmp_path) / 'report.html'}" in first.stdout
+    assert first.stdout.endswith(f"open {folder.relative_to(tmp_path) / 'report.html'}\n")
     assert "6 of 6 runs" in first.stderr
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
     again = run_here(tmp_path, *command, "tracker=none")

@@ -45,4 +45,6 @@ def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     sections = [section for build in SECTIONS if (section := build(trade, options)) is not None]
     sections += own.sections(trade, options, sections)
     footnote = few.note(trade)
-    return Chapter(trade, [few.marked(section, footnote) for section in sections] if footnote else sections, footnote)
+    if footnote:
+        sections = [section.marked(few.MARK, footnote) for section in sections]
+    return Chapter(trade, sections, footnote)

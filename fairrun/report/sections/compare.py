@@ -1,7 +1,6 @@
 """Section on pairs: configurations of two methods compared seed by seed, as set by ``report.compare``."""
 
 import pandas as pd
-from rich.table import Table as Text
 
 from fairrun.analysis.compare import SIDES
 from fairrun.analysis.interval import RULE
@@ -10,7 +9,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.sections.settings import directions
 from fairrun.report.style import estimate
-from fairrun.report.terminal import in_parts
+from fairrun.report.terminal import Shown, in_parts
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
@@ -44,6 +43,6 @@ def caption(trade: Tradeoff) -> str:
     return text + "methods have a value in common."
 
 
-def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Text]:
+def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Shown]:
     title = f"{trade.dataset}: compared, seed by seed: first minus second on test rows [95% interval]"
     return in_parts(trade, table, title, directions(trade))

@@ -1,9 +1,6 @@
 """Section on methods: the areas under their Pareto fronts, and comparisons of areas seed by seed."""
 
-import re
-
 import pandas as pd
-from rich.table import Table as Text
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, words
@@ -11,7 +8,7 @@ from fairrun.config.metrics import rests_on_groups
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import UNKNOWN, estimate
-from fairrun.report.terminal import LEADING_ZERO, as_text
+from fairrun.report.terminal import Shown, without_zero
 
 AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
 AREA_WORDS |= {"aopac_ideal": "AOPAC / ideal", "soft_aopac_ideal": "soft AOPAC / ideal"}
@@ -83,13 +80,15 @@ def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _terminal(trade: Tradeoff) -> list[Text]:
+def _terminal(trade: Tradeoff) -> list[Shown]:
     """The table of areas; none if no area is known."""
     if trade.methods[list(AREAS)].isna().all(axis=None):
         return []
     title = f"{trade.dataset}: area under each method's front, mean over seeds [95% interval]"
     point = ", ".join(f"{number:.4g}" for number in trade.hypervolume_point)
-    table = methods_table(trade).drop(columns=["configurations on front", "most accurate", "fairest"])
+    left_out = ["configurations on front", "most accurate", "fairest", *([] if trade.test_oracle else ["chosen on"])]
+    table = methods_table(trade).drop(columns=left_out).apply(without_zero)
     text = f"hypervolume: reference (accuracy, metric) = ({point})"
     text += "; / ideal: share of the best front's AOPAC" * ("aopac" in trade.areas)
-    return [as_text(table.map(lambda cell: re.sub(LEADING_ZERO, ".", cell)), title, text)]
+    keys = list(table.loc[:, :"seeds"])
+    return [Shown(table, title, text, keys, optional=list(table)[len(keys) + 1 :], file="methods.csv")]

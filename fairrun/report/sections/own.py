@@ -18,6 +18,7 @@ from fairrun.config.plugins import told
 from fairrun.report import tables
 from fairrun.report.options import NODE, SECTION_PACKAGES, ReportOptions
 from fairrun.report.section import Section, Table
+from fairrun.report.terminal import Shown
 
 log = logging.getLogger(__name__)
 KEY = f"{NODE}sections"
@@ -55,14 +56,15 @@ def check(section: Section, taken: Collection[str] = ()) -> None:
     """Raise where the section could not be written, or its files would be those that are ``taken``."""
     require(isinstance(section, Section), "what it returns", type(section).__name__, "a Section, or None")
     require(section.chart is None, "chart", "one", "None: the page has one chart, that of the front")
-    for name, parts, kind in (
+    for name, parts, kind, *others in (
         ("tables", section.tables, Table),
-        ("terminal", section.terminal, Text),
+        ("terminal", section.terminal, Text, Shown),
         ("pictures", section.pictures.values(), Figure),
         ("csv", section.csv.values(), pd.DataFrame),
     ):
         for part in parts:
-            require(isinstance(part, kind), name, type(part).__name__, f"of {kind.__module__}.{kind.__name__}")
+            allowed = f"of {kind.__module__}.{kind.__name__}"
+            require(isinstance(part, (kind, *others)), name, type(part).__name__, allowed)
     for name in _files(section):
         require(re.fullmatch(r"[\w-]+\.(csv|png)", name), "the file", name, "letters, digits, _, -, and .csv of a CSV")
         require(name not in taken, "the file", name, f"another one than {', '.join(sorted(taken))}")

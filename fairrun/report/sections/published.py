@@ -1,7 +1,6 @@
 """Section on published points: their areas, as set by ``report.published``."""
 
 import pandas as pd
-from rich.table import Table as Text
 
 from fairrun.analysis.front import aopac, chosen
 from fairrun.analysis.published import KINDS
@@ -9,7 +8,7 @@ from fairrun.analysis.tradeoff import Tradeoff, share
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import PUBLISHED, estimate
-from fairrun.report.terminal import as_text
+from fairrun.report.terminal import Shown
 
 TERMINAL_CAPTION = "published points; areas with the anchors of these runs' test rows; sources and caveats: table.md"
 
@@ -60,8 +59,8 @@ def _caption(trade: Tradeoff, areas: pd.DataFrame) -> str:
     return text + "; ".join(areas["source"].unique()) + "."
 
 
-def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Text]:
+def _terminal(trade: Tradeoff, table: pd.DataFrame) -> list[Shown]:
     """The table of areas; none if the anchors are not known."""
     if trade.anchors.majority != trade.anchors.majority:
         return []
-    return [as_text(table, f"{trade.dataset}: published by others, not run here", TERMINAL_CAPTION)]
+    return [Shown(table, f"{trade.dataset}: published by others, not run here", TERMINAL_CAPTION)]

@@ -1,7 +1,6 @@
 """Section on configurations: their table, and notes on their seeds and runs."""
 
 import pandas as pd
-from rich.table import Table as Text
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.relative import tasks
@@ -10,7 +9,7 @@ from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import estimate
-from fairrun.report.terminal import in_parts
+from fairrun.report.terminal import Shown, in_parts
 from fairrun.results.selection import MARGIN
 
 
@@ -60,7 +59,7 @@ def caption(trade: Tradeoff) -> str:
     return text
 
 
-def _terminal(trade: Tradeoff) -> list[Text]:
+def _terminal(trade: Tradeoff) -> list[Shown]:
     text = "* front: chosen on validation rows" + ("; test oracle: chosen on test rows" if trade.test_oracle else "")
     title = f"{trade.dataset}: test rows, mean over seeds [95% interval]"
     if trade.seed_summary != "mean":

@@ -5,7 +5,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.table import Table as Text
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.published import RELATIVE
@@ -26,10 +25,9 @@ from fairrun.report.style import (
     published_look,
     span,
 )
-from fairrun.report.terminal import LEADING_ZERO, as_text
+from fairrun.report.terminal import Shown, without_zero
 
 WIDE = 3  # most panels in a row
-FIGURES_AT_ONCE = 4  # most figures in a table on the terminal
 ONE: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 1}
 
 
@@ -214,33 +212,22 @@ def rule(found: Multitask) -> str:
     return f"{text}, means over seeds on validation rows"
 
 
-def _terminal(found: Multitask) -> list[Text]:
-    """The tables for the terminal, in parts that fit it."""
+def _terminal(found: Multitask) -> list[Shown]:
+    """The tables for the terminal."""
     over = "test rows, mean over seeds [95% interval]"
     titles = f"at the match-rate threshold: {over}", f"at 0.5: {over}", f"match-rate threshold: {over}"
     published = "; published: by others, not run here; sources: table.md" * bool(len(found.published))
     point = f"({HYPERVOLUME_POINT[0]:g}, {HYPERVOLUME_POINT[1]:g})"
     corner = f"hypervolume: of the front of ARE and ARFG, reference {point}"
     notes = f"* front of ARE and ARFG: chosen on validation rows{published}", "", f"{corner}\npicked: {rule(found)}"
+    tables = [_short(table.rows) for table in captioned(found)]
     return [
-        as_text(part, f"{found.dataset}, tasks {title}", note)
-        for table, title, note in zip(captioned(found), titles, notes, strict=True)
-        for part in _figures_in_parts(table.rows)
+        Shown(rows, f"{found.dataset}, tasks {title}", note, list(rows.loc[:, :"seeds"]), file="table.md")
+        for rows, title, note in zip(tables, titles, notes, strict=True)
     ]
 
 
-def _figures_in_parts(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """Split a table into tables that have the columns up to the seeds and some of the other columns.
-
-    The last table has the column ``front``.  A published row is only in tables in which it has a figure.
-    """
-    keys = list(table.loc[:, :"seeds"])
-    figures = [name for name in table if name not in (*keys, "front")]
-    short = table.assign(**{name: table[name].str.replace(LEADING_ZERO, ".", regex=True) for name in figures})
-    parts = []
-    for k in range(0, len(figures), FIGURES_AT_ONCE):
-        own = figures[k : k + FIGURES_AT_ONCE]
-        last = ["front"] if "front" in table and k + FIGURES_AT_ONCE >= len(figures) else []
-        nothing = table["method"].str.startswith(PUBLISHED) & (table[own] == UNKNOWN).all(axis=1)
-        parts.append(short.loc[~nothing, [*keys, *own, *last]])
-    return parts
+def _short(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the figures behind the seeds shortened."""
+    figures = list(table.loc[:, "seeds":])[1:]
+    return table.assign(**{name: without_zero(table[name]) for name in figures})
