@@ -1,4 +1,4 @@
-"""What runs say about a claim: an effect over seeds with its interval, and one of five verdicts.
+"""What runs say about a claim: an effect over seeds with its interval, and one of six verdicts.
 
 An effect is turned so that the claim says it is above 0.  With [low, high] its 95% interval over seeds and ``margin``
 the smallest effect that would matter:
@@ -8,6 +8,7 @@ the smallest effect that would matter:
     does not show     high < margin: an effect as large as the margin is excluded
     undecided         all else: the interval is too wide, or the correction takes the decision back
     cannot be tested  there are no such runs, fewer than three seeds, or too many that have no value
+    not measured yet  stored results are of an earlier version, which did not ask for it
 
 A claim of equivalence says that an effect is within ``margin`` of 0: it shows if the whole interval is, and is
 contradicted if no part of the interval is.  That a difference does not show is no equivalence.  An invariant must hold
@@ -43,6 +44,7 @@ class Verdict(StrEnum):
     CONTRADICTED = "contradicted"
     UNDECIDED = "undecided"
     UNTESTED = "cannot be tested here"
+    UNMEASURED = "not measured yet"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Found:
     seeds: int = 0
     p: float = math.nan
     excluded: float = math.nan  # one-sided p-value of an effect as large as the margin
+    needed: int = 0  # at least so many seeds decide, if mean and spread stay; 0: not known
     measured: float = math.nan  # the mean before it is turned
     asked: str = ""  # of it, in words: "above 0.5"
     why: str = ""
@@ -78,7 +81,8 @@ def above(name: str, values: np.ndarray, margin: float) -> Found:
         return replace(found, verdict=Verdict.CONTRADICTED)
     if found.high < margin:
         return replace(found, verdict=Verdict.NOT, why=_and(f"an effect of {margin:g} is excluded", found))
-    return replace(found, why=_and(_needed(known, found, margin), found))
+    needed = _needed(known, found, margin)
+    return replace(found, needed=needed, why=_and(_seeds(needed), found))
 
 
 def within(name: str, values: np.ndarray, margin: float) -> Found:
@@ -154,7 +158,7 @@ def all_of(name: str, parts: Sequence[Found]) -> Found:
         why = f"{_which(against, parts)} would be against it alone, but not among so many parts"
         return Found(name, Verdict.UNDECIDED, p=p, why=why, parts=tuple(parts))
     if unsure := [part for part in parts if part.verdict is not Verdict.SHOWS]:
-        return Found(name, Verdict.UNDECIDED, p=p, why=_which(unsure, parts), parts=tuple(parts))
+        return _unsure(name, unsure, parts, p)
     return Found(name, Verdict.SHOWS, p=p, why=f"all {len(parts)} show", parts=tuple(parts))
 
 
@@ -176,7 +180,14 @@ def any_of(name: str, parts: Sequence[Found]) -> Found:
     if verdicts <= {Verdict.CONTRADICTED, Verdict.NOT}:
         return Found(name, Verdict.NOT, p=p, why="none shows", parts=tuple(parts))
     unsure = [part for part in parts if part.verdict not in (Verdict.CONTRADICTED, Verdict.NOT)]
-    return Found(name, Verdict.UNDECIDED, p=p, why=_which(unsure, parts), parts=tuple(parts))
+    return _unsure(name, unsure, parts, p)
+
+
+def _unsure(name: str, unsure: Sequence[Found], parts: Sequence[Found], p: float) -> Found:
+    """Undecided, for the parts that are unsure; it names the seeds of the one that needs most."""
+    needed = max(part.needed for part in unsure)
+    why = f"{_which(unsure, parts)}" + (f"; {_seeds(needed)}" if needed else "")
+    return Found(name, Verdict.UNDECIDED, p=p, needed=needed, why=why, parts=tuple(parts))
 
 
 def _simes(values: Sequence[float]) -> float:
@@ -242,17 +253,22 @@ def _tail(values: np.ndarray) -> float:
     return float(stdtr(len(values) - 1, values.mean() / error))
 
 
-def _needed(values: np.ndarray, found: Found, margin: float) -> str:
+def _needed(values: np.ndarray, found: Found, margin: float) -> int:
     """How many seeds would decide, if mean and spread stay: for the claim, or against an effect of the margin.
 
-    By Student's interval and without corrections, so that it is a least number.
+    By Student's interval and without corrections, so that it is a least number; above ``MOST_SEEDS`` it is not sought.
     """
     spread = float(values.std(ddof=1))
     distance = max(found.effect, margin - found.effect)
     for n in range(found.seeds + 1, MOST_SEEDS + 1):
         if student(n)[1] * spread / math.sqrt(n) < distance:
-            return f"at least {n} seeds are needed to decide"
-    return f"more than {MOST_SEEDS} seeds are needed to decide"
+            return n
+    return MOST_SEEDS + 1
+
+
+def _seeds(needed: int) -> str:
+    most = needed > MOST_SEEDS
+    return f"{'more than' if most else 'at least'} {MOST_SEEDS if most else needed} seeds are needed to decide"
 
 
 def _which(parts: Sequence[Found], among: Sequence[Found]) -> str:

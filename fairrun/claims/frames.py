@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -13,7 +13,7 @@ from fairrun.analysis.relative import relative
 from fairrun.analysis.tradeoff import AOPAC
 from fairrun.api.run import sweep
 from fairrun.claims import measures
-from fairrun.claims.spec import FRONT, Source
+from fairrun.claims.spec import FRONT, Source, columns_of
 from fairrun.config.check import InputError
 from fairrun.results.records import history_of, parquet, replace
 from fairrun.results.selection import BALANCED, SELECTED
@@ -30,6 +30,14 @@ ALWAYS = (
     "metric.greater_is_better",
 )
 ABOUT = b"fairrun"  # the key of what is said of a stored frame: command, budget, versions
+
+
+class Runs(NamedTuple):
+    """The frames of a paper's sources, how each was made, and what measures a source that is lacking."""
+
+    frames: dict[str, pd.DataFrame]
+    about: dict[str, dict[str, Any]]
+    remedy: str = ""  # no source is lacking
 
 
 def trained(source: Source, budget: str, seeds: int | None, folder: Path) -> pd.DataFrame:
@@ -76,32 +84,37 @@ def _reduced(history: pd.DataFrame, column: str, how: str, by: str = "") -> floa
 
 
 def small(frame: pd.DataFrame, asked: Collection[str]) -> pd.DataFrame:
-    """The columns that tests and tables ask for, and those that tell configurations apart."""
-    of_fronts = ("accuracy", *AOPAC.values(), *frame.get("metric.name", []))
-    fronts = [c for c in frame if c.startswith("base_rates.") or c.partition("/")[2] in of_fronts]
-    needed = ("base_rates.val", f"val/{BALANCED}", f"val/{SELECTED}")  # tell which runs are degenerate
-    values = [*(fronts if any(name.startswith(FRONT) for name in asked) else [])]
-    values += [c for c in frame if c in asked or c in needed]
+    """The columns that are asked for, and the keys that tell the settings of a method on a data set apart."""
+    metrics = {*AOPAC.values(), *frame.get("metric.name", [])}
+    needed = {column for name in asked for column in columns_of(name, metrics)}
+    needed |= {"base_rates.val", f"val/{BALANCED}", f"val/{SELECTED}"}  # tell which runs are degenerate
+    needed |= {"base_rates.test"} if any(name.startswith(FRONT) for name in asked) else set()
     keys = [c for c in frame if not c.startswith(("train/", "val/", "test/", "history/", "base_rates.", "folder"))]
-    varying = [c for c in keys if c in ALWAYS or frame[c].astype(str).nunique(dropna=False) > 1]
-    return frame[list(dict.fromkeys([*varying, *values]))]
+    telling = {c for c in keys if c in ALWAYS or tells_apart(frame, c)}
+    found = frame[[c for c in frame if c in needed | telling]]
+    mixed = [c for c in found if found[c].dropna().map(type).nunique() > 1]  # 1 and ">50K": Parquet has no such column
+    return found.assign(**{c: found[c].map(str, na_action="ignore") for c in mixed})
+
+
+def tells_apart(frame: pd.DataFrame, key: str) -> bool:
+    """Whether a key varies among the runs of a method on a data set."""
+    cells = frame[key].astype(str).groupby([frame["method"], frame.get("dataset", frame["method"])])
+    return bool((cells.nunique(dropna=False) > 1).any())
 
 
 def store(frame: pd.DataFrame, asked: Collection[str], path: Path, **about: Any) -> None:
     """Write a frame with what is said of it, small."""
     table = pa.Table.from_pandas(small(frame, asked), preserve_index=False)
-    said = {ABOUT: json.dumps(about).encode()}
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+    table = table.replace_schema_metadata({ABOUT: json.dumps(about).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, parquet(table, compression="zstd"))
+    replace(path, parquet(table, compression="zstd", write_statistics=False))
 
 
 def stored(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A stored frame and what is said of it.  Raises ``InputError``."""
-    if not path.exists():
-        raise InputError(f"{path} is not there: fairrun reproduce --store FOLDER keeps it")
     try:
         table = pq.read_table(path)
-        return table.to_pandas(), json.loads((table.schema.metadata or {})[ABOUT])
+        lists = {c: table[c].to_pylist() for c in table.column_names if pa.types.is_list(table.schema.field(c).type)}
+        return table.to_pandas().assign(**lists), json.loads((table.schema.metadata or {})[ABOUT])
     except (OSError, ValueError, KeyError):
         raise InputError(f"{path} must be a stored result of fairrun reproduce, and is another file") from None

@@ -1,7 +1,7 @@
 """Tests claims on frames of runs."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -12,23 +12,36 @@ from fairrun.analysis.front import counts
 from fairrun.analysis.tasks import areas_of_tasks
 from fairrun.analysis.tradeoff import areas, greater_is_better
 from fairrun.analysis.verdict import Found, Verdict, above, all_of, always, any_of, corrected, trend, within
-from fairrun.claims.spec import FRONT, Claim, Paper, Test
+from fairrun.claims.spec import FRONT, OF_TASKS, Claim, Paper, Test, columns_of
 from fairrun.config.check import InputError, nearest, require
 from fairrun.results.selection import degenerate
 
-OF_TASKS = "are_arfg"
 Frames = Mapping[str, pd.DataFrame]  # by source
 
 
-def judged(paper: Paper, frames: Frames) -> dict[str, Found]:
-    """The verdict on every claim of a paper, after the correction for all of them."""
-    found = [_claim(name, claim, frames) for name, claim in paper.claims.items()]
+def judged(paper: Paper, frames: Frames, remedy: str = "") -> dict[str, Found]:
+    """The verdict on every claim of a paper, after the correction for all of them.
+
+    ``remedy``: what a claim says whose runs the frames lack, as stored ones of an earlier version may; by default it is
+    an error.  Raises ``InputError``.
+    """
+    found = [_claim(name, claim, frames, remedy) for name, claim in paper.claims.items()]
     return dict(zip(paper.claims, corrected(found), strict=True))
 
 
-def _claim(name: str, claim: Claim, frames: Frames) -> Found:
+def has(frames: Frames, source: str, names: Iterable[str]) -> bool:
+    """Whether the frames have a source with all that is read of it."""
+    if source not in frames:
+        return False
+    metrics = frames[source].get("metric.name", pd.Series(dtype=object)).unique()
+    return all(column in frames[source] for name in names for column in columns_of(name, metrics))
+
+
+def _claim(name: str, claim: Claim, frames: Frames, remedy: str) -> Found:
     if claim.untestable:
         return Found(name, Verdict.UNTESTED, why=claim.untestable)
+    if remedy and not all(has(frames, test.source, test.names) for test in claim.tests):
+        return Found(name, Verdict.UNMEASURED, why=remedy)
     tests = [one for test in claim.tests for one in _expanded(test)]
     parts = [part for test in tests for part in _tests(test, frames[test.source], name)]
     return any_of(name, parts) if claim.combine == "any" else all_of(name, parts)

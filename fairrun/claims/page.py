@@ -1,9 +1,9 @@
-"""What is told of a paper: its verdicts in the terminal, and a page of Markdown with its tables."""
+"""What is told of a paper: its verdicts in the terminal, and a page of Markdown with its tables and pictures."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 from rich.table import Table
@@ -11,8 +11,10 @@ from rich.table import Table
 from fairrun.analysis.front import counts
 from fairrun.analysis.interval import interval
 from fairrun.analysis.verdict import Found, Verdict
-from fairrun.claims.judge import Frames, cells_of, keys_of, picked
-from fairrun.claims.spec import Paper, TableSpec
+from fairrun.claims.frames import Runs, tells_apart
+from fairrun.claims.judge import cells_of, has, keys_of, picked
+from fairrun.claims.pictures import CAPTIONS
+from fairrun.claims.spec import Claim, Paper, PictureSpec, TableSpec
 from fairrun.config.metrics import bounds
 from fairrun.report.tables import grid
 from fairrun.results.selection import degenerate
@@ -22,6 +24,10 @@ PROTOCOLS = {
     "honest": "honest: settings are chosen on validation rows, and test rows are looked at once",
     "exact": "a measurement",
 }
+LESS = {  # what a budget has less of
+    "tiny": "runs that are too short to decide anything",
+    "quick": "fewer seeds, data sets or epochs than full",
+}
 RULES = """
 The effect is the measured value minus the claimed bound, turned so that the claim says it is above 0. *Shows*: its 95%
 interval over seeds (Student's) is above 0, and Holm's correction for the claims of this page leaves it so.
@@ -30,6 +36,15 @@ matter is excluded. *Undecided*: the interval is too wide. *Cannot be tested her
 seeds. A claim of several parts shows where all of them do, one of "somewhere" or "some" where at least one does; what
 speaks against it is corrected for the number of parts.
 """.strip()
+
+
+class Told(NamedTuple):
+    """A paper with its runs and verdicts, and those at the smaller budget quick, where both are stored."""
+
+    paper: Paper
+    runs: Runs
+    verdicts: Mapping[str, Found]
+    quick: tuple[Runs, Mapping[str, Found]] | None = None
 
 
 def counted(verdicts: Mapping[str, Found]) -> str:
@@ -53,47 +68,133 @@ def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
 
 
 def effect(found: Found) -> str:
-    """The effect with its interval; of a claim of parts their verdicts."""
-    if found.parts:
-        return f"parts: {_numbers(found.parts)}"
-    if math.isnan(found.effect):
+    """The effect with its interval and seeds; of a claim of parts the smallest and the largest, and their verdicts."""
+    if not found.parts:
+        return "" if math.isnan(found.effect) else f"{interval_of(found)}, {seeds_of(found)}"
+    known = sorted((part for part in found.parts if not math.isnan(part.effect)), key=lambda part: part.effect)
+    ends = f"{interval_of(known[0])} to {interval_of(known[-1])}, {seeds_of(found)}; " if known else ""
+    return f"{ends}parts: {_numbers(found.parts)}"
+
+
+def interval_of(found: Found) -> str:
+    """The effect of a statement with its interval."""
+    return _number(found.effect) + ("" if math.isnan(found.low) else f" [{_number(found.low)}, {_number(found.high)}]")
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"  # no -0
+
+
+def seeds_of(found: Found) -> str:
+    """How many seeds, or runs of an invariant, a claim or its parts rest on."""
+    known = [part for part in found.parts or [found] if not math.isnan(part.effect)]
+    if not known:
         return ""
-    ends = "" if math.isnan(found.low) else f" [{found.low:.3f}, {found.high:.3f}]"
-    return f"{found.effect:.3f}{ends}, {found.seeds} {'runs' if math.isnan(found.low) else 'seeds'}"
+    least, most = min(part.seeds for part in known), max(part.seeds for part in known)
+    numbers = str(least) if least == most else f"{least} to {most}"
+    return f"{numbers} {'runs' if math.isnan(known[0].low) else 'seeds'}"
 
 
-def page(paper: Paper, verdicts: Mapping[str, Found], frames: Frames, about: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page of a paper.  ``about`` says of each source how its frame was made."""
+def page(told: Told) -> str:
+    """The page of a paper."""
+    paper, runs, verdicts = told.paper, told.runs, told.verdicts
     parts = [
         f"# {paper.title}",
         f"{paper.note} ([paper]({paper.link}))",
-        f"**{counted(verdicts)}.** {_budget(frames, about)}",
-        _claims(paper, verdicts),
+        f"**{counted(verdicts)}.** {_budget(paper, runs)}",
+        _claims(told),
         RULES,
-        *(_table(spec, frames[spec.source]) for spec in paper.tables.values()),
+        *(_picture(paper, name, spec, runs) for name, spec in paper.pictures.items()),
+        *(_table(paper, spec, runs) for spec in paper.tables.values()),
+        *_changes(told),
         "## Every part of a claim",
         *_parts(paper, verdicts),
         "## The runs",
-        "\n".join(_sources(paper, frames, about)),
+        "\n".join(_sources(paper, runs)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _budget(frames: Frames, about: Mapping[str, Mapping[str, Any]]) -> str:
+def budgets(paper: Paper, runs: Runs) -> dict[str, list[str]]:
+    """The sources at each budget; measurements are the same at any, and count where there is nothing else."""
+    names = [name for name in runs.frames if paper.sources[name].program is None] or list(runs.frames)
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(runs.about[name]["budget"], []).append(name)
+    return found
+
+
+def _budget(paper: Paper, runs: Runs) -> str:
     """How much was trained, and on which data sets."""
-    budgets = ", ".join(dict.fromkeys(said["budget"] for said in about.values()))
-    data = dict.fromkeys(name for frame in frames.values() if "dataset" in frame for name in frame["dataset"].dropna())
-    decides = ": its runs are too short to decide anything" if "tiny" in budgets else ""
-    again = ", ".join(dict.fromkeys(f"`{said['again']}`" for said in about.values()))
-    return f"Budget {budgets}{decides}; data sets: {', '.join(data)}. {again} tests them again."
+    found = budgets(paper, runs)
+    several = len(found) > 1
+    said = "; ".join(f"{budget} for {', '.join(names)}" if several else budget for budget, names in found.items())
+    smaller = "".join(f"; {budget} has {LESS[budget]}" for budget in found if budget in LESS)
+    marked = ", and claims that rest on it are marked" if several and smaller else ""
+    data = ", ".join(_datasets(runs.frames.values()))
+    again = ", ".join(dict.fromkeys(f"`{own['again']}`" for own in runs.about.values()))
+    return f"Budget {said}{smaller}{marked}. Data sets: {data}. Tested again by {again}."
 
 
-def _claims(paper: Paper, verdicts: Mapping[str, Found]) -> str:
-    rows = [
-        [paper.claims[name].claim, paper.claims[name].where, f"**{found.verdict}**", effect(found), found.why]
-        for name, found in verdicts.items()
-    ]
-    return grid(["claim", "where", "verdict", "effect", "why"], rows)
+def _datasets(frames: Iterable[pd.DataFrame]) -> list[str]:
+    return list(dict.fromkeys(name for frame in frames if "dataset" in frame for name in frame["dataset"].dropna()))
+
+
+def _claims(told: Told) -> str:
+    rows = []
+    for name, found in told.verdicts.items():
+        claim = told.paper.claims[name]
+        rows.append([claim.claim, claim.where, verdict_of(told, name), effect(found), found.why])
+    return grid(["claim", "where", "verdict", "effect [95% interval], seeds", "why"], rows)
+
+
+def verdict_of(told: Told, name: str) -> str:
+    """The verdict on a claim, marked where its runs are of a smaller budget than others of the page."""
+    found = budgets(told.paper, told.runs)
+    smaller = [budget for budget in found if budget != "full"] if len(found) > 1 else []
+    marks = [budget for budget in smaller if set(found[budget]) & _sources_of(told.paper.claims[name])]
+    return f"**{told.verdicts[name].verdict}**" + "".join(f" ({budget})" for budget in marks)
+
+
+def _sources_of(claim: Claim) -> set[str]:
+    return {test.source for test in claim.tests}
+
+
+def _changes(told: Told) -> Iterator[str]:
+    """What differs between the budgets quick and full, where both are stored."""
+    if told.quick is None:
+        return
+    quick, before = told.quick
+    yield "## Quick and full"
+    yield (
+        "A verdict may differ because full has more seeds, so that intervals are narrower, more data sets, so that a "
+        "claim of all of them has more parts, or longer training."
+    )
+    sources = [name for name in quick.frames if told.runs.about[name]["budget"] == "full"]
+    rows = [[name, _size(quick.frames[name]), _size(told.runs.frames[name])] for name in sources]
+    yield grid(["runs", "quick", "full"], rows)
+    differ = changed(told.verdicts, before)
+    if not differ:
+        yield "No verdict differs."
+        return
+    names = [(name, told.paper.claims[name].claim) for name in differ]
+    rows = [[claim, *(_both(own[name]) for own in (before, told.verdicts))] for name, claim in names]
+    yield grid(["claim whose verdict differs", "quick", "full"], rows)
+
+
+def changed(now: Mapping[str, Found], before: Mapping[str, Found]) -> list[str]:
+    """The claims with another verdict than before, among those that were measured then."""
+    known = [name for name, found in before.items() if Verdict.UNMEASURED not in (found.verdict, now[name].verdict)]
+    return [name for name in known if now[name].verdict is not before[name].verdict]
+
+
+def _both(found: Found) -> str:
+    return f"**{found.verdict}**: {effect(found)}"
+
+
+def _size(frame: pd.DataFrame) -> str:
+    seeds, data = frame["seed"].nunique(), ", ".join(_datasets([frame]))
+    return f"{len(frame)} runs, {seeds} seeds" + (f", {data}" if data else "")
 
 
 def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
@@ -104,30 +205,87 @@ def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
 
 
 def _part(part: Found) -> list[str]:
-    measured = "" if math.isnan(part.measured) else f"{part.measured:.3f}"
+    measured = "" if math.isnan(part.measured) else _number(part.measured)
     return [part.name, measured, part.asked, str(part.verdict), effect(part), _p(part.p), part.why]
 
 
-def _sources(paper: Paper, frames: Frames, about: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for name, source in paper.sources.items():
-        if name in frames:
-            said = about[name]
-            versions = said["versions"]
-            command = f"`{said['command']}`" if said["command"] else f"the measurement `{source.program}`"
-            protocol = PROTOCOLS[source.protocol]
-            made = f"fairrun {versions['fairrun']}, torch {versions['torch']}"
-            yield f"- **{name}**: {len(frames[name])} rows by {command} ({made}). Protocol: {protocol}."
+def _sources(paper: Paper, runs: Runs) -> Iterator[str]:
+    for name in paper.sources:
+        if name not in runs.frames:
+            yield f"- **{name}**: {Verdict.UNMEASURED}: {runs.remedy}."
+            continue
+        said = runs.about[name]
+        versions = said["versions"]
+        made = f"fairrun {versions['fairrun']}{_commit(versions)}, torch {versions['torch']}, {said['date']}"
+        rows, command = len(runs.frames[name]), _made_by(paper, name, runs)
+        yield f"- **{name}**: {rows} rows by {command} ({made}). {_how(paper, name)}"
 
 
-def _table(spec: TableSpec, frame: pd.DataFrame) -> str:
+def _commit(versions: Mapping[str, str | None]) -> str:
+    commit = versions.get("commit")
+    return f" at {commit[:10]}" if commit else ""
+
+
+def _made_by(paper: Paper, name: str, runs: Runs) -> str:
+    """The command of a source, with its budget."""
+    said = runs.about[name]
+    if not said["command"]:
+        return f"the measurement `{paper.sources[name].program}`"
+    return f"`{said['command']}`, budget {said['budget']}"
+
+
+def _how(paper: Paper, name: str) -> str:
+    """The protocol of a source, and where its settings come from."""
+    source = paper.sources[name]
+    tuning = f" Tuning: {source.tuning}." if source.tuning else ""
+    return f"Protocol: {PROTOCOLS[source.protocol]}.{tuning}"
+
+
+def _grid(frame: pd.DataFrame) -> str:
+    """The values of the keys that vary among the settings of each method."""
+    found: list[str] = []
+    alone: list[str] = []  # methods of one setting
+    for method, own in frame.groupby("method", sort=False):
+        keys = [c for c in own if c.startswith(("method.", "model.")) and tells_apart(own, c)]
+        values = [f"{key.partition('.')[2]} {', '.join(map(_short, dict.fromkeys(own[key].dropna())))}" for key in keys]
+        if keys:
+            found.append(f"{method} ({'; '.join(values)})")
+        else:
+            alone.append(str(method))
+    return "; ".join([*found, *([f"one of {', '.join(alone)}"] if alone else [])])
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _picture(paper: Paper, name: str, spec: PictureSpec, runs: Runs) -> str:
+    if not has(runs.frames, spec.source, spec.names):
+        return f"## {spec.title}\n\n{Verdict.UNMEASURED}: {runs.remedy}."
+    budget = f" Budget {runs.about[spec.source]['budget']}, protocol {paper.sources[spec.source].protocol}."
+    return f"## {spec.title}\n\n![{spec.title}]({picture_name(paper, name)})\n\n{CAPTIONS[spec.kind]}{budget}"
+
+
+def picture_name(paper: Paper, name: str) -> str:
+    """The file of a picture, beside the page."""
+    return f"{paper.name}_{name}.png"
+
+
+def _table(paper: Paper, spec: TableSpec, runs: Runs) -> str:
+    if not has(runs.frames, spec.source, spec.names):
+        return f"## {spec.title}\n\n{Verdict.UNMEASURED}: {runs.remedy}."
+    frame = runs.frames[spec.source]
     found = [
         f"## {spec.title}",
-        "Mean over seeds [95% interval; from five seeds on by the bootstrap] (seeds), and the paper's number, if any.",
+        "Mean over seeds [95% interval; from five seeds on by the bootstrap] (seeds). "
+        + "The paper's number, where we know it, is below ours." * bool(spec.paper),
     ]
     columns = cells_of(frame, spec.columns)
     for value in spec.values:
         found += [f"`{value}`", grid([spec.rows, *dict.fromkeys(columns)], _rows(spec, value, frame, columns))]
-    return "\n\n".join(found)
+    chosen = f" Each cell is the setting with the best mean {spec.pick} over seeds." if spec.pick else ""
+    made = f"By {_made_by(paper, spec.source, runs)}. {_how(paper, spec.source)}"
+    return "\n\n".join([*found, f"{made} Settings that were run: {_grid(frame)}.{chosen}"])
 
 
 def table(spec: TableSpec, frame: pd.DataFrame) -> Iterator[Table]:
@@ -162,7 +320,8 @@ def _cell(runs: pd.DataFrame, value: str) -> str:
     low, high = interval(values, bounds(value.partition("/")[2]))
     constant = int(degenerate(runs, counts(runs, "val")).sum())
     said = f"{len(values)}, of which {constant} degenerate" if constant else str(len(values))
-    return f"{values.mean():.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]") + f" ({said})"
+    ends = "" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]"
+    return f"{_number(float(values.mean()))}{ends} ({said})"
 
 
 def _p(p: float) -> str:

@@ -1,18 +1,22 @@
-"""Carries out ``fairrun reproduce``: trains what is not there, tests the claims, writes a page for each paper."""
+"""Carries out ``fairrun reproduce``: trains what is not there, tests the claims, writes a page for each paper.
+
+Stored results are in ``FOLDER/BUDGET/PAPER/SOURCE.parquet``, and the pages that are made of them in ``FOLDER``.
+"""
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 from rich.console import Console
 
-from fairrun.analysis.verdict import Found
-from fairrun.claims import frames, page
-from fairrun.claims.judge import judged
-from fairrun.claims.spec import Paper, read
+from fairrun.claims import frames, index, page, pictures
+from fairrun.claims.frames import Runs
+from fairrun.claims.judge import has, judged
+from fairrun.claims.page import Told
+from fairrun.claims.spec import BUDGETS, Paper, read
 from fairrun.config.check import InputError, one_of
 from fairrun.report import terminal
 from fairrun.results.records import replace, versions
@@ -24,16 +28,22 @@ class Order(NamedTuple):
     budget: str
     seeds: int | None
     table: str | None
-    folder: Path
+    folder: Path | None  # of runs and pages; None: OUTPUTS, or that of stored results for the pages of these
     store: Path | None
     stored: Path | None
 
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs."""
+        return (self.folder or OUTPUTS) / self.budget
 
-class Runs(NamedTuple):
-    """The frames of a paper's sources, and how each was made."""
+    @property
+    def pages(self) -> Path:
+        """The folder of the pages."""
+        return self.store or (self.runs if self.stored is None else self.folder or self.stored)
 
-    frames: dict[str, pd.DataFrame]
-    about: dict[str, dict[str, Any]]
+
+OUTPUTS = Path("outputs/reproduce")
 
 
 def reproduce(names: Sequence[str], order: Order) -> None:
@@ -42,10 +52,12 @@ def reproduce(names: Sequence[str], order: Order) -> None:
     if order.table is not None:
         one_of("--table", order.table, {name for paper in papers for name in paper.tables})
         papers = [paper for paper in papers if order.table in paper.tables]
-    for place in (order.folder, order.store):
+    for place in (order.runs, order.pages) if order.stored is None else (order.pages,):
         _check_writable(place)
     console = terminal.console()
-    if order.stored is None:
+    if order.stored is not None:
+        _check_stored(order.stored, papers)
+    else:
         for paper in papers:
             console.print(_plan(paper, order), highlight=False, soft_wrap=True)
     try:
@@ -55,10 +67,8 @@ def reproduce(names: Sequence[str], order: Order) -> None:
         raise
 
 
-def _check_writable(folder: Path | None) -> None:
+def _check_writable(folder: Path) -> None:
     """Raise ``InputError`` where nothing can be written into a folder, before anything is trained."""
-    if folder is None:
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,21 +77,49 @@ def _check_writable(folder: Path | None) -> None:
         raise InputError(f"{folder} must be a folder that can be written")
 
 
+def _check_stored(folder: Path, papers: Sequence[Paper]) -> None:
+    """Raise ``InputError`` where a folder has nothing of any of the papers."""
+    if not any((folder / budget / paper.name).is_dir() for budget in BUDGETS for paper in papers):
+        names = ", ".join(paper.name for paper in papers)
+        raise InputError(f"{folder} has no stored results of {names}: fairrun reproduce --store {folder} keeps them")
+
+
 def _carry_out(papers: Sequence[Paper], order: Order, console: Console) -> None:
-    counts = []
+    if order.table is not None:
+        for paper in papers:
+            _show_table(paper, order.table, _runs(paper, order), console)
+        return
+    all_told = []
     for paper in papers:
-        runs = _runs(paper, order)
-        if order.table is not None:
-            for shown in page.table(paper.tables[order.table], runs.frames[paper.tables[order.table].source]):
-                console.print(shown)
-            continue
-        verdicts = judged(paper, runs.frames)
-        console.print(page.summary(paper, verdicts))
-        for path in _written(paper, verdicts, runs, order):
+        told = _told(paper, _runs(paper, order), order)
+        all_told.append(told)
+        console.print(page.summary(paper, told.verdicts))
+        for path in _written(told, order.pages):
             console.print(f"written: {path}", highlight=False, soft_wrap=True)
-        counts.append(f"{paper.name}: {page.counted(verdicts)}")
-    if len(counts) > 1:
+    if len(all_told) > 1:
+        counts = [f"{told.paper.name}: {page.counted(told.verdicts)}" for told in all_told]
         console.print("\n".join(counts), highlight=False, soft_wrap=True)
+        _write(order.pages / "index.md", index.index(all_told).encode())
+
+
+def _show_table(paper: Paper, name: str, runs: Runs, console: Console) -> None:
+    spec = paper.tables[name]
+    if not has(runs.frames, spec.source, spec.names):
+        raise InputError(f"{spec.source}, which {name} shows, is not stored yet: {runs.remedy}")
+    for shown in page.table(spec, runs.frames[spec.source]):
+        console.print(shown)
+
+
+def _told(paper: Paper, runs: Runs, order: Order) -> Told:
+    """The verdicts; of stored runs also those of the quick ones among them, where there are full ones."""
+    verdicts = judged(paper, runs.frames, runs.remedy)
+    kept = order.store or order.stored
+    if kept is None or "full" not in page.budgets(paper, runs):
+        return Told(paper, runs, verdicts)
+    quick = _kept(paper, list(paper.sources), kept, ["quick"])
+    if not quick.frames:
+        return Told(paper, runs, verdicts)
+    return Told(paper, runs, verdicts, (quick, judged(paper, quick.frames, quick.remedy)))
 
 
 def _plan(paper: Paper, order: Order) -> str:
@@ -98,39 +136,64 @@ def _wanted(paper: Paper, order: Order) -> list[str]:
 
 
 def _runs(paper: Paper, order: Order) -> Runs:
+    """The runs of the sources that are wanted: trained, and stored if that is asked for, or as they were stored."""
+    sources = _wanted(paper, order)
+    if order.stored is not None:
+        return _kept(paper, sources, order.stored, BUDGETS)
     found = Runs({}, {})
-    for name in _wanted(paper, order):
-        source = paper.sources[name]
-        if order.stored is not None:
-            found.frames[name], found.about[name] = frames.stored(_kept(order.stored, paper, name))
-            continue
-        place = order.folder / order.budget / paper.name / name
-        found.frames[name] = frames.trained(source, order.budget, order.seeds, place)
-        said = shlex.join(frames.words(source, order.budget, order.seeds))
-        command = f"fairrun sweep {said}" if source.benchmark else ""
-        seeds = "" if order.seeds is None else f" --seeds {order.seeds}"
-        again = f"fairrun reproduce {paper.name} --budget {order.budget}{seeds}"
-        found.about[name] = {"command": command, "budget": order.budget, "again": again, "versions": versions()}
+    for name in sources:
+        place = order.runs / paper.name / name
+        found.frames[name] = frames.trained(paper.sources[name], order.budget, order.seeds, place)
+        found.about[name] = _about(paper, name, order)
+        if order.store is not None:
+            path = _place(order.store, order.budget, paper, name)
+            frames.store(found.frames[name], paper.asked(name), path, **found.about[name])
+    return found if order.store is None else _kept(paper, sources, order.store, BUDGETS)
+
+
+def _about(paper: Paper, name: str, order: Order) -> dict[str, Any]:
+    """How the runs of a source are made."""
+    source = paper.sources[name]
+    said = shlex.join(frames.words(source, order.budget, order.seeds))
+    seeds = "" if order.seeds is None else f" --seeds {order.seeds}"
+    return {
+        "command": f"fairrun sweep {said}" if source.benchmark else "",
+        "budget": order.budget,
+        "again": f"fairrun reproduce {paper.name} --budget {order.budget}{seeds}",
+        "versions": versions(),
+        "date": date.today().isoformat(),
+    }
+
+
+def _kept(paper: Paper, sources: Sequence[str], folder: Path, budgets: Sequence[str]) -> Runs:
+    """The stored runs of sources, each at the last of the ``budgets`` at which there are some."""
+    found = Runs({}, {}, f"`fairrun reproduce {paper.name} --budget full --store {folder.as_posix()}`")
+    for name in sources:
+        paths = [_place(folder, budget, paper, name) for budget in budgets]
+        if there := [path for path in paths if path.exists()]:
+            found.frames[name], found.about[name] = frames.stored(there[-1])
     return found
 
 
-def _kept(folder: Path, paper: Paper, source: str) -> Path:
-    return folder / paper.name / f"{source}.parquet"
+def _place(folder: Path, budget: str, paper: Paper, source: str) -> Path:
+    return folder / budget / paper.name / f"{source}.parquet"
 
 
-def _written(paper: Paper, verdicts: Mapping[str, Found], runs: Runs, order: Order) -> list[Path]:
-    """Write the page, and with ``store`` the results that it is made of."""
-    text = page.page(paper, verdicts, runs.frames, runs.about)
-    paths = []
-    if order.store is not None:
-        for name, frame in runs.frames.items():
-            paths.append(_kept(order.store, paper, name))
-            frames.store(frame, paper.asked(name), paths[-1], **runs.about[name])
-    place = order.store or (order.folder if order.stored else order.folder / order.budget)
-    paths.append(place / f"{paper.name}.md")
+def _written(told: Told, folder: Path) -> list[Path]:
+    """Write the page of a paper and its pictures."""
+    paper, runs = told.paper, told.runs
+    files = {f"{paper.name}.md": page.page(told).encode()}
+    for name, spec in paper.pictures.items():
+        if has(runs.frames, spec.source, spec.names):
+            files[page.picture_name(paper, name)] = pictures.png(spec, runs.frames[spec.source])
+    for name, content in files.items():
+        _write(folder / name, content)
+    return [folder / name for name in files]
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
-        paths[-1].parent.mkdir(parents=True, exist_ok=True)
-        replace(paths[-1], text.encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, content)
     except OSError as error:
-        raise InputError(f"{paths[-1]} cannot be written: {error.strerror}") from None
-    return paths
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,7 +1,7 @@
 """A file of ``conf/claims``: a paper's claims, the runs that test them, and its tables."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal, get_type_hints
 
@@ -9,11 +9,13 @@ import yaml
 
 from fairrun.about import files
 from fairrun.about.folders import folders
+from fairrun.analysis.tasks import ARE, ARFG
 from fairrun.config.check import InputError, check_values, is_number, nearest, one_of, require
 
 BUDGETS = ("tiny", "quick", "full")  # tiny: whether the commands run at all; it decides nothing
 REDUCE = ("mean", "first", "last", "min", "max", "at_max")  # at_max: in the epoch in which another column is largest
 FRONT = "front/"  # a value of the front that a method's configurations make, front/hypervolume; by tasks front/are_arfg
+OF_TASKS = "are_arfg"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Source:
     quick: list[str] = field(default_factory=list)
     full: list[str] = field(default_factory=list)
     minutes: dict[str, float] = field(default_factory=dict)  # on two cores, by budget
+    tuning: str | None = None  # where settings come from that the benchmark does not sweep, in a sentence
     history: dict[str, list[str]] = field(default_factory=dict)  # value -> a column of histories and how it is reduced
 
     def __post_init__(self) -> None:
@@ -75,6 +78,12 @@ class Test:
         decides = self.always or self.within is not None or (self.margin is not None and self.margin > 0)
         require(decides, "margin", self.margin, "the smallest effect that would matter, > 0")
 
+    @property
+    def names(self) -> set[str]:
+        """The values and keys of runs that it reads."""
+        found = {self.value, self.pick, self.trend, *self.of, *(self.minus or {}), *self.each}
+        return {name for name in found if name is not None}
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -103,6 +112,33 @@ class TableSpec:
     pick: str | None = None
     paper: dict[str, Any] = field(default_factory=dict)  # the paper's numbers: value -> row -> column
 
+    @property
+    def names(self) -> set[str]:
+        """The values and keys of runs that it reads."""
+        return {name for name in (*self.values, self.pick, self.rows, *self.columns) if name is not None}
+
+
+@dataclass(frozen=True)
+class PictureSpec:
+    """A picture of a source, with a panel for each value of some columns."""
+
+    title: str
+    source: str
+    kind: Literal["values", "fronts"]  # of a method: values in a row, or settings in a plane with its front
+    values: dict[str, str]  # columns and what they are called; of a plane the metrics of its two axes, without test/
+    each: list[str]
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        require(self.kind == "values" or len(self.values) == 2, "values", self.values, "two metrics of a plane")
+
+    @property
+    def names(self) -> set[str]:
+        """The values and keys of runs that it reads."""
+        splits = ("val", "test") if self.kind == "fronts" else ()
+        found = [f"{split}/{metric}" for split in splits for metric in self.values]
+        return {*(found or self.values), *self.each}
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -115,15 +151,21 @@ class Paper:
     sources: dict[str, Source]
     claims: dict[str, Claim]
     tables: dict[str, TableSpec]
+    pictures: dict[str, PictureSpec] = field(default_factory=dict)
 
     def asked(self, source: str) -> set[str]:
-        """The columns that tests and tables name of a source."""
-        tests = [test for claim in self.claims.values() for test in claim.tests if test.source == source]
-        tables = [table for table in self.tables.values() if table.source == source]
-        found = {value for test in tests for value in (test.value, test.pick, test.trend, *test.of, *test.each)}
-        found |= {key for test in tests for key in test.minus or {}}
-        found |= {value for table in tables for value in (*table.values, table.pick, table.rows, *table.columns)}
-        return {value for value in found if value is not None}
+        """The columns that tests, tables and pictures name of a source."""
+        tests = [test for claim in self.claims.values() for test in claim.tests]
+        readers: list[Test | TableSpec | PictureSpec] = [*tests, *self.tables.values(), *self.pictures.values()]
+        return {name for reader in readers if reader.source == source for name in reader.names}
+
+
+def columns_of(name: str, metrics: Iterable[str]) -> list[str]:
+    """The columns that a value is made of, or a key, given the metric of the runs: several for areas of fronts."""
+    if not name.startswith(FRONT):
+        return [name]
+    of = (ARE, ARFG) if name == FRONT + OF_TASKS else ("accuracy", *metrics)
+    return [f"{split}/{metric}" for split in ("val", "test") for metric in of]
 
 
 def names() -> list[str]:
@@ -143,10 +185,11 @@ def parsed(name: str, text: str) -> Paper:
     node = _mapping(yaml.safe_load(text), name)
     sources = {key: _made(Source, own, f"{name}: sources.{key}") for key, own in _part(node, "sources", name).items()}
     claims = {key: _claim(own, f"{name}: claims.{key}") for key, own in _part(node, "claims", name).items()}
-    tables = {
-        key: _made(TableSpec, own, f"{name}: tables.{key}") for key, own in (node.pop("tables", None) or {}).items()
-    }
-    paper: Paper = _made(Paper, node | {"name": name, "sources": sources, "claims": claims, "tables": tables}, name)
+    shown = {}
+    for part, cls in (("tables", TableSpec), ("pictures", PictureSpec)):
+        given = node.pop(part, None) or {}
+        shown[part] = {key: _made(cls, own, f"{name}: {part}.{key}") for key, own in given.items()}
+    paper: Paper = _made(Paper, node | {"name": name, "sources": sources, "claims": claims, **shown}, name)
     for where, source in _named_sources(paper):
         if source not in sources:
             raise InputError(f"{name}: {where}: source {source!r} is not there{nearest(source, sources)}")
@@ -167,7 +210,8 @@ def _check_methods(sides: Sequence[Mapping[str, Any]], known: Collection[str], w
 
 def _named_sources(paper: Paper) -> list[tuple[str, str]]:
     found = [(f"claims.{key}", test.source) for key, claim in paper.claims.items() for test in claim.tests]
-    return [*found, *((f"tables.{key}", table.source) for key, table in paper.tables.items())]
+    found += [(f"tables.{key}", table.source) for key, table in paper.tables.items()]
+    return [*found, *((f"pictures.{key}", picture.source) for key, picture in paper.pictures.items())]
 
 
 def _claim(node: Any, where: str) -> Claim:

@@ -85,7 +85,7 @@ def of(verdict, p=0.001):
     return Found(str(verdict), verdict, p=p, excluded=p if verdict in (NOT, AGAINST) else float("nan"))
 
 
-SHOWS, NOT, AGAINST, OPEN, UNTESTED = Verdict
+SHOWS, NOT, AGAINST, OPEN, UNTESTED, _ = Verdict
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,13 @@ def test_holm_takes_back_what_many_claims_give_by_chance():
     several = all_of("all", [of(OPEN, 0.3), of(OPEN, 0.4)])
     assert corrected([of(SHOWS, 0.03), several])[0].verdict is OPEN  # a claim of parts counts like any other
     assert "after Holm's correction for 3 claims" in lost[0].why
+
+
+def test_an_undecided_claim_says_how_many_seeds_its_hardest_part_needs():
+    """An effect of .1 is further from the margin of .5 than one of .2."""
+    values = np.array([-1.0, 0.0, 1.0])
+    first, second = above("a", values + 0.1, 0.5), above("b", values + 0.2, 0.5)
+    assert first.needed < second.needed
+    for whole in (all_of("all", [first, second]), any_of("any", [second, first])):
+        assert whole.why.endswith(f"; at least {second.needed} seeds are needed to decide")
+    assert above("c", values * 99 + 0.2, 0.5).why == "more than 1000 seeds are needed to decide"

@@ -132,6 +132,19 @@ def test_a_constant_prediction_is_not_fair():
     assert (found.verdict, found.why) == (Verdict.UNDECIDED, "3 of 3 runs of erm are degenerate")
 
 
+def test_what_stored_frames_lack_is_not_measured_yet():
+    """A source, a value or a key that no earlier version asked for; without a remedy it is a mistake in the file."""
+    frame = runs({"erm": [1.0, 2.0, 3.0], "penalty": [0.0, 1.0, 2.0]})
+    for test in (ABOVE, ABOVE.replace("test/x", "test/y"), ABOVE.replace("{method: erm}", "{method.lam: 1}")):
+        paper = spec.parsed("p", PAPER.format(claim=f"tests: [{{source: s, {test}}}]"))
+        for frames in ({}, {"s": frame}):
+            known = frames and test == ABOVE
+            found = judged(paper, frames, "R")["c"]
+            assert (found.verdict is Verdict.UNMEASURED and found.why == "R") != known
+    with pytest.raises(InputError, match=r"method\.lam is no column of the runs"):
+        judged(paper, frames)
+
+
 def test_runs_that_are_not_there_cannot_be_tested():
     assert verdict(ABOVE, runs({"erm": [1.0, 2.0, 3.0]})).verdict is Verdict.UNTESTED
     failed = runs({"erm": [1.0, 2.1, 3.2], "penalty": [0.0, 1.0, 2.0]}).assign(status="failed")

@@ -17,6 +17,12 @@ def test_every_paper_runs_at_the_tiny_budget(paper, tmp_path):
     page = (tmp_path / "outputs" / "reproduce" / "tiny" / f"{paper}.md").read_text()
     for claim in spec.read(paper).claims.values():
         assert f"| {claim.claim} | {claim.where} | **" in page
+    assert "not measured yet" not in page
+    stored = run_here(
+        tmp_path, "reproduce", paper, "--budget", "tiny", "--seeds", "2", "--store", "k", module="fairrun"
+    )
+    assert stored.returncode == 0, stored.stderr
+    assert (tmp_path / "k" / f"{paper}.md").read_text() == page
 
 
 def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_path):
@@ -27,16 +33,21 @@ def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_p
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("irw, tiny: presets, ") and "cannot be tested here" not in done.stdout
     page = (tmp_path / "kept" / "irw.md").read_text()
-    assert "Budget tiny: its runs are too short to decide anything; data sets: compas." in page
-    assert "`fairrun reproduce irw --budget tiny --seeds 3` tests them again" in page
+    assert "Budget tiny; tiny has runs that are too short to decide anything. Data sets: compas." in page
+    assert "Tested again by `fairrun reproduce irw --budget tiny --seeds 3`" in page
     assert (
         "| irw against erm on compas |" in page and "fairrun sweep benchmark=irw/presets experiment=irw/compas" in page
     )
-    frame, about = stored(tmp_path / "kept" / "irw" / "presets.parquet")
+    frame, about = stored(tmp_path / "kept" / "tiny" / "irw" / "presets.parquet")
     assert {"method", "seed", "dataset", "test/worst_group_accuracy"} <= set(frame) and about["budget"] == "tiny"
     again = reproduce("--from", "kept", "--folder", "pages")
     assert again.returncode == 0 and "runs of" not in again.stdout
     assert (tmp_path / "pages" / "irw.md").read_text() == page
+    (tmp_path / "kept" / "tiny" / "irw" / "outliers.parquet").unlink()
+    assert reproduce("--from", "kept").returncode == 0  # writes into kept
+    without = (tmp_path / "kept" / "irw.md").read_text()
+    assert "**not measured yet** |  | `fairrun reproduce irw --budget full --store kept` |" in without
+    assert without.partition("## Worst-group")[2].partition("## Every")[0] in page
     table = reproduce("--from", "kept", "--table", "presets")
     assert "Worst-group accuracy" in table.stdout and "verdict" not in table.stdout
 
@@ -51,7 +62,7 @@ def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_p
         (["nash", "--store", "/proc/x"], "/proc/x cannot be made"),
         (["all", "--table", "table9"], "--table must be one of"),
         (["nash", "--table", "table9"], "--table must be one of table1, got 'table9'; did you mean table1?"),
-        (["irw", "--from", "nowhere"], "nowhere/irw/presets.parquet is not there"),
+        (["irw", "--from", "nowhere"], "nowhere has no stored results of irw: fairrun reproduce --store nowhere"),
         (["irw", "--from", "a", "--store", "b"], "give it without --store"),
     ],
 )

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--seeds", type=int, help="in the place of those of the benchmarks")
     parser.add_argument("--table", help="one of the paper's tables alone")
-    parser.add_argument("--folder", type=Path, default=Path("outputs/reproduce"), help="runs and pages (%(default)s)")
+    parser.add_argument("--folder", type=Path, help="runs and pages (outputs/reproduce; of --from: there)")
     parser.add_argument("--store", type=Path, help="a folder that keeps the results, small, and the pages")
     parser.add_argument("--from", type=Path, dest="stored", help="such a folder: nothing is trained")
     given = parser.parse_args(arguments)

@@ -1,0 +1,79 @@
+"""The results that the repository keeps, docs/reproduced: the pages are made of them, and their commands still run."""
+
+import io
+import re
+import shlex
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hydra.core.plugins import Plugins
+from hydra.types import RunMode
+from PIL import Image
+
+import fairrun
+from fairrun.api.session import session, words
+from fairrun.claims import spec
+from fairrun.claims.frames import stored
+from fairrun.claims.pictures import SOFTWARE
+from fairrun.claims.reproduce import Order, reproduce
+
+ROOT = Path(fairrun.__file__).parents[1]
+KEPT = ROOT / "docs" / "reproduced"
+FILES = sorted(KEPT.rglob("*.parquet"))
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A folder with the pages, made anew."""
+    folder = tmp_path_factory.mktemp("pages")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # pages name the folder of the results as the command does
+        reproduce(spec.names(), Order("quick", None, None, folder, None, KEPT.relative_to(ROOT)))
+    return folder
+
+
+def test_stored_results_give_the_pages_that_are_kept(pages):
+    made = {path.name: path.read_text() for path in pages.glob("*.md")}
+    assert made.keys() == {"index.md", *(f"{name}.md" for name in spec.names())}
+    again = "fairrun reproduce all --from docs/reproduced"
+    assert made == {path.name: path.read_text() for path in KEPT.glob("*.md")}, f"{again} writes the pages anew"
+
+
+def test_stored_results_give_the_pictures_that_are_kept(pages):
+    """Another version of matplotlib draws them a little differently."""
+    made = {path.name: path.read_bytes() for path in pages.glob("*.png")}
+    assert made.keys() == {path.name for path in KEPT.glob("*.png")} != set()
+    for name, content in made.items():
+        kept = (KEPT / name).read_bytes()
+        same = Image.open(io.BytesIO(kept)).info[SOFTWARE] == f"matplotlib {matplotlib.__version__}"
+        assert content == kept if same else Image.open(io.BytesIO(content)).size[0] > 0
+
+
+def test_stored_results_are_of_sources_that_a_paper_has_and_small():
+    for path in FILES:
+        budget, paper, _ = path.relative_to(KEPT).parts
+        assert path.stem in spec.read(paper).sources and budget == stored(path)[1]["budget"]
+    assert 0 < sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 1_500_000
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(KEPT)))
+def test_the_command_of_stored_results_names_keys_and_files_that_are_there(path):
+    _, about = stored(path)
+    if not about["command"]:  # a measurement
+        assert spec.read(path.parent.name).sources[path.stem].program is not None
+        return
+    given = words(shlex.split(about["command"])[2:], {}, several=True)
+    with session(given, RunMode.MULTIRUN) as (context, config):
+        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
+        jobs = [job for batch in sweeper.batches(list(config.hydra.overrides.task)) for job in batch]
+        for job in (jobs[0], jobs[-1]):
+            context.config_loader.load_sweep_config(config, job)
+
+
+def test_the_readme_counts_verdicts_as_the_index_does(pages):
+    """Between <!-- verdicts --> and <!-- /verdicts -->, if it has them, stands the first table of the index."""
+    index = (pages / "index.md").read_text()
+    counts = re.search(r"^\| paper \|.*?(?=\n\n)", index, re.DOTALL | re.MULTILINE)[0]
+    kept = re.findall(r"<!-- verdicts -->\n(.*?)\n<!-- /verdicts -->", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert [text.strip() for text in kept] in ([], [counts])
