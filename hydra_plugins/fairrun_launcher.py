@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fairrun.command.imports import load
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted
+from fairrun.config.names import counted
 from hydra_plugins.fairrun_compose import Composed, Composer
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class StackedLauncher(Launcher):
         with contextlib.suppress(BrokenExecutor):  # if a worker died already, this shows when it is given work
             deque(started, maxlen=0)
         done = {path for path, outcome in known.items() if outcome.status == "finished"}
-        log.info("%d runs, %d of them done before; results in %s", len(jobs), len(done), folder)
+        log.info("%s, %d of them done before; results in %s", counted(len(jobs), "run"), len(done), folder)
         for path, job in composed.items():
             if path not in done:
                 job.save()
@@ -219,7 +220,8 @@ def _summarise(outcomes: Mapping[Path, "Outcome"]) -> None:
     trained = sum(o.trained and o.status == "finished" for o in outcomes.values())
     became = Counter(outcome.status for outcome in outcomes.values())
     refused = f", {became['refused']} refused" if became["refused"] else ""
-    log.info("%d runs finished, %d failed%s; %d trained now", became["finished"], became["failed"], refused, trained)
+    finished = counted(became["finished"], "run")
+    log.info("%s finished, %d failed%s; %d trained now", finished, became["failed"], refused, trained)
 
 
 def _return(overrides: list[str], folder: Path, outcome: "Outcome") -> JobReturn:

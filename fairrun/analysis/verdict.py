@@ -30,6 +30,7 @@ import numpy as np
 from scipy.special import ndtr, stdtr
 
 from fairrun.analysis.interval import LEAST, student
+from fairrun.config.names import counted
 
 LEVEL = 0.05
 MOST_SEEDS = 1000  # that are named as enough to decide
@@ -132,7 +133,7 @@ def always(name: str, values: np.ndarray) -> Found:
     least, broken, missing = float(known.min()), int((known < 0).sum()), len(values) - len(known)
     verdict = Verdict.CONTRADICTED if broken else Verdict.UNDECIDED if missing else Verdict.SHOWS
     why = f"{broken} of {len(known)} runs break it" if broken else f"it holds in all {len(known)} runs"
-    why += f"; {missing} runs have no value" if missing else ""
+    why += f"; {counted(missing, 'run')} without a value" if missing else ""
     return Found(name, verdict, least, seeds=len(known), why=why)
 
 

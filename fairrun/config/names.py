@@ -1,4 +1,4 @@
-"""Names of files and folders from free text, as what a data set is called."""
+"""Names of files and folders from free text, as what a data set is called, and numbers of things."""
 
 import hashlib
 import re
@@ -17,3 +17,8 @@ def file_name(text: str) -> str:
     if readable == text != "" and not _CODE.fullmatch(text[-9:]):
         return text
     return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things: "1 run", "2 runs"."""
+    return f"{number} {thing}{'s' * (number != 1)}"

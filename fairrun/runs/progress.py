@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import threading
 import time
@@ -102,7 +103,9 @@ class Display:
             elif not training and name in self._lines:
                 self.bars.remove_task(self._lines.pop(name))
             if training:
-                self.bars.update(self._lines[name], completed=epoch, loss=f"loss {loss:.4f}")
+                self.bars.update(
+                    self._lines[name], completed=epoch, loss="" if math.isnan(loss) else f"loss {loss:.4f}"
+                )
         if "" in self._lines:
             self.bars.update(self._lines[""], completed=round(progress, 1))
 

@@ -20,6 +20,7 @@ from fairrun.command.environment import debugging, redacted
 from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.keys import digest
+from fairrun.config.names import counted
 from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
@@ -314,4 +315,4 @@ def _write_refused(job: Job, reason: str) -> None:
 
 def _label(stack: list[Job]) -> str:
     first = stack[0]
-    return f"{len(stack)} runs of {first.choices['method']} on {dataset_name(first.choices, first.config)}"
+    return f"{counted(len(stack), 'run')} of {first.choices['method']} on {dataset_name(first.choices, first.config)}"

@@ -14,6 +14,7 @@ from typing import Any
 import fairrun
 from fairrun.config.check import InputError
 from fairrun.config.keys import digest, dotted, identity
+from fairrun.config.names import counted
 from fairrun.config.source import WEIGHTS, weights_hash
 from fairrun.methods.stl import STL
 from fairrun.results.records import RECORD, REFUSED, read
@@ -53,7 +54,7 @@ def complete(
             del added[path]
             outcomes |= {job.folder: _refused(job) for job in wanted[path] if job.folder not in known}
     if count:
-        log.info("%d single-task runs added (method=%s): ARFG and ARE divide by them", count, NAME)
+        log.info("%s added (method=%s): ARFG and ARE divide by them", counted(count, "single-task run"), NAME)
     return list(added.values()), outcomes
 
 

@@ -76,7 +76,7 @@ def test_the_number_of_seeds_that_would_decide_decides():
 def test_an_invariant_is_contradicted_by_one_run():
     assert always("x", np.array([0.0, 0.5])).verdict is Verdict.SHOWS
     broken = always("x", np.array([0.5, -0.01, np.nan]))
-    assert (broken.verdict, broken.why) == (Verdict.CONTRADICTED, "1 of 2 runs break it; 1 runs have no value")
+    assert (broken.verdict, broken.why) == (Verdict.CONTRADICTED, "1 of 2 runs break it; 1 run without a value")
     assert always("x", np.array([0.5, np.nan])).verdict is Verdict.UNDECIDED
     assert always("x", np.array([np.nan])).verdict is Verdict.UNTESTED
 

@@ -134,7 +134,7 @@ def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     refused, failed = (done.stdout.rindex(f"sweep/{k} {what}") for k, what in ((2, "refused"), (1, "failed")))
-    assert failed < refused < done.stdout.index("1 runs finished, 1 failed, 1 refused")
+    assert failed < refused < done.stdout.index("1 run finished, 1 failed, 1 refused")
     assert "the loss was not finite" in (tmp_path / "sweep" / "1" / "train.log").read_text()
     assert "must be > 0, got -1" in (tmp_path / "sweep" / "2" / "train.log").read_text()
     assert (tmp_path / "sweep" / "0" / "train.log").read_text() == ""
@@ -176,7 +176,7 @@ def test_runs_that_fail_alike_are_summed_up(caplog):
     assert [entry.getMessage() for entry in caplog.records] == [
         "0 and 2999 more refused: batch_size must be >= 1, got 0",
         "a failed: out of luck",
-        "1 runs finished, 1 failed, 3000 refused; 1 trained now",
+        "1 run finished, 1 failed, 3000 refused; 1 trained now",
     ]
 
 

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fairrun.config.names import file_name
+from fairrun.config.names import counted, file_name
 
 
 def test_a_plain_name_is_the_text_itself():
@@ -22,3 +22,7 @@ def test_every_text_has_a_name_of_one_file_and_a_short_one(text):
     name = file_name(text)
     assert name not in ("", ".", "..") and "/" not in name and "\0" not in name
     assert len(name.encode()) <= 69
+
+
+def test_one_of_a_thing_is_singular():
+    assert [counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
