@@ -42,9 +42,18 @@ def _claim(name: str, claim: Claim, frames: Frames, remedy: str) -> Found:
         return Found(name, Verdict.UNTESTED, why=claim.untestable)
     if remedy and not all(has(frames, test.source, test.names) for test in claim.tests):
         return Found(name, Verdict.UNMEASURED, why=remedy)
-    tests = [one for test in claim.tests for one in _expanded(test)]
-    parts = [part for test in tests for part in _tests(test, frames[test.source], name)]
+    parts = list(_parts(name, claim, frames))
     return any_of(name, parts) if claim.combine == "any" else all_of(name, parts)
+
+
+def _parts(name: str, claim: Claim, frames: Frames) -> Iterator[Found]:
+    """The parts of all tests; where these are of several values, a part says of which."""
+    several = len({test.value for test in claim.tests}) > 1
+    for test in claim.tests:
+        of = f": {test.value.partition('/')[2]}" if several else ""
+        for one in _expanded(test):
+            for part in _tests(one, frames[test.source], name):
+                yield dataclasses.replace(part, name=part.name + of)
 
 
 def _expanded(test: Test) -> Iterator[Test]:

@@ -171,7 +171,7 @@ def _changes(told: Told) -> Iterator[str]:
         "claim of all of them has more parts, or longer training."
     )
     sources = [name for name in quick.frames if told.runs.about[name]["budget"] == "full"]
-    rows = [[name, _size(quick.frames[name]), _size(told.runs.frames[name])] for name in sources]
+    rows = [[name, _size(quick, name), _size(told.runs, name)] for name in sources]
     yield grid(["runs", "quick", "full"], rows)
     differ = changed(told.verdicts, before)
     if not differ:
@@ -192,9 +192,10 @@ def _both(found: Found) -> str:
     return f"**{found.verdict}**: {effect(found)}"
 
 
-def _size(frame: pd.DataFrame) -> str:
-    seeds, data = frame["seed"].nunique(), ", ".join(_datasets([frame]))
-    return f"{len(frame)} runs, {seeds} seeds" + (f", {data}" if data else "")
+def _size(runs: Runs, name: str) -> str:
+    frame, command = runs.frames[name], runs.about[name]["command"].removeprefix("fairrun sweep ")
+    parts = [f"{len(frame)} runs", f"{frame['seed'].nunique()} seeds", *_datasets([frame])]
+    return ", ".join(parts) + (f"; `{command}`" if command else "")
 
 
 def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
@@ -252,7 +253,7 @@ def _grid(frame: pd.DataFrame) -> str:
             found.append(f"{method} ({'; '.join(values)})")
         else:
             alone.append(str(method))
-    return "; ".join([*found, *([f"one of {', '.join(alone)}"] if alone else [])])
+    return "; ".join([*found, *([f"one setting of {', '.join(alone)}"] if alone else [])])
 
 
 def _short(value: object) -> str:
@@ -277,8 +278,8 @@ def _table(paper: Paper, spec: TableSpec, runs: Runs) -> str:
     frame = runs.frames[spec.source]
     found = [
         f"## {spec.title}",
-        "Mean over seeds [95% interval; from five seeds on by the bootstrap] (seeds). "
-        + "The paper's number, where we know it, is below ours." * bool(spec.paper),
+        "Mean over seeds [95% interval; from five seeds on by the bootstrap] (seeds)."
+        + " The paper's number, where we know it, is below ours." * bool(spec.paper),
     ]
     columns = cells_of(frame, spec.columns)
     for value in spec.values:

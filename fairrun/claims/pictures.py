@@ -18,11 +18,11 @@ from fairrun.analysis.tradeoff import greater_is_better
 from fairrun.claims.judge import cells_of
 from fairrun.claims.spec import PictureSpec
 from fairrun.config.metrics import bounds
-from fairrun.report.style import draw_legend, draw_method, dress, look, span
+from fairrun.report.style import count_those_beyond, draw_legend, draw_method, dress, look, span
 
 WIDE = 3  # most panels in a row
 DPI = 110
-COLOURS = 64  # of a picture, which take a fifth of the bytes of all
+COLOURS = 256  # of a picture, which take a third of the bytes of all
 SOFTWARE = "Software"
 ACCURACY = "accuracy"
 CAPTIONS = {
@@ -40,7 +40,7 @@ def png(spec: PictureSpec, frame: pd.DataFrame) -> bytes:
     said, file = PngInfo(), io.BytesIO()
     said.add_text(SOFTWARE, f"matplotlib {matplotlib.__version__}")
     drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    drawn.quantize(COLOURS).save(file, format="png", optimize=True, pnginfo=said)
+    drawn.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(file, format="png", optimize=True, pnginfo=said)
     return file.getvalue()
 
 
@@ -94,7 +94,7 @@ def _values_of(runs: pd.DataFrame, methods: list[str], column: str) -> Iterator[
 
 
 def _draw_fronts(axes: Axes, spec: PictureSpec, runs: pd.DataFrame, methods: list[str]) -> None:
-    """The settings of each method in the plane of two metrics, with its front."""
+    """The settings of each method in the plane of two metrics, with its front, whose surroundings are shown."""
     metric, other = spec.values
     lower = greater_is_better(other, runs) is False
     fronts = {f"{split}/{ACCURACY}": (-1 if lower else 1) * runs[f"{split}/{other}"] for split in ("val", "test")}
@@ -106,7 +106,9 @@ def _draw_fronts(axes: Axes, spec: PictureSpec, runs: pd.DataFrame, methods: lis
         rows = table[table["method"] == method].dropna(subset=[x, y])
         if len(rows):
             draw_method(axes, rows.sort_values(x), x, y, look(k), method)
-    axes.set_xlim(span(runs[x], table, x, []))
-    axes.set_ylim(span(runs[y], table, y, []))
+    shown = table[table["method_front"]]
+    axes.set_xlim(span(shown[x], shown, x, []))
+    axes.set_ylim(span(shown[y], shown, y, []))
+    count_those_beyond(axes, table[x], table[y])
     axes.set_xlabel(f"{spec.values[metric]} ({'higher' if greater else 'lower'} is better)", fontsize=9)
     axes.set_ylabel(f"{spec.values[other]} ({'lower' if lower else 'higher'} is better)", fontsize=9)

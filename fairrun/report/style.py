@@ -137,6 +137,14 @@ def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[
     return (low - room / 20, high + room / 20)
 
 
+def count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
+    """Write the number of configurations outside the picture."""
+    beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
+    if beyond:
+        text = f"not shown: {beyond} configuration{'s' * (beyond > 1)} far off or undefined"
+        axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="0.4")
+
+
 def metric_title(trade: Tradeoff, separator: str) -> str:
     """The title of the metric's axis.  ``separator`` stands between the metric and the rest."""
     seeds = "" if trade.seed_summary == "mean" else f"of {trade.seeds} "

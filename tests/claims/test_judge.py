@@ -74,6 +74,16 @@ def test_lists_and_each_make_parts():
     assert found.verdict is Verdict.CONTRADICTED and found.why.startswith("2 of 4: erm against irw on x")
 
 
+def test_parts_of_several_values_say_of_which():
+    frame = runs({"erm": [1.0, 1.1, 1.2]})
+    one = "{{source: s, value: {}, of: {{method: erm}}, above: 0, margin: 1}}"
+    text = PAPER.format(claim=f"tests: [{one.format('test/x')}, {one.format('val/x')}]")
+    (found,) = judged(
+        spec.parsed("p", text.replace("val/x", "val/y")), {"s": frame.rename(columns={"val/x": "val/y"})}
+    ).values()
+    assert [part.name for part in found.parts] == ["erm: x", "erm: y"]
+
+
 def test_several_configurations_need_a_value_to_choose_by():
     """The setting with the best mean on validation rows counts, whatever its test rows say."""
     frame = pd.concat(

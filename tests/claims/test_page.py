@@ -74,20 +74,22 @@ def test_a_table_has_the_papers_number_the_protocol_the_settings_and_the_command
     text = page.page(told(first=source("full", 1.0, 2.0, 3.0)))
     assert "| erm | 2.000 [-0.484, 4.484] (3)<br>paper: 7 |" in text
     footer = text.partition("paper: 7 |\n\n")[2].partition("\n")[0]
-    assert footer.startswith("By `fairrun sweep b`, budget full. Protocol: honest") and footer.endswith("one of erm.")
+    assert footer.startswith("By `fairrun sweep b`, budget full. Protocol: honest") and footer.endswith(
+        "one setting of erm."
+    )
     assert "Tuning: alpha by validation rows." in footer
 
 
 def test_settings_that_were_run_are_told():
     frame = pd.concat([source("full", 1.0)[0].assign(**{"method.lam": lam}) for lam in (0.5, 1.0)])
     frame = pd.concat([frame, frame.assign(method="irw", **{"method.lam": 1.0})])
-    assert page._grid(frame) == "erm (lam 0.5, 1); one of irw"
+    assert page._grid(frame) == "erm (lam 0.5, 1); one setting of irw"
 
 
 def test_verdicts_that_differ_between_quick_and_full_are_told():
     first = {"first": source("full", 1.0, 1.1, 1.2)}
     same = page.page(told({"first": source("quick", 1.0, 1.1, 1.2)}, **first))
-    assert "| first | 3 runs, 3 seeds, d | 3 runs, 3 seeds, d |" in same and "No verdict differs." in same
+    assert "| first | 3 runs, 3 seeds, d; `b` | 3 runs, 3 seeds, d; `b` |" in same and "No verdict differs." in same
     other = page.page(told({"first": source("quick", -9.0, 1.0, 9.0)}, **first))
     assert "| It is up. | **undecided**: 0.333 [-22.0" in other and " 3 seeds | **shows**: 1.100 [" in other
     assert "It is down. | **" not in other.partition("## Quick and full")[2]

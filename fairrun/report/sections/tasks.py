@@ -17,6 +17,7 @@ from fairrun.report.section import Section, Table
 from fairrun.report.style import (
     PUBLISHED,
     UNKNOWN,
+    count_those_beyond,
     draw_legend,
     draw_method,
     dress,
@@ -98,7 +99,7 @@ def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
         axes.axhline(1, **ONE)
     axes.set_xlim(_limits(found, plane, x, plane.published["gap"].tolist()))
     axes.set_ylim(_limits(found, plane, y, plane.published["error"].tolist()))
-    _count_those_beyond(axes, plane.settings[x], plane.settings[y])
+    count_those_beyond(axes, plane.settings[x], plane.settings[y])
     axes.set_title(plane.title, fontsize=10, loc="left")
     axes.set_xlabel(plane.labels[1])
     axes.set_ylabel(plane.labels[0])
@@ -119,14 +120,6 @@ def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) ->
     far = max(2 * near - settings[column].min(), ends.max())
     runs = found.runs[column]
     return span(runs[runs <= far], settings[settings[column] <= far], column, beside)
-
-
-def _count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
-    """Write the number of configurations outside the picture."""
-    beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
-    if beyond:
-        text = f"not shown: {beyond} configuration{'s' * (beyond > 1)} far off or undefined"
-        axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="0.4")
 
 
 FIGURES = "Error: 1 - accuracy; gap: false positive rate difference; ARE, ARFG: error and gap over those of single-task"
