@@ -94,7 +94,7 @@ def test_code_of_a_page_is_python(page):
 def test_a_wrong_command_is_found(line, said, folder):
     (command,) = commands(line)
     with pytest.raises((AssertionError, InputError), match=re.escape(said)):
-        try_out(folder, command, runs=False)
+        try_out(folder, command, runs=True)
 
 
 def test_a_command_goes_over_lines_and_has_comments():
@@ -111,8 +111,10 @@ def try_out(folder, command, *, runs):
         assert set(re.findall(r"fairrun\[(\w+)\]", " ".join(arguments))) <= EXTRAS.keys(), command
     elif program == "fairrun" and arguments and is_word(arguments[0]):
         of_subcommand(folder, *arguments, runs=runs)
-    elif program == "fairrun" or (program == "python" and arguments[:2] == ["-m", "fairrun.train"]):
-        trains(folder, arguments[2:] if program == "python" else arguments, runs=runs)
+    elif program == "fairrun" or command[:3] == ["python", "-m", "fairrun.train"]:
+        trains(folder, arguments if program == "fairrun" else arguments[2:], runs=runs)
+    elif "=" in program:  # keys alone
+        trains(folder, command, runs=runs)
     else:
         assert program in OTHERS, command
 
@@ -131,38 +133,34 @@ def of_subcommand(folder, subject, *arguments, runs):
 
 
 def trains(folder, arguments, *, runs):
-    """Compose every run of a command; where ``runs``, train it with one epoch and one seed."""
+    """Compose a command's runs of one seed; where ``runs``, check their values, and train few of them for one epoch."""
     arguments = [a.replace("[mypkg]", "[tests]").replace("mypkg.Net", "tests.helpers.modules.Net") for a in arguments]
     several = "-m" in arguments
-    composed(arguments, several=several)
-    short = [
-        *(re.sub(r"seed=range\(\d+\)", "seed=0", a) for a in arguments),
-        "epochs=1",
-        *([INLINE] if several else []),
-    ]
-    path = next((a.partition("=")[2] for a in arguments if a.startswith("dataset.path=")), ".")
-    if runs and Path(path).exists() and composed(short, several=several) <= MOST_RUNS:
-        start = run_warm if "tracker=wandb" in short else run_here  # wandb starts threads
-        done = start(folder, *short, WANDB_SILENT="true", HOME=str(folder))
-        assert done.returncode == 0, done.stderr
+    short = [re.sub(r"seed=range\(\d+\)", "seed=0", a) for a in arguments]
+    found = composed(short, several=several)
+    if runs:
+        for values in found or ():
+            check(values, here=False, single=not several)
+        path = next((a.partition("=")[2] for a in arguments if a.startswith("dataset.path=")), ".")
+        if found and len(found) <= MOST_RUNS and Path(path).exists():
+            start = run_warm if "tracker=wandb" in short else run_here  # wandb starts threads
+            more = ["epochs=1", *([INLINE] if several else [])]
+            done = start(folder, *short, *more, WANDB_SILENT="true", HOME=str(folder))
+            assert done.returncode == 0, done.stderr
 
 
 def composed(arguments, *, several):
-    """Check the values of every run of a command -> their number."""
+    """The configurations of a command's runs; None for a search, which finds them as it goes."""
     given = words([a for a in arguments if a != "-m"], {}, several=several)
     with quiet(), session(given, RunMode.MULTIRUN if several else RunMode.RUN) as (context, config):
         if not several:
-            found = [task_of(config, given)[0]]
-        elif config.hydra.runtime.choices["hydra/sweeper"] == "search":
-            return MOST_RUNS + 1
-        else:
-            sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
-            jobs = list(chain(*sweeper.batches(list(config.hydra.overrides.task))))
-            composer = Composer(context.config_loader, config)
-            found = [job.resolved for job in composer.all(composer.fit(jobs), 0)]
-        for values in found:
-            check(values, here=False, single=not several)
-    return len(found)
+            return [task_of(config, given)[0]]
+        if config.hydra.runtime.choices["hydra/sweeper"] == "search":
+            return None
+        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
+        jobs = list(chain(*sweeper.batches(list(config.hydra.overrides.task))))
+        composer = Composer(context.config_loader, config)
+        return [job.resolved for job in composer.all(composer.fit(jobs), 0)]
 
 
 @contextlib.contextmanager
