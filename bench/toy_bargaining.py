@@ -1,6 +1,6 @@
 """Nash bargaining on a problem of two losses in the plane: prints a table, writes outputs/toy_bargaining.png and .pdf.
 
-``fairrun.claims.toy`` has the problem and its rules.
+``fairrun.claims.programs.toy`` has the problem and its rules.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from rich.console import Console
 from rich.table import Table
 
-from fairrun.claims.toy import (
+from fairrun.claims.programs.toy import (
     AGGREGATORS,
     BARGAINING,
     OFF_FRONT,

@@ -11,6 +11,7 @@ from fairrun.command.line import written
 from fairrun.config.keys import active_keys, dotted, is_below, is_setting, role
 from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.data.groups import parse_sensitive
+from fairrun.report.tables import line
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
 from fairrun.training.metrics import Outcome
@@ -159,16 +160,16 @@ def _data(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"Label {task}:"
             yield ""
         if record["classes"]:
-            yield _row(["group", *(f"{split} rows" for split in ("train", "validation", "test"))])
+            yield line(["group", *(f"{split} rows" for split in ("train", "validation", "test"))])
         else:
-            yield _row(["group", "train rows", "of label 1", "test rows", "of label 1"])
-        yield _row(["---"] * (4 if record["classes"] else 5))
+            yield line(["group", "train rows", "of label 1", "test rows", "of label 1"])
+        yield line(["---"] * (4 if record["classes"] else 5))
         cells = [record["base_rates"][f"{task}/{split}" if task else split] for split in ("train", "val", "test")]
         for name, train, val, tested in zip(record["groups"], *cells, strict=True):
             if record["classes"]:
-                yield _row([name, *(str(cell[0]) for cell in (train, val, tested))])
+                yield line([name, *(str(cell[0]) for cell in (train, val, tested))])
             else:
-                yield _row([name, *(text for n, ones in (train, tested) for text in (str(n), _share(ones, n)))])
+                yield line([name, *(text for n, ones in (train, tested) for text in (str(n), _share(ones, n)))])
 
 
 def _metrics(record: Mapping[str, Any], test: pd.DataFrame, chances: np.ndarray | None) -> Iterator[str]:
@@ -179,13 +180,13 @@ def _metrics(record: Mapping[str, Any], test: pd.DataFrame, chances: np.ndarray 
     names += [f"{name}/s={g}" for g in range(len(record["groups"])) for name in OF_GROUP]
     names = [name for name in names if record["metrics"].get(f"test/{name}") is not None]
     ranges = {} if chances is None else _intervals(record, test, chances, names)
-    yield _row(["metric", "group", "value", f"{LEVEL:.0%} interval"])
-    yield _row(["---"] * 4)
+    yield line(["metric", "group", "value", f"{LEVEL:.0%} interval"])
+    yield line(["---"] * 4)
     for name in names:
         metric, found, number = name.partition("/s=")
         group = record["groups"][int(number)] if found else "all"
         low_high = f"[{ranges[name][0]:.3f}, {ranges[name][1]:.3f}]" if name in ranges else ""
-        yield _row([_words(metric), group, f"{record['metrics'][f'test/{name}']:.4f}", low_high])
+        yield line([_words(metric), group, f"{record['metrics'][f'test/{name}']:.4f}", low_high])
     yield ""
     if ranges:
         yield f"Intervals: percentiles over {RESAMPLES} resamples of the test rows."
@@ -267,10 +268,6 @@ def _limits(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _words(metric: str) -> str:
     return metric.replace("_", " ")
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _share(part: int, whole: int) -> str:

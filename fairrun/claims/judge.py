@@ -42,6 +42,8 @@ def _claim(name: str, claim: Claim, frames: Frames, remedy: str) -> Found:
         return Found(name, Verdict.UNTESTED, why=claim.untestable)
     if remedy and not all(has(frames, test.source, test.names) for test in claim.tests):
         return Found(name, Verdict.UNMEASURED, why=remedy)
+    if larger := [test.source for test in claim.tests if test.source not in frames]:
+        return Found(name, Verdict.UNMEASURED, why=f"the runs of {larger[0]} are trained at a larger budget only")
     parts = list(_parts(name, claim, frames))
     return any_of(name, parts) if claim.combine == "any" else all_of(name, parts)
 
@@ -73,6 +75,7 @@ def _tests(test: Test, frame: pd.DataFrame, name: str) -> Iterator[Found]:
     """The parts of a test: one for each combination of the values of the columns in ``each``."""
     if wrong := [column for column in test.each if column not in frame]:
         raise InputError(f"{name}: each={wrong[0]} is no column of {test.source}{nearest(wrong[0], frame.columns)}")
+    frame = frame.dropna(subset=test.each)  # rows without the column are of other claims
     cells = cells_of(frame, test.each)
     for cell in dict.fromkeys(cells) or [""]:
         yield _test(test, frame[cells == cell], name, cell)
@@ -84,22 +87,29 @@ def cells_of(frame: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
 
 
 def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
-    said = f"{described(test.of)}{f' against {described(test.minus)}' if test.minus else ''}"
-    label = f"{said} on {where}" if where else said
+    label = " on ".join(filter(None, [_said(test), where]))
     for column in (test.value, test.trend, test.pick):
         if column is not None and not column.startswith(FRONT) and column not in runs:
             raise InputError(f"{name}: {column} is no column of {test.source}{nearest(column, runs.columns)}")
-    sides = [matching(runs, side, name) for side in (test.of, test.minus) if side is not None]
+    asked = [side for side in (test.of, test.minus) if side is not None]
+    sides = [matching(runs, side, name) for side in asked]
     if any(own.empty for own in sides):
         return Found(label, Verdict.UNTESTED, why="there are no such runs")
     values = [_values(test, own, name) for own in sides]
     first = values[0] if len(values) == 1 else values[0].sub(test.times * values[1])  # NaN where a seed lacks a side
+    if test.times != 1:
+        first = first / values[1].mean()  # a ratio's effect and margin are shares, whatever the unit
     found = _judged(test, label, first.to_numpy(dtype=float), sides)
     found = dataclasses.replace(found, measured=float(first.mean()), asked=_asked(test))
-    constant = [said for own in sides if (said := _constant(test, own))]
+    constant = [said for of, own in zip(asked, sides, strict=True) if (said := _constant(test, of, own))]
     if constant and found.verdict in (Verdict.SHOWS, Verdict.CONTRADICTED, Verdict.NOT):
         return dataclasses.replace(found, verdict=Verdict.UNDECIDED, why="; ".join(constant))
     return found
+
+
+def _said(test: Test) -> str:
+    """The runs of a test in words: "irw against erm"."""
+    return f"{described(test.of)}{f' against {described(test.minus)}' if test.minus else ''}"
 
 
 def _judged(test: Test, label: str, effect: np.ndarray, sides: Sequence[pd.DataFrame]) -> Found:
@@ -120,13 +130,13 @@ def _asked(test: Test) -> str:
     return said + " in every run" * test.always
 
 
-def _constant(test: Test, runs: pd.DataFrame) -> str:
+def _constant(test: Test, of: Mapping[str, Any], runs: pd.DataFrame) -> str:
     """That most runs predict nearly a constant, which has no difference of groups and is not fair for it; or ""."""
     if not test.value.startswith("test/"):
         return ""
     own = picked(runs, test.pick)
     found = int(degenerate(own, counts(own, "val")).sum())
-    return f"{found} of {len(own)} runs of {described(test.of)} are degenerate" if found > len(own) / 2 else ""
+    return f"{found} of {len(own)} runs of {described(of)} are degenerate" if found > len(own) / 2 else ""
 
 
 def _values(test: Test, own: pd.DataFrame, name: str) -> "pd.Series[float]":

@@ -6,10 +6,17 @@ import pandas as pd
 import torch
 
 from fairrun.api.session import threads_kept
-from fairrun.claims import toy
+from fairrun.claims.programs import labels, lipschitz, steps, stuck, toy, variances
 from fairrun.config.check import one_of
 
-MEASURES: Mapping[str, Callable[[], pd.DataFrame]] = {"toy": toy.measured}
+MEASURES: Mapping[str, Callable[[], pd.DataFrame]] = {
+    "labels": labels.measured,
+    "lipschitz": lipschitz.measured,
+    "steps": steps.measured,
+    "stuck": stuck.measured,
+    "toy": toy.measured,
+    "variances": variances.measured,
+}
 
 
 def measured(name: str) -> pd.DataFrame:

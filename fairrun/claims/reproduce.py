@@ -3,7 +3,6 @@
 Stored results are in ``FOLDER/BUDGET/PAPER/SOURCE.parquet``, and the pages that are made of them in ``FOLDER``.
 """
 
-import os
 import shlex
 from collections.abc import Sequence
 from datetime import date
@@ -17,6 +16,7 @@ from fairrun.claims.frames import Runs
 from fairrun.claims.judge import has, judged
 from fairrun.claims.page import Told
 from fairrun.claims.spec import BUDGETS, Paper, read
+from fairrun.command.folders import made
 from fairrun.config.check import InputError, one_of
 from fairrun.report import terminal
 from fairrun.results.records import replace, versions
@@ -52,8 +52,9 @@ def reproduce(names: Sequence[str], order: Order) -> None:
     if order.table is not None:
         one_of("--table", order.table, {name for paper in papers for name in paper.tables})
         papers = [paper for paper in papers if order.table in paper.tables]
-    for place in (order.runs, order.pages) if order.stored is None else (order.pages,):
-        _check_writable(place)
+    if order.stored is None:
+        made("--folder", str(order.runs))
+    made("--store" if order.store else "--folder", str(order.pages))
     console = terminal.console()
     if order.stored is not None:
         _check_stored(order.stored, papers)
@@ -65,16 +66,6 @@ def reproduce(names: Sequence[str], order: Order) -> None:
     except KeyboardInterrupt:
         console.print("stopped: the same command goes on from what is there")
         raise
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise ``InputError`` where nothing can be written into a folder, before anything is trained."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder} must be a folder that can be written")
 
 
 def _check_stored(folder: Path, papers: Sequence[Paper]) -> None:
@@ -132,7 +123,9 @@ def _plan(paper: Paper, order: Order) -> str:
 
 
 def _wanted(paper: Paper, order: Order) -> list[str]:
-    return list(paper.sources) if order.table is None else [paper.tables[order.table].source]
+    """The sources of the order: of its budget, where they are trained."""
+    asked = list(paper.sources) if order.table is None else [paper.tables[order.table].source]
+    return [name for name in asked if order.stored is not None or order.budget in paper.sources[name].budgets]
 
 
 def _runs(paper: Paper, order: Order) -> Runs:

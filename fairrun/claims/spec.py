@@ -3,14 +3,14 @@
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
 from fairrun.about import files
 from fairrun.about.folders import folders
 from fairrun.analysis.tasks import ARE, ARFG
-from fairrun.config.check import InputError, check_values, is_number, nearest, one_of, require
+from fairrun.config.check import InputError, check_fields, nearest, one_of, require
 
 BUDGETS = ("tiny", "quick", "full")  # tiny: whether the commands run at all; it decides nothing
 REDUCE = ("mean", "first", "last", "min", "max", "at_max")  # at_max: in the epoch in which another column is largest
@@ -23,20 +23,23 @@ class Source:
     """Runs, or measurements, that tests read."""
 
     protocol: Literal["published", "honest", "exact"]  # exact: what is measured has no protocol
-    benchmark: str | dict[str, str] | None = None  # a file of conf/benchmark, or one for each budget
+    benchmark: str | Mapping[str, str] | None = None  # a file of conf/benchmark, or one for each budget
     program: str | None = None  # or a function of fairrun.claims.measures
     tiny: list[str] = field(default_factory=list)  # overrides of the benchmark, by budget
     quick: list[str] = field(default_factory=list)
     full: list[str] = field(default_factory=list)
-    minutes: dict[str, float] = field(default_factory=dict)  # on two cores, by budget
+    budgets: list[str] = field(default_factory=lambda: list(BUDGETS))  # at which it is trained
+    minutes: Mapping[str, float] = field(default_factory=dict)  # on two cores, by budget
     tuning: str | None = None  # where settings come from that the benchmark does not sweep, in a sentence
-    history: dict[str, list[str]] = field(default_factory=dict)  # value -> a column of histories and how it is reduced
+    # value -> a column of histories and how it is reduced
+    history: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_values(self)
         require(
             (self.benchmark is None) != (self.program is None), "a source", self.benchmark, "a benchmark or a program"
         )
+        for budget in self.budgets:
+            one_of("budgets", budget, BUDGETS)
         for name, (_, how, *by) in self.history.items():
             one_of(f"history.{name}", how, REDUCE)
             require(len(by) == (how == "at_max"), f"history.{name}", by, "[column, at_max, column] or [column, how]")
@@ -56,9 +59,11 @@ class Test:
 
     source: str
     value: str  # a metric (test/accuracy), history/NAME, measured/NAME or front/hypervolume
-    of: dict[str, Any]  # the runs, by their keys: {method: irw}
-    minus: dict[str, Any] | None = None  # other runs, seed by seed; None: the value itself
-    times: float = 1.0  # what the value of these is multiplied by: 1.1 asks for a tenth more
+    of: Mapping[str, Any]  # the runs, by their keys: {method: irw}
+    minus: Mapping[str, Any] | None = None  # other runs, seed by seed; None: the value itself
+    times: float = (
+        1.0  # what the value of these is multiplied by: 1.1 asks for a tenth more; the effect is then a share
+    )
     above: float | None = None  # the value, or the difference, is above it
     below: float | None = None  # or below it
     within: float | None = None  # or not further from 0 than this
@@ -69,10 +74,6 @@ class Test:
     pick: str | None = None  # where several configurations match: the best by this value, in the mean over seeds
 
     def __post_init__(self) -> None:
-        check_values(self)
-        numbers = {name: getattr(self, name) for name in ("times", "above", "below", "within", "margin")}
-        for name, value in numbers.items():
-            require(value is None or is_number(value), name, value, "a number")
         asked = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
         require(len(asked) == 1, "a test", asked, "one of above, below, within")
         decides = self.always or self.within is not None or (self.margin is not None and self.margin > 0)
@@ -96,7 +97,6 @@ class Claim:
     untestable: str | None = None  # or why it cannot be tested here
 
     def __post_init__(self) -> None:
-        check_values(self)
         require(bool(self.tests) != bool(self.untestable), "tests", self.untestable, "given, or else untestable")
 
 
@@ -110,7 +110,7 @@ class TableSpec:
     columns: list[str]
     values: list[str]
     pick: str | None = None
-    paper: dict[str, Any] = field(default_factory=dict)  # the paper's numbers: value -> row -> column
+    paper: Mapping[str, Any] = field(default_factory=dict)  # the paper's numbers: value -> row -> column
 
     @property
     def names(self) -> set[str]:
@@ -125,11 +125,10 @@ class PictureSpec:
     title: str
     source: str
     kind: Literal["values", "fronts"]  # of a method: values in a row, or settings in a plane with its front
-    values: dict[str, str]  # columns and what they are called; of a plane the metrics of its two axes, without test/
+    values: Mapping[str, str]  # columns and what they are called; of a plane the metrics of its two axes, without test/
     each: list[str]
 
     def __post_init__(self) -> None:
-        check_values(self)
         require(self.kind == "values" or len(self.values) == 2, "values", self.values, "two metrics of a plane")
 
     @property
@@ -182,21 +181,27 @@ def read(name: str) -> Paper:
 
 def parsed(name: str, text: str) -> Paper:
     """A paper from the ``text`` of its file.  Raises ``InputError``, which names the place."""
-    node = _mapping(yaml.safe_load(text), name)
-    sources = {key: _made(Source, own, f"{name}: sources.{key}") for key, own in _part(node, "sources", name).items()}
-    claims = {key: _claim(own, f"{name}: claims.{key}") for key, own in _part(node, "claims", name).items()}
+    try:
+        return _paper(name, _mapping(yaml.safe_load(text), "the file"))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _paper(name: str, node: dict[str, Any]) -> Paper:
+    sources = {key: _made(Source, own, f"sources.{key}") for key, own in _part(node, "sources").items()}
+    claims = {key: _claim(own, f"claims.{key}") for key, own in _part(node, "claims").items()}
     shown = {}
     for part, cls in (("tables", TableSpec), ("pictures", PictureSpec)):
         given = node.pop(part, None) or {}
-        shown[part] = {key: _made(cls, own, f"{name}: {part}.{key}") for key, own in given.items()}
-    paper: Paper = _made(Paper, node | {"name": name, "sources": sources, "claims": claims, **shown}, name)
+        shown[part] = {key: _made(cls, own, f"{part}.{key}") for key, own in given.items()}
+    paper: Paper = _made(Paper, node, "the file", name=name, sources=sources, claims=claims, **shown)
     for where, source in _named_sources(paper):
         if source not in sources:
-            raise InputError(f"{name}: {where}: source {source!r} is not there{nearest(source, sources)}")
+            raise InputError(f"{where}: source {source!r} is not there{nearest(source, sources)}")
     known = files.choices("method", folders())
     for key, claim in paper.claims.items():
         for test in (test for test in claim.tests if sources[test.source].benchmark is not None):
-            _check_methods([test.of, test.minus or {}], known, f"{name}: claims.{key}")
+            _check_methods([test.of, test.minus or {}], known, f"claims.{key}")
     return paper
 
 
@@ -216,38 +221,27 @@ def _named_sources(paper: Paper) -> list[tuple[str, str]]:
 
 def _claim(node: Any, where: str) -> Claim:
     own = _mapping(node, where)
-    tests = [_made(Test, test, f"{where}.tests[{k}]") for k, test in enumerate(own.get("tests", []))]
-    claim: Claim = _made(Claim, own | {"tests": tests}, where)
+    tests = [_made(Test, test, f"{where}.tests[{k}]") for k, test in enumerate(own.pop("tests", []))]
+    claim: Claim = _made(Claim, own, where, tests=tests)
     return claim
 
 
-def _made(cls: type, node: Any, where: str) -> Any:
-    """A dataclass of a mapping.  Raises ``InputError``, which names the place, for a key that is none or is missing."""
-    own, fields = _mapping(node, where), {f.name: f for f in dataclasses.fields(cls)}
-    if wrong := [key for key in own if key not in fields]:
-        raise InputError(
-            f"{where}: {wrong[0]} is no key{nearest(str(wrong[0]), fields)}: there are {', '.join(fields)}"
-        )
-    lacking = [
-        name for name, f in fields.items() if name not in own and f.default is MISSING and f.default_factory is MISSING
-    ]
-    if lacking:
-        raise InputError(f"{where}: {', '.join(lacking)} must be given")
-    hints = get_type_hints(cls)
-    own = {key: float(value) if _is_number(hints[key], value) else value for key, value in own.items()}
+def _made(cls: type, node: Any, where: str, **parts: Any) -> Any:
+    """A dataclass of a mapping, and of ``parts`` that are made already.  Raises ``InputError`` with the place."""
+    own = _mapping(node, where)
+    check_fields(cls, {key: value for key, value in own.items() if key not in parts}, where)
+    for f in dataclasses.fields(cls):
+        if f.name not in own | parts and f.default is MISSING and f.default_factory is MISSING:
+            raise InputError(f"{where}.{f.name} must be given")
     try:
-        return cls(**own)
+        return cls(**own | parts)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
-def _is_number(hint: Any, value: Any) -> bool:
-    return hint in (float, float | None) and isinstance(value, int) and not isinstance(value, bool)
-
-
-def _part(node: dict[str, Any], key: str, where: str) -> Mapping[str, Any]:
+def _part(node: dict[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(found := node.pop(key, None), Mapping) or not found:
-        raise InputError(f"{where}: {key} must be a mapping of names, got {found!r}")
+        raise InputError(f"{key} must be a mapping of names, got {found!r}")
     return found
 
 

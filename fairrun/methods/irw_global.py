@@ -11,7 +11,7 @@ In each step of the epoch, on a batch of B rows, by ``scope``:
     3  reweighted   theta <- theta - lr (N / B) sum_i w_i g_i
        resampled    theta <- theta - lr (1 / B) sum_i g_i          rows are drawn in proportion to w
 
-Both steps have the same mean if w sums to 1; ``bench.resampling`` measures their variances.
+Both steps have the same mean if w sums to 1; ``fairrun.claims.programs.resampling`` has their variances.
 
 Letters: as in ``irw.py``.
 Differs from the paper: as ``irw.py``.  Where G is 0, all rows are drawn with the same probability.

@@ -38,8 +38,12 @@ def markdown(table: pd.DataFrame, caption: str) -> str:
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The lines of a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+    return "\n".join(map(line, [head, ["---"] * len(head), *rows]))
+
+
+def line(cells: Iterable[str]) -> str:
+    """A line of a table in Markdown."""
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench.toy_bargaining import draw, table
-from fairrun.claims.toy import (
+from fairrun.claims.programs.toy import (
     AGGREGATORS,
     BARGAINING,
     ONE_STAGE,

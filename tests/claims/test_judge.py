@@ -57,6 +57,25 @@ def test_a_threshold_flips_the_verdict():
     assert verdict(ABOVE.replace("above: 0,", "times: 9.0, above: 0,"), frame).verdict is not Verdict.SHOWS
 
 
+def test_a_ratio_is_measured_in_shares_of_the_second_value():
+    """1.3 against 1.1 times 1: .2 of the second value, also where both are a hundred times as large."""
+    test = ABOVE.replace("above: 0,", "times: 1.1, above: 0,")
+    frame = runs({"erm": [1.3, 1.4, 1.2], "penalty": [1.0, 1.0, 1.0]})
+    found = verdict(test, frame)
+    assert found.effect == pytest.approx(0.2)
+    larger = verdict(test, frame.assign(**{"test/x": 100 * frame["test/x"]}))
+    assert (larger.verdict, larger.effect) == (found.verdict, pytest.approx(0.2))
+
+
+def test_a_source_of_a_larger_budget_cannot_be_tested_at_a_smaller():
+    text = PAPER.format(claim=f"tests: [{{source: s, {ABOVE}}}]").replace("honest}", "honest, budgets: [full]}")
+    paper = spec.parsed("p", text)
+    found = judged(paper, {})["c"]
+    assert (found.verdict, found.why) == (Verdict.UNMEASURED, "the runs of s are trained at a larger budget only")
+    with pytest.raises(InputError, match=r"budgets must be one of tiny, quick, full, got 'ful'; did you mean full\?"):
+        spec.parsed("p", text.replace("[full]", "[ful]"))
+
+
 def test_lists_and_each_make_parts():
     frame = pd.concat(
         [runs({"erm": [1.0, 1.1, 1.2], "penalty": [0.0, 0.1, 0.1], "irw": [9.0, 9.1, 9.0]}, dataset=d) for d in "xy"]
@@ -140,6 +159,10 @@ def test_a_constant_prediction_is_not_fair():
     )
     found = verdict(test, constant)
     assert (found.verdict, found.why) == (Verdict.UNDECIDED, "3 of 3 runs of erm are degenerate")
+    other = verdict(
+        test.replace("{method: erm}, minus: {method: penalty}", "{method: penalty}, minus: {method: erm}"), constant
+    )
+    assert other.why == "3 of 3 runs of erm are degenerate"
 
 
 def test_what_stored_frames_lack_is_not_measured_yet():
@@ -184,9 +207,9 @@ def test_what_runs_do_not_have_is_named(test, message):
         ("tests: [{source: t, value: v, of: {}, above: 0, margin: 1}]", "source 't' is not there"),
         ("tests: [{source: s, value: v, of: {}, above: 0}]", "margin must be the smallest effect that would matter"),
         ("tests: [{source: s, value: v, of: {}, margin: 1}]", "a test must be one of above, below, within"),
-        ("tests: [{source: s, value: v, of: {}, abov: 0}]", r"tests\[0\]: abov is no key; did you mean above\?"),
-        ("tests: [{source: s, of: {}, above: 0}]", r"tests\[0\]: value must be given"),
-        ("tests: [{source: s, value: v, of: {}, above: 0, margin: abc}]", "margin must be a number, got 'abc'"),
+        ("tests: [{source: s, value: v, of: {}, abov: 0}]", r"tests\[0\].abov is no key: did you mean .*above\?"),
+        ("tests: [{source: s, of: {}, above: 0}]", r"tests\[0\].value must be given"),
+        ("tests: [{source: s, value: v, of: {}, above: 0, margin: abc}]", "margin must be a number or null, got 'abc'"),
         (
             "tests: [{source: s, value: v, of: {method: irx}, above: 0, margin: 1}]",
             r"'irx' is no method; did you mean irw\?",

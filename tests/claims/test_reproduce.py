@@ -59,7 +59,7 @@ def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_p
         (["nash", "--budget", "long"], "--budget must be one of tiny, quick, full, got 'long'"),
         (["nash", "--seeds", "2"], "--seeds must be >= 3, as verdicts need three, got 2"),
         (["irw", "--from", "a", "--seeds", "5"], "give it without --store, --seeds and --budget"),
-        (["nash", "--store", "/proc/x"], "/proc/x cannot be made"),
+        (["nash", "--store", "/proc/x"], "--store must be a folder that can be written, got '/proc/x'"),
         (["all", "--table", "table9"], "--table must be one of"),
         (["nash", "--table", "table9"], "--table must be one of table1, got 'table9'; did you mean table1?"),
         (["irw", "--from", "nowhere"], "nowhere has no stored results of irw: fairrun reproduce --store nowhere"),

@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bench.resampling import variances, variances_of_norms
+from fairrun.claims.programs.resampling import variances, variances_of_norms
 from fairrun.config.check import InputError
 
 SHAPES = [(2, 1, 0), (3, 2, 1), (7, 5, 2), (20, 3, 3)]
