@@ -54,7 +54,13 @@ def measured() -> pd.DataFrame:
             w = state.row_weights[:, : len(data.train.y)] / len(data.train.y)  # without padding
             gradient, step = of_gradients(model, state, data.train, w), of_steps(model, bound, state, data.train, w)
             found = {"measured/gradient": gradient.tolist(), "measured/step": step.tolist()}
-            about = {"optimizer": name, "dataset": "compas", "epochs": epochs, "seed": range(SEEDS)}
+            about = {
+                "method": "irw_global",
+                "optimizer": name,
+                "dataset": "compas",
+                "epochs": epochs,
+                "seed": range(SEEDS),
+            }
             rows.append(pd.DataFrame(about | found))
     return pd.concat(rows, ignore_index=True)
 
