@@ -102,7 +102,7 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         known = facts(data)
         check_data(config, known)
         self.network_ = network(config, len(data.features), 0, data.categories)
-        settings = settings_of(config, known["base_rates"]["val"])
+        settings = settings_of(config, [known["base_rates"]["val"]])
         dtype, metrics = settings["dtype"], settings["metrics"]
         with threads_kept():
             torch.set_num_threads(config["num_threads"])

@@ -73,6 +73,7 @@ ROLES = {
     "dataset.task": PROBLEM._replace(switch="dataset.task"),
     "dataset.outliers": SETTING._replace(switch="dataset.outliers.kind"),
     **{f"dataset.{key}": SETTING for key in _FEATURES},
+    "dataset.split.seed": PROBLEM._replace(stack=False),
     "dataset.split.balanced": SETTING,
 }
 ESTIMATOR = "method.estimator"  # the node that every method has which a library trains, and no other

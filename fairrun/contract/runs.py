@@ -2,12 +2,13 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fairrun.contract.samples import NETWORK, data_of_classes, rows_for
+from fairrun.contract.samples import NETWORK, data_of_classes, divided_again, rows_for
 from fairrun.contract.subject import Exempt, Subject, hold, same
 from fairrun.contract.trials import per_run_fields, same_runs, scaled, soon, train, variant
 from fairrun.data.table import Data
@@ -34,7 +35,7 @@ def a_run_alone_is_the_run_in_a_stack(subject: Subject) -> None:
 
 
 def a_run_has_the_same_bits_in_any_stack(subject: Subject) -> None:
-    """A run is bit for bit the same alone and in any stack, in float32."""
+    """A run is bit for bit the same alone and in any stack, also of runs with other rows, in float32."""
     methods, seeds = [variant(subject.made, k) for k in range(5)], [4, 3, 2, 1, 0]
     stacked = train(methods, seeds, network=subject.dropping, dtype=torch.float32)
     for order in ([0], [3, 1], [4, 2, 0]):
@@ -42,6 +43,7 @@ def a_run_has_the_same_bits_in_any_stack(subject: Subject) -> None:
         others = train(chosen, own, network=subject.dropping, dtype=torch.float32)
         what = f"runs {order} of 5, alone or side by side, are not those of the stack of 5"
         same_runs(others, [stacked[r] for r in order], what)
+    _same_among_other_rows(methods[:3], network=subject.dropping, dtype=torch.float32)
 
 
 def the_native_engine_has_the_same_bits_in_any_stack(subject: Subject) -> None:
@@ -54,6 +56,17 @@ def the_native_engine_has_the_same_bits_in_any_stack(subject: Subject) -> None:
         chosen, own = [methods[r] for r in order], [seeds[r] for r in order]
         others = train(chosen, own, network=NETWORK, dtype=torch.float32, engine="native", epochs=2)
         same_runs(others, [stacked[r] for r in order], f"runs {order} of 3 are not those of the stack of 3")
+    _same_among_other_rows(methods, network=NETWORK, dtype=torch.float32, engine="native")
+
+
+def _same_among_other_rows(methods: Sequence[Method], **options: Any) -> None:
+    """Raise ``Broken`` unless runs, of which the last alone has rows of its own, are the same alone and in a stack."""
+    rows = rows_for(methods[0])
+    of_runs = [rows] * (len(methods) - 1) + [divided_again(rows, 1)]
+    stacked = train(methods, range(len(methods)), of_runs, epochs=2, **options)
+    for r in (0, len(methods) - 1):
+        alone = train([methods[r]], [r], of_runs[r], epochs=2, **options)
+        same_runs(alone, [stacked[r]], f"run {r} is not the same in a stack where a run has rows of its own")
 
 
 def a_stopped_training_continues_with_the_same_bits(subject: Subject) -> None:

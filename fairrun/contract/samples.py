@@ -75,6 +75,18 @@ def data_of_classes(num_classes: int = 3, num_groups: int = 3) -> Data:
     return two._replace(**tables, classes=[f"class {c}" for c in range(num_classes)])
 
 
+def divided_again(rows: Data, seed: int) -> Data:
+    """The rows of all splits, divided anew into splits of the same sizes, as ``dataset.split.seed`` does."""
+    splits = {split: getattr(rows, split) for split in ("train", "val", "test")}
+    x, y, s = (torch.cat([in_memory(part) for part in parts]) for parts in zip(*splits.values(), strict=True))
+    order = torch.randperm(len(s), generator=Generator().manual_seed(seed))
+    places = order.split([len(table.y) for table in splits.values()])
+    tables: dict[str, Any] = {split: Table(x[i], y[i], s[i]) for split, i in zip(splits, places, strict=True)}
+    cells = 2 * tables["train"].s + tables["train"].y.reshape(len(places[0]), -1)[:, 0].long()
+    balanced = torch.tensor(per_cell(cells.numpy(), 2, np.random.default_rng(0)))
+    return rows._replace(**tables, balanced=balanced)
+
+
 def rows_for(method: AnyMethod, num_groups: int = 3) -> Data:
     """Rows with labels of three tasks for a method that learns several, of one for another."""
     return data_of_tasks(num_groups=num_groups) if "tasks" in method.needs else data(num_groups)

@@ -58,7 +58,7 @@ def soon(value: Any) -> Any:
 def train(
     methods: Sequence[Method],
     seeds: Sequence[int],
-    rows: Data | None = None,
+    rows: Data | Sequence[Data] | None = None,
     network: Network = DROPPING,
     *,
     dtype: torch.dtype = torch.float64,

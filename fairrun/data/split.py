@@ -87,7 +87,7 @@ class Split:
     def _test(self, frame: pd.DataFrame, cells: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The test rows, from ``rows``; a balanced test set may contain a row more than once."""
         if self.test == "official":
-            if self.column not in frame or set(frame[self.column]) - {"val"} != {"train", "test"}:
+            if self.column not in frame or set(frame[self.column].unique()) - {"val"} != {"train", "test"}:
                 has = sorted(frame[self.column].unique(), key=str) if self.column in frame else []
                 raise InputError(
                     f"dataset.split.test=official needs a column {self.column} with train and test"

@@ -1,6 +1,5 @@
 """One run as data: its configuration, its identity, and the record that it leaves."""
 
-import functools
 import json
 import logging
 import time
@@ -10,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 import fairrun
 from fairrun.config.build import build
@@ -21,6 +21,7 @@ from fairrun.results.records import REFUSED, dataset_name, method_name, versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, is_degenerate, select
 from fairrun.training.fit import Run
 
+KEPT_BYTES = 2**30  # of the features of data sets that a process keeps; the latest one is kept whatever its size
 log = logging.getLogger(__name__)
 
 
@@ -61,26 +62,40 @@ class Loadable(Protocol):
         ...
 
 
-@functools.lru_cache(maxsize=1)
-def _load(node: str) -> Data:
-    found = build(json.loads(node), "dataset")
+_loaded: dict[str, Data] = {}  # by the node ``dataset`` as JSON, the latest last
+
+
+def load(config: dict[str, Any]) -> Data:
+    """Load the data set of a configuration.  Runs of a process that share it load it once.
+
+    Of several data sets the latest are kept, up to ``KEPT_BYTES``.  Raises ``InputError``.
+    """
+    node = json.dumps(config["dataset"])
+    if node not in _loaded:
+        data = _load(config["dataset"])
+        while _loaded and sum(map(_size, [data, *_loaded.values()])) > KEPT_BYTES:
+            del _loaded[next(iter(_loaded))]
+        _loaded[node] = data
+    return _loaded[node]
+
+
+def _load(node: dict[str, Any]) -> Data:
+    found = build(node, "dataset")
     allowed = "a data set, as fairrun.data.dataset.Dataset"
-    require(isinstance(found, Loadable), "dataset._target_", json.loads(node)["_target_"], allowed)
+    require(isinstance(found, Loadable), "dataset._target_", node["_target_"], allowed)
     data: Data = found.load()
     return data
 
 
-def load(config: dict[str, Any]) -> Data:
-    """Load the data set of a configuration.  Successive runs of a process that share it load it once.
-
-    Raises ``InputError``.
-    """
-    return _load(json.dumps(config["dataset"]))
+def _size(data: Data) -> int:
+    """The bytes of the features in memory."""
+    features = (table.x for table in (data.train, data.val, data.test))
+    return sum(x.numel() * x.element_size() for x in features if isinstance(x, Tensor))
 
 
 def forget_data() -> None:
     """Read data again: a file may have changed since this process has read it."""
-    _load.cache_clear()
+    _loaded.clear()
 
 
 def facts(data: Data) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from fairrun.config.build import class_of
@@ -13,26 +13,37 @@ from fairrun.models.network import Network
 from fairrun.runs.job import Job
 
 CACHE_BYTES = 2**20  # the part of the second-level cache that the activations of one layer may fill
+TABLES_BYTES = 2**30  # the most that the tables of a stack may take whose runs have rows of their own
+BYTES = {"float32": 4, "float64": 8}  # of a feature
+SHAPES = ("groups", "tasks", "features", "categories", "classes", "rows")  # facts that must be equal in a stack
 MOST_RUNS = {"cpu": 32, "cuda": 512}  # the most runs in a stack; more gain nothing on a CPU, the GPU's is not tuned
 
 
 def plan(
-    jobs: Sequence[Job], stack_size: int | None, workers: int, built: Callable[[dict[str, Any]], Network]
+    jobs: Sequence[Job],
+    stack_size: int | None,
+    workers: int,
+    built: Callable[[dict[str, Any]], Network],
+    facts: Callable[[dict[str, Any]], Mapping[str, Any]],
 ) -> list[list[Job]]:
     """Divide ``jobs`` into stacks, the largest first.
 
     ``stack_size`` is the most runs in a stack.  If it is None, a stack has as many runs as the cache holds, and there
     is a stack for each worker if the runs suffice.  A run that a library trains is alone.  ``built`` builds the network
-    of a configuration for the shapes of its data, because the size of activations may depend on them.
+    of a configuration for the shapes of its data, because the size of activations may depend on them.  ``facts`` gives
+    the facts about its data that a record holds: runs with other rows are side by side where the shapes are equal, up
+    to ``TABLES_BYTES`` of tables.
     """
-    groups: dict[str, list[Job]] = {}
+    groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
-        groups.setdefault(_shape(job.config), []).append(job)
+        key = _shape(job.config), _tables(job.config, facts(job.config))
+        groups.setdefault(key, []).append(job)
     stacks = []
-    for group in groups.values():
+    for group in map(_by_data, groups.values()):
         alone = _is_alone(group[0].config)
         size = 1 if alone else stack_size
         size = size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
+        size = min(size, _holding(group, facts(group[0].config)))
         count = math.ceil(len(group) / size)
         if stack_size is None and count > 1 and not alone:
             count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
@@ -47,9 +58,43 @@ def _is_alone(config: dict[str, Any]) -> bool:
 
 
 def _shape(config: dict[str, Any]) -> str:
-    """A digest that is equal for configurations that can train side by side."""
+    """A digest that is equal for configurations that can train side by side, if their tables can (``_tables``)."""
     shared = active_keys(dotted(config | {"method": _static(config["method"])}))
     return digest({key: value for key, value in shared.items() if role(key).stack})
+
+
+def _tables(config: dict[str, Any], facts: Mapping[str, Any]) -> str:
+    """A digest that is equal for tables of the same shapes, as ``fit`` takes them."""
+    shapes = {key: facts[key] for key in SHAPES}
+    shapes["balanced"] = [sum(rows for rows, *_ in of) for name, of in facts["base_rates"].items() if _balanced(name)]
+    if facts.get("streamed") or facts.get("unlabelled"):  # features in a file, and labels that some rows lack
+        shapes["data"] = _data(config)
+    return digest(shapes)
+
+
+def _balanced(name: str) -> bool:
+    """Whether an entry of the facts ``base_rates`` is of the balanced rows: of the label, or of a task."""
+    return name.rpartition("/")[-1] == "balanced"
+
+
+def _data(config: dict[str, Any]) -> str:
+    return digest(config["dataset"])
+
+
+def _by_data(group: list[Job]) -> list[Job]:
+    """The jobs with those that share their data one after another, in the order of the first of each."""
+    of_data: dict[str, list[Job]] = {}
+    for job in group:
+        of_data.setdefault(_data(job.config), []).append(job)
+    return [job for jobs in of_data.values() for job in jobs]
+
+
+def _holding(group: Sequence[Job], facts: Mapping[str, Any]) -> int:
+    """How many runs of a group may be in a stack, so that the tables of those with rows of their own fit in memory."""
+    if len({_data(job.config) for job in group}) == 1:
+        return len(group)
+    table = BYTES[group[0].config["dtype"]] * facts["features"] * sum(facts["rows"].values())
+    return max(1, TABLES_BYTES // max(1, table))
 
 
 def _static(node: dict[str, Any]) -> dict[str, Any]:

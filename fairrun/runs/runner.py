@@ -1,7 +1,7 @@
 """Trains a sweep's jobs in stacks, leaves out those that are finished, and writes the records.
 
-The jobs of a stack differ only in seed, in post-processing, and in the ``PerRun`` and ``PerTask`` fields of the method
-and its optimizers.  This module does not use Hydra.
+The jobs of a stack differ only in seed, in the split's seed, in post-processing, and in the ``PerRun`` and ``PerTask``
+fields of the method and its optimizers.  This module does not use Hydra.
 """
 
 import contextlib
@@ -102,7 +102,7 @@ class Sweep:
             yield job.folder, known[job.folder]
         # Finished jobs are planned too.  So the other jobs stay in their stacks and find their checkpoints.
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
-        planned = plan(sound, self.stack_size, self.executor.workers, self._network)
+        planned = plan(sound, self.stack_size, self.executor.workers, self._network, self.facts)
         stacks = [[job for job in stack if job.folder not in known] for stack in planned]
         self.work.mkdir(parents=True, exist_ok=True)
         try:
@@ -199,13 +199,17 @@ class Sweep:
 
     def _task(self, name: str, stack: list[Job]) -> Task:
         config = stack[0].config
-        labels = self.facts(config)["base_rates"].get("val", [])
+        labels = [self.facts(job.config)["base_rates"].get("val", []) for job in stack]
         weights, live = any(self._weights(job) for job in stack), any(self._tracker(job).live for job in stack)
         task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash(), labels, weights, live)
         if not config["resume"]:
             task.checkpoint.unlink(missing_ok=True)
         if isinstance(self.executor, Inline):
             return task
+        return task._replace(data=[self._stored(job.config) for job in stack])
+
+    def _stored(self, config: dict[str, Any]) -> Path:
+        """The file with the data of a configuration, which workers read."""
         rows = [config["dataset"], config["dtype"], self.facts(config)["data_sha256"]]
         path = self.work / f"data-{digest(rows)[:16]}.pt"
         if not path.exists():
@@ -213,7 +217,7 @@ class Sweep:
                 _store(load(config), getattr(torch, config["dtype"]), path)
             except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
                 raise InputError(f"{self.work} must have room for the data that workers read: {error}") from None
-        return task._replace(data=path)
+        return path
 
     def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
         """Write the records of a stack from a worker's result, and yield each job's folder and outcome."""

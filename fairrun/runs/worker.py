@@ -1,6 +1,7 @@
 """Trains one stack of runs, in any process."""
 
 import functools
+import json
 import math
 import os
 import platform
@@ -51,11 +52,11 @@ class Task(NamedTuple):
 
     name: str
     configs: list[dict[str, Any]]
-    data: Path | None  # the file with its data; if None, the worker loads the data set itself
+    data: list[Path] | None  # of each run the file with its data; if None, the worker loads data sets itself
     work: Path  # the folder for its progress and checkpoint
     plugins: list[str]  # packages that the user allows
     source: str  # the hash of the code that makes results, which a worker must have too
-    labels: list[list[int]]  # of each group its validation rows: all, of class 1, ...
+    labels: list[list[list[int]]]  # of each run, of each group, its validation rows: all, of class 1, ...
     weights: bool  # whether the runs' parameters, or classifiers, are wanted
     live: bool  # whether epochs are told while they are trained
 
@@ -91,17 +92,18 @@ def train(task: Task) -> Trained | Failure:
         config = task.configs[0]
         dtype = getattr(torch, config["dtype"])
         torch.set_num_threads(config["num_threads"])
-        data = load(config) if task.data is None else _open(task.data)
+        data = _of_runs(task, dtype)
         publish(task.work, task.name, 0, math.nan)
         methods = [build(own["method"], "method") for own in task.configs]
         if isinstance(methods[0], LibraryMethod):
-            runs, scores, engine = _by_library(task, methods, data.to("cpu", dtype))
+            runs, scores, engine = _by_library(task, methods, data)
         else:
             runs, scores, engine = _by_steps(task, methods, data)
-        rows = data.to("cpu", dtype) if scores else data
-        of_groups = functools.cache(lambda: Told.of(config["metric"]["name"], rows))
+        told_of = functools.cache(lambda place: Told.of(config["metric"]["name"], data[place]))
+        first = [next(k for k, other in enumerate(data) if other is one) for one in data]  # with the same data
         for k, own in scores.items():
-            _decide(runs[k], task.configs[k], own, rows, of_groups)
+            of_groups = functools.partial(told_of, first[k])
+            _decide(runs[k], task.configs[k], own, data[k], of_groups)
         bare = dict[str, Tensor]()
         trained = runs if task.weights else [replace(run, theta=bare, chosen=bare, constants=bare) for run in runs]
         libraries = {name: version(name) for name in methods[0].libraries}
@@ -126,11 +128,21 @@ def _decide(run: Run, config: dict[str, Any], scores: Scores, rows: Data, of_gro
         run.failure = f"postprocess={constraint} failed: {told(error)}"
 
 
-def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
+def _of_runs(task: Task, dtype: torch.dtype) -> list[Data]:
+    """The data of each run; runs that share them have the same object."""
+    keys = [json.dumps(own["dataset"]) for own in task.configs] if task.data is None else task.data
+    found: dict[Any, Data] = {}
+    for key, own in zip(keys, task.configs, strict=True):
+        if key not in found:
+            found[key] = (_open(key) if isinstance(key, Path) else load(own)).to("cpu", dtype)
+    return [found[key] for key in keys]
+
+
+def _by_steps(task: Task, methods: list[Method], data: list[Data]) -> tuple[list[Run], dict[int, Scores], str]:
     """The runs of a stack, the scores of those that are post-processed, by place, and the engine."""
     config = task.configs[0]
-    settings = settings_of(config, task.labels)
-    model = network(config, len(data.features), len(data.tasks), data.categories, data.num_classes)
+    settings, first = settings_of(config, task.labels), data[0]
+    model = network(config, len(first.features), len(first.tasks), first.categories, first.num_classes)
     with training():
         runs = fit(
             model,
@@ -142,8 +154,7 @@ def _by_steps(task: Task, methods: list[Method], data: Data) -> tuple[list[Run],
             checkpoint=Checkpoint(task.checkpoint, 60 * config["checkpoint_minutes"]),
         )
     wanted = [k for k in _post_processed(task) if runs[k].failure is None]
-    rows = data.to("cpu", settings["dtype"]) if wanted else data
-    return runs, {k: scores_of(model, runs[k].chosen, rows) for k in wanted}, settings["engine"]
+    return runs, {k: scores_of(model, runs[k].chosen, data[k]) for k in wanted}, settings["engine"]
 
 
 def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], trains: np.ndarray) -> None:
@@ -154,7 +165,7 @@ def _tell(task: Task, epoch: int, record: Mapping[str, np.ndarray], trains: np.n
         tell(task.work, task.name, epoch, record, trains)
 
 
-def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> dict[str, Any]:
+def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[Sequence[int]]]) -> dict[str, Any]:
     """What ``fit`` takes from a configuration; ``labels`` as in ``ranks_of``."""
     dtype = getattr(torch, config["dtype"])
     return {
@@ -171,12 +182,12 @@ def settings_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> d
     }
 
 
-def _by_library(task: Task, methods: list[LibraryMethod], data: Data) -> tuple[list[Run], dict[int, Scores], str]:
+def _by_library(task: Task, methods: list[LibraryMethod], data: list[Data]) -> tuple[list[Run], dict[int, Scores], str]:
     """As ``_by_steps``, for methods that a library trains: one run after another."""
     threads, metrics = task.configs[0]["num_threads"], computed(task.configs[0]["metric"])
     found = [
-        fit_by_library(method, own["seed"], data, threads=threads, metrics=metrics, saves=task.weights)
-        for method, own in zip(methods, task.configs, strict=True)
+        fit_by_library(method, own["seed"], rows, threads=threads, metrics=metrics, saves=task.weights)
+        for method, own, rows in zip(methods, task.configs, data, strict=True)
     ]
     runs = [run for run, _ in found]
     return runs, {k: found[k][1] for k in _post_processed(task) if runs[k].failure is None}, LIBRARY
@@ -192,16 +203,18 @@ def _post_processed(task: Task) -> list[int]:
     return [k for k, config in enumerate(task.configs) if config["postprocess"] is not None]
 
 
-def ranks_of(config: Mapping[str, Any], labels: Sequence[Sequence[int]]) -> Ranks | None:
-    """What tells which epoch of a run counts; None: the last one.  ``labels``: validation rows of each group."""
+def ranks_of(config: Mapping[str, Any], labels: Sequence[Sequence[Sequence[int]]]) -> Ranks | None:
+    """What tells which epoch of a run counts; None: the last one.  ``labels``: as in ``Task``."""
     if config["selection"] == "last":
         return None
     metric = Traded(config["metric"]["name"], config["metric"]["greater_is_better"])
     names = [f"val/{name}" for name in dict.fromkeys(("accuracy", metric.name, BALANCED, SELECTED))]
 
     def ranked(record: Mapping[str, np.ndarray]) -> np.ndarray:
-        epoch = pd.DataFrame({name: record[name] for name in names if name in record})
-        return ranks(epoch, metric, config["fairness_bound"], labels)
+        epoch, bound = pd.DataFrame({name: record[name] for name in names if name in record}), config["fairness_bound"]
+        if all(own == labels[0] for own in labels):
+            return ranks(epoch, metric, bound, labels[0])
+        return np.concatenate([ranks(epoch[k : k + 1], metric, bound, own) for k, own in enumerate(labels)])
 
     return ranked
 

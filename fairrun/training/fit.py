@@ -6,25 +6,25 @@ multiple of 32.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from fairrun.config.metrics import METRICS, Metric
-from fairrun.data.pixels.stored import Features, in_memory
+from fairrun.data.pixels.stored import Features
 from fairrun.data.table import Data, Table
+from fairrun.data.target import Target
 from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.ensemble import Ensemble
 from fairrun.models.functional import Classifier
 from fairrun.models.network import Network
 from fairrun.training.averages import Averages, Averaging
-from fairrun.training.batches import ROWS_MULTIPLE, Batches, all_rows, padded_table, whole_table
+from fairrun.training.batches import Batches, all_rows, padded_table, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
 from fairrun.training.chosen import Chosen, Ranks
@@ -34,8 +34,8 @@ from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
 from fairrun.training.removals import Removals
 from fairrun.training.schedule import CONSTANT, Schedule
+from fairrun.training.tables import Tables, padded_parts
 
-EVALUATION_ROWS = 512  # rows of a split that are evaluated at once, so that the activations of 16 runs stay in cache
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Rules = dict[str, dict[str, Any]]  # group number -> how a score becomes a decision, as JSON
 # Called after each epoch with the epochs done, each run's row of the history, [R] by column, and which runs did not
@@ -78,7 +78,7 @@ def fit(
     network: Network,
     methods: Sequence[Method],
     seeds: Sequence[int],
-    data: Data,
+    data: Data | Sequence[Data],
     *,
     epochs: int,
     batch_size: int,
@@ -95,25 +95,32 @@ def fit(
 ) -> list[Run]:
     """Train len(seeds) runs side by side, one method and one seed each; evaluate every epoch on val and test.
 
-    Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run whose loss stops being finite is marked,
-    and the others go on.  ``engine`` is one of ``fairrun.training.native.parts.ENGINES``.  ``ranks`` says which
-    epoch of a run counts; without it, the last one.  With ``patience`` a run stops so many epochs after its best one.
-    With ``averaging`` a mean of parameters is evaluated and kept in place of those of the last step.  If
-    ``checkpoint`` holds these runs' progress, training goes on from there.
+    ``data`` are those of all runs, or of each run; then splits have the same shapes, labels are missing in all or in
+    none, and so are marks of outliers.  Methods may differ in their ``PerRun`` and ``PerTask`` fields only.  A run
+    whose loss stops being finite is marked, and the others go on.  ``engine`` is one of
+    ``fairrun.training.native.parts.ENGINES``.  ``ranks`` says which epoch of a run counts; without it, the last one.
+    With ``patience`` a run stops so many epochs after its best one.  With ``averaging`` a mean of parameters is
+    evaluated and kept in place of those of the last step.  If ``checkpoint`` holds these runs' progress, training goes
+    on from there.
 
     The members of an ``Ensemble`` train as runs of their own.
     """
-    data = data.to(device, dtype)
+    each, of = _distinct(data, len(seeds))
+    each = [one.to(device, dtype) for one in each]
+    first = each[0]
     size = network.size if isinstance(network, Ensemble) else 1  # members of a run
-    num_runs, num_groups, num_classes = size * len(seeds), len(data.groups), data.num_classes
-    group_sizes = data.train.s.bincount(minlength=num_groups).tolist()
-    methods = [method.with_group_sizes(group_sizes, seed) for method, seed in zip(methods, seeds, strict=True)]
+    of_members = [k for k in of for _ in range(size)]
+    num_groups, num_classes = len(first.groups), first.num_classes
+    group_sizes = [one.train.s.bincount(minlength=num_groups).tolist() for one in each]
+    methods = [
+        method.with_group_sizes(group_sizes[k], seed) for method, k, seed in zip(methods, of, seeds, strict=True)
+    ]
     method = bind([method for method in methods for _ in range(size)], dtype, device)
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
         network = accelerate(network)
     member = network.member if isinstance(network, Ensemble) else network
-    model, constants = Classifier(member, data.target), network.constants()
+    model, constants = Classifier(member, first.target), network.constants()
     streams = {
         name: [_generator(seed, stream, k) for seed in seeds for k in range(size)] for name, stream in STREAMS.items()
     }
@@ -121,9 +128,11 @@ def fit(
     drawn |= method.draw(drawn, num_groups, streams["init"])
     theta = {name: p.to(device, dtype) for name, p in drawn.items()}
     sees_s = "s" in method.needs
-    train, held_out = data.held_out() if "val" in method.needs else (data.train, None)
-    val = None if held_out is None else padded_table(held_out, num_runs, num_groups, num_classes)
-    whole = whole_table(train, num_runs, num_groups, num_classes)
+    train, val = Tables.joined([one.train for one in each], of_members), None
+    if "val" in method.needs:
+        trained, held_out = (Tables.joined(rows, of_members) for rows in zip(*map(Data.held_out, each), strict=True))
+        train, val = trained, padded_table(held_out, num_groups, num_classes)
+    whole = whole_table(train, num_groups, num_classes)
 
     def seen(rows: Batch) -> Batch:
         """All training rows as the method may see them."""
@@ -133,8 +142,10 @@ def fit(
     batches = Batches(train, val, member, streams, batch_size, num_groups, num_classes, sees_s, native)
     rows = None
     if method.reads_all_rows:
-        rows = seen(all_rows(train, num_runs, num_groups, num_classes))
-    outliers = None if data.outliers is None or held_out is not None else data.outliers.to(dtype)
+        rows = seen(all_rows(train, num_groups, num_classes))
+    outliers = None
+    if val is None and all(one.outliers is not None for one in each):
+        outliers = torch.stack([cast(Tensor, one.outliers) for one in each]).to(dtype)[of_members]
     chosen, failures = Chosen(ranks, patience), Failures(len(seeds))
     averages = Averages(averaging)
     kept = chosen.start(_of_runs(network, state.theta)), averages.start(state.theta)
@@ -143,8 +154,9 @@ def fit(
         done = checkpoint.load(done, streams)
     first_epoch, (state, chosen.kept, averages.kept), records, failures.step = done
     shown = _of_runs(network, averages.of(state.theta))
-    rates = [float(labels.y.double().mean()) for labels in data.labels(data.train).values()]
-    evaluate = evaluation(data.target, num_groups, rates, metrics)
+    rates = [[float(labels.y.double().mean()) for labels in one.labels(one.train).values()] for one in each]
+    evaluate = [evaluation(first.target, num_groups, own, metrics) for own in rates]
+    held = {split: Tables.joined([getattr(one, split) for one in each], of) for split in ("val", "test")}
     for epoch in range(first_epoch, epochs):
         now, weights = _paced(method, schedule.at(epoch, epochs), epoch, native), None
         if rows is not None:
@@ -156,8 +168,8 @@ def fit(
         steps = {name: _of_members(torch.stack([log[name] for log in logs]).double(), size) for name in logs[0]}
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         record |= {f"train/{name}": _of_members(rate, size) for name, rate in removals.rates().items()}
-        for split in ("val", "test"):
-            for name, value in _evaluated(network, shown, getattr(data, split), evaluate).items():
+        for split, tables in held.items():
+            for name, value in _evaluated(network, shown, tables, evaluate).items():
                 record[f"{split}/{name}"] = value.cpu().numpy()
         records.append(record)
         trains = (chosen.ends(len(seeds)) == 0) & (failures.step < 0)
@@ -176,7 +188,7 @@ def fit(
         _finish(records[: ends[r] or None], last, best, r, int(failures.step[r]), methods[r], seeds[r])
         for r in range(len(seeds))
     ]
-    for run, own in zip(found, _scores(network, best, data), strict=True):
+    for run, own in zip(found, _scores(network, best, held, first.target), strict=True):
         run.scores, run.constants = own, constants
     return found
 
@@ -231,10 +243,24 @@ def _generator(seed: int, stream: int, member: int = 0) -> Generator:
     return Generator().manual_seed(int(np.random.SeedSequence(names).generate_state(1, np.uint64)[0]))
 
 
+def _distinct(data: Data | Sequence[Data], num_runs: int) -> tuple[list[Data], list[int]]:
+    """The data sets of the runs, each once, and the number of that of each run."""
+    of_runs = [data] * num_runs if isinstance(data, Data) else data
+    each = list({id(one): one for one in of_runs}.values())
+    places = {id(one): k for k, one in enumerate(each)}
+    return each, [places[id(one)] for one in of_runs]
+
+
 @torch.no_grad()
-def _evaluated(network: Network, theta: Theta, table: Table, evaluate: Evaluation) -> dict[str, Tensor]:
-    """Every metric on a split, [R]."""
-    return evaluate(padded_logits(network, theta, table.x), table)
+def _evaluated(network: Network, theta: Theta, tables: Tables, evaluate: Sequence[Evaluation]) -> dict[str, Tensor]:
+    """Every metric on a split, [R]; each table has its own evaluation."""
+    logits = _logits(network, theta, tables.parts())
+    if tables.single:
+        ((table, _),) = tables.each()
+        return evaluate[0](logits, table)
+    found = [(runs, own(logits[runs], table)) for own, (table, runs) in zip(evaluate, tables.each(), strict=True)]
+    order = torch.cat([runs for runs, _ in found]).argsort()
+    return {name: torch.cat([values[name] for _, values in found])[order] for name in found[0][1]}
 
 
 @torch.no_grad()
@@ -244,14 +270,13 @@ def predict(network: Network, theta: Theta, table: Table) -> Tensor:
 
 
 @torch.no_grad()
-def _scores(network: Network, theta: Theta, data: Data) -> list[dict[str, np.ndarray]]:
+def _scores(network: Network, theta: Theta, held: Mapping[str, Tables], target: Target) -> list[dict[str, np.ndarray]]:
     """What each run predicts for the rows of a split, float32: the probability of class 1, [N]; of tasks [N, T].
 
     For C > 2 classes it is that of each class, [N, C].
     """
-    link = data.target.link
-    tables = {"val": data.val, "test": data.test}
-    found = {name: link.scores(predict(network, theta, table).double()).float() for name, table in tables.items()}
+    logits = {name: _logits(network, theta, tables.parts())[:, : len(tables)] for name, tables in held.items()}
+    found = {name: target.link.scores(values.double()).float() for name, values in logits.items()}
     num_runs = len(found["val"])
     return [{name: scores[r].cpu().numpy() for name, scores in found.items()} for r in range(num_runs)]
 
@@ -259,14 +284,11 @@ def _scores(network: Network, theta: Theta, data: Data) -> list[dict[str, np.nda
 def padded_logits(network: Network, theta: Theta, x: Features) -> Tensor:
     """The logits of rows ``x`` [N, D] and, after them, of padding rows: rows are padded as in a batch."""
     num_runs = next(iter(theta.values())).shape[0]
-    return torch.cat([network.logits(theta, part.expand(num_runs, *part.shape)) for part in _parts(x)], dim=1)
+    return _logits(network, theta, (part.expand(num_runs, *part.shape) for part in padded_parts(x)))
 
 
-def _parts(x: Features) -> Iterator[Tensor]:
-    """The rows in parts, the last of which is padded."""
-    for start in range(0, max(1, x.shape[0]), EVALUATION_ROWS):
-        part = in_memory(x[start : start + EVALUATION_ROWS])
-        yield F.pad(part, (0, 0, 0, -len(part) % ROWS_MULTIPLE))
+def _logits(network: Network, theta: Theta, parts: Iterable[Tensor]) -> Tensor:
+    return torch.cat([network.logits(theta, part) for part in parts], dim=1)
 
 
 def _finish(

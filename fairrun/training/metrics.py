@@ -22,7 +22,7 @@ from torch import Tensor
 from fairrun.config.metrics import GROUP_METRICS, MATCH_RATE, MATCHED, METRICS, Metric, of_classes
 from fairrun.data.table import Table
 from fairrun.data.target import Target
-from fairrun.training.batches import ROWS_MULTIPLE
+from fairrun.training.tables import ROWS_MULTIPLE
 
 NUM_BINS = 15  # bins of equal width for the calibration error
 

@@ -8,7 +8,7 @@ from fairrun.method.api import Batch
 
 
 class Removals:
-    """Counts over the steps of an epoch.  ``outliers`` [N] is 1 for a training row that is one; None if not known."""
+    """Counts over the steps of an epoch.  ``outliers`` [R, N] is 1 for a training row that is one; None: not known."""
 
     def __init__(self, outliers: Tensor | None) -> None:
         self.outliers = outliers
@@ -19,7 +19,7 @@ class Removals:
         removed = removed * batch.w
         counts = [batch.w, removed]
         if self.outliers is not None:
-            outlier = self.outliers[batch.i] * batch.w
+            outlier = self.outliers.gather(-1, batch.i) * batch.w
             counts += [outlier, outlier * removed]
         self.counts.append(torch.stack(counts).sum(-1))
 

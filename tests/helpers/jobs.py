@@ -11,6 +11,9 @@ from fairrun.runs.runner import Sweep
 from fairrun.runs.validate import network
 from tests.helpers.synthetic import config
 
+SHAPES = {key: [] for key in ("groups", "tasks", "categories", "classes")}
+SHAPES |= {"features": 1, "rows": {"train": 6, "val": 2, "test": 2}, "base_rates": {"balanced": [[4, 2], [4, 2]]}}
+
 
 def job(folder, *overrides):
     cfg = config(*overrides)
@@ -25,8 +28,8 @@ def jobs_of(folder, *commands):
     return [job(folder / str(k), *overrides) for k, overrides in enumerate(commands)]
 
 
-def planned(jobs, stack_size, workers):
-    return plan(jobs, stack_size, workers, lambda config: network(config, 1))
+def planned(jobs, stack_size, workers, built=lambda config: network(config, 1), facts=lambda config: SHAPES):
+    return plan(jobs, stack_size, workers, built, facts)
 
 
 def train(folder, jobs, **options):

@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
+from fairrun.data.dataset import Dataset
 from fairrun.results import records as results
 from fairrun.runs import live, worker
 from fairrun.runs.executors import Loky
 from fairrun.runs.job import Job, load, record, remark
-from fairrun.runs.plan import MOST_RUNS, plan
+from fairrun.runs.plan import MOST_RUNS
 from fairrun.runs.runner import Sweep
 from fairrun.runs.validate import network
 from fairrun.trackers import Tracker
 from fairrun.training.fit import Run
-from tests.helpers.jobs import job, jobs_of, planned, train
+from tests.helpers.jobs import SHAPES, job, jobs_of, planned, train
 from tests.helpers.modules import Net
 
 CRASH = "raise RuntimeError('out of luck')"
@@ -68,7 +69,7 @@ def test_jobs_that_differ_in_seed_or_float_fields_share_a_stack(other):
         "batch_size=32",
         "epochs=3",
         "model.width=32",
-        "dataset.split.seed=1",
+        "dataset.split.val=0.3",
         "metric=equal_opportunity_difference",
         "selection=best",
         "dtype=float64",
@@ -107,10 +108,52 @@ def test_the_size_is_what_the_cache_holds_and_work_for_every_worker(german):
     assert {len(stack) for stack in planned(german(16, batch_size=1024), None, 1)} == {4}
 
 
+def test_seeds_with_their_own_rows_share_a_stack_and_are_what_they_are_alone(tmp_path, monkeypatch):
+    """Their validation rows have labels of their own, their rules too; a run of the same rows shares them."""
+    own = ["dataset=german", "epochs=2", "selection=best", "postprocess=equalized_odds", "results.save=chosen"]
+    commands = [[*own, f"seed={k}", f"dataset.split.seed={min(k, 2)}"] for k in range(4)]
+    loaded, load_one = [], Dataset.load
+    monkeypatch.setattr(Dataset, "load", lambda self: loaded.append(self.split.seed) or load_one(self))
+    train(tmp_path / "stacked", jobs_of(tmp_path / "stacked", *commands))
+    assert loaded == [0, 1, 2]  # each split is read and encoded once
+    stacked = [results.read(tmp_path / "stacked" / str(k)) for k in range(4)]
+    assert {record["side_by_side"] for record in stacked} == {4}
+    for k, command in enumerate(commands):
+        train(tmp_path / str(k), [job(tmp_path / str(k) / "run", *command)])
+        alone = results.read(tmp_path / str(k) / "run")
+        assert all(stacked[k][fact] == alone[fact] for fact in ("metrics", "epoch", "rows", "base_rates", "model"))
+        ours, theirs = (
+            results.read_history(folder, alone) for folder in (tmp_path / "stacked" / str(k), tmp_path / str(k) / "run")
+        )
+        assert ours.equals(theirs)
+
+
+def test_a_stack_whose_runs_have_their_own_rows_is_as_large_as_memory_bears(monkeypatch):
+    """Each table takes 4 bytes x 10 rows, so 100 bytes hold two."""
+    monkeypatch.setattr("fairrun.runs.plan.TABLES_BYTES", 100)
+    jobs = [job(f"{k}", *BASE, f"seed={k}", f"dataset.split.seed={k}") for k in range(6)]
+    assert [len(stack) for stack in planned(jobs, None, 1)] == [2, 2, 2]
+    same = [job(f"{k}", *BASE, f"seed={k}") for k in range(6)]
+    assert [len(stack) for stack in planned(same, None, 1)] == [6]
+
+
+@pytest.mark.parametrize("fact", [{"features": 2}, {"rows": {"train": 5}}, {"base_rates": {"balanced": [[2, 1]]}}])
+def test_runs_whose_tables_have_other_shapes_do_not_share_a_stack(fact):
+    jobs = [job(f"{k}", *BASE, f"seed={k}", f"dataset.split.seed={k}") for k in range(2)]
+    facts = lambda config: SHAPES | (fact if config["seed"] else {})  # noqa: E731
+    assert len(planned(jobs, None, 1)) == 1 and len(planned(jobs, None, 1, facts=facts)) == 2
+
+
+@pytest.mark.parametrize("fact", [{"streamed": True}, {"unlabelled": {"a": 1}}])
+def test_features_in_a_file_and_missing_labels_are_those_of_all_runs_of_a_stack(fact):
+    jobs = [job(f"{k}", *BASE, f"seed={k}", f"dataset.split.seed={k // 2}") for k in range(4)]
+    assert [len(stack) for stack in planned(jobs, None, 1, facts=lambda config: SHAPES | fact)] == [2, 2]
+
+
 def test_a_network_may_say_how_many_runs_are_worth_a_stack():
     """2^20 bytes / (4 bytes x 1024 rows x 64 units) = 4 runs, of which a step is all overhead."""
     jobs = [job(f"heads{k}", "model=shared_bottom", "batch_size=1024", f"seed={k}") for k in range(64)]
-    assert {len(stack) for stack in plan(jobs, None, 2, lambda config: network(config, 1, 2))} == {16}
+    assert {len(stack) for stack in planned(jobs, None, 2, lambda config: network(config, 1, 2))} == {16}
 
 
 def test_the_size_follows_the_activations_of_a_network_for_images():
@@ -118,7 +161,7 @@ def test_the_size_follows_the_activations_of_a_network_for_images():
     jobs = [job(f"cnn{k}", "model=cnn", "dataset=coloured_digits", f"seed={k}") for k in range(8)]
     for size, runs in ((8, 4), (28, 2)):
         assert {
-            len(stack) for stack in plan(jobs, None, 1, lambda config, size=size: network(config, 3 * size**2))
+            len(stack) for stack in planned(jobs, None, 1, lambda config, size=size: network(config, 3 * size**2))
         } == {runs}
 
 

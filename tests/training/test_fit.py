@@ -14,6 +14,7 @@ from fairrun.models.shared_bottom import SharedBottom
 from fairrun.training.batches import Batches
 from fairrun.training.fit import _generator, fit
 from fairrun.training.optim import SGD, Adam
+from fairrun.training.tables import Tables
 from tests.helpers.synthetic import data, data_of_tasks
 
 NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
@@ -25,7 +26,17 @@ def batches(batch_size, num_runs=2, network=NETWORK):
         name: [_generator(seed, k) for seed in range(num_runs)]
         for k, name in enumerate(("shuffle", "dropout", "method"))
     }
-    return Batches(data().train, None, network, streams, batch_size, 3, 2, sees_s=True, native=False)
+    return Batches(
+        Tables.joined([data().train], [0] * num_runs),
+        None,
+        network,
+        streams,
+        batch_size,
+        3,
+        2,
+        sees_s=True,
+        native=False,
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 31, 32, 150, 1000])

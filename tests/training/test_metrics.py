@@ -10,7 +10,6 @@ from sklearn import metrics as sklearn
 
 from fairrun.config.metrics import GROUP_METRICS, METRICS
 from fairrun.data.table import Table
-from fairrun.training.batches import ROWS_MULTIPLE
 from fairrun.training.metrics import (
     accuracy,
     evaluate,
@@ -20,6 +19,7 @@ from fairrun.training.metrics import (
     outcome_of_classes,
     selection_rate,
 )
+from fairrun.training.tables import ROWS_MULTIPLE
 
 NAMES = {
     "accuracy",
