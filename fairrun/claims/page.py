@@ -213,7 +213,7 @@ def _part(part: Found) -> list[str]:
 def _sources(paper: Paper, runs: Runs) -> Iterator[str]:
     for name in paper.sources:
         if name not in runs.frames:
-            yield f"- **{name}**: {Verdict.UNMEASURED}: {runs.remedy}."
+            yield f"- **{name}**: {_unmeasured(runs)}."
             continue
         said = runs.about[name]
         versions = said["versions"]
@@ -262,9 +262,13 @@ def _short(value: object) -> str:
 
 def _picture(paper: Paper, name: str, spec: PictureSpec, runs: Runs) -> str:
     if not has(runs.frames, spec.source, spec.names):
-        return f"## {spec.title}\n\n{Verdict.UNMEASURED}: {runs.remedy}."
+        return f"## {spec.title}\n\n{_unmeasured(runs)}."
     budget = f" Budget {runs.about[spec.source]['budget']}, protocol {paper.sources[spec.source].protocol}."
     return f"## {spec.title}\n\n![{spec.title}]({picture_name(paper, name)})\n\n{CAPTIONS[spec.kind]}{budget}"
+
+
+def _unmeasured(runs: Runs) -> str:
+    return f"{Verdict.UNMEASURED}: {runs.remedy or 'it is trained at a larger budget'}"
 
 
 def picture_name(paper: Paper, name: str) -> str:
@@ -274,7 +278,7 @@ def picture_name(paper: Paper, name: str) -> str:
 
 def _table(paper: Paper, spec: TableSpec, runs: Runs) -> str:
     if not has(runs.frames, spec.source, spec.names):
-        return f"## {spec.title}\n\n{Verdict.UNMEASURED}: {runs.remedy}."
+        return f"## {spec.title}\n\n{_unmeasured(runs)}."
     frame = runs.frames[spec.source]
     found = [
         f"## {spec.title}",

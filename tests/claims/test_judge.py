@@ -229,3 +229,9 @@ def test_the_files_of_claims_are_read_and_name_benchmarks_that_are_there(name):
         for budget in spec.BUDGETS:
             for word in source.words(budget)[:1]:
                 assert (CONF / "benchmark" / f"{word.partition('=')[2]}.yaml").exists()
+
+
+@pytest.mark.parametrize("name", spec.names())
+def test_a_quick_paper_takes_less_than_ten_minutes(name):
+    sources = spec.read(name).sources.values()
+    assert sum(source.minutes.get("quick", 0) for source in sources if "quick" in source.budgets) < 10
