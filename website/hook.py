@@ -4,12 +4,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
-from website import datasets, keys, links, methods, metrics, nav
+from website import datasets, keys, links, methods, metrics, nav, notebook
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that no file of docs/ holds, and fill the nav's patterns."""
     made = {uri: text for module in (methods, metrics, datasets, keys) for uri, text in module.pages().items()}
+    made[notebook.URI] = notebook.page(notebook.read())
     for uri, text in made.items():
         files.append(File.generated(config, uri, content=text))
     pages = {file.src_uri: file.content_string for file in files.documentation_pages()}
