@@ -34,7 +34,7 @@ interval over seeds (Student's) is above 0, and Holm's correction for the claims
 *Contradicted*: the interval is below 0, likewise. *Does not show*: an effect as large as the smallest one that would
 matter is excluded. *Undecided*: the interval is too wide. *Cannot be tested here*: there are no such runs, or too few
 seeds. A claim of several parts shows where all of them do, one of "somewhere" or "some" where at least one does; what
-speaks against it is corrected for the number of parts.
+speaks against it is corrected for the number of parts, whose smallest and largest effects stand above.
 """.strip()
 
 
@@ -72,7 +72,8 @@ def effect(found: Found) -> str:
     if not found.parts:
         return "" if math.isnan(found.effect) else f"{interval_of(found)}, {seeds_of(found)}"
     known = sorted((part for part in found.parts if not math.isnan(part.effect)), key=lambda part: part.effect)
-    ends = f"{interval_of(known[0])} to {interval_of(known[-1])}, {seeds_of(found)}; " if known else ""
+    effects = " to ".join(dict.fromkeys(interval_of(part) for part in (*known[:1], *known[-1:])))
+    ends = f"{effects}, {seeds_of(found)}; " if known else ""
     return f"{ends}parts: {_numbers(found.parts)}"
 
 
@@ -92,7 +93,7 @@ def seeds_of(found: Found) -> str:
         return ""
     least, most = min(part.seeds for part in known), max(part.seeds for part in known)
     numbers = str(least) if least == most else f"{least} to {most}"
-    return f"{numbers} {'runs' if math.isnan(known[0].low) else 'seeds'}"
+    return f"{numbers} {'run' if math.isnan(known[0].low) else 'seed'}{'s' * (most > 1)}"
 
 
 def page(told: Told) -> str:
@@ -132,7 +133,8 @@ def _budget(paper: Paper, runs: Runs) -> str:
     smaller = "".join(f"; {budget} has {LESS[budget]}" for budget in found if budget in LESS)
     marked = ", and claims that rest on it are marked" if several and smaller else ""
     data = ", ".join(_datasets(runs.frames.values()))
-    again = ", ".join(dict.fromkeys(f"`{own['again']}`" for own in runs.about.values()))
+    counted = [runs.about[name] for names in found.values() for name in names]
+    again = ", ".join(dict.fromkeys(f"`{own['again']}`" for own in counted))
     return f"Budget {said}{smaller}{marked}. Data sets: {data}. Tested again by {again}."
 
 

@@ -64,7 +64,7 @@ def draw(spec: PictureSpec, frame: pd.DataFrame) -> Figure:
         dress(axes)
     for axes in drawn[len(panels) :]:
         axes.remove()
-    draw_legend(figure, drawn[: len(panels)])
+    draw_legend(figure, drawn[: len(panels)], 1 if spec.kind == "values" else None)
     return figure
 
 

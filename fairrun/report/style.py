@@ -87,11 +87,11 @@ def published_look(k: int) -> Look:
     return Look(GREYS[k // len(MARKERS) % len(GREYS)], marker, f"{symbol}-open")
 
 
-def draw_legend(figure: Figure, row: Sequence[Axes]) -> None:
-    """One legend for all panels, published points last."""
+def draw_legend(figure: Figure, row: Sequence[Axes], columns: int | None = None) -> None:
+    """One legend for all panels, published points last; without ``columns`` in as many as short names need."""
     handles = {label: handle for axes in row for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     names = sorted(handles, key=lambda label: label.startswith(PUBLISHED))
-    columns = 3 if len(row) == 1 else 5
+    columns = columns or (3 if len(row) == 1 else 5)
     shown = [handles[name] for name in names]
     figure.legend(shown, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 

@@ -8,6 +8,7 @@ from fairrun.claims.frames import Runs
 from fairrun.claims.judge import judged
 from fairrun.claims.page import Told
 from fairrun.claims.pictures import png
+from fairrun.config.check import InputError
 
 PAPER = """
 title: T
@@ -107,6 +108,21 @@ def test_the_effects_of_parts_are_told_from_the_smallest_to_the_largest():
     frames = [source("full", *values)[0].assign(dataset=d) for d, values in (("a", (1.0, 1.1, 1.2)), ("b", (3, 4, 5)))]
     (found,) = [judged(spec.parsed("p", text), {"first": pd.concat(frames)}, REMEDY)["up"]]
     assert page.effect(found) == "1.100 [0.852, 1.348] to 4.000 [1.516, 6.484], 3 seeds; parts: 2 shows"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("kind: bars", "p: pictures.x.kind must be one of values, fronts, got 'bars'"),
+        ("kind: fronts", "p: pictures.x: values must be two metrics of a plane"),
+        ("kind: values, source: third", "p: pictures.x: source 'third' is not there"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_is_one_message(given, message):
+    source = "" if "source" in given else "source: first, "
+    text = PAPER + f"pictures: {{x: {{title: X, {source}{given}, values: {{test/x: x}}, each: []}}}}\n"
+    with pytest.raises(InputError, match=message):
+        spec.parsed("p", text)
 
 
 @pytest.mark.parametrize("kind", ["values", "fronts"])
