@@ -207,8 +207,9 @@ def _areas(runs: pd.DataFrame, area: str, name: str) -> "pd.Series[float]":
         return pd.Series(dtype=float)
     if area == OF_TASKS:
         return areas_of_tasks(runs)
-    metric = str(runs["metric.name"].iloc[0])
-    found = areas(runs, metric, greater_is_better=bool(runs["metric.greater_is_better"].iloc[0]))
+    metric, greater = str(runs["metric.name"].iloc[0]), bool(runs["metric.greater_is_better"].iloc[0])
+    seeds = [own for _, own in runs.groupby("seed")]  # each may have its own split, and with it its own anchors
+    found = pd.concat([areas(own, metric, greater_is_better=greater) for own in seeds])
     if area not in found:
         raise InputError(f"{name}: value={FRONT}{area} is none{nearest(area, found.columns)}")
     return found.set_index("seed")[area]
