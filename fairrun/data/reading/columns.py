@@ -23,18 +23,33 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
     A missing value is NaN, None or NaT.  The same values are typed alike, whether they were stored as text, as numbers
     or as decimals.  Raises ``InputError`` for numbers among which other text stands.
     """
-    texts = {name: texts_of(frame[name], forms.missing) for name in frame if _holds_text(frame[name])}
-    forms = replace(forms, decimal=forms.decimal or _decimal(texts.values()))
+    plain = {name: one for name in frame if (one := _plain_numbers(name, frame[name], forms)) is not None}
+    texts = {n: texts_of(frame[n], forms.missing) for n in frame if n not in plain and _holds_text(frame[n])}
+    points = any(one.points for one in plain.values())
+    forms = replace(forms, decimal=forms.decimal or _decimal(texts.values(), points))
     found: dict[str, pd.Series] = {}
     columns, warnings = [], list[str]()
     for name in frame:
-        values, kind, done = from_text(name, texts[name], forms) if name in texts else _from_values(frame[name])
+        if name in plain:
+            values, kind, done = *whole(plain[name].values), list[str]()
+        elif name in texts:
+            values, kind, done = from_text(name, texts[name], forms)
+        else:
+            values, kind, done = _from_values(frame[name])
         found[name] = values
         distinct = 0 if kind == "other" else int(values.nunique())
         columns.append(Column(name, kind, distinct, int(values.isna().sum()), done="; ".join(done)))
         if kind in ("category", "boolean") and name in texts:
             warnings += _of_doubtful(name, texts[name])
     return pd.DataFrame(found, columns=list(frame.columns)), columns, warnings
+
+
+def _plain_numbers(name: str, values: pd.Series, forms: Forms) -> "numbers.Plain | None":
+    """The numbers of a column of text that holds nothing but plain ones; None where it must be looked at as text."""
+    marks = any(numbers.is_plain(mark) for mark in forms.missing or ())
+    if marks or name in forms.categories or not (values.dtype == object or isinstance(values.dtype, pd.StringDtype)):
+        return None
+    return numbers.plain(values)
 
 
 def _of_doubtful(name: str, column: Texts) -> Iterator[str]:
@@ -91,9 +106,9 @@ def _holds_text(values: pd.Series) -> bool:
     return not typed and bool(values.map(type).isin([str]).any())
 
 
-def _decimal(columns: Collection[Texts]) -> str | None:
-    """The decimal sign that the columns of numbers agree on, where at least one tells."""
-    told = [numbers.decimals(column.split[0]) for column in columns]
+def _decimal(columns: Collection[Texts], points: bool) -> str | None:
+    """The decimal sign that the columns of numbers agree on, where at least one tells; ``points``: others have "."."""
+    told = [{"."}] * points + [numbers.decimals(column.split[0]) for column in columns]
     told = [signs for signs in told if len(signs) == 1]
     return next(iter(told[0])) if told and all(signs == told[0] for signs in told) else None
 

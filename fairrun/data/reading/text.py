@@ -106,7 +106,7 @@ def _table(text: str, separator: str, name: str) -> pd.DataFrame:
     options: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
     options["quotechar"] = _quote(text)
     try:
-        frame = pd.read_csv(io.StringIO(text), sep=r"\s+" if separator == " " else separator, **options)
+        frame = pd.read_csv(io.BytesIO(text.encode()), sep=r"\s+" if separator == " " else separator, **options)
     except (ValueError, TypeError) as error:  # pandas' errors are of ValueError
         if _refuse_lengths(text, separator, name):
             return _table(re.sub(r"\r?\n", f"{separator}\n", text.lstrip(), count=1), separator, name)
@@ -125,7 +125,7 @@ def _named(rows: pd.DataFrame, header: Sequence[str], name: str) -> pd.DataFrame
     refuse_repeated(names, name)
     if not len(rows):
         raise InputError(f"dataset.path must be a table with rows below its header, got {name!r} with none")
-    return rows[kept].set_axis(names, axis=1).astype(object)
+    return rows[kept].set_axis(names, axis=1)
 
 
 def refuse_repeated(names: Sequence[str], file: str) -> None:

@@ -8,8 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
+from fairrun.data.reading import numbers
 from fairrun.data.reading.columns import typed
 from fairrun.data.reading.texts import Forms
 from fairrun.datasets.csv import Csv
@@ -298,3 +301,53 @@ def test_the_same_rows_are_the_same_frame_from_text_and_from_parquet_in_any_type
     frames = [Csv().read(str(path))[0] for path in sorted(tmp_path.iterdir())]
     for other in frames[1:]:
         pd.testing.assert_frame_equal(frames[0], other)
+
+
+CELLS = [
+    "1",
+    "0",
+    "-7",
+    "12",
+    "007",
+    "1.5",
+    "1.234",
+    "12.345",
+    "0.25",
+    "-3.100",
+    "1e3",
+    "2.5E-3",
+    "20200131",
+    "19991231",
+]
+CELLS += ["", " 4", "1,5", "1,234", "yes", "?", "-", "+2", ".5", "3.", "10%", "9007199254740993", "1e400", "A"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    columns=st.lists(st.lists(st.sampled_from(CELLS), min_size=12, max_size=12), min_size=1, max_size=3),
+    few=st.integers(1, len(CELLS)),
+    decimal=st.sampled_from([None, ".", ","]),
+    marks=st.sampled_from([None, [], ["-7"], ["?"]]),
+)
+def test_plain_numbers_are_read_at_once_as_they_are_read_one_by_one(columns, few, decimal, marks):
+    """``few``: of the cells, so that many columns are plain."""
+    frame = pd.DataFrame({f"c{k}": [c if c in CELLS[:few] else "1" for c in cells] for k, cells in enumerate(columns)})
+    forms = Forms(decimal=decimal, missing=marks)
+    found = [_typed(frame, forms)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers, "plain", lambda values: None)
+        found.append(_typed(frame, forms))
+    assert found[0] == found[1]
+
+
+def _typed(frame, forms):
+    try:
+        read, columns, warnings = typed(frame, forms)
+    except InputError as error:
+        return str(error)
+    return read.astype(object).where(read.notna(), None).to_dict("list"), list(read.dtypes), columns, warnings
+
+
+def test_a_column_of_plain_numbers_is_read_at_once():
+    (one, points), other = numbers.plain(pd.Series(["1.5", "", "-2e3"])), numbers.plain(pd.Series(["1", "x"]))
+    assert one.tolist()[::2] == [1.5, -2000.0] and one.isna()[1] and points and other is None
