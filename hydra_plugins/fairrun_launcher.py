@@ -179,14 +179,15 @@ class StackedLauncher(Launcher):
 
 
 def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:
-    """Start local workers, unless every job already has a record."""
+    """Start local workers, unless every job already has a record, or one stack needs none."""
     from fairrun.results.records import RECORD
-    from fairrun.runs.executors import Loky
+    from fairrun.runs.executors import Loky, suited
 
     done = all((path / RECORD).exists() for path in composed)
+    executor = suited(executor, stacks := _most_stacks(composed.values()))
     if done or not isinstance(executor, Loky):
         return ()
-    return executor.start("fairrun.runs.runner", _most_stacks(composed.values()))
+    return executor.start("fairrun.runs.runner", stacks)
 
 
 def _most_stacks(jobs: Iterable[Composed]) -> int:

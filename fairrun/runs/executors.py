@@ -24,6 +24,7 @@ from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.backend import get_context
 
 from fairrun.command.imports import load
+from fairrun.config import plugins
 from fairrun.config.check import InputError, is_integer, one_of, require
 from fairrun.training import stop
 
@@ -277,6 +278,12 @@ def make(
         return Dask(count, address)
     one_of("hydra.launcher.cluster", cluster, ("slurm", "local"))
     return Slurm(count, cluster, options, folder)
+
+
+def suited(executor: Executor, tasks: int) -> Executor:
+    """The executor for so many tasks: one task needs no other process, unless code of the user's own could end it."""
+    alone = isinstance(executor, Loky) and tasks < 2 and not plugins.named() and not plugins.installed()
+    return Inline() if alone else executor
 
 
 def completed(executor: Executor, function: Function, tasks: Mapping[str, Any]) -> Results:

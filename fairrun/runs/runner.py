@@ -25,7 +25,7 @@ from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, REFUSED, dataset_name, read, read_history, write
-from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed
+from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed, suited
 from fairrun.runs.job import (
     Job,
     begun,
@@ -182,11 +182,12 @@ class Sweep:
 
     def _train(self, stacks: dict[str, list[Job]]) -> Iterator[tuple[Path, Outcome]]:
         self._tidy("*.json*")  # the progress files of an earlier command's workers
-        tasks = {name: self._task(name, stack) for name, stack in stacks.items()}
+        executor = suited(self.executor, len(stacks))
+        tasks = {name: self._task(name, stack, executor) for name, stack in stacks.items()}
         sizes = {name: (len(stack), stack[0].config["epochs"]) for name, stack in stacks.items()}
         labels = {name: _label(stack) for name, stack in stacks.items()}
         with Display(self.work, sizes, labels) as display, Live(self.work, self._listeners(stacks)) as live:
-            for name, result in completed(self.executor, train, tasks):
+            for name, result in completed(executor, train, tasks):
                 outcomes = dict(self._written(stacks[name], result))
                 if all(outcome.trained for outcome in outcomes.values()) and isinstance(result, Trained):
                     self._tidy(f"{name}.pt*")
@@ -197,14 +198,14 @@ class Sweep:
                 self._tidy(f"{name}.json*")
                 display.finished(name)
 
-    def _task(self, name: str, stack: list[Job]) -> Task:
+    def _task(self, name: str, stack: list[Job], executor: Executor) -> Task:
         config = stack[0].config
         labels = [self.facts(job.config)["base_rates"].get("val", []) for job in stack]
         weights, live = any(self._weights(job) for job in stack), any(self._tracker(job).live for job in stack)
         task = Task(name, [job.config for job in stack], None, self.work, named(), own_hash(), labels, weights, live)
         if not config["resume"]:
             task.checkpoint.unlink(missing_ok=True)
-        if isinstance(self.executor, Inline):
+        if isinstance(executor, Inline):
             return task
         return task._replace(data=[self._stored(job.config) for job in stack])
 

@@ -17,7 +17,7 @@ from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
 from fairrun.data.dataset import Dataset
 from fairrun.results import records as results
-from fairrun.runs import live, worker
+from fairrun.runs import executors, live, worker
 from fairrun.runs.executors import Loky
 from fairrun.runs.job import Job, load, record, remark
 from fairrun.runs.plan import MOST_RUNS
@@ -380,6 +380,24 @@ def test_workers_read_the_same_data_from_a_file_and_give_the_same_records(tmp_pa
     for one, other in zip(here, there, strict=True):
         assert results.read(one.folder)["metrics"] == results.read(other.folder)["metrics"]
     assert not list(tmp_path.rglob("*.pt"))
+
+
+@pytest.mark.parametrize(("named", "processes"), [("", 0), ("mypkg", 1)])
+def test_one_stack_is_trained_in_the_process_of_the_sweep_unless_code_of_ones_own_could_end_it(
+    tmp_path, described, monkeypatch, named, processes
+):
+    monkeypatch.setenv(plugins.VARIABLE, named)
+    monkeypatch.setattr(executors._Process, "_all", {})
+    jobs = jobs_of(tmp_path / "sweep", *([*described, f"seed={seed}"] for seed in (0, 1)))
+    outcomes = train(tmp_path / "sweep", jobs, executor=Loky(2, 1))
+    assert len(executors._Process._all) == processes
+    alone = jobs_of(tmp_path / "alone", *([*described, f"seed={seed}"] for seed in (0, 1)))
+    for one, other in zip(jobs, alone, strict=True):
+        assert outcomes[one.folder].trained
+        train(tmp_path / "alone", [other])
+        assert results.read(one.folder)["history_sha256"] == results.read(other.folder)["history_sha256"]
+    for process in executors._Process._all.values():
+        process._ended.release()
 
 
 def test_a_record_tells_the_rows_and_positives_of_every_group(tmp_path, described):
