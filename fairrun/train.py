@@ -23,7 +23,7 @@ from fairrun.about import completion, version
 from fairrun.command import guard, help
 from fairrun.command.environment import debugging, redact_logs, redacted, resolved
 from fairrun.command.folders import locked
-from fairrun.command.imports import load
+from fairrun.command.imports import begin, load
 from fairrun.command.line import (
     chosen,
     explain,
@@ -94,6 +94,7 @@ def main() -> None:
             sys.stdout.write(help.text(given))
             return
         sys.argv[1:] = later(current(given, functools.cache(lambda: chosen("method", given))))
+        begin(given)
         task()
     except Stopped as stop:
         sys.stderr.write(f"stopped by {stop}; the same command goes on from what is saved\n")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +25,9 @@ USES = {
 END = '\nprint(there(), torch.histc(torch.empty(3, device="meta")).shape[0])'
 
 
-def out(program, plugins="", **environment):
+def out(program, *arguments, plugins="", **environment):
     environment = os.environ | {"FAIRRUN_PLUGINS": plugins} | environment
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -44,3 +45,24 @@ def test_an_import_of_torch_that_fails_leaves_nothing(tmp_path):
     program = "import sys\nfrom fairrun.command.imports import load\ntry:\n    load('torch')\n"
     program += "except ModuleNotFoundError as error:\n    print(error.name, [m for m in sys.modules if 'torch' in m])"
     assert out(program, PYTHONPATH=str(tmp_path)) == ["nothing_of_this_name", "[]"]
+
+
+BESIDE = """
+import sys, threading
+from pathlib import Path
+from fairrun.command.imports import begin, load
+begin(sys.argv[1:])
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
+print("libtorch_cpu.so" in Path("/proc/self/maps").read_text(), "torch" in sys.modules)
+load("torch")
+import torch
+print(torch.ones(2, 2).mm(torch.ones(2, 1)).sum().item())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="tells what a process has read on Linux")
+@pytest.mark.parametrize(("arguments", "reads"), [(["-m", "seed=0,1"], "True"), (["seed=0", "--cfg", "job"], "False")])
+def test_torchs_library_is_read_beside_other_work_where_a_command_trains(arguments, reads):
+    assert out(BESIDE, *arguments) == [reads, "False", "4.0"]
