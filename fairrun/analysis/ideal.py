@@ -4,7 +4,6 @@ import functools
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linprog
 
 from fairrun.analysis.front import anchors, aopac, counts
 
@@ -32,21 +31,18 @@ def ideal_front(cells: tuple[tuple[int, int], ...]) -> np.ndarray:
         max 1 - sum_c |delta_c|  over  -P(Y=0, c) <= delta_c <= P(Y=1, c)  with  |rate_i - rate_j| <= dp  for all i, j,
 
     Here rate_c = (P(Y=1, c) - delta_c) / P(c).  delta_c is the share of all rows that are in group c and decided
-    against their label: 0 instead of 1 if delta_c is positive, 1 instead of 0 if negative.  This is a linear program in
-    delta = down - up and the smallest rate.
+    against their label: 0 instead of 1 if delta_c is positive, 1 instead of 0 if negative.  Each rate moves to the
+    nearest end of one window [l, l + dp], so a group pays P(c) times the way there.  The sum is convex and piecewise
+    linear in l, with corners where an end of the window meets a rate: the least is at one of them.
     """
     if not cells:
         return np.empty((0, 2))
     rows, positive = np.array(cells, dtype=float).T / sum(rows for rows, _ in cells)
     rates = positive / rows
-    change = np.diag(1 / rows)
-    ones = np.ones((len(rows), 1))
-    above, below = np.hstack([-change, change, -ones]), np.hstack([change, -change, ones])
-    bounds = [(0, share) for share in (*positive, *(rows - positive), 1)]
-    cost = [*np.ones(2 * len(rows)), 0]
     max_dp = float(np.ptp(rates))
     points = []
     for dp in np.arange(0, max_dp, STEP):
-        found = linprog(cost, np.vstack([above, below]), np.concatenate([dp - rates, rates]), bounds=bounds)
-        points.append((1 - found.fun, dp))
+        low = np.concatenate([rates, rates - dp])[:, None]  # [2 groups, 1]
+        way = np.maximum(0, np.maximum(low - rates, rates - low - dp))
+        points.append((1 - (way @ rows).min(), dp))
     return np.array([*points, (1, max_dp)])

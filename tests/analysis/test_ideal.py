@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from fairrun.analysis.front import Anchors, anchors, aopac
 from fairrun.analysis.ideal import STEP, ideal_area, ideal_front
@@ -36,17 +37,17 @@ def test_at_parity_the_best_on_adult_is_936_of_1000():
 
 
 @settings(deadline=None, max_examples=10)
-@given(st.lists(CELL, min_size=3, max_size=5))
-def test_with_more_groups_it_moves_every_rate_into_the_best_window(cells):
-    """A group whose rate is outside [l, l + dp] pays its share of rows times the distance.  The sum is convex and
-    piecewise linear in l with corners where an end meets a rate, so its least value is at one of them.
-    """
-    rows, positive = np.array(cells, dtype=float).T
-    shares, rates = rows / rows.sum(), positive / rows
+@given(st.lists(CELL, min_size=2, max_size=5))
+def test_it_is_the_linear_program_of_its_docstring(cells):
+    """In the wrong decisions of each group, down and up, and the smallest rate."""
+    rows, positive = np.array(cells, dtype=float).T / sum(rows for rows, _ in cells)
+    rates, change, ones = positive / rows, np.diag(1 / rows), np.ones((len(rows), 1))
+    above, below = np.hstack([-change, change, -ones]), np.hstack([change, -change, ones])
+    bounds = [(0, share) for share in (*positive, *(rows - positive), 1)]
+    cost = [*np.ones(2 * len(rows)), 0]
     for accuracy, dp in ideal_front(tuple(cells)):
-        lows = np.concatenate([rates, rates - dp])[:, None]
-        outside = np.maximum(0, lows - rates) + np.maximum(0, rates - lows - dp)
-        assert accuracy == pytest.approx(1 - (outside @ shares).min(), abs=1e-8)
+        found = linprog(cost, np.vstack([above, below]), np.concatenate([dp - rates, rates]), bounds=bounds)
+        assert accuracy == pytest.approx(1 - found.fun, abs=1e-9)
 
 
 @settings(deadline=None, max_examples=10)
