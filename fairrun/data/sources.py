@@ -133,7 +133,7 @@ def load(name: str, sources: Sequence[Source], frame_sha256: str, path: str | No
     content = _from_path(name, sources, path) if path else _from_sources(name, sources)
     if sha256(content) != frame_sha256:
         raise InputError(f"dataset {name}: the rows have SHA-256 {sha256(content)}, expected {frame_sha256}; not used")
-    _write_cache(cached, content)
+    write_cache(cached, content)
     return read_frame(content)
 
 
@@ -229,7 +229,7 @@ def _from_path(name: str, sources: Sequence[Source], path: str) -> bytes:
     raise InputError(f"dataset.path={path!r} does not hold the files of {name}, known by their SHA-256:\n{wanted}")
 
 
-def _write_cache(path: Path, content: bytes) -> None:
+def write_cache(path: Path, content: bytes) -> None:
     """Write atomically: a reader, or a second process that fetches the same file, never sees half a file."""
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:

@@ -14,6 +14,8 @@ from fairrun.data.corrupt import Outliers
 from fairrun.data.pixels.stored import Features, Stored
 from fairrun.data.target import Target
 
+SPLITS = ("train", "val", "test")
+
 
 class Table(NamedTuple):
     """The rows of one split.  N rows, D features, T tasks."""
@@ -25,6 +27,16 @@ class Table(NamedTuple):
     def to(self, device: str, dtype: torch.dtype) -> "Table":
         """The same rows on another device, with features and labels in ``dtype``."""
         return Table(self.x.to(device, dtype), self.y.to(device, dtype), self.s.to(device))
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The arguments of ``of``, of types that are safe to load from a file."""
+        return self._asdict() | ({"x": self.x.plain} if isinstance(self.x, Stored) else {})
+
+    @classmethod
+    def of(cls, x: Tensor | dict[str, Any], y: Tensor, s: Tensor) -> "Table":
+        """The table that ``plain`` describes."""
+        return cls(Stored(**x) if isinstance(x, dict) else x, y, s)
 
     def without_features(self) -> "Table":
         """The same rows, with D = 0."""
@@ -60,6 +72,16 @@ class Data(NamedTuple):
     account: dict[str, Any] | None = None  # how each column of a user's own table was read, as JSON
 
     @property
+    def plain(self) -> dict[str, Any]:
+        """The argument of ``of``, of types that are safe to load from a file."""
+        return self._asdict() | {split: getattr(self, split).plain for split in SPLITS}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Data":
+        """The data that ``plain`` describes."""
+        return cls(**plain | {split: Table.of(**plain[split]) for split in SPLITS})
+
+    @property
     def num_classes(self) -> int:
         """C, 2 or more."""
         return max(2, len(self.classes))
@@ -80,7 +102,7 @@ class Data(NamedTuple):
 
     def to(self, device: str, dtype: torch.dtype) -> "Data":
         """The same data on another device."""
-        tables = {split: getattr(self, split).to(device, dtype) for split in ("train", "val", "test")}
+        tables = {split: getattr(self, split).to(device, dtype) for split in SPLITS}
         outliers = None if self.outliers is None else self.outliers.to(device)
         return self._replace(**tables, balanced=self.balanced.to(device), outliers=outliers)
 

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,7 +16,9 @@ import fairrun
 from fairrun.config.build import build
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import digest, dotted, identity
-from fairrun.config.source import OWN, WEIGHTS, sources, weights_hash
+from fairrun.config.source import OWN, WEIGHTS, module_hash, own_hash, sources, weights_hash
+from fairrun.data.dataset import Dataset
+from fairrun.data.kept import kept
 from fairrun.data.table import Data, Table
 from fairrun.results.records import REFUSED, dataset_name, method_name, versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, is_degenerate, select
@@ -83,8 +86,20 @@ def _load(node: dict[str, Any]) -> Data:
     found = build(node, "dataset")
     allowed = "a data set, as fairrun.data.dataset.Dataset"
     require(isinstance(found, Loadable), "dataset._target_", node["_target_"], allowed)
-    data: Data = found.load()
+    data: Data = kept(_encoding(node, found), found.load) if _is_known(found) else found.load()
     return data
+
+
+def _is_known(found: Loadable) -> bool:
+    """Whether fairrun's code alone says which rows these are, by their hash: not a file of the user's."""
+    return type(found) is Dataset and found.path is None and type(found.rows).__module__.startswith(f"{OWN}.datasets.")
+
+
+def _encoding(node: dict[str, Any], found: Loadable) -> str:
+    """The identity of the encoded rows that a node ``dataset`` describes."""
+    assert isinstance(found, Dataset)
+    code = [own_hash(), module_hash(type(found.rows).__module__), fairrun.__version__]
+    return digest([json.dumps(node), *code, *map(version, ("numpy", "pandas"))])[:32]
 
 
 def _size(data: Data) -> int:

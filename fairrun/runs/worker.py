@@ -23,8 +23,7 @@ from fairrun.config.build import build
 from fairrun.config.metrics import computed
 from fairrun.config.plugins import allow, told
 from fairrun.config.source import PACKAGE, own_hash
-from fairrun.data.pixels.stored import Stored
-from fairrun.data.table import Data, Table
+from fairrun.data.table import SPLITS, Data
 from fairrun.method.api import Method
 from fairrun.method.library import LibraryMethod
 from fairrun.results.records import versions
@@ -43,7 +42,6 @@ from fairrun.training.thresholds.frontier import FRONTIER, UNAWARE, frontier
 from fairrun.training.thresholds.postprocess import Bound, Scores, postprocess, scores_of
 from fairrun.training.thresholds.unaware import Told, unaware
 
-SPLITS = ("train", "val", "test")
 LIBRARY = "library"  # the engine of a run that a library trained
 
 
@@ -226,21 +224,11 @@ def _of_other_code() -> Failure:
 
 def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
     """Write the data to a file that workers map into their memory; features in a file stay there."""
-    tables = {split: _plain(getattr(data, split).to("cpu", dtype)) for split in SPLITS}
+    tables = {split: getattr(data, split).to("cpu", dtype) for split in SPLITS}
     part = path.with_name(path.name + ".part")
-    torch.save(data._asdict() | tables, part)
+    torch.save(data._replace(**tables).plain, part)
     os.replace(part, path)
 
 
 def _open(path: Path) -> Data:
-    content = torch.load(path, weights_only=True, mmap=True)
-    return Data(**content | {split: _table(**content[split]) for split in SPLITS})
-
-
-def _plain(table: Table) -> dict[str, Any]:
-    """The table as ``_table`` takes it, in types that are safe to load."""
-    return table._asdict() | ({"x": table.x.plain} if isinstance(table.x, Stored) else {})
-
-
-def _table(x: Tensor | dict[str, Any], y: Tensor, s: Tensor) -> Table:
-    return Table(Stored(**x) if isinstance(x, dict) else x, y, s)
+    return Data.of(torch.load(path, weights_only=True, mmap=True))
