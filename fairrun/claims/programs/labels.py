@@ -39,17 +39,24 @@ def with_wrong_labels(data: Data, share: float, seed: int) -> Data:
 
 def measured() -> pd.DataFrame:
     """A row for each ``method``, ``share`` of wrong labels and seed."""
-    return pd.DataFrame([row for seed, name in product(range(SEEDS), METHODS) for row in _rows(name, seed)])
+    return pd.DataFrame([row for name, seed in product(METHODS, range(SEEDS)) for row in _rows(name, seed)])
 
 
 def _rows(name: str, seed: int) -> Iterator[dict[str, Any]]:
-    """A row for each share of wrong labels."""
+    """A row for each share of wrong labels; their runs train side by side."""
     own = ("dataset.split.balanced=8", f"dataset.split.seed={seed}")
     config = of_calls(("experiment=nash/student_por", f"method={name}", *own))
     data, method = load(config), build(config["method"], "method")
-    model, options = network(config, len(data.features)), {"schedule": schedule(config), "engine": config["engine"]}
-    for share in SHARES:
-        given = with_wrong_labels(data, share, seed)
-        (run,) = fit(model, [method], [seed], given, epochs=EPOCHS, batch_size=config["batch_size"], **options)
+    trained = fit(
+        network(config, len(data.features)),
+        [method] * len(SHARES),
+        [seed] * len(SHARES),
+        [with_wrong_labels(data, share, seed) for share in SHARES],
+        epochs=EPOCHS,
+        batch_size=config["batch_size"],
+        schedule=schedule(config),
+        engine=config["engine"],
+    )
+    for share, run in zip(SHARES, trained, strict=True):
         values = {f"measured/{metric}": float(run.history[f"test/{metric}"].iloc[-1]) for metric in SHOWN}
         yield {"method": name, "share": share, "seed": seed} | values

@@ -27,6 +27,7 @@ from fairrun.models.functional import Classifier
 from fairrun.runs.job import load
 from fairrun.runs.validate import network
 from fairrun.training.batches import padded_table, whole_table
+from fairrun.training.tables import Tables
 
 DTYPE = torch.float64
 SEEDS = 5
@@ -63,12 +64,12 @@ def problem() -> tuple[Problem, Theta]:
     """Student performance, and the parameters of each seed."""
     config = of_calls(("experiment=nash/student_por", "model.dropout=0"))
     data = load(config).to("cpu", DTYPE)
-    rows, held_out = data.held_out()
-    val = padded_table(held_out, SEEDS, len(data.groups), 2)
+    rows, held_out = (Tables.joined([table], [0] * SEEDS) for table in data.held_out())
+    val = padded_table(held_out, len(data.groups), 2)
     model = Classifier(network(config, len(data.features)))
     drawn = model.network.init([Generator().manual_seed(seed) for seed in range(SEEDS)])
     theta = {name: p.to(DTYPE) for name, p in drawn.items()}
-    return Problem(model, whole_table(rows, SEEDS, len(data.groups), 2), val, cell_weights(val)), theta
+    return Problem(model, whole_table(rows, len(data.groups), 2), val, cell_weights(val)), theta
 
 
 def weights(g: Tensor) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ from fairrun.runs.validate import network
 from fairrun.training.batches import Batches, all_rows, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.optim import SGD, Adagrad, Adam
+from fairrun.training.tables import Tables
 
 DTYPE = torch.float64
 EPOCHS = (1, 5, 20)
@@ -67,13 +68,14 @@ def measured() -> pd.DataFrame:
 
 def _snapshots(model: Classifier, method: IRWGlobal, train: Table, num_groups: int) -> Iterator[tuple[int, State]]:
     """The state after each number of EPOCHS, with the weights of the next epoch."""
+    tables = Tables.joined([train], [0] * SEEDS)
     streams = {name: [Generator().manual_seed(seed) for seed in range(SEEDS)] for name in ("init", "shuffle")}
     theta = {name: p.to(DTYPE) for name, p in model.network.init(streams["init"]).items()}
-    state = method.init(model, theta, whole_table(train, SEEDS, num_groups, 2))
+    state = method.init(model, theta, whole_table(tables, num_groups, 2))
     batches = Batches(
-        train, None, model.network, streams | {"dropout": [], "method": []}, BATCH, num_groups, 2, False, False
+        tables, None, model.network, streams | {"dropout": [], "method": []}, BATCH, num_groups, 2, False, False
     )
-    whole = all_rows(train, SEEDS, num_groups, 2)
+    whole = all_rows(tables, num_groups, 2)
     for epoch in range(EPOCHS[-1] + 1):
         state, _ = method.start_epoch(model, state, whole)
         if epoch in EPOCHS:
