@@ -12,7 +12,6 @@ from typing import Any, get_type_hints
 import torch
 import yaml
 
-from fairrun.command.imports import whole
 from fairrun.config.build import build, class_of, recipes
 from fairrun.config.check import InputError, is_integer, is_number, nearest, one_of, require, unknown
 from fairrun.config.keys import CONF, ESTIMATOR, MEMBERS, ROLES, dotted, role
@@ -394,8 +393,6 @@ def _layers(described: str) -> tuple[str, ...]:
     model = network({"model": node}, *told)
     size, model = (model.size, model.member) if isinstance(model, Ensemble) else (1, model)
     small = model.widest * max(model.widest, told[0]) < SMALL
-    if not small:
-        whole()
     with contextlib.nullcontext() if small else torch.device("meta"):  # shapes alone, which takes torch a second
         theta = model.init([torch.Generator()])
     needed = COPIES * size * sum(4 * p.numel() for p in theta.values()) / 2**30
