@@ -25,6 +25,7 @@ from fairrun.command.guard import Guarded
 from fairrun.config.source import own_hash
 from fairrun.report import cli as report
 from fairrun.results.records import versions
+from fairrun.runs.job import _loaded
 from fairrun.training.native.library import library
 from fairrun.training.stop import SIGNALS
 
@@ -59,6 +60,7 @@ def _as_in_a_new_process(folder, command, environment):
         patch.object(Guarded, "arguments", ()),
         patch.object(hydra._internal.hydra, "ConfigLoaderImpl", ConfigLoaderImpl),
         patch.dict(read, clear=True),
+        patch.dict(_loaded, clear=True),
         patch.dict(Singleton._instances),
         _modules(folder),
         _signals(),
