@@ -1,6 +1,5 @@
 """The schema of a table, and how its rows become tensors."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +14,7 @@ from fairrun.data.corrupt import Outliers
 from fairrun.data.encoding import SCALES, Encoding, need_columns
 from fairrun.data.groups import Merge, binned, merged, numbered, numbered_again, parse_sensitive, with_columns
 from fairrun.data.labels import Label, labels_of, parse_labels
+from fairrun.data.memory import memory
 from fairrun.data.numeric import NUMBERS
 from fairrun.data.pixels.stored import Features
 from fairrun.data.sources import frame_sha256
@@ -319,13 +319,14 @@ def _labelled(label: Label, frame: pd.DataFrame) -> np.ndarray:
 
 def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:
     """Raise ``InputError`` if the encoded rows and one copy of them would take more than half of the memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = memory()
     features = num_numbers + sum(sizes.values())
-    if 16 * num_rows * features > memory / 2:
+    if 16 * num_rows * features > there / 2:
         largest = sorted(sizes, key=lambda column: -sizes[column])[:3]
         raise InputError(
             f"dataset.categorical: {num_rows} rows with {features} features would take "
-            f"{16e-9 * num_rows * features:.1f} GB, more than half of this machine's {memory / 1e9:.1f} GB; "
+            f"{16e-9 * num_rows * features:.1f} GB, more than half of the {there / 1e9:.1f} GB "
+            "that this process may use; "
             "most categories have "
             + ", ".join(f"{column!r} ({sizes[column]})" for column in largest)
             + ": leave such columns out"

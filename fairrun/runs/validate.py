@@ -26,6 +26,7 @@ from fairrun.config.metrics import (
     refuse_no_surrogate,
 )
 from fairrun.config.plugins import SAVED, can_be_saved
+from fairrun.data.memory import memory
 from fairrun.method.api import NEEDS, AnyMethod, PerTask
 from fairrun.method.library import LibraryMethod
 from fairrun.method.rows import share_without
@@ -396,11 +397,11 @@ def _layers(described: str) -> tuple[str, ...]:
     with contextlib.nullcontext() if small else torch.device("meta"):  # shapes alone, which takes torch a second
         theta = model.init([torch.Generator()])
     needed = COPIES * size * sum(4 * p.numel() for p in theta.values()) / 2**30
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    there = memory() / 2**30
     if needed > there:
         raise InputError(
             f"model must be smaller: its parameters, their gradients and the optimizer's numbers need {needed:.0f} GB "
-            f"for one run, this machine has {there:.0f} GB"
+            f"for one run, this process may use {there:.0f} GB"
         )
     return tuple(theta)
 

@@ -21,6 +21,7 @@ import PIL
 from PIL import Image, ImageOps
 
 from fairrun.config.check import InputError
+from fairrun.data.memory import memory
 from fairrun.data.pixels.stored import mapped
 from fairrun.data.sources import cache_folder
 
@@ -74,8 +75,8 @@ def read_images(files: Sequence[Path], channels: int, size: int) -> np.ndarray:
 
 
 def memory_bound() -> int:
-    """The bytes that features may take in memory: half of the machine's."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    """The bytes that features may take in memory: half of what this process may use."""
+    return memory() // 2
 
 
 def _identity(files: Sequence[Path], kind: _Kind) -> str:

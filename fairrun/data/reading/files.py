@@ -7,13 +7,15 @@ import lzma
 import urllib.parse
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet
 
 from fairrun.config.check import InputError
+from fairrun.data.memory import memory
 
 DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # how Hive spells a missing value
 PACKED = {
@@ -22,6 +24,10 @@ PACKED = {
     b"\xfd7zXZ\x00": lzma.decompress,
     b"\x28\xb5\x2f\xfd": lambda content: pa.CompressedInputStream(pa.BufferReader(content), "zstd").read(),
 }
+OF_CELL = 65  # bytes of memory that training needs for each cell of a table of numbers, measured
+OF_PACKED = 0.3  # cells in a byte of a compressed file
+SAMPLE = 2**18  # bytes that cells are counted in
+SEPARATORS = (b",", b";", b"\t", b"|")
 EXCEL = "an Excel workbook; save it as CSV"
 FOREIGN = {  # beginnings of files that are no tables to us
     b"\xd0\xcf\x11\xe0": EXCEL,
@@ -52,6 +58,7 @@ def parts(path: str | None) -> list[Part]:
     if path is None or not where.exists():
         raise InputError(f"dataset.path must be a CSV or Parquet file that exists, or a folder of them, got {path!r}")
     files = _below(where) if where.is_dir() else [where]
+    refuse_too_large(files, path)
     found = [part for file in files for part in _opened(file, where)]
     if not found:
         raise InputError(f"dataset.path must be a folder with CSV or Parquet files, got {path!r}, which has none")
@@ -62,6 +69,35 @@ def parts(path: str | None) -> list[Part]:
             f"{kinds[True]}, {kinds[False]}"
         )
     return found
+
+
+def refuse_too_large(files: Sequence[Path], path: str) -> None:
+    """Raise ``InputError`` if training on the table in these files would need more memory than there is."""
+    cells, there = sum(map(_cells, files)), memory()
+    needed = OF_CELL * cells
+    if needed > there:
+        raise InputError(
+            f"dataset.path={path!r} is too large to train on here: about {cells:.2g} cells need "
+            f"{needed / 1e9:.3g} GB of memory, and this process may use {there / 1e9:.3g} GB: take a sample of the "
+            "rows, keep fewer columns in the file, or use a machine with more memory"
+        )
+
+
+def _cells(file: Path) -> float:
+    """About how many cells a file has, by its metadata or its first rows; of a compressed one by its size."""
+    try:
+        with file.open("rb") as content:
+            head = content.read(SAMPLE)
+        if head.startswith(b"PAR1"):
+            found = pyarrow.parquet.read_metadata(file)
+            return float(found.num_rows * found.num_columns)
+    except (OSError, pa.ArrowException):  # reading it says what is wrong
+        return 0.0
+    size = file.stat().st_size
+    if any(head.startswith(start) for start in (*PACKED, b"PK")):
+        return size * OF_PACKED
+    ends = (max(map(head.count, SEPARATORS)) or head.count(b" ")) + head.count(b"\n")
+    return ends * size / max(1, len(head))
 
 
 def _below(folder: Path) -> list[Path]:

@@ -1,0 +1,43 @@
+"""How much memory this process may use."""
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+def memory() -> int:
+    """The bytes that this process may use: the machine's, or fewer where a control group limits them."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *_limits(ROOT)])
+
+
+@functools.cache
+def _limits(root: Path) -> tuple[int, ...]:
+    """The limits of the control groups that this process is in, of both versions, and of those above them."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return ()
+    groups = [line.split(":", 2) for line in lines if line.count(":") >= 2]
+    found: list[int] = []
+    for _, controllers, path in groups:
+        if controllers == "":
+            found += _of(root / "sys/fs/cgroup", path, "memory.max")
+        elif "memory" in controllers.split(","):
+            found += _of(root / "sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+    return tuple(found)
+
+
+def _of(mount: Path, path: str, name: str) -> Iterator[int]:
+    """The limits of a group and of those above it; a container may see its own group as the root alone."""
+    group = Path(path.lstrip("/"))
+    for place in (group, *group.parents):
+        try:
+            text = (mount / place / name).read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+        if text.isdecimal():  # else "max"
+            yield int(text)
