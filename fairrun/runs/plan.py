@@ -43,9 +43,9 @@ def plan(
         alone = _is_alone(group[0].config)
         size = 1 if alone else stack_size
         size = size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
-        size = min(size, _holding(group, facts(group[0].config)))
-        count = math.ceil(len(group) / size)
-        if stack_size is None and count > 1 and not alone:
+        held = _holding(group, facts(group[0].config))
+        count = math.ceil(len(group) / min(size, held))
+        if stack_size is None and count > 1 and held > 1 and not alone:
             count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
         cuts = [k * len(group) // count for k in range(count + 1)]
         stacks += [group[a:b] for a, b in itertools.pairwise(cuts)]

@@ -128,11 +128,12 @@ def test_seeds_with_their_own_rows_share_a_stack_and_are_what_they_are_alone(tmp
         assert ours.equals(theirs)
 
 
-def test_a_stack_whose_runs_have_their_own_rows_is_as_large_as_memory_bears(monkeypatch):
-    """Each table takes 4 bytes x 10 rows, so 100 bytes hold two."""
-    monkeypatch.setattr("fairrun.runs.plan.TABLES_BYTES", 100)
+@pytest.mark.parametrize(("most", "stacks"), [(100, [2, 2, 2]), (70, [1] * 6), (30, [1] * 6)])
+def test_a_stack_whose_runs_have_their_own_rows_is_as_large_as_memory_bears(most, stacks, monkeypatch):
+    """Each table takes 4 bytes x 10 rows, so 100 bytes hold two, 70 one, and one that is larger is alone."""
+    monkeypatch.setattr("fairrun.runs.plan.TABLES_BYTES", most)
     jobs = [job(f"{k}", *BASE, f"seed={k}", f"dataset.split.seed={k}") for k in range(6)]
-    assert [len(stack) for stack in planned(jobs, None, 1)] == [2, 2, 2]
+    assert [len(stack) for stack in planned(jobs, None, 1)] == stacks
     same = [job(f"{k}", *BASE, f"seed={k}") for k in range(6)]
     assert [len(stack) for stack in planned(same, None, 1)] == [6]
 
