@@ -30,7 +30,8 @@ def pages() -> dict[str, str]:
             *(line for metric in METRICS.values() for line in _section(metric)),
             "## Of each group",
             "",
-            "The columns are `test/NAME/GROUP`, for instance `test/accuracy/sex=Female`.",
+            "The columns are `test/NAME/s=K`, for instance `test/accuracy/s=0` of the first group. Trackers and "
+            "`model.metrics` have the group's name: `test/accuracy/sex=Female`.",
             *(line for metric in GROUP_METRICS for line in _section(metric, "###")),
         )
     }

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from fairrun.analysis.compare import SIDES
 from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.names import counted
 from fairrun.report.style import PUBLISHED, UNKNOWN
 
 LEADING_ZERO = r"\b0\."
@@ -56,7 +57,7 @@ class Shown:
                 yield ""
             yield _table(part)
         if left:
-            yield Text(f"{left} column{'s' * (left > 1)} left out for width: {self.file} has all", style="dim")
+            yield Text(f"{counted(left, 'column')} left out for width: {self.file} has all", style="dim")
         if self.caption:
             yield Text(self.caption, style="dim")
 
