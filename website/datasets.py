@@ -15,6 +15,7 @@ FOLDER = "reference/datasets/"
 ROOT = "../../../"
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 HEAD = ("data set", "what is predicted", "rows (training / validation / test)", "groups", "base rates")
+ROLES = {"label": "label", "class 1": "positive", "groups by": "sensitive", "test rows": "split.test"}
 PROBLEMS = "Known problems: "  # begins a paragraph of a docstring
 UNKNOWN = "not counted"
 NOT_COUNTED = (
@@ -56,7 +57,7 @@ def _page(entry: catalogue.Entry, found: Mapping[str, Any] | None) -> str:
         entry.name,
         f"**{plain(entry.does)}{'' if entry.does.endswith('?') else '.'}** {prose(source)}",
         *(line for part in paragraphs for line in ("", prose(part))),
-        *table(("", ""), [*_roles(keys), *_origin(module), *_size(found)]),
+        *table(("", ""), [*_roles(entry.name, keys), *_origin(module), *_size(found)]),
         "## Groups and base rates",
         *(_rates(found) if found else ["", NOT_COUNTED, ""]),
         *_problems(problems(entry.name), found["warnings"] if found else []),
@@ -67,16 +68,14 @@ def _page(entry: catalogue.Entry, found: Mapping[str, Any] | None) -> str:
     )
 
 
-def _roles(keys: Mapping[str, files.Key]) -> Iterator[tuple[str, str]]:
-    for what, key in (
-        ("label", "label"),
-        ("class 1", "positive"),
-        ("groups by", "sensitive"),
-        ("test rows", "split.test"),
-    ):
-        found = keys[key]
-        value = "yours" if found.value == "???" else code(found.value)
-        yield what, f"{value}: {plain(found.comment)}" if found.comment and value != "yours" else value
+def _roles(name: str, keys: Mapping[str, files.Key]) -> Iterator[tuple[str, str]]:
+    """Label, groups and test rows, with what the data set's own file says of them."""
+    own = files.read(files.choices("dataset")[name]).keys
+    for what, key in ROLES.items():
+        value = "yours" if keys[key].value == "???" else code(keys[key].value)
+        found = own.get(key, own.get(key.partition(".")[0], files.Key("")))
+        said = found.comment if value != "yours" else ""
+        yield what, f"{value}: {plain(said)}" if said else value
 
 
 def _origin(module: str) -> Iterator[tuple[str, str]]:
