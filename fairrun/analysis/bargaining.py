@@ -33,7 +33,7 @@ class Alignment:
     dataset: str
     steps: pd.DataFrame  # one row for each method, seed and epoch: COLUMNS (NaN: not logged), players' shares, stage
     settings: Mapping[str, str]  # method whose histories have the columns -> its configuration in words
-    numbers: Mapping[str, int]  # method -> its number among all methods of the data set
+    methods: list[str]  # all methods of the data set
     groups: list[str]  # names of the groups
 
     def of(self, method: str) -> pd.DataFrame:
@@ -59,8 +59,8 @@ def alignment(trade: Tradeoff) -> Alignment | None:
     if "train/aligned" not in trade.runs:
         return None
     keys = [column for column in trade.by if column != "method"]
-    frames, folders, settings, numbers = [], [], {}, {}
-    for k, (method, own) in enumerate(trade.settings.groupby("method", sort=False)):
+    frames, folders, settings = [], [], {}
+    for method, own in trade.settings.groupby("method", sort=False):
         first = own.iloc[0]
         runs = trade.runs_of(first)
         found = [frame for _, run in runs.iterrows() if (frame := _history(run)) is not None]
@@ -68,12 +68,12 @@ def alignment(trade: Tradeoff) -> Alignment | None:
             folders.append(runs["folder"].iloc[0])
             frames += found
             settings[str(method)] = describe(first, keys) if len(own) > 1 else ""
-            numbers[str(method)] = k
     if not frames:
         return None
     names = {tuple(read(Path(folder)).get("groups", [])) for folder in folders}
     groups = list(names.pop()) if len(names) == 1 else []  # if groups differ between configurations: numbers
-    return Alignment(trade.dataset, pd.concat(frames, ignore_index=True), settings, numbers, groups)
+    methods = list(trade.settings["method"].unique())
+    return Alignment(trade.dataset, pd.concat(frames, ignore_index=True), settings, methods, groups)
 
 
 def _history(run: pd.Series) -> pd.DataFrame | None:

@@ -1,6 +1,6 @@
 """Which configuration to take: chosen on validation rows, valued on test rows, compared with a baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,7 @@ class Comparison(NamedTuple):
     name: str  # of the other configuration, in words
     seeds: int  # that both have
     differences: Mapping[str, Estimate]  # by metric: accuracy, and the fairness metric
+    means: Mapping[str, tuple[float, float]]  # by metric: of the configuration, and of the other one, over these seeds
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
         among=len(pool),
         method=row["method"],
         setting={key: row[key] for key in trade.by if key != "method" and value(row[key])},
-        name=_name(row, trade),
+        name=named(row, trade.by),
         seeds=int(row["seeds"]),
         values={f"{s}/{n}": _estimate(row, f"{s}/{n}") for s in ("val", "test") for n in ("accuracy", trade.metric)},
         baseline=baseline,
@@ -151,10 +152,19 @@ def _compare(trade: Tradeoff, row: pd.Series, baseline: str) -> Comparison | Non
         return None
     other = table.sort_values("val/accuracy", ascending=False, kind="stable").iloc[0]
     metrics = ["accuracy", trade.metric]
-    found = pd.Series(differences(trade.runs_of(row), trade.runs_of(other), metrics))
+    sides = trade.runs_of(row), trade.runs_of(other)
+    found = pd.Series(differences(*sides, metrics))
     if not found["seeds"]:
         return None
-    return Comparison(_name(other, trade), int(found["seeds"]), {m: _estimate(found, f"test/{m}") for m in metrics})
+    shared = set(sides[0]["seed"]) & set(sides[1]["seed"])
+    means = {m: _means(sides, shared, f"test/{m}") for m in metrics}
+    changes = {m: _estimate(found, f"test/{m}") for m in metrics}
+    return Comparison(named(other, trade.by), int(found["seeds"]), changes, means)
+
+
+def _means(sides: tuple[pd.DataFrame, pd.DataFrame], seeds: Collection[int], column: str) -> tuple[float, float]:
+    first, second = (float(side.loc[side["seed"].isin(seeds), column].mean(skipna=False)) for side in sides)
+    return first, second
 
 
 def _keeps(trade: Tradeoff, values: pd.Series, bound: float) -> pd.Series:
@@ -167,7 +177,7 @@ def _kept(trade: Tradeoff, row: pd.Series, bound: float) -> Kept:
     column = f"test/{trade.metric}"
     runs = _keeps(trade, trade.runs_of(row)[column], bound)
     by_mean = _keeps(trade, pd.Series([row[column]]), bound)
-    return Kept(_name(row, trade), int(runs.sum()), len(runs), bool(by_mean.all()))
+    return Kept(named(row, trade.by), int(runs.sum()), len(runs), bool(by_mean.all()))
 
 
 def _broken(trade: Tradeoff, others: pd.DataFrame, bound: float) -> list[Kept]:
@@ -181,8 +191,9 @@ def _folder(trade: Tradeoff, row: pd.Series) -> Path:
     return Path((runs if sound.empty else sound)["folder"].iloc[0])
 
 
-def _name(row: pd.Series, trade: Tradeoff) -> str:
-    return f"{row['method']} {describe(row, trade.by)}".strip()
+def named(row: pd.Series, by: list[str]) -> str:
+    """A configuration in words: "penalty lam 0.3"."""
+    return f"{row['method']} {describe(row, by)}".strip()
 
 
 def _estimate(row: pd.Series, column: str) -> Estimate:

@@ -4,7 +4,6 @@ The gap is the false positive rate difference.  Pareto fronts and the picked con
 rows, at the match-rate threshold.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -51,7 +50,7 @@ class Multitask:
     vanilla: bool  # whether the bound comes from runs of VANILLA
     planes: list[Plane]
     published: pd.DataFrame  # published.of_tasks
-    numbers: Mapping[str, int]  # number of each method among all methods of the data set
+    names: list[str]  # all methods of the data set
 
 
 def multitask(trade: Tradeoff) -> Multitask | None:
@@ -64,7 +63,6 @@ def multitask(trade: Tradeoff) -> Multitask | None:
     by = settings(runs)
     table = _settings(runs, names, by)
     bound, vanilla = _bound(table)
-    methods = list(trade.settings["method"].drop_duplicates())
     return Multitask(
         dataset=trade.dataset,
         seeds=trade.seeds,
@@ -77,7 +75,7 @@ def multitask(trade: Tradeoff) -> Multitask | None:
         vanilla=vanilla,
         planes=_planes(table, names, trade.published_tasks),
         published=trade.published_tasks,
-        numbers={method: k for k, method in enumerate(methods) if (table["method"] == method).any()},
+        names=list(trade.settings["method"].unique()),
     )
 
 

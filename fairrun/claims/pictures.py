@@ -15,10 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 from fairrun.analysis.front import finished, summarise
 from fairrun.analysis.interval import interval
 from fairrun.analysis.tradeoff import greater_is_better
+from fairrun.claims.axes import count_those_beyond, draw_legend, draw_method, dress, look, span
 from fairrun.claims.judge import cells_of
 from fairrun.claims.spec import PictureSpec
 from fairrun.config.metrics import bounds
-from fairrun.report.style import count_those_beyond, draw_legend, draw_method, dress, look, span
 
 WIDE = 3  # most panels in a row
 DPI = 110

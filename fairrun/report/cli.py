@@ -9,12 +9,14 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
 from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.report import page, tables, terminal
+from fairrun.report.charts import picture
 from fairrun.report.listing import unfinished
 from fairrun.report.options import ReportOptions, allow_packages, parser
 from fairrun.report.section import Chapter
@@ -24,6 +26,8 @@ from fairrun.results.records import load
 
 ABANDONED_S = 3600  # the age of an unfinished report from which on nobody is writing it
 PART = ".report-"  # the folder of a report that is being written: this and some letters
+DPI = 300  # of a picture 3.25 in wide
+UNDATED = {"png": None, "pdf": {"CreationDate": None}, "svg": {"Date": None}}  # kinds of files, and no date in them
 LISTING = ".report.json"  # the files of the report in a folder
 
 
@@ -88,18 +92,21 @@ def _chapters(frame: pd.DataFrame, given: ReportOptions) -> list[Chapter]:
 def write(folder: Path, frame: pd.DataFrame, found: Sequence[Chapter]) -> list[Path]:
     """Write the pictures, tables and page of the chapters.  An earlier report stays whole until this one is.
 
-    A picture is ``NAME.png`` and ``.pdf``, with several data sets ``NAME_DATASET``.  Files of the earlier report that
-    this one does not have are removed.
+    A picture is ``NAME.png``, ``.pdf`` and ``.svg``, with several data sets ``NAME_DATASET``.  Files of the earlier
+    report that this one does not have are removed.
     """
     _remove_abandoned(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=PART) as part:
         paths, pngs = [], {}
         for chapter in found:
             dataset = suffix(chapter.trade.dataset, several=len(found) > 1)
-            for name, figure in (item for section in chapter.sections for item in section.pictures.items()):
-                pictures = _save(figure, Path(part, f"{name}{dataset}"))
-                pngs[chapter.trade.dataset, name] = pictures[0].read_bytes()
-                paths += pictures
+            for section in chapter.sections:
+                for name, chart in section.charts.items():
+                    paths += _save(picture.draw(chart), Path(part, f"{name}{dataset}"))
+                for name, figure in section.pictures.items():
+                    pictures = _save(figure, Path(part, f"{name}{dataset}"))
+                    pngs[chapter.trade.dataset, name] = pictures[0].read_bytes()
+                    paths += pictures
         paths += tables.write(Path(part), found)
         html = Path(part, "report.html")
         html.write_text(page.render(folder, frame, found, pngs), encoding="utf-8")
@@ -125,8 +132,9 @@ def _remove_earlier(folder: Path, names: Collection[str]) -> None:
 
 
 def _save(figure: Figure, stem: Path) -> list[Path]:
-    """Save as PNG and PDF, the same bytes for the same figure."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf")]
-    for path in paths:
-        figure.savefig(path, dpi=150, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    """Save as PNG, PDF and SVG, the same bytes for the same figure."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in UNDATED]
+    with matplotlib.rc_context(picture.RC):
+        for path, undated in zip(paths, UNDATED.values(), strict=True):
+            figure.savefig(path, dpi=DPI, metadata=undated)
     return paths

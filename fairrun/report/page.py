@@ -1,5 +1,6 @@
-"""A sweep as one HTML file that needs nothing else: chart, tables, configuration, facts about the data, failures."""
+"""A sweep as one HTML file that needs nothing else: its result in a sentence, charts, tables, facts, a glossary."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -9,16 +10,23 @@ from typing import Any
 import jinja2
 import pandas as pd
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from fairrun.analysis.tradeoff import Tradeoff, value
+import fairrun
+from fairrun.analysis.tradeoff import Tradeoff, value, words
 from fairrun.config.keys import IGNORED, is_key, role
-from fairrun.report.section import Chapter
+from fairrun.report.charts.chart import Chart
+from fairrun.report.charts.looks import COLOURS
+from fairrun.report.charts.plot import SYMBOLS, plot
+from fairrun.report.glossary import Glossary
+from fairrun.report.headline import title
+from fairrun.report.section import Chapter, Section, Table
 from fairrun.report.style import UNKNOWN
+from fairrun.results.again import sweep_command
 from fairrun.results.records import by_class, read
 
-TEMPLATE = Path(__file__).with_name("template.html")
-Cells = dict[str, Any]  # what the template needs for a table: columns, rows, caption
+HERE = Path(__file__).parent
+NUMBER = re.compile(r"-?[\d.,]+%?( \[.*\])?|-|")
+Cells = dict[str, Any]  # what the template needs for a table
 
 
 def render(
@@ -26,48 +34,132 @@ def render(
 ) -> str:
     """The HTML page about the sweep in ``folder``.
 
-    ``frame`` has every run, also those that did not finish.  ``pngs`` has the pictures, by data set and name.
+    ``frame`` has every run, also those that did not finish.  ``pngs`` has the pictures of sections, by data set and
+    name.
     """
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     runs = frame[frame["status"] == "finished"]
     trades = [chapter.trade for chapter in chapters]
-    return template.render(
-        name=folder.resolve().name,
-        metric=trades[0].metric.replace("_", " "),
-        direction=trades[0].direction,
+    glossary = Glossary.of(chapters)
+    return environment.get_template("template.html").render(
+        title=title(trades),
         num_finished=len(runs),
+        made=sweep_command(folder),
         failures=_failures(folder, frame),
-        chapters=[_chapter(chapter, pngs) for chapter in chapters],
+        chapters=[_chapter(chapter, k, folder, pngs, glossary) for k, chapter in enumerate(chapters, 1)],
         configuration=_configuration(runs),
-        versions=_pairs(_versions(trades)),
-        plotly=Markup(get_plotlyjs()),
+        versions=_pairs(_versions(trades), "Versions"),
+        version=fairrun.__version__,
+        glossary=glossary.entries,
+        colours=COLOURS,
+        symbols=SYMBOLS,
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
     )
 
 
-def _chapter(chapter: Chapter, pngs: Mapping[tuple[str, str], bytes]) -> dict[str, Any]:
-    dataset = chapter.trade.dataset
-    sections = [
-        {
-            "title": section.title,
-            "chart": section.chart,
-            "notes": section.notes,
-            "sentences": section.sentences,
-            "commands": section.commands,
-            "pictures": [] if section.chart else [_inline(pngs[dataset, name]) for name in section.pictures],
-            "alt": section.alt,
-            "tables": [_cells(table.rows, table.caption) | {"title": table.title} for table in section.tables],
-        }
-        for section in chapter.sections
-    ]
-    (chart,) = (section.chart for section in chapter.sections if section.chart)
-    return {"dataset": dataset, "sections": sections, "chart": chart, "facts": _facts(chapter.trade)}
+def _chapter(
+    chapter: Chapter, number: int, folder: Path, pngs: Mapping[tuple[str, str], bytes], glossary: Glossary
+) -> dict[str, Any]:
+    own = {name: png for (dataset, name), png in pngs.items() if dataset == chapter.trade.dataset}
+    sections = [_section(one, f"{number}-{k}", own, glossary) for k, one in enumerate(chapter.sections, 1)]
+    return {
+        "dataset": chapter.trade.dataset,
+        "headline": _parts(chapter.headline),
+        "sections": sections,
+        "runs": _runs(chapter.trade, folder, f"runs-{number}", glossary),
+        "facts": _facts(chapter.trade),
+    }
+
+
+def _parts(sentence: str) -> list[tuple[str, bool]]:
+    """The sentence in parts, and whether each is an interval."""
+    return [(part, part.startswith("[")) for part in re.split(r"(\[[^\[\]]*\])", sentence) if part]
+
+
+def _section(section: Section, number: str, pngs: Mapping[str, bytes], glossary: Glossary) -> dict[str, Any]:
+    tables = [_results(table, f"table-{number}-{k}", glossary) for k, table in enumerate(section.tables, 1)]
+    return {
+        "title": section.title,
+        "charts": [_chart(chart, f"{name}-{number}") for name, chart in section.charts.items()],
+        "notes": section.notes,
+        "sentences": section.sentences,
+        "commands": section.commands,
+        "pictures": [_inline(pngs[name]) for name in section.pictures],
+        "alt": section.alt,
+        "tables": tables,
+    }
+
+
+def _chart(chart: Chart, identity: str) -> dict[str, Any]:
+    drawn = plot(chart)
+    parts = [part for panel in drawn["panels"] for part in panel["series"]]
+    return drawn | {"id": identity, "empty": not any(part["points"] or part["line"] for part in parts)}
 
 
 def _inline(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
+
+
+def _results(table: Table, identity: str, glossary: Glossary) -> Cells:
+    """A table of results: the columns in which its rows differ; what they share is said once."""
+    rows = table.rows
+    same = [name for name in rows if len(rows) > 1 and rows[name].nunique() == 1 and name != rows.columns[0]]
+    values = {name: rows[name].iloc[0].replace("*", "yes") for name in same}
+    said = [f"{name}: {text}" for name, text in values.items() if text not in ("", UNKNOWN)]
+    shown = rows.drop(columns=same)
+    return {
+        "id": identity,
+        "title": table.title or table.lead or table.caption,
+        "heading": table.title,
+        "lead": table.lead or table.caption,
+        "same": "; ".join(said),
+        "marked": table.marked,
+        "columns": [_column(str(name), shown[name], glossary.find(str(name), table.terms)) for name in shown],
+        "rows": [[_cell(str(text)) for text in row] for row in shown.to_numpy().tolist()],
+    }
+
+
+def _column(name: str, texts: pd.Series, term: str) -> Cells:
+    number = all(NUMBER.fullmatch(str(text)) for text in texts) and any(re.search(r"\d", str(text)) for text in texts)
+    return {"name": name, "term": term, "number": number}
+
+
+def _cell(text: str) -> Cells:
+    mean, bracket, rest = text.partition(" [")
+    split = bool(bracket) and bool(re.fullmatch(r"-?[\d.]+", mean))
+    return {
+        "text": mean if split else text,
+        "interval": f"[{rest}" if split else "",
+        "yes": text == "*",
+        "link": "",
+    }
+
+
+def _runs(trade: Tradeoff, folder: Path, identity: str, glossary: Glossary) -> Cells:
+    """Every finished run, with a link to its folder."""
+    keys = [key for key in trade.by if key != "method"]
+    names = ["accuracy", trade.metric]
+    rows = []
+    for run in trade.runs.sort_values(["method", "seed"], kind="stable").to_dict("records"):
+        path = Path(run["folder"])
+        inside = path.is_relative_to(folder)
+        shown = path.relative_to(folder).as_posix() if inside else path.as_posix()
+        cells = [{"text": shown, "link": f"{shown}/" if inside else path.absolute().as_uri()}]
+        cells += [{"text": text} for text in (run["method"], *(value(run[key]) for key in keys), str(run["seed"]))]
+        cells += [{"text": f"{run[f'test/{name}']:.4f}".replace("nan", UNKNOWN)} for name in names]
+        rows.append([{"link": "", "yes": False, "interval": ""} | cell for cell in cells])
+    headings = ["run", "method", *(key.removeprefix("method.") for key in keys), "seed", *map(words, names)]
+    numbers = {"seed", *map(words, names)}
+    columns = [{"name": name, "term": glossary.find(name), "number": name in numbers} for name in headings]
+    title = f"Runs of {trade.dataset}"
+    return {"id": identity, "title": title, "columns": columns, "rows": rows, "marked": ()}
 
 
 def _facts(trade: Tradeoff) -> list[Cells]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.table import Table as Text
 
 from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report.charts.chart import Chart
 from fairrun.report.terminal import Shown
 
 
@@ -21,17 +21,20 @@ class Table:
     caption: str
     title: str = ""  # on the page
     in_files: bool = True  # whether table.md and table.tex have it too
+    lead: str = ""  # on the page in place of the caption: a sentence; terms say the rest
+    marked: Collection[int] = ()  # the rows to set off on the page
+    terms: Mapping[str, str] = field(default_factory=dict)  # definitions of headings: beside them, and in the glossary
 
 
 @dataclass(frozen=True)
 class Section:
-    """One subject of a report on one data set: its tables, pictures, chart and files."""
+    """One subject of a report on one data set: its tables, pictures, charts and files."""
 
     title: str = ""  # heading on the page; without one the titles of the tables are the headings
     pictures: Mapping[str, Figure] = field(default_factory=dict)  # by the name of their files without its ending
     alt: str = ""  # of the pictures, for readers who do not see them
-    chart: Mapping[str, Any] | None = None  # of plotly.js, on the page in place of the pictures
-    notes: Sequence[str] = ()  # captions of the chart
+    charts: Mapping[str, Chart] = field(default_factory=dict)  # by name, as pictures: files, and live on the page
+    notes: Sequence[str] = ()  # captions of the charts
     sentences: Sequence[str] = ()  # on the page below the title; they and the commands are the last on the terminal
     commands: Sequence[str] = ()  # on the page with a button that copies it
     tables: Sequence[Table] = ()
@@ -57,3 +60,4 @@ class Chapter:
     trade: Tradeoff
     sections: Sequence[Section]
     footnote: str = ""  # on metrics that rest on a group of few test rows
+    headline: str = ""  # what the recommended configuration gains and costs

@@ -10,6 +10,7 @@ import yaml
 from fairrun.config.keys import IGNORED, role
 
 OVERRIDES, HYDRA = ".hydra/overrides.yaml", ".hydra/hydra.yaml"
+SWEEP, MULTIRUN = "multirun.yaml", "hydra.mode=MULTIRUN"
 SAVED = "results.save=chosen"
 _KEY = re.compile(r"[+~]*([^=@]+).*", re.DOTALL)
 
@@ -23,6 +24,16 @@ def command(folder: Path, *, saves: bool = True) -> str | None:
     """
     given = overrides(folder, saves=saves)
     return None if given is None else shlex.join(["python", "-m", "fairrun.train", *given])
+
+
+def sweep_command(folder: Path) -> str | None:
+    """The command that made the sweep in ``folder``.  None if it is not a sweep's, or cannot be read."""
+    try:
+        node = _read(folder / SWEEP)["hydra"]
+        given = [str(override) for override in (*node["overrides"]["task"], *node["overrides"]["hydra"])]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    return shlex.join(["fairrun", "sweep", *(override for override in given if override != MULTIRUN)])
 
 
 def overrides(folder: Path, *, saves: bool = True) -> list[str] | None:

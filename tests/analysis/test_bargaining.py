@@ -4,7 +4,6 @@ import dataclasses
 import io
 import json
 import re
-from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ import pytest
 
 from fairrun.analysis.bargaining import alignment, curve, second_stage
 from fairrun.analysis.interval import interval
-from fairrun.report.sections.bargaining import alignment_table, caption, draw
+from fairrun.report.charts.picture import draw
+from fairrun.report.sections.bargaining import alignment_table, caption, chart
 from fairrun.results.records import HISTORY, RECORD
 from tests.helpers.bargaining import CELLS, EPOCHS, bargain, sweep
 from tests.helpers.records import rewrite
-from tests.helpers.reports import WRITTEN, texts, trade, without_plotly, write_run, written
+from tests.helpers.reports import WRITTEN, texts, trade, write_run, written
 
 
 def found(folder, rows):
@@ -67,7 +67,7 @@ def test_a_history_without_some_of_the_columns_has_the_others(tmp_path):
         rewrite(row["folder"], steps.drop(columns=["train/goal_aligned", "train/infeasible"]))
     table = alignment_table(found(tmp_path, rows))
     assert table[["goal alone", "infeasible"]].to_numpy().tolist() == [["-", "-"]]
-    draw(found(tmp_path, rows))
+    assert chart(found(tmp_path, rows)).panels
 
 
 def test_of_several_settings_the_first_is_shown_and_named(tmp_path):
@@ -142,57 +142,47 @@ def test_the_table_says_where_stage_2_never_starts_and_where_nobody_bargains(tmp
 # The picture
 
 
-def titles(figure):
-    return [axes.get_title(loc="left") for axes in figure.axes]
+def titles(shown):
+    return [panel.title for panel in shown.panels]
 
 
-def test_the_picture_has_a_panel_of_players_for_every_method(tmp_path):
-    figure = draw(found(tmp_path, sweep(tmp_path)))
-    assert titles(figure)[:3] == [
-        "(a) smallest gain of a player",
-        "(b) alignment rate",
-        "(c) steps without an agreement",
-    ]
-    assert titles(figure)[3:] == [
-        f"({letter}) shares of alpha: {method}"
-        for letter, method in zip("def", ("endless", "ksbs", "nash"), strict=True)
-    ]
+def test_the_chart_has_a_panel_of_players_for_every_method(tmp_path):
+    shown = chart(found(tmp_path, sweep(tmp_path)))
+    firsts = ["smallest gain of a player", "alignment (dashed: rectified)", "steps without an agreement"]
+    assert titles(shown) == [*firsts, *(f"shares of alpha: {method}" for method in ("endless", "ksbs", "nash"))]
 
 
 def test_the_lines_are_the_means(tmp_path):
     told = found(tmp_path, sweep(tmp_path))
-    figure = draw(told)
-    alignment_rate = [line for line in figure.axes[1].lines if len(line.get_xdata()) == EPOCHS]
-    assert [line.get_linestyle() for line in alignment_rate] == ["-", "--"] * 3
-    expected = curve(told.of("ksbs"), "aligned_rectified")["mean"]
-    np.testing.assert_array_equal(alignment_rate[3].get_ydata(), expected)
-    shares = figure.axes[5].lines[:4]
-    for line, cell in zip(shares, CELLS, strict=True):
-        np.testing.assert_array_equal(line.get_ydata(), curve(told.of("nash"), f"alpha/{cell}")["mean"])
-    assert len({(line.get_color(), line.get_linestyle()) for line in shares}) == 4
+    panels = chart(told).panels
+    rates = panels[1].series
+    assert [one.look.style for one in rates] == ["-", "--"] * 3
+    np.testing.assert_array_equal([y for _, y in rates[3].line], curve(told.of("ksbs"), "aligned_rectified")["mean"])
+    shares = panels[5].series
+    for one, cell in zip(shares, CELLS, strict=True):
+        means = curve(told.of("nash"), f"alpha/{cell}")["mean"]
+        np.testing.assert_array_equal([y for _, y in one.line], means)
+    assert len({(one.look.colour, one.look.style) for one in shares}) == 4
 
 
 def test_a_group_has_a_colour_and_a_label_a_line_style(tmp_path):
     """Also where the names of groups are of several attributes."""
     told = found(tmp_path, sweep(tmp_path))
     told = dataclasses.replace(told, groups=["sex=F, race=a", "sex=F, race=b"])
-    colours, styles = zip(
-        *((line.get_color(), line.get_linestyle()) for line in draw(told).axes[3].lines[:4]), strict=True
-    )
+    colours, styles = zip(*((one.look.colour, one.look.style) for one in chart(told).panels[3].series), strict=True)
     assert styles == ("-", "--") * 2
     assert colours[0] == colours[1] != colours[2] == colours[3]
     assert list(told.players.values())[1] == "sex=F, race=a, y=1"
 
 
 def test_a_line_marks_where_stage_2_starts(tmp_path):
-    figure = draw(found(tmp_path, sweep(tmp_path)))
-    marks = [line.get_xdata()[0] for line in figure.axes[0].lines if len(set(line.get_xdata())) == 1]
-    assert marks == [6.5, 4.5]
+    panel = chart(found(tmp_path, sweep(tmp_path))).panels[0]
+    assert [rule.at for rule in panel.rules if rule.axis == "x"] == [6.5, 4.5]
 
 
 def test_a_method_that_logs_no_players_has_no_panel_of_them(tmp_path):
     rows = [bargain(tmp_path, "goal", seed) for seed in range(2)]
-    assert len(titles(draw(found(tmp_path, rows)))) == 3
+    assert len(titles(chart(found(tmp_path, rows)))) == 3
 
 
 # The report
@@ -200,18 +190,17 @@ def test_a_method_that_logs_no_players_has_no_panel_of_them(tmp_path):
 
 def test_a_report_on_bargaining_has_its_picture_and_its_section(tmp_path):
     files = written(tmp_path, sweep(tmp_path))
-    assert set(files) == WRITTEN | {"bargaining.png", "bargaining.pdf"}
-    text = without_plotly(files["report.html"].read_text())
+    assert set(files) == WRITTEN | {f"bargaining.{kind}" for kind in ("png", "pdf", "svg")}
+    text = files["report.html"].read_text()
     assert "<h3>Bargaining</h3>" in text
     assert "<td>stage 2 never starts</td>" in text
-    (shown,) = re.findall(r'<img class="picture" src="data:image/png;base64,([^"]*)"', text)
-    assert b64decode(shown) == files["bargaining.png"].read_bytes()
+    assert text.count('<figure id="bargaining-') == 1
     assert not re.search(r"https?://|url\(", text)
 
 
 def test_a_report_without_bargaining_has_no_such_section(tmp_path):
     files = texts(tmp_path, [write_run(tmp_path, "erm", 0.0, seed) for seed in range(2)])
-    assert "Bargaining" not in without_plotly(files["report.html"].read_text())
+    assert "Bargaining" not in files["report.html"].read_text()
 
 
 def test_data_sets_have_a_picture_each(tmp_path):
@@ -226,6 +215,6 @@ def test_the_picture_of_the_same_runs_is_the_same_for_one_seed_and_for_many(tmp_
     rows = sweep(tmp_path, ["nash"], seeds)
     pictures = [io.BytesIO(), io.BytesIO()]
     for picture in pictures:
-        draw(found(tmp_path, rows)).savefig(picture, dpi=150)
+        draw(chart(found(tmp_path, rows))).savefig(picture, dpi=150)
     first, second = (picture.getvalue() for picture in pictures)
     assert first == second

@@ -1,13 +1,12 @@
 """Records as training writes them, and the reports of them."""
 
-import re
-from dataclasses import replace
-
 import pandas as pd
 import yaml
 
 from fairrun.report import cli as report
+from fairrun.report import tables
 from fairrun.report.options import ReportOptions
+from fairrun.report.page import render
 from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
@@ -16,6 +15,7 @@ HARD, SOFT = "demographic_parity_difference", "soft_demographic_parity_differenc
 WRITTEN = {
     "front.png",
     "front.pdf",
+    "front.svg",
     "table.md",
     "table.tex",
     "table.csv",
@@ -100,16 +100,12 @@ def texts(folder, rows, metric=None, **given):
     frame = pd.DataFrame(rows)
     options = complete(frame, ReportOptions(metric=metric, **given))
     found = chapters(tradeoffs(frame, options), options)
-    bare = [replace(part, sections=[replace(s, pictures={}) for s in part.sections]) for part in found]
-    return {path.name: path for path in report.write(folder, frame, bare)}
+    page = folder / "report.html"
+    page.write_text(render(folder, frame, found, {}), encoding="utf-8")
+    return {path.name: path for path in (*tables.write(folder, found), page)}
 
 
 def trade(folder, rows, metric=None, **given):
     frame = pd.DataFrame(rows)
     (found,) = tradeoffs(frame, complete(frame, ReportOptions(metric=metric, **given)))
     return found
-
-
-def without_plotly(text):
-    """The page but for the library."""
-    return re.sub(r"<script>.*?</script>", "", text, count=1, flags=re.DOTALL)

@@ -11,7 +11,7 @@ from fairrun.report.sections import chapters, own
 from fairrun.report.tradeoffs import complete, tradeoffs
 from tests.helpers.command import DESCRIPTION, INLINE
 from tests.helpers.here import run_here
-from tests.helpers.reports import WRITTEN, sweep, without_plotly
+from tests.helpers.reports import WRITTEN, sweep
 
 BROKEN = """
 import pandas as pd
@@ -40,7 +40,7 @@ def outside(trade, options):
 
 
 def chart(trade, options):
-    return Section(chart={"data": []})
+    return Section(charts={"mine": {"data": []}})
 
 
 def undrawable(trade, options):
@@ -90,7 +90,7 @@ def test_a_section_of_ones_own_is_shown_by_a_sweep_and_by_the_report_of_its_reco
     shown = pd.read_csv(tmp_path / "out" / "calibration.csv")
     assert set(shown["group"]) == {"group=north", "group=south", "group=west"} and shown["label"].between(0, 1).all()
     assert "Calibration on test rows" in done.stdout and "Calibration is that of all seeds together." in done.stdout
-    page = without_plotly((tmp_path / "out" / "report.html").read_text())
+    page = (tmp_path / "out" / "report.html").read_text()
     assert "<h3>Calibration</h3>" in page and "Mean score and share of labels 1" in page
     assert "tab:table-calibration" in (tmp_path / "out" / "table.tex").read_text()
     again = run_here(tmp_path, "report", "out", module="fairrun", FAIRRUN_PLUGINS="tests")
@@ -124,7 +124,7 @@ def test_a_package_of_the_environment_may_lie_in_the_current_folder(named, monke
         ("cells", "({file}:15): InputError: a cell of the table own must be text, as f'{{value:.3f}}', got 3; "),
         ("taken", "the file must be another one than comparisons.csv, front.png, "),
         ("outside", "the file must be letters, digits, _, -, and .csv of a CSV, got '../mine.csv'; "),
-        ("chart", "chart must be None: the page has one chart, that of the front, got 'one'; "),
+        ("chart", "charts must be of fairrun.report.charts.chart.Chart, got 'dict'; "),
         ("undrawable", "({file}:31): ValueError: "),
     ],
 )

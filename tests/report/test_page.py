@@ -8,10 +8,11 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.helpers import bargaining
-from tests.helpers.reports import sweep, write_run, written
+from tests.helpers.reports import sweep, texts, write_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -42,14 +43,13 @@ def sweep_page(tmp_path_factory):
     rows = [*sweep(folder), write_run(folder, lam=7.0, status="failed")]
     for row in rows[3:]:
         row["method.note"] = f"<img src=x onerror=alert({row['method.lam']})>"
-    return written(folder, rows)["report.html"]
+    return texts(folder, rows)["report.html"]
 
 
 @pytest.fixture
 def page(browser, sweep_page):
     browser.set_window_size(1280, 1000)
     browser.get(sweep_page.as_uri())
-    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".chart .scatterlayer .trace"))
     return browser
 
 
@@ -59,31 +59,28 @@ def wait(browser, condition):
 
 def cells(page, table, column):
     rows = page.find_elements(By.CSS_SELECTOR, "table.results")[table].find_elements(By.CSS_SELECTOR, "tbody tr")
-    return [row.find_elements(By.TAG_NAME, "td")[column].text for row in rows]
+    return [row.find_elements(By.CSS_SELECTOR, "th, td")[column].text for row in rows if row.is_displayed()]
 
 
-def traces(page, name):
-    """The points of a method's traces in the first panel, as elements."""
-    find = "return document.querySelector('.chart')._fullData"
-    find += ".filter((t) => t.name === arguments[0] && t.xaxis === 'x').map((t) => t.uid)"
-    found = [
-        page.find_elements(By.CSS_SELECTOR, f".trace{uid} .points path") for uid in page.execute_script(find, name)
-    ]
-    return [points for points in found if points]
+def headers(page, table):
+    return page.find_elements(By.CSS_SELECTOR, "table.results")[table].find_elements(By.CSS_SELECTOR, "th button")
+
+
+def tip(page):
+    return page.execute_script("return document.getElementById('tip').hidden ? '' : tip.textContent")
 
 
 def test_the_page_renders_without_an_error_and_without_a_request(page):
-    assert page.find_element(By.CSS_SELECTOR, ".chart .main-svg").size["width"] > 900
+    assert page.find_element(By.CSS_SELECTOR, ".plot").size["width"] > 400
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
-def test_pointing_at_a_setting_shows_its_name_and_values_with_intervals(page):
-    _, points, _ = traces(page, "penalty")  # runs, settings, what the pointer finds
-    assert len(points) == 3
-    ActionChains(page).move_to_element(points[0]).perform()
-    (label,) = wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".hoverlayer .hovertext"))
-    shown = label.text
+def test_pointing_at_a_configuration_shows_its_name_and_values_with_intervals(page):
+    marker = page.find_elements(By.CSS_SELECTOR, ".point[data-series=penalty] svg")[0]
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", marker)
+    ActionChains(page).move_to_element(marker).perform()
+    shown = wait(page, lambda: tip(page))
     assert "penalty lam 2" in shown
     assert re.search(r"accuracy 0\.752 \[0\.747, 0\.757\]", shown)
     assert re.search(r"demographic parity difference 0\.053 \[0\.045, 0\.062\]", shown)
@@ -91,11 +88,17 @@ def test_pointing_at_a_setting_shows_its_name_and_values_with_intervals(page):
     assert "<img src=x" in shown  # as text
 
 
-def test_pointing_at_a_single_run_shows_its_seed(page):
-    runs, _, _ = traces(page, "penalty")
-    ActionChains(page).move_to_element(runs[2]).perform()
-    (label,) = wait(page, lambda: page.find_elements(By.CSS_SELECTOR, ".hoverlayer .hovertext"))
-    assert "seed 2: accuracy 0.829, demographic parity difference 0.244" in label.text
+def test_arrow_keys_go_from_point_to_point_and_say_each(page):
+    points = page.find_element(By.CSS_SELECTOR, ".points")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", points)
+    points.send_keys(Keys.ARROW_RIGHT)
+    first = wait(page, lambda: tip(page))
+    points.send_keys(Keys.ARROW_RIGHT)
+    assert wait(page, lambda: tip(page) != first)
+    active = page.find_element(By.ID, points.get_attribute("aria-activedescendant"))
+    assert active.get_attribute("aria-selected") == "true" and active.get_attribute("role") == "option"
+    points.send_keys(Keys.ESCAPE)
+    assert not tip(page)
 
 
 def test_nothing_from_a_configuration_becomes_an_element(page):
@@ -103,8 +106,8 @@ def test_nothing_from_a_configuration_becomes_an_element(page):
 
 
 def test_a_click_on_a_header_sorts_and_a_second_one_turns_the_order(page):
-    header = page.find_elements(By.CSS_SELECTOR, "table.results")[0].find_elements(By.CSS_SELECTOR, "th button")[1]
-    assert header.text == "lam"
+    header = headers(page, 0)[1]
+    assert header.text.split()[0] == "lam"
     header.click()
     assert cells(page, 0, 1) == ["0.5", "1", "2", ""]
     header.click()
@@ -113,73 +116,85 @@ def test_a_click_on_a_header_sorts_and_a_second_one_turns_the_order(page):
 
 
 def test_numbers_with_intervals_sort_as_numbers(page):
-    headers = page.find_elements(By.CSS_SELECTOR, "table.results")[2].find_elements(By.CSS_SELECTOR, "th button")
-    headers[3].click()
-    numbers = [float(text.split()[0]) for text in cells(page, 2, 3)]
+    headers(page, 2)[1].click()
+    numbers = [float(text.split()[0]) for text in cells(page, 2, 1)]
     assert numbers == sorted(numbers)
     assert len(numbers) == 5
 
 
+def test_rows_are_filtered_by_words_and_counted(page):
+    page.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    box = page.find_element(By.CSS_SELECTOR, "#runs-1-filter")
+    box.send_keys("penalty 0.5")
+    count = page.find_element(By.CSS_SELECTOR, "output[for=runs-1-filter]")
+    wait(page, lambda: count.text == "3 of 12 rows")
+    shown = [row for row in page.find_elements(By.CSS_SELECTOR, "#runs-1 tbody tr") if row.is_displayed()]
+    assert len(shown) == 3
+    assert shown[0].find_element(By.TAG_NAME, "a").get_attribute("href").endswith("adult-penalty-0.5-0/")
+
+
 def test_the_command_that_trains_the_choice_is_copied_by_its_button(page):
     """A browser without a clipboard leaves it selected."""
-    button = page.find_element(By.CSS_SELECTOR, ".command button")
-    line = page.find_element(By.CSS_SELECTOR, ".command code").text
+    button = page.find_element(By.CSS_SELECTOR, "main .command button")
+    line = page.find_element(By.CSS_SELECTOR, "main .command code").text
     assert line == "python -m fairrun.train method=erm dataset=adult seed=0 results.save=chosen"
     button.click()
     wait(page, lambda: button.text.startswith(("Copied", "Selected")))
     assert page.execute_script("return getSelection().toString()") == line
 
 
-def test_a_click_in_the_legend_hides_a_method(page):
+def test_a_click_in_the_legend_hides_a_method_and_a_second_one_shows_it(page):
     def shown():
-        return len(page.find_elements(By.CSS_SELECTOR, ".scatterlayer .trace"))
+        return [
+            one for one in page.find_elements(By.CSS_SELECTOR, ".point[data-series=penalty] svg") if one.is_displayed()
+        ]
 
-    before = shown()
-    page.find_element(By.CSS_SELECTOR, ".legend .traces .legendtoggle").click()
-    wait(page, lambda: shown() < before)
+    assert len(shown()) == 6  # in two panels
+    button = page.find_element(By.CSS_SELECTOR, ".legend button[data-name=penalty]")
+    for pressed, count in (("false", 0), ("true", 6)):
+        button.click()
+        assert button.get_attribute("aria-pressed") == pressed and len(shown()) == count
 
 
 def test_the_attainment_surfaces_can_be_shown_instead(page):
-    box = page.find_element(By.CSS_SELECTOR, "input[data-chart]")
-    box.click()
-    visible = "return document.querySelector('.chart').data.filter((t) => t.visible !== false).map((t) => t.meta)"
-    assert set(page.execute_script(visible)) == {"attainment"}
-    box.click()
-    assert set(page.execute_script(visible)) == {"means"}
+    switch = page.find_element(By.CSS_SELECTOR, "input[data-class=surfaces]")
+    shown = lambda name: page.find_element(By.CSS_SELECTOR, f"g.{name}").value_of_css_property("display")  # noqa: E731
+    assert (shown("means"), shown("attainment")) == ("inline", "none")
+    switch.click()
+    assert (shown("means"), shown("attainment")) == ("none", "inline")
 
 
-def test_hard_and_soft_differences_stand_side_by_side(page):
-    left, right = (page.find_element(By.CSS_SELECTOR, f".chart .{name}title") for name in ("x", "x2"))
-    assert left.text.startswith("demographic parity difference")
-    assert right.text.startswith("soft demographic parity difference")
-    assert left.rect["x"] + left.rect["width"] <= right.rect["x"]
-    assert len(page.find_elements(By.CSS_SELECTOR, ".chart .shapelayer path")) == 4  # the anchors of both
+def test_labels_stand_beside_their_points_and_on_no_other(page):
+    boxes = "return [...document.querySelectorAll('.plot')[0].querySelectorAll('.label')]"
+    boxes += ".filter((one) => one.style.visibility !== 'hidden').map((one) => one.getBoundingClientRect().toJSON())"
+    found = page.execute_script(boxes)
+    assert found
+    for k, one in enumerate(found):
+        for other in found[k + 1 :]:
+            apart = one["right"] <= other["left"] or other["right"] <= one["left"]
+            assert apart or one["bottom"] <= other["top"] or other["bottom"] <= one["top"]
 
 
-@pytest.mark.parametrize("width", [1280, 800])
-def test_the_page_fits_the_window_and_titles_do_not_overlap(page, width):
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_the_page_fits_the_window(page, width):
     page.set_window_size(width, 1000)
-    inside = "return document.documentElement.scrollWidth <= window.innerWidth"
-    wait(page, lambda: page.execute_script(inside))
-    chart = page.find_element(By.CSS_SELECTOR, ".chart")
-    wait(page, lambda: page.find_element(By.CSS_SELECTOR, ".main-svg").size["width"] <= chart.size["width"])
-    boxes = [page.find_element(By.CSS_SELECTOR, f".chart {part}").rect for part in (".xtitle", ".legend")]
-    title, legend = boxes
-    assert title["y"] + title["height"] <= legend["y"] + 0.5  # they may touch, to a rounding
-    assert legend["y"] + legend["height"] <= chart.rect["y"] + chart.rect["height"]
+    wait(page, lambda: page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-def test_the_failed_run_comes_first_with_its_reason(page):
+def test_the_failed_run_comes_before_the_results_with_its_reason(page):
     failures = page.find_element(By.ID, "failures")
     assert "the loss was not finite at step 3 with <lam>" in failures.text
-    assert failures.location["y"] < page.find_element(By.CSS_SELECTOR, ".chart").location["y"]
+    assert failures.location["y"] < page.find_element(By.TAG_NAME, "figure").location["y"]
 
 
-def test_the_picture_of_bargaining_is_shown_and_fits(browser, tmp_path):
-    files = written(tmp_path, bargaining.sweep(tmp_path))
-    browser.set_window_size(800, 1000)
+def test_curves_are_read_epoch_by_epoch(browser, tmp_path):
+    files = texts(tmp_path, bargaining.sweep(tmp_path))
     browser.get(files["report.html"].as_uri())
-    picture = wait(browser, lambda: browser.find_element(By.CSS_SELECTOR, "img.picture"))
-    wait(browser, lambda: picture.get_property("naturalWidth") > 1000)
-    assert 600 < picture.size["width"] < 800
+    epochs = browser.find_element(By.CSS_SELECTOR, "input[type=range]")
+    reading = browser.find_element(By.CSS_SELECTOR, ".reading")
+    last = reading.text
+    assert "nash" in last
+    epochs.send_keys(Keys.HOME)
+    assert browser.find_element(By.CSS_SELECTOR, ".epoch output").text == "1"
+    assert reading.text != last
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 import fairrun.report
 from fairrun.report import ReportOptions, sections
 from fairrun.report.section import Section, Table
-from tests.helpers.reports import WRITTEN, sweep, without_plotly
+from tests.helpers.reports import WRITTEN, sweep
 
-HELPERS = {"own", "tradeoff_chart"}  # sections of other packages; the chart of section tradeoff
+HELPERS = {"own"}  # sections of other packages
 
 
 def test_every_module_is_listed_once():
@@ -38,8 +38,8 @@ def test_a_section_that_is_listed_is_in_every_file(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "SECTIONS", [*sections.SECTIONS, build])
     sweep(tmp_path, seeds=2)
     files = {path.name: path for path in fairrun.report.report(tmp_path)}
-    assert set(files) == WRITTEN | {"costs.png", "costs.pdf", "costs.csv"}
-    page = without_plotly(files["report.html"].read_text())
+    assert set(files) == WRITTEN | {"costs.png", "costs.pdf", "costs.svg", "costs.csv"}
+    page = files["report.html"].read_text()
     assert "<h3>Costs</h3>" in page and "<h4>Costs of training</h4>" in page and 'alt="A line"' in page
     assert "What it costs." in page and "More of it." in page
     assert "| erm | 3 / 4 |" in files["table.md"].read_text()

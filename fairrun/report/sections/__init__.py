@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.report import few
+from fairrun.report.headline import headline
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Chapter, Section
 from fairrun.report.sections import (
@@ -47,4 +48,4 @@ def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     footnote = few.note(trade)
     if footnote:
         sections = [section.marked(few.MARK, footnote) for section in sections]
-    return Chapter(trade, sections, footnote)
+    return Chapter(trade, sections, footnote, headline(trade, recommend.choice(trade, options)))

@@ -1,125 +1,96 @@
 """Section on bargaining: the alignment of players and their shares of the weights, over epochs."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from fairrun.analysis.bargaining import ALPHA, Alignment, alignment, curve, second_stage
+from fairrun.analysis.bargaining import ALPHA, Alignment, alignment, second_stage
 from fairrun.analysis.interval import RULE, interval
 from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.report.charts.chart import Axis, Chart, Panel, Rule
+from fairrun.report.charts.curves import curves_said, over_epochs
+from fairrun.report.charts.limits import fitted
+from fairrun.report.charts.looks import PLAYERS, STYLES, Look, Style, looks
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
-from fairrun.report.style import STYLES, UNKNOWN, Style, estimate, line, look, over_epochs
+from fairrun.report.style import UNKNOWN, estimate
 
-WIDE = 3  # most panels in a row
-# Paul Tol's muted palette; methods have another
-PLAYERS = ("#332288", "#AA4499", "#44AA99", "#999933", "#882255", "#88CCEE")
 PANELS: tuple[tuple[str, dict[str, Style]], ...] = (  # title -> columns with their line styles
-    ("(a) smallest gain of a player", {"smallest_gain": "-"}),
-    ("(b) alignment rate", {"aligned": "-", "aligned_rectified": "--"}),
-    ("(c) steps without an agreement", {"infeasible": "-"}),
+    ("smallest gain of a player", {"smallest_gain": "-"}),
+    ("alignment (dashed: rectified)", {"aligned": "-", "aligned_rectified": "--"}),
+    ("steps without an agreement", {"infeasible": "-"}),
 )
-STAGE: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (1, 2))}  # style of the line where stage 2 starts
+STAGE = "stage 2 starts"
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
-    """The picture ``bargaining`` and a table; None if no method bargained."""
+    """The chart ``bargaining`` and a table; None if no method bargained."""
     found = alignment(trade)
     if found is None:
         return None
-    alt = f"Gains and alignment of the players and their shares of the weights, over epochs, on {trade.dataset}"
-    table = Table("bargaining", alignment_table(found), caption(found), in_files=False)
-    return Section(title="Bargaining", pictures={"bargaining": draw(found)}, alt=alt, tables=[table])
+    table = Table("bargaining", alignment_table(found), caption(found), in_files=False, lead=LEAD, terms=TERMS)
+    return Section(title="Bargaining", charts={"bargaining": chart(found)}, tables=[table])
 
 
-def draw(found: Alignment) -> Figure:
-    """Draw means over seeds, with intervals as bands.
+def chart(found: Alignment) -> Chart:
+    """Means over seeds with intervals as bands, over epochs.
 
-    The upper panels show smallest gain, alignment rate and steps without an agreement, with a colour for each method.
-    The lower panels, one for each method, show each player's share of alpha.  Thin lines show where stage 2 starts.
+    The first panels show smallest gain, alignment rate and steps without an agreement, with a colour for each method.
+    The others, one for each method, show each player's share of alpha.  Lines show where stage 2 starts.
     """
     players = list(found.players)
     shares = [method for method in found.settings if found.of(method)[players].notna().any(axis=None)]
-    height = 1 + -(-len(shares) // WIDE)
-    figure = Figure(figsize=(11, 1 + 2.6 * height), layout="constrained")
-    panels = figure.subplots(height, WIDE, squeeze=False)
-    for axes, (title, columns) in zip(panels[0], PANELS, strict=True):
-        _draw_methods(axes, found, columns)
-        axes.set_title(title, fontsize=10, loc="left")
-    lower = panels[1:].ravel()
-    for k, (axes, method) in enumerate(zip(lower, shares, strict=False)):
-        _draw_players(axes, found, method)
-        axes.set_title(f"({chr(ord('d') + k)}) shares of alpha: {method}", fontsize=10, loc="left")
-    ends = [end for axes in lower[: len(shares)] for end in axes.get_ylim()]
-    for axes in lower[: len(shares)]:
-        axes.set_ylim(min(ends), max(ends))
-    for axes in lower[len(shares) :]:
-        axes.remove()
+    panels = [_of_methods(found, title, columns) for title, columns in PANELS]
+    alphas = [value for method in shares for value in found.of(method)[players].to_numpy().ravel()]
+    panels += [_of_players(found, method, fitted([*alphas, 0.0])) for method in shares]
+    alt = f"Gains and alignment of the players and their shares of the weights, over epochs, on {found.dataset}"
+    seeds = found.steps.groupby("method")["seed"].nunique().min()
+    return Chart(panels, alt, int(seeds), of_epochs=True, legend=f"{found.dataset}: {curves_said(int(seeds))}")
+
+
+def _epochs(found: Alignment) -> Axis:
     epochs = found.steps["epoch"]
-    for axes in figure.axes:
-        axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
-        over_epochs(axes)
-    _legends(figure, found, bool(shares))
-    return figure
+    return Axis("epoch", float(epochs.min()) - 0.5, float(epochs.max()) + 0.5, integers=True)
 
 
-def _draw_methods(axes: Axes, found: Alignment, columns: dict[str, Style]) -> None:
-    for method, k in found.numbers.items():
-        steps = found.of(method)
+def _of_methods(found: Alignment, title: str, columns: Mapping[str, Style]) -> Panel:
+    shown = looks(found.methods)
+    series = []
+    for method, setting in found.settings.items():
         for column, style in columns.items():
-            line(axes, curve(steps, column), look(k).colour, style)
-        _stage(axes, steps, look(k).colour)
-    if "smallest_gain" in columns:
-        axes.axhline(0, color="0.4", linewidth=0.8)
-    else:
-        axes.set_ylim(-0.03, 1.03)
+            look = replace(shown[method], style=style)
+            name = f"{method} {setting}".strip()
+            series.append(over_epochs(found.of(method), column, name, look, listed=style == "-"))
+    gains = "smallest_gain" in columns
+    values = [value for one in series for _, value in one.line]
+    ends = fitted([*values, 0.0]) if gains else (-0.03, 1.03)
+    starts = dict.fromkeys(start for method in found.settings if (start := _stage(found, method)))
+    zero = [Rule("y", 0.0, "", "-")] if gains else []
+    return Panel(_epochs(found), Axis("", *ends), series, title, [*zero, *starts])
 
 
-def _draw_players(axes: Axes, found: Alignment, method: str) -> None:
+def _of_players(found: Alignment, method: str, ends: tuple[float, float]) -> Panel:
     steps = found.of(method)
-    for player, (colour, style) in _shades(found).items():
-        line(axes, curve(steps, player), colour, style)
-    _stage(axes, steps, "0.2")
-    axes.axhline(0, color="0.4", linewidth=0.8)
+    series = [over_epochs(steps, player, found.players[player], look) for player, look in _shades(found).items()]
+    start = _stage(found, method)
+    rules = [Rule("y", 0.0, "", "-"), *([start] if start else [])]
+    return Panel(_epochs(found), Axis("", *ends), series, f"shares of alpha: {method}", rules)
 
 
-def _stage(axes: Axes, steps: pd.DataFrame, colour: str) -> None:
-    start = second_stage(steps)
-    if start == start:
-        axes.axvline(start - 0.5, color=colour, **STAGE)
+def _stage(found: Alignment, method: str) -> Rule | None:
+    start = second_stage(found.of(method))
+    return None if start != start else Rule("x", start - 0.5, STAGE, ":")
 
 
-def _shades(found: Alignment) -> dict[str, tuple[str, Style]]:
-    """Colour and line style of each player: one colour for each group, one style for each label."""
+def _shades(found: Alignment) -> dict[str, Look]:
+    """The look of each player: one colour for each group, one line style for each label."""
     cells = {player: player.removeprefix(ALPHA).partition("/") for player in found.players}
     groups, labels = (list(dict.fromkeys(cell[k] for cell in cells.values())) for k in (0, 2))
     return {
-        player: (PLAYERS[groups.index(group) % len(PLAYERS)], STYLES[labels.index(label) % len(STYLES)])
+        player: Look(PLAYERS[groups.index(group) % len(PLAYERS)], style=STYLES[labels.index(label) % len(STYLES)])
         for player, (group, _, label) in cells.items()
     }
-
-
-def _legends(figure: Figure, found: Alignment, shares: bool) -> None:
-    """Draw legends: methods and line styles above the panels, players below."""
-    above = [
-        Line2D([], [], color=look(k).colour, label=f"{method} {found.settings[method]}".strip())
-        for method, k in found.numbers.items()
-    ]
-    above += [Line2D([], [], color="0.3", label="before rectification")]
-    above += [Line2D([], [], color="0.3", linestyle="--", label="after")]
-    above += [Line2D([], [], color="0.3", label="stage 2 starts", **STAGE)]
-    options: dict[str, Any] = {"frameon": False, "fontsize": 9, "title_fontsize": 9}
-    title = f"{found.dataset}: means over seeds with 95% intervals"
-    figure.legend(handles=above, loc="outside upper left", ncols=6, title=title, alignment="left", **options)
-    if shares:
-        below = [
-            Line2D([], [], color=colour, linestyle=style, label=found.players[player])
-            for player, (colour, style) in _shades(found).items()
-        ]
-        figure.legend(handles=below, loc="outside lower left", ncols=6, **options)
 
 
 def alignment_table(found: Alignment) -> pd.DataFrame:
@@ -144,6 +115,17 @@ def _estimate(by_seed: pd.Series, digits: int = 3) -> str:
     values = by_seed.dropna().to_numpy()
     low, high = interval(values, (0.0, 1.0))  # a share
     return estimate(pd.Series({"x": by_seed.mean(), "x.low": low, "x.high": high}), "x", digits)
+
+
+LEAD = "Share of steps that lower every player's loss, mean over epochs and seeds [95% interval]."
+TERMS = {
+    "player": "a cell of group and label; a step is aligned if it lowers every player's loss (every g_i . d > 0)",
+    "aligned": "share of aligned steps before rectification",
+    "rectified": "share of aligned steps with the row weights that were used, max(d, 0)",
+    "goal alone": "share of aligned steps for the direction that the goal alone would take, all epochs",
+    "infeasible": "share of stage 1's steps without an agreement",
+    "stage 1": "the epochs in which more than half of the steps were bargained, or were to be",
+}
 
 
 def caption(found: Alignment) -> str:

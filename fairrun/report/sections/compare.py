@@ -11,6 +11,9 @@ from fairrun.report.sections.settings import directions
 from fairrun.report.style import estimate
 from fairrun.report.terminal import Shown, in_parts
 
+LEAD = "First minus second on test rows, mean over shared seeds [95% interval]. Settings agree in every key in which "
+LEAD += "both methods have a value in common."
+
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
     """``pairs.csv``, and a table if there are pairs."""
@@ -18,7 +21,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
     if table.empty:
         return Section(csv=csv)
     title = "Compared, seed by seed"
-    tables, texts = [Table("pairs", table, caption(trade), title)], _terminal(trade, table)
+    tables, texts = [Table("pairs", table, caption(trade), title, lead=LEAD)], _terminal(trade, table)
     return Section(tables=tables, terminal=texts, csv=csv, of_groups=trade.of_groups)
 
 

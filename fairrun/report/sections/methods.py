@@ -16,12 +16,19 @@ AREA_WORDS |= {"aopac_ideal": "AOPAC / ideal", "soft_aopac_ideal": "soft AOPAC /
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
     """Both tables, ``methods.csv`` and ``comparisons.csv``."""
-    tables = [Table("methods", methods_table(trade), caption(trade), "Methods")]
+    lead = f"Area under each method's front, mean over {trade.seeds} [95% interval]; higher is better. "
+    lead += "Every seed's front is chosen on its own validation rows and valued on test rows."
+    if trade.anchors.majority != trade.anchors.majority:
+        lead += " Areas are unknown: the records do not give one rate of positive labels for each group."
+    if trade.test_oracle:
+        lead += " Test oracle: chosen on test rows, for comparison only."
+    tables = [Table("methods", methods_table(trade), caption(trade), "Methods", lead=lead, terms=_terms(trade))]
     compared = comparisons_table(trade)
     if len(compared):
         over = f"mean over {trade.seeds} [95% interval: {RULE}]"
         text = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
-        tables.append(Table("comparisons", compared, text, "Methods compared"))
+        lead = f"First minus second, paired by seed: difference of areas, mean over {trade.seeds} [95% interval]."
+        tables.append(Table("comparisons", compared, text, "Methods compared", lead=lead))
     csv = {"methods.csv": trade.methods, "comparisons.csv": trade.comparisons}
     return Section(tables=tables, terminal=_terminal(trade), csv=csv, of_groups=_of_groups(trade))
 
@@ -30,6 +37,30 @@ def _of_groups(trade: Tradeoff) -> list[str]:
     """The headings of areas that rest on groups: all, or without the hypervolume if its metric does not."""
     areas = [AREA_WORDS[name] for name in trade.areas if name != "hypervolume" or rests_on_groups(trade.metric)]
     return [*areas, "first minus second"] if areas else []
+
+
+def _terms(trade: Tradeoff) -> dict[str, str]:
+    """Definitions of the areas and of the ends of fronts."""
+    found = {
+        "configurations on front": "how many of a method's configurations are on its own validation front",
+        "most accurate": "the end of the method's front with the highest accuracy on validation rows",
+        "fairest": f"the end of the method's front with the best {words(trade.metric)} on validation rows",
+    }
+    if trade.anchors.majority != trade.anchors.majority:
+        return found
+    found["hypervolume"] = (
+        f"area of accuracy and {words(trade.metric)} that a front dominates, from the reference point accuracy "
+        f"{trade.anchors.majority:.4f} (the majority's) and {words(trade.metric)} {trade.hypervolume_point[1]:g}"
+    )
+    if "aopac" in trade.areas and trade.ideal == trade.ideal:
+        for name, which in (("aopac", "hard decisions"), ("soft_aopac", "soft ones")):
+            heading = AREA_WORDS[name]
+            found[heading] = (
+                f"area over the parity-accuracy curve between the majority's accuracy and the labels' demographic "
+                f"parity difference {trade.anchors.max_dp:.4f}, on {which} ({words(AOPAC[name])})"
+            )
+            found[f"{heading} / ideal"] = f"share of the area {trade.ideal:.4f} of the best front that the labels allow"
+    return found
 
 
 def methods_table(trade: Tradeoff) -> pd.DataFrame:

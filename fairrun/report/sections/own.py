@@ -16,6 +16,8 @@ from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.config.check import InputError, located, require
 from fairrun.config.plugins import told
 from fairrun.report import tables
+from fairrun.report.charts.chart import Chart
+from fairrun.report.charts.picture import draw
 from fairrun.report.options import NODE, SECTION_PACKAGES, ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.terminal import Shown
@@ -55,11 +57,11 @@ def _section(path: str, trade: Tradeoff, options: ReportOptions, taken: set[str]
 def check(section: Section, taken: Collection[str] = ()) -> None:
     """Raise where the section could not be written, or its files would be those that are ``taken``."""
     require(isinstance(section, Section), "what it returns", type(section).__name__, "a Section, or None")
-    require(section.chart is None, "chart", "one", "None: the page has one chart, that of the front")
     for name, parts, kind, *others in (
         ("tables", section.tables, Table),
         ("terminal", section.terminal, Text, Shown),
         ("pictures", section.pictures.values(), Figure),
+        ("charts", section.charts.values(), Chart),
         ("csv", section.csv.values(), pd.DataFrame),
     ):
         for part in parts:
@@ -72,12 +74,12 @@ def check(section: Section, taken: Collection[str] = ()) -> None:
         for cell in (cell for row in table.rows.to_numpy().tolist() for cell in row):
             require(isinstance(cell, str), f"a cell of the table {table.kind}", cell, "text, as f'{value:.3f}'")
         tables.latex(table.rows, table.caption, table.kind)
-    for figure in section.pictures.values():
+    for figure in (*section.pictures.values(), *map(draw, section.charts.values())):
         figure.draw_without_rendering()
 
 
 def _files(section: Section) -> Iterator[str]:
-    yield from (f"{name}.png" for name in section.pictures)
+    yield from (f"{name}.png" for name in (*section.pictures, *section.charts))
     yield from section.csv
 
 

@@ -12,6 +12,9 @@ from fairrun.report.terminal import Shown
 
 TERMINAL_CAPTION = "published points; areas with the anchors of these runs' test rows; sources and caveats: table.md"
 
+LEAD = "AOPAC of points that others published, not run here: of those that no other of the method dominates, with the "
+LEAD += "anchors of these runs' test rows. The glossary gives the sources."
+
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     """The table, and ``quoted.csv``; None if no published point is for the data set and metric."""
@@ -19,8 +22,9 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     if areas.empty:
         return None
     table = _table(areas)
+    terms = {"published": "by others, not run here: " + "; ".join(areas["source"].unique())}
     return Section(
-        tables=[Table("published", table, _caption(trade, areas), "Published, not run here")],
+        tables=[Table("published", table, _caption(trade, areas), "Published, not run here", lead=LEAD, terms=terms)],
         terminal=_terminal(trade, table),
         csv={"quoted.csv": areas},
     )

@@ -20,7 +20,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     """The sentence and the command; None if there is only one configuration."""
     if len(trade.settings) < 2:
         return None
-    found = recommend(trade, bound_of(trade) if options.bound is None else options.bound, options.compare)
+    found = choice(trade, options)
     if found is None:
         text = "every configuration is degenerate or has an undefined value on validation rows: none is recommended."
         return Section(title="Which model to take", sentences=[f"{trade.dataset}: {text}"])
@@ -37,6 +37,11 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
             left += f", which fairrun.load(FOLDER, bound={bound:g}) loads with these thresholds"
         sentences.append(f"This command trains it with one of its seeds, {left}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
+
+
+def choice(trade: Tradeoff, options: ReportOptions) -> Recommendation | None:
+    """The configuration to take; None if there is only one, or if none can be chosen."""
+    return recommend(trade, bound_of(trade) if options.bound is None else options.bound, options.compare)
 
 
 def bound_of(trade: Tradeoff) -> float | None:

@@ -3,24 +3,62 @@
 import pandas as pd
 
 from fairrun.analysis.interval import RULE
+from fairrun.analysis.recommend import Recommendation, named
 from fairrun.analysis.relative import tasks
 from fairrun.analysis.tradeoff import Tradeoff, value, words
 from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
+from fairrun.report.sections.recommend import choice
 from fairrun.report.style import estimate
 from fairrun.report.terminal import Shown, in_parts
 from fairrun.results.selection import MARGIN
 
+REMOVED = {
+    "train/removed": "share of training rows left out as outliers, at the epoch that counts",
+    "train/removal_precision": "how many of the rows left out had been made outliers",
+    "train/removal_recall": "how many of the rows that had been made outliers were left out",
+}
+
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
     """The table, and ``table.csv``."""
+    table = Table(
+        "settings",
+        settings_table(trade),
+        caption(trade),
+        "Configurations",
+        lead=" ".join([f"Test rows, means over {trade.seeds} [95% intervals].", *_remarks(trade)]),
+        marked=_chosen(trade, choice(trade, options)),
+        terms=_terms(trade),
+    )
     return Section(
-        tables=[Table("settings", settings_table(trade), caption(trade), "Configurations")],
+        tables=[table],
         terminal=_terminal(trade),
         csv={"table.csv": trade.settings.drop(columns="dataset", errors="ignore").assign(**few.column(trade))},
         of_groups=trade.of_groups,
     )
+
+
+def _chosen(trade: Tradeoff, found: Recommendation | None) -> list[int]:
+    """The row of the recommended configuration."""
+    names = [named(row, trade.by) for _, row in trade.settings.iterrows()]
+    return [k for k, name in enumerate(names) if found is not None and name == found.name]
+
+
+def _terms(trade: Tradeoff) -> dict[str, str]:
+    found = {words(column.removeprefix("train/")): text for column, text in REMOVED.items() if column in trade.removal}
+    return found | ({"test oracle": "front chosen on test rows, for comparison only"} if trade.test_oracle else {})
+
+
+def _remarks(trade: Tradeoff) -> list[str]:
+    """What is special about the configurations."""
+    found = []
+    if (trade.settings["seeds"] == 2).any():
+        found.append("Two seeds give no interval worth showing.")
+    if tasks(trade.runs):
+        found.append("Of several tasks: means over tasks, decisions at 0.5.")
+    return [*found, *filter(None, (seed_summary_note(trade), degenerate_note(trade)))]
 
 
 def settings_table(trade: Tradeoff) -> pd.DataFrame:

@@ -1,39 +1,25 @@
 """Section on several tasks: error against gap of each task, and ARE against ARFG, on test rows."""
 
-from typing import Any
-
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.published import RELATIVE
+from fairrun.analysis.recommend import named
 from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures, multitask
 from fairrun.analysis.tradeoff import Tradeoff, value, words
 from fairrun.config.metrics import MATCH_RATE
 from fairrun.report import few
+from fairrun.report.charts.chart import LEAST, Axis, Chart, Panel, Point, Rule, Series, seeds_said
+from fairrun.report.charts.limits import fitted
+from fairrun.report.charts.looks import Look, looks, published_look
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
-from fairrun.report.style import (
-    PUBLISHED,
-    UNKNOWN,
-    count_those_beyond,
-    draw_legend,
-    draw_method,
-    dress,
-    estimate,
-    look,
-    published_look,
-    span,
-)
+from fairrun.report.style import PUBLISHED, UNKNOWN, estimate
 from fairrun.report.terminal import Shown, without_zero
-
-WIDE = 3  # most panels in a row
-ONE: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": "--", "zorder": 1}
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
-    """The picture and tables of ``tasks``, ``tasks.csv`` (configurations) and ``tasks_methods.csv``.
+    """The chart and tables of ``tasks``, ``tasks.csv`` (configurations) and ``tasks_methods.csv``.
 
     None if no run has several tasks.
     """
@@ -43,8 +29,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     settings = found.settings.drop(columns="dataset", errors="ignore")
     return Section(
         title="Tasks",
-        pictures={"tasks": draw(found)},
-        alt=f"Error against gap of each task, and ARE against ARFG, on {trade.dataset}",
+        charts={"tasks": chart(found)},
         tables=captioned(found),
         terminal=_terminal(found),
         csv={"tasks.csv": settings.assign(**few.column(trade)), "tasks_methods.csv": found.methods},
@@ -52,62 +37,89 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     )
 
 
-def draw(found: Multitask) -> Figure:
-    """Draw a panel for each task, and one of ARE against ARFG with lines at 1; lower left is better.
+def chart(found: Multitask) -> Chart:
+    """A panel for each task, and one of ARE against ARFG with lines at 1; lower left is better.
 
-    Each method has its own colour.  Single runs are faint; configurations are points with intervals.  Configurations on
-    the method's validation front in the panel are filled and joined.  Published points are grey and hollow.
     Configurations far outside the others are counted but not drawn.
     """
-    wide = min(WIDE, len(found.planes))
-    height = -(-len(found.planes) // wide)
-    figure = Figure(figsize=(0.6 + 4.1 * wide, 1.3 + 3.7 * height), layout="constrained")
-    panels = list(figure.subplots(height, wide, squeeze=False).ravel())
-    for axes, plane in zip(panels, found.planes, strict=False):
-        _draw_plane(axes, found, plane)
-    for axes in panels[len(found.planes) :]:
-        axes.remove()
-    figure.suptitle(_title(found), x=0.01, ha="left", fontsize=10)
-    draw_legend(figure, panels[: len(found.planes)])
-    return figure
-
-
-def _title(found: Multitask) -> str:
-    text = f"{found.dataset}: test rows, means over {found.seeds} with 95% intervals, decisions at the match-rate "
-    text += (
-        "threshold; lower left is better\nfilled and joined: each method's front in the panel, chosen on validation "
+    legend = f"{found.dataset}, test rows, {seeds_said(found.settings['seeds'].min(), found.seeds)}; decisions at the "
+    legend += "match-rate threshold; filled: on the method's front in the panel, chosen on validation rows"
+    return Chart(
+        panels=[_plane(found, plane) for plane in found.planes],
+        alt=f"Error against gap of each task, and ARE against ARFG, on {found.dataset}",
+        legend=legend,
     )
-    text += "rows; open: other configurations; faint: single runs"
-    return text + "; grey: published, not run here" * bool(len(found.published))
 
 
-def _draw_plane(axes: Axes, found: Multitask, plane: Plane) -> None:
+def _plane(found: Multitask, plane: Plane) -> Panel:
     x, y = f"test/{plane.gap}", f"test/{plane.error}"
-    for (k, method), own in plane.published.groupby(["number", "method"]):
-        grey = published_look(k)
-        hollow: dict[str, Any] = {"marker": grey.marker, "markersize": 5, "markerfacecolor": "white"}
-        axes.plot(
-            own["gap"], own["error"], color=grey.colour, linestyle="", zorder=2, label=f"{PUBLISHED}{method}", **hollow
+    shown = looks(found.names)
+    limits = [_limits(found, plane, column, list(plane.published[name])) for column, name in ((x, "gap"), (y, "error"))]
+    inside = pd.Series(True, index=plane.settings.index)
+    for column, ends in zip((x, y), limits, strict=True):
+        inside &= plane.settings[column].between(*ends)
+    series = [
+        _method(found, plane, plane.settings[inside & (plane.settings["method"] == method)], method, shown[method])
+        for method in plane.settings["method"].unique()
+    ]
+    for (number, name), own in plane.published.groupby(["number", "method"]):
+        said = f"{PUBLISHED}{name}"
+        points = [
+            Point(
+                row["gap"], row["error"], f"{said}, not run here", _says(plane, row["gap"], row["error"]), filled=False
+            )
+            for _, row in own.iterrows()
+        ]
+        series.append(Series(said, published_look(int(number)), points, muted=True))
+    rules = [Rule("x", 1.0, "single-task"), Rule("y", 1.0, "single-task")] if plane.relative else []
+    return Panel(
+        x=Axis(plane.labels[1].partition(":")[0], *limits[0], -1),
+        y=Axis(plane.labels[0].partition(":")[0], *limits[1], -1),
+        series=series,
+        title=plane.title,
+        rules=rules,
+        missing=int((~inside).sum()),
+    )
+
+
+def _says(plane: Plane, gap: float, error: float) -> list[str]:
+    names = [label.partition(":")[0] for label in plane.labels]
+    return [f"{names[0]} {error:.4f}", f"{names[1]} {gap:.4f}"]
+
+
+def _method(found: Multitask, plane: Plane, rows: pd.DataFrame, method: str, look: Look) -> Series:
+    x, y = f"test/{plane.gap}", f"test/{plane.error}"
+    rows = rows.sort_values(x)
+    line = rows[rows["method_front"]]
+    names = [label.partition(":")[0] for label in plane.labels]
+    keys = [key for key in found.by if key != "method" and rows[key].map(value).nunique() > 1]
+    points = [
+        Point(
+            x=float(row[x]),
+            y=float(row[y]),
+            name=named(row, found.by),
+            says=[f"{names[0]} {estimate(row, y, 4)}", f"{names[1]} {estimate(row, x, 4)}", f"{row['seeds']} seeds"],
+            seeds=int(row["seeds"]),
+            label=", ".join(value(row[key]) for key in keys),
+            x_ends=(float(row[f"{x}.low"]), float(row[f"{x}.high"])),
+            y_ends=(float(row[f"{y}.low"]), float(row[f"{y}.high"])),
+            filled=bool(row["method_front"]),
         )
-    for method, k in found.numbers.items():
-        runs = found.runs[found.runs["method"] == method]
-        axes.scatter(runs[x], runs[y], s=9, alpha=0.22, color=look(k).colour, marker=look(k).marker, linewidths=0)
-        rows = plane.settings[plane.settings["method"] == method]
-        draw_method(axes, rows.sort_values(x), x, y, look(k), method)
-    if plane.relative:
-        axes.axvline(1, **ONE)
-        axes.axhline(1, **ONE)
-    axes.set_xlim(_limits(found, plane, x, plane.published["gap"].tolist()))
-    axes.set_ylim(_limits(found, plane, y, plane.published["error"].tolist()))
-    count_those_beyond(axes, plane.settings[x], plane.settings[y])
-    axes.set_title(plane.title, fontsize=10, loc="left")
-    axes.set_xlabel(plane.labels[1])
-    axes.set_ylabel(plane.labels[0])
-    dress(axes)
+        for _, row in rows.iterrows()
+    ]
+    seeds = {named(row, found.by): int(row["seeds"]) for _, row in rows.iterrows()}
+    runs = [
+        Point(float(run[x]), float(run[y]), f"{name}, seed {run['seed']}", _says(plane, run[x], run[y]), seeds[name])
+        for _, run in found.runs[found.runs["method"] == method].iterrows()
+        if (name := named(run, found.by)) in seeds
+    ]
+    pairs = list(line[[x, y]].itertuples(index=False, name=None)) if len(line) > 1 else ()
+    knob = ", ".join(key.removeprefix("method.") for key in keys)
+    return Series(method, look, points, runs, pairs, knob=knob)
 
 
 def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) -> tuple[float, float]:
-    """The limits of an axis: ``span`` up to twice the largest of median, published points and near front points.
+    """The limits of an axis up to twice the largest of median, published points and near front points.
 
     A front point is near within three times of the median and the published points.
     """
@@ -116,14 +128,27 @@ def _limits(found: Multitask, plane: Plane, column: str, beside: list[float]) ->
     middle = max([settings[column].median(), *beside])
     fronts = settings.loc[settings["method_front"], column]
     near = max([middle, *fronts[fronts <= 3 * middle]])
-    ends = settings.loc[settings[column] <= near, f"{column}.high"]
-    far = max(2 * near - settings[column].min(), ends.max())
+    shown = settings[settings[column] <= near]
+    ends = pd.DataFrame({end: shown[f"{column}.{end}"] for end in ("low", "high")})
+    far = max(2 * near - settings[column].min(), ends["high"].max())
+    few_seeds = int(found.settings["seeds"].min()) < LEAST
     runs = found.runs[column]
-    return span(runs[runs <= far], settings[settings[column] <= far], column, beside)
+    values = [*settings.loc[settings[column] <= far, column], *(runs[runs <= far] if few_seeds else ()), *beside]
+    return fitted(values, None if few_seeds else ends)
 
 
 FIGURES = "Error: 1 - accuracy; gap: false positive rate difference; ARE, ARFG: error and gap over those of single-task"
 FIGURES += " runs, mean over tasks. All: lower is better"
+
+TERMS = {
+    "error": "1 - accuracy of the task",
+    "gap": "false positive rate difference of the task",
+    "ARE": "error over that of single-task runs, mean over tasks",
+    "ARFG": "gap over that of single-task runs, mean over tasks",
+    "KG": "accuracy minus that of single-task runs, mean over tasks (higher is better); intervals take these as exact",
+    "DG": "gap minus that of single-task runs, mean over tasks (lower is better); intervals take these as exact",
+    "match-rate threshold": "as many rows decided 1 as have label 1 in training",
+}
 
 
 def settings_table(found: Multitask, prefix: str = MATCH_RATE) -> pd.DataFrame:
@@ -191,10 +216,27 @@ def captioned(found: Multitask) -> list[Table]:
     methods += (
         f"validation rows and valued on test rows. Picked: {rule(found)}; its figures are of test rows. {FIGURES}."
     )
+    terms = TERMS | {"picked": rule(found)}
+    if len(found.published):
+        terms |= {"published": "by others, not run here: " + "; ".join(found.published["source"].unique())}
+    means = f"Test rows, means over {found.seeds} [95% interval]"
+    matched, at_half = "Configurations, match-rate threshold", "Configurations, threshold 0.5"
+    area = {"hypervolume": f"of ARE and ARFG, reference point {point}; every seed's front is chosen on validation rows"}
     return [
-        Table("tasks", settings_table(found), text, "Configurations, match-rate threshold"),
-        Table("tasks-half", settings_table(found, ""), half, "Configurations, threshold 0.5"),
-        Table("tasks-methods", methods_table(found), methods, "Methods, ARE and ARFG"),
+        Table(
+            "tasks", settings_table(found), text, matched, lead=f"{means}. All but KG: lower is better.", terms=terms
+        ),
+        Table(
+            "tasks-half", settings_table(found, ""), half, at_half, lead=f"{means}. All: lower is better.", terms=TERMS
+        ),
+        Table(
+            "tasks-methods",
+            methods_table(found),
+            methods,
+            "Methods, ARE and ARFG",
+            lead=f"{means}.",
+            terms=terms | area,
+        ),
     ]
 
 
