@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fairrun.analysis.verdict import Verdict
-from fairrun.claims.page import Told, budgets, effect, verdict_of
+from fairrun.claims.told import Told, budgets, effect, verdict_of
 from fairrun.report.tables import grid
 
 

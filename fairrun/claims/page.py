@@ -1,9 +1,7 @@
 """What is told of a paper: its verdicts in the terminal, and a page of Markdown with its tables and pictures."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 from rich.table import Table
@@ -14,7 +12,8 @@ from fairrun.analysis.verdict import Found, Verdict
 from fairrun.claims.frames import Runs, tells_apart
 from fairrun.claims.judge import cells_of, has, keys_of, picked
 from fairrun.claims.pictures import CAPTIONS
-from fairrun.claims.spec import Claim, Paper, PictureSpec, TableSpec
+from fairrun.claims.spec import Paper, PictureSpec, TableSpec
+from fairrun.claims.told import Told, budgets, changed, counted, datasets, effect, number, verdict_of
 from fairrun.config.metrics import bounds
 from fairrun.report.tables import grid
 from fairrun.results.selection import degenerate
@@ -38,25 +37,6 @@ speaks against it is corrected for the number of parts, whose smallest and large
 """.strip()
 
 
-class Told(NamedTuple):
-    """A paper with its runs and verdicts, and those at the smaller budget quick, where both are stored."""
-
-    paper: Paper
-    runs: Runs
-    verdicts: Mapping[str, Found]
-    quick: tuple[Runs, Mapping[str, Found]] | None = None
-
-
-def counted(verdicts: Mapping[str, Found]) -> str:
-    """How many claims have which verdict: "7 claims: 2 show, 1 contradicted"."""
-    return f"{len(verdicts)} claim{'s' * (len(verdicts) != 1)}: {_numbers(verdicts.values())}"
-
-
-def _numbers(found: Iterable[Found]) -> str:
-    numbers = Counter(one.verdict for one in found)
-    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in Verdict if numbers[verdict])
-
-
 def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
     """A row a claim."""
     table = Table(title=f"{paper.name}: {counted(verdicts)}", title_justify="left")
@@ -65,35 +45,6 @@ def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
     for name, found in verdicts.items():
         table.add_row(paper.claims[name].claim, str(found.verdict), effect(found), found.why)
     return table
-
-
-def effect(found: Found) -> str:
-    """The effect with its interval and seeds; of a claim of parts the smallest and the largest, and their verdicts."""
-    if not found.parts:
-        return "" if math.isnan(found.effect) else f"{interval_of(found)}, {seeds_of(found)}"
-    known = sorted((part for part in found.parts if not math.isnan(part.effect)), key=lambda part: part.effect)
-    effects = " to ".join(dict.fromkeys(interval_of(part) for part in (*known[:1], *known[-1:])))
-    ends = f"{effects}, {seeds_of(found)}; " if known else ""
-    return f"{ends}parts: {_numbers(found.parts)}"
-
-
-def interval_of(found: Found) -> str:
-    """The effect of a statement with its interval."""
-    return _number(found.effect) + ("" if math.isnan(found.low) else f" [{_number(found.low)}, {_number(found.high)}]")
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}"  # no -0
-
-
-def seeds_of(found: Found) -> str:
-    """How many seeds, or runs of an invariant, a claim or its parts rest on."""
-    known = [part for part in found.parts or [found] if not math.isnan(part.effect)]
-    if not known:
-        return ""
-    least, most = min(part.seeds for part in known), max(part.seeds for part in known)
-    numbers = str(least) if least == most else f"{least} to {most}"
-    return f"{numbers} {'run' if math.isnan(known[0].low) else 'seed'}{'s' * (most > 1)}"
 
 
 def page(told: Told) -> str:
@@ -116,15 +67,6 @@ def page(told: Told) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def budgets(paper: Paper, runs: Runs) -> dict[str, list[str]]:
-    """The sources at each budget; measurements are the same at any, and count where there is nothing else."""
-    names = [name for name in runs.frames if paper.sources[name].program is None] or list(runs.frames)
-    found: dict[str, list[str]] = {}
-    for name in names:
-        found.setdefault(runs.about[name]["budget"], []).append(name)
-    return found
-
-
 def _budget(paper: Paper, runs: Runs) -> str:
     """How much was trained, and on which data sets."""
     found = budgets(paper, runs)
@@ -132,14 +74,10 @@ def _budget(paper: Paper, runs: Runs) -> str:
     said = "; ".join(f"{budget} for {', '.join(names)}" if several else budget for budget, names in found.items())
     smaller = "".join(f"; {budget} has {LESS[budget]}" for budget in found if budget in LESS)
     marked = ", and claims that rest on it are marked" if several and smaller else ""
-    data = ", ".join(_datasets(runs.frames.values()))
+    data = ", ".join(datasets(runs.frames.values()))
     counted = [runs.about[name] for names in found.values() for name in names]
     again = ", ".join(dict.fromkeys(f"`{own['again']}`" for own in counted))
     return f"Budget {said}{smaller}{marked}. Data sets: {data}. Tested again by {again}."
-
-
-def _datasets(frames: Iterable[pd.DataFrame]) -> list[str]:
-    return list(dict.fromkeys(name for frame in frames if "dataset" in frame for name in frame["dataset"].dropna()))
 
 
 def _claims(told: Told) -> str:
@@ -148,18 +86,6 @@ def _claims(told: Told) -> str:
         claim = told.paper.claims[name]
         rows.append([claim.claim, claim.where, verdict_of(told, name), effect(found), found.why])
     return grid(["claim", "where", "verdict", "effect [95% interval], seeds", "why"], rows)
-
-
-def verdict_of(told: Told, name: str) -> str:
-    """The verdict on a claim, marked where its runs are of a smaller budget than others of the page."""
-    found = budgets(told.paper, told.runs)
-    smaller = [budget for budget in found if budget != "full"] if len(found) > 1 else []
-    marks = [budget for budget in smaller if set(found[budget]) & _sources_of(told.paper.claims[name])]
-    return f"**{told.verdicts[name].verdict}**" + "".join(f" ({budget})" for budget in marks)
-
-
-def _sources_of(claim: Claim) -> set[str]:
-    return {test.source for test in claim.tests}
 
 
 def _changes(told: Told) -> Iterator[str]:
@@ -184,19 +110,13 @@ def _changes(told: Told) -> Iterator[str]:
     yield grid(["claim whose verdict differs", "quick", "full"], rows)
 
 
-def changed(now: Mapping[str, Found], before: Mapping[str, Found]) -> list[str]:
-    """The claims with another verdict than before, among those that were measured then."""
-    known = [name for name, found in before.items() if Verdict.UNMEASURED not in (found.verdict, now[name].verdict)]
-    return [name for name in known if now[name].verdict is not before[name].verdict]
-
-
 def _both(found: Found) -> str:
     return f"**{found.verdict}**: {effect(found)}"
 
 
 def _size(runs: Runs, name: str) -> str:
     frame, command = runs.frames[name], runs.about[name]["command"].removeprefix("fairrun sweep ")
-    parts = [f"{len(frame)} runs", f"{frame['seed'].nunique()} seeds", *_datasets([frame])]
+    parts = [f"{len(frame)} runs", f"{frame['seed'].nunique()} seeds", *datasets([frame])]
     return ", ".join(parts) + (f"; `{command}`" if command else "")
 
 
@@ -208,7 +128,7 @@ def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
 
 
 def _part(part: Found) -> list[str]:
-    measured = "" if math.isnan(part.measured) else _number(part.measured)
+    measured = "" if math.isnan(part.measured) else number(part.measured)
     return [part.name, measured, part.asked, str(part.verdict), effect(part), _p(part.p), part.why]
 
 
@@ -327,8 +247,8 @@ def _cell(runs: pd.DataFrame, value: str) -> str:
     low, high = interval(values, bounds(value.partition("/")[2]))
     constant = int(degenerate(runs, counts(runs, "val")).sum())
     said = f"{len(values)}, of which {constant} degenerate" if constant else str(len(values))
-    ends = "" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]"
-    return f"{_number(float(values.mean()))}{ends} ({said})"
+    ends = "" if math.isnan(low) else f" [{number(low)}, {number(high)}]"
+    return f"{number(float(values.mean()))}{ends} ({said})"
 
 
 def _p(p: float) -> str:

@@ -14,8 +14,8 @@ from rich.console import Console
 from fairrun.claims import frames, index, page, pictures
 from fairrun.claims.frames import Runs
 from fairrun.claims.judge import has, judged
-from fairrun.claims.page import Told
 from fairrun.claims.spec import BUDGETS, Paper, read
+from fairrun.claims.told import Told, budgets, counted
 from fairrun.command.folders import made
 from fairrun.config.check import InputError, one_of
 from fairrun.report import terminal
@@ -88,7 +88,7 @@ def _carry_out(papers: Sequence[Paper], order: Order, console: Console) -> None:
         for path in _written(told, order.pages):
             console.print(f"written: {path}", highlight=False, soft_wrap=True)
     if len(all_told) > 1:
-        counts = [f"{told.paper.name}: {page.counted(told.verdicts)}" for told in all_told]
+        counts = [f"{told.paper.name}: {counted(told.verdicts)}" for told in all_told]
         console.print("\n".join(counts), highlight=False, soft_wrap=True)
         _write(order.pages / "index.md", index.index(all_told).encode())
 
@@ -105,7 +105,7 @@ def _told(paper: Paper, runs: Runs, order: Order) -> Told:
     """The verdicts; of stored runs also those of the quick ones among them, where there are full ones."""
     verdicts = judged(paper, runs.frames, runs.remedy)
     kept = order.store or order.stored
-    if kept is None or "full" not in page.budgets(paper, runs):
+    if kept is None or "full" not in budgets(paper, runs):
         return Told(paper, runs, verdicts)
     quick = _kept(paper, list(paper.sources), kept, ["quick"])
     if not quick.frames:
@@ -141,7 +141,7 @@ def _runs(paper: Paper, order: Order) -> Runs:
         if order.store is not None:
             path = _place(order.store, order.budget, paper, name)
             frames.store(found.frames[name], paper.asked(name), path, **found.about[name])
-    return found if order.store is None else _kept(paper, sources, order.store, BUDGETS)
+    return found if order.store is None else _kept(paper, list(paper.sources), order.store, BUDGETS)
 
 
 def _about(paper: Paper, name: str, order: Order) -> dict[str, Any]:

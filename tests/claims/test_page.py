@@ -6,8 +6,8 @@ import pytest
 from fairrun.claims import index, page, spec
 from fairrun.claims.frames import Runs
 from fairrun.claims.judge import judged
-from fairrun.claims.page import Told
 from fairrun.claims.pictures import png
+from fairrun.claims.told import Told, effect
 from fairrun.config.check import InputError
 
 PAPER = """
@@ -107,7 +107,7 @@ def test_the_effects_of_parts_are_told_from_the_smallest_to_the_largest():
     text = PAPER.replace("above: 0, margin: 1}]}", "above: 0, margin: 1, each: [dataset]}]}", 1)
     frames = [source("full", *values)[0].assign(dataset=d) for d, values in (("a", (1.0, 1.1, 1.2)), ("b", (3, 4, 5)))]
     (found,) = [judged(spec.parsed("p", text), {"first": pd.concat(frames)}, REMEDY)["up"]]
-    assert page.effect(found) == "1.100 [0.852, 1.348] to 4.000 [1.516, 6.484], 3 seeds; parts: 2 shows"
+    assert effect(found) == "1.100 [0.852, 1.348] to 4.000 [1.516, 6.484], 3 seeds; parts: 2 shows"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""A paper with its runs and verdicts, and what is said of them in words."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+from fairrun.analysis.verdict import Found, Verdict
+from fairrun.claims.frames import Runs
+from fairrun.claims.spec import Claim, Paper
+
+
+class Told(NamedTuple):
+    """A paper with its runs and verdicts, and those at the smaller budget quick, where both are stored."""
+
+    paper: Paper
+    runs: Runs
+    verdicts: Mapping[str, Found]
+    quick: tuple[Runs, Mapping[str, Found]] | None = None
+
+
+def counted(verdicts: Mapping[str, Found]) -> str:
+    """How many claims have which verdict: "7 claims: 6 shows, 1 contradicted"."""
+    return f"{len(verdicts)} claim{'s' * (len(verdicts) != 1)}: {of_verdicts(verdicts.values())}"
+
+
+def of_verdicts(found: Iterable[Found]) -> str:
+    """How many statements have which verdict: "2 shows, 1 contradicted"."""
+    numbers = Counter(one.verdict for one in found)
+    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in Verdict if numbers[verdict])
+
+
+def effect(found: Found) -> str:
+    """The effect with its interval and seeds; of a claim of parts the smallest and the largest, and their verdicts."""
+    if not found.parts:
+        return "" if math.isnan(found.effect) else f"{interval_of(found)}, {seeds_of(found)}"
+    known = sorted((part for part in found.parts if not math.isnan(part.effect)), key=lambda part: part.effect)
+    effects = " to ".join(dict.fromkeys(interval_of(part) for part in (*known[:1], *known[-1:])))
+    ends = f"{effects}, {seeds_of(found)}; " if known else ""
+    return f"{ends}parts: {of_verdicts(found.parts)}"
+
+
+def interval_of(found: Found) -> str:
+    """The effect of a statement with its interval."""
+    return number(found.effect) + ("" if math.isnan(found.low) else f" [{number(found.low)}, {number(found.high)}]")
+
+
+def number(value: float) -> str:
+    """A value with three decimals."""
+    return f"{round(value, 3) + 0.0:.3f}"  # no -0
+
+
+def seeds_of(found: Found) -> str:
+    """How many seeds, or runs of an invariant, a claim or its parts rest on."""
+    known = [part for part in found.parts or [found] if not math.isnan(part.effect)]
+    if not known:
+        return ""
+    least, most = min(part.seeds for part in known), max(part.seeds for part in known)
+    numbers = str(least) if least == most else f"{least} to {most}"
+    return f"{numbers} {'run' if math.isnan(known[0].low) else 'seed'}{'s' * (most > 1)}"
+
+
+def budgets(paper: Paper, runs: Runs) -> dict[str, list[str]]:
+    """The sources at each budget; measurements are the same at any, and count where there is nothing else."""
+    names = [name for name in runs.frames if paper.sources[name].program is None] or list(runs.frames)
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(runs.about[name]["budget"], []).append(name)
+    return found
+
+
+def datasets(frames: Iterable[pd.DataFrame]) -> list[str]:
+    """The data sets of some frames."""
+    return list(dict.fromkeys(name for frame in frames if "dataset" in frame for name in frame["dataset"].dropna()))
+
+
+def verdict_of(told: Told, name: str) -> str:
+    """The verdict on a claim, marked where its runs are of a smaller budget than others of the page."""
+    found = budgets(told.paper, told.runs)
+    smaller = [budget for budget in found if budget != "full"] if len(found) > 1 else []
+    marks = [budget for budget in smaller if set(found[budget]) & _sources_of(told.paper.claims[name])]
+    return f"**{told.verdicts[name].verdict}**" + "".join(f" ({budget})" for budget in marks)
+
+
+def _sources_of(claim: Claim) -> set[str]:
+    return {test.source for test in claim.tests}
+
+
+def changed(now: Mapping[str, Found], before: Mapping[str, Found]) -> list[str]:
+    """The claims with another verdict than before, among those that were measured then."""
+    known = [name for name, found in before.items() if Verdict.UNMEASURED not in (found.verdict, now[name].verdict)]
+    return [name for name in known if now[name].verdict is not before[name].verdict]
