@@ -71,7 +71,7 @@ def _plane(found: Multitask, plane: Plane) -> Panel:
             for _, row in own.iterrows()
         ]
         series.append(Series(said, published_look(int(number)), points, muted=True))
-    rules = [Rule("x", 1.0, "single-task"), Rule("y", 1.0, "single-task")] if plane.relative else []
+    rules = [Rule("x", 1.0, ""), Rule("y", 1.0, "single-task")] if plane.relative else []
     return Panel(
         x=Axis(plane.labels[1].partition(":")[0], *limits[0], -1),
         y=Axis(plane.labels[0].partition(":")[0], *limits[1], -1),

@@ -57,7 +57,7 @@ def front(trade: Tradeoff, chosen: str = "") -> Chart:
     """
     legend = f"{trade.dataset}, test rows, {seeds_said(trade.settings['seeds'].min(), trade.seeds)}"
     if len(trade.settings) > 1:
-        legend += "; filled: on the front of all methods, chosen on validation rows"
+        legend += "; filled: on the validation front of all methods"
     if is_degenerate(trade.settings).any():
         legend += f"; crossed: {DEGENERATE}"
     about = " and ".join(words(panel.metric) for panel in trade.panels)
