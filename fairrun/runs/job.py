@@ -99,7 +99,7 @@ def _encoding(node: dict[str, Any], found: Loadable) -> str:
     """The identity of the encoded rows that a node ``dataset`` describes."""
     assert isinstance(found, Dataset)
     code = [own_hash(), module_hash(type(found.rows).__module__), fairrun.__version__]
-    return digest([json.dumps(node), *code, *map(version, ("numpy", "pandas"))])[:32]
+    return digest([json.dumps(node), *code, *map(version, ("numpy", "pandas", "scipy"))])[:32]
 
 
 def _size(data: Data) -> int:
