@@ -1,5 +1,6 @@
 """What the words of a report mean: one list at the end of the page, whose entries also stand beside headings."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -84,7 +85,8 @@ def metric(name: str) -> str:
     known = of_name(name)
     if known is None:
         return ""
-    return declared.docstring(f"{FUNCTIONS}.{known.name}")[0].partition(", in [")[0].rstrip(".")
+    first = declared.docstring(f"{FUNCTIONS}.{known.name}")[0].partition("\n\n")[0]
+    return re.split(r", (?:in \[|>= 0)", first)[0].rstrip(".")
 
 
 def methods(names: Sequence[str]) -> dict[str, str]:

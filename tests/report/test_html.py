@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
+from fairrun.config.metrics import METRICS
+from fairrun.report import glossary
 from tests.helpers import bargaining
 from tests.helpers.reports import HARD, SOFT, sweep, texts, write_run
 
@@ -77,6 +79,12 @@ def test_a_column_that_is_the_same_in_all_rows_is_said_once(page):
     head = re.findall(r"<thead>.*?</thead>", page, flags=re.DOTALL)[0]
     assert "seeds" not in head and "demographic parity difference" in head
     assert "The same in all rows: seeds: 3; front: *" in page or "The same in all rows: seeds: 3" in page
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_glossary_defines_a_metric_without_its_formula_and_range(name):
+    text = glossary.metric(name)
+    assert text and not re.search(r"Formula|better|>= 0|\n", text)
 
 
 def test_headings_that_the_glossary_defines_point_to_it(page):

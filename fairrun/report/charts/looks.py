@@ -45,7 +45,6 @@ MARKERS = {  # name -> matplotlib's
 }
 Style = Literal["-", "--", ":", "-."]
 STYLES: tuple[Style, ...] = ("-", "--", ":", "-.")
-BASELINE = ("ink", "circle")
 FAMILIES = (  # method:colour:marker; methods that are compared with each other have other colours
     "erm:ink:circle penalty:orange:square exponentiated_gradient:blue:diamond estimator:brown:hexagon",
     "lightgbm:brown:down logistic:brown:circle random_forest:brown:square mlp:brown:triangle classifier:brown:pentagon",
