@@ -13,7 +13,7 @@ from fairrun.claims.frames import Runs, tells_apart
 from fairrun.claims.judge import cells_of, has, keys_of, picked
 from fairrun.claims.pictures import CAPTIONS
 from fairrun.claims.spec import Paper, PictureSpec, TableSpec
-from fairrun.claims.told import Told, budgets, changed, counted, datasets, effect, number, verdict_of
+from fairrun.claims.told import Told, budgets, changed, counted, datasets, effect, number, sources_of, verdict_of
 from fairrun.config.metrics import bounds
 from fairrun.report.tables import grid
 from fairrun.results.selection import degenerate
@@ -89,19 +89,19 @@ def _claims(told: Told) -> str:
 
 
 def _changes(told: Told) -> Iterator[str]:
-    """What differs between the budgets quick and full, where both are stored."""
-    if told.quick is None:
+    """What differs between the budgets quick and full, of sources of which both are stored."""
+    quick, before = told.quick or (Runs({}, {}), {})
+    sources = [name for name in quick.frames if told.runs.about[name]["budget"] == "full"]
+    if not sources:
         return
-    quick, before = told.quick
     yield "## Quick and full"
     yield (
         "A verdict may differ because full has more seeds, so that intervals are narrower, more data sets, so that a "
         "claim of all of them has more parts, or longer training."
     )
-    sources = [name for name in quick.frames if told.runs.about[name]["budget"] == "full"]
     rows = [[name, _size(quick, name), _size(told.runs, name)] for name in sources]
     yield grid(["runs", "quick", "full"], rows)
-    differ = changed(told.verdicts, before)
+    differ = [name for name in changed(told.verdicts, before) if sources_of(told.paper.claims[name]) & {*sources}]
     if not differ:
         yield "No verdict differs."
         return

@@ -80,11 +80,12 @@ def verdict_of(told: Told, name: str) -> str:
     """The verdict on a claim, marked where its runs are of a smaller budget than others of the page."""
     found = budgets(told.paper, told.runs)
     smaller = [budget for budget in found if budget != "full"] if len(found) > 1 else []
-    marks = [budget for budget in smaller if set(found[budget]) & _sources_of(told.paper.claims[name])]
+    marks = [budget for budget in smaller if set(found[budget]) & sources_of(told.paper.claims[name])]
     return f"**{told.verdicts[name].verdict}**" + "".join(f" ({budget})" for budget in marks)
 
 
-def _sources_of(claim: Claim) -> set[str]:
+def sources_of(claim: Claim) -> set[str]:
+    """The sources that a claim's tests read."""
     return {test.source for test in claim.tests}
 
 

@@ -94,6 +94,8 @@ def test_verdicts_that_differ_between_quick_and_full_are_told():
     other = page.page(told({"first": source("quick", -9.0, 1.0, 9.0)}, **first))
     assert "| It is up. | **undecided**: 0.333 [-22.0" in other and " 3 seeds | **shows**: 1.100 [" in other
     assert "It is down. | **" not in other.partition("## Quick and full")[2]
+    second = {"second": source("quick", 1.0, 1.1, 1.2)}
+    assert "## Quick and full" not in page.page(told(second, **first, **second))
 
 
 def test_the_index_counts_verdicts_and_has_a_line_a_claim():
