@@ -34,6 +34,12 @@ def real_cache(request: pytest.FixtureRequest) -> Iterator[None]:
         os.environ["FAIRRUN_CACHE"] = before
 
 
+@pytest.fixture(autouse=True)
+def no_width(monkeypatch):
+    """What is printed is as wide as a file takes, whatever a test before or the terminal says."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def snapshot(request):
     """``snapshot(name, text)`` fails where ``text`` is not that of tests/snapshots/NAME."""

@@ -114,14 +114,14 @@ def trend(name: str, correlations: np.ndarray, settings: int, margin: float) -> 
         return found
     p = float(2 * ndtr(-abs(found.effect) * math.sqrt(found.seeds * (settings - 1))))
     found = replace(found, p=p, why="")
-    if p > LEVEL:
-        return replace(found, why=f"{found.seeds} seeds of {settings} settings may agree by chance")
-    if found.low > 0:
+    if p <= LEVEL and found.low > 0:
         return replace(found, verdict=Verdict.SHOWS)
-    if found.high < 0:
+    if p <= LEVEL and found.high < 0:
         return replace(found, verdict=Verdict.CONTRADICTED)
     if found.high < margin:
         return replace(found, verdict=Verdict.NOT, why=f"a correlation of {margin:g} is excluded")
+    if p > LEVEL:
+        return replace(found, why=f"{found.seeds} seeds of {settings} settings may agree by chance")
     return replace(found, why=f"the interval is not above {margin:g}")
 
 

@@ -11,6 +11,7 @@ from fairrun.about.folders import OWN
 from fairrun.config.check import InputError, require
 
 GROUP = "dataset"
+WRITTEN = "written by fairrun data"  # in the first line of each file
 COLUMN = 40  # of the comments
 
 
@@ -23,9 +24,9 @@ def path_of(asked: str, data: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else Path(OWN, GROUP, f"{name}.yaml")
     sound = path.suffix == ".yaml" and path.absolute().parent.name == GROUP
     require(sound, "--yaml", asked, f"a name, or a file NAME.yaml in a folder {GROUP}")
-    taken = path.stem in files.choices(GROUP)
+    ours = path.stem in files.choices(GROUP) and not _is_written(path)
     require(
-        not taken,
+        not ours,
         "--yaml",
         asked or path.stem,
         "another name than those of fairrun's data sets (fairrun list datasets)",
@@ -35,10 +36,18 @@ def path_of(asked: str, data: str) -> Path:
     return path
 
 
+def _is_written(path: Path) -> bool:
+    """Whether ``write`` made the file, also where the folder conf is fairrun's own, as in a clone."""
+    try:
+        return WRITTEN in path.read_text(encoding="utf-8").partition("\n")[0]
+    except OSError:  # not there
+        return False
+
+
 def write(path: Path, base: str, values: Mapping[str, Any], head: str) -> None:
     """Write the file: the choice ``base`` with other ``values``.  Raises ``InputError``."""
     comments = {key: found.comment for key, found in files.composed(GROUP, base).items()}
-    lines = [f"# {head}", "defaults:", f"  - {base}", "  - _self_"]
+    lines = [f"# {head}; {WRITTEN}", "defaults:", f"  - {base}", "  - _self_"]
     for key, value in values.items():
         written = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
         line = f"{key}: {written.removesuffix('...' + chr(10)).strip()}"

@@ -81,15 +81,17 @@ def _gain(found: Recommendation, compared: Comparison) -> str:
     arrow = f"{old:.3f} \u2192 {new:.3f}"
     if not _clear(change):
         return f"does not clearly change {metric} ({arrow}; by {_signed(change, 1, 3)})"
-    verb = _verb(new, old) if not found.greater_is_better else _plain(change)
+    verb = _verb(new, old, change) if not found.greater_is_better else _plain(change)
     what = verb.replace("cuts", f"cuts {metric}") if verb.startswith("cuts") else f"{verb} {metric}"
     return f"{what} ({arrow}; by {_size(change, 1, 3)})"
 
 
-def _verb(new: float, old: float) -> str:
+def _verb(new: float, old: float, change: Estimate) -> str:
+    """What the change does; a part is named where the interval excludes a change half as large."""
+    sure = min(abs(change.low), abs(change.high)) > abs(change.mean) / 2
     ratio = new / old if old > 0 else math.nan
     parts = [text for part, text in PARTS.items() if abs(ratio / part - 1) <= TOLERANCE]
-    return parts[0] if parts else "lowers" if new < old else "raises"
+    return parts[0] if parts and sure else "lowers" if new < old else "raises"
 
 
 def _plain(change: Estimate) -> str:

@@ -60,6 +60,8 @@ def test_a_trend_of_few_settings_and_seeds_may_be_chance():
     found = trend("x", np.ones(3), settings=3, margin=0.3)
     assert (found.verdict, found.p) == (Verdict.SHOWS, pytest.approx(2 * stats.norm.sf(6**0.5)))
     assert trend("x", -np.ones(3), settings=5, margin=0.3).verdict is Verdict.CONTRADICTED
+    none = np.tile([0.1, -0.1], 10)  # no trend, so surely that one of the margin is excluded
+    assert trend("x", none, settings=5, margin=0.3).verdict is Verdict.NOT
 
 
 def test_the_number_of_seeds_that_would_decide_decides():

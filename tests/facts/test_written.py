@@ -2,6 +2,7 @@
 
 import pytest
 
+from fairrun.about import files
 from fairrun.config.check import InputError
 from fairrun.facts.written import command, path_of, write
 
@@ -34,11 +35,20 @@ def test_a_second_file_of_the_same_name_is_refused_with_the_ways_out(here):
     assert path_of("other", "my.csv").name == "other.yaml"
 
 
+def test_in_a_clone_whose_conf_is_fairruns_own_it_is_the_same(here, monkeypatch):
+    write(path_of("", "my.csv"), "csv", {"label": "y"}, "My table")
+    monkeypatch.setattr(files, "choices", lambda group: ["adult", "my"])
+    with pytest.raises(InputError, match="delete this one to write it anew"):
+        path_of("", "my.csv")
+    with pytest.raises(InputError, match="another name than those of fairrun's data sets"):
+        path_of("adult", "my.csv")
+
+
 def test_values_stand_beside_their_comments_and_are_read_back(here):
     path = path_of("my", "my.csv")
     write(path, "csv", {"label": "größe", "positive": "yes", "sensitive": [{"column": "a", "bins": [1]}]}, "My table")
     text = path.read_text()
-    assert text.startswith("# My table\ndefaults:\n  - csv\n  - _self_\nlabel: größe ")
+    assert text.startswith("# My table; written by fairrun data\ndefaults:\n  - csv\n  - _self_\nlabel: größe ")
     assert "positive: 'yes'                          # its value that is class 1" in text
     assert command(path) == "fairrun train dataset=my"
     assert command(here / "a" / "dataset" / "b.yaml") == (f"fairrun train hydra.searchpath=[file://{here}/a] dataset=b")

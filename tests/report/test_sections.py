@@ -42,7 +42,7 @@ def test_a_section_that_is_listed_is_in_every_file(tmp_path, monkeypatch):
     page = files["report.html"].read_text()
     assert "<h3>Costs</h3>" in page and "<h4>Costs of training</h4>" in page and 'alt="A line"' in page
     assert "What it costs." in page and "More of it." in page
-    assert "| erm | 3 / 4 |" in files["table.md"].read_text()
+    assert r"| erm | 3 \| 4 |" in files["table.md"].read_text()
     assert "More of it." not in files["table.md"].read_text()
     assert "tab:adult-costs" in files["table.tex"].read_text()
     assert files["costs.csv"].read_text() == "dataset,method,cost\nadult,erm,3 | 4\n"

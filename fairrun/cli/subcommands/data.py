@@ -143,9 +143,7 @@ def _write(path: Path, base: str, node: dict[str, Any], given: argparse.Namespac
 
     before = _node(base, {}, [])
     changed = {key: value for key, value in node.items() if before.get(key) != value}
-    write(
-        path, base, changed, f"{given.data}: {node['label']} by {_groups(node['sensitive'])}; written by fairrun data"
-    )
+    write(path, base, changed, f"{given.data}: {node['label']} by {_groups(node['sensitive'])}")
     print(f"\nwritten: {path}\n{command(path)}")
 
 
