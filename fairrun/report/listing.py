@@ -54,7 +54,9 @@ def _show(console: Console, frame: pd.DataFrame, folder: Path) -> None:
     constant = _degenerate(frame)
     marked = frame.assign(status=frame["status"] + np.where(constant, MARK, ""))
     columns, left = shown(marked, folder, console.width)
-    narrowest = sum(NARROWEST + GAP if column[0] in BROKEN else _width(column) for column in columns)
+    narrowest = sum(
+        min(NARROWEST + GAP, _width(column)) if column[0] in BROKEN else _width(column) for column in columns
+    )
     console.width = max(console.width, narrowest)
     console.print(_table(columns))
     if any(constant):
@@ -88,10 +90,13 @@ def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]
 
     metrics = [f"test/{name}" for name in dict.fromkeys(["accuracy", *frame["metric.name"].value_counts().index])]
     runs = frame["folder"].map(lambda path: os.path.relpath(path, folder))
-    always = [_column("run", runs), *(_column(name, frame[name]) for name in ("status", "method", "dataset", "seed"))]
+    one = frame["dataset"].nunique() == 1  # which a narrow terminal need not show
+    names = [name for name in ("status", "method", "dataset", "seed") if not (one and name == "dataset")]
+    always = [_column("run", runs), *(_column(name, frame[name]) for name in names)]
     always += [_of_metric(name, frame) for name in metrics[:2]]
     keys = [key for key in settings(frame) if key not in ("method", "dataset", "metric", "metric.name")]
-    others = [_of_metric(name, frame) for name in metrics[2:]] + [_column(key, frame[key]) for key in keys]
+    others = [_column(key, frame[key]) for key in [*keys, *(["dataset"] if one else [])]]
+    others += [_of_metric(name, frame) for name in metrics[2:]]
     found = list(always)
     for column in others:
         if sum(map(_width, [*found, column])) <= width:
@@ -124,6 +129,11 @@ def _column(name: str, values: pd.Series) -> list[str]:
     return ["\n".join(textwrap.wrap(words, widest)), *cells]
 
 
+def _least(column: Sequence[str]) -> int:
+    """As ``_width``, of a column that may be broken what it keeps."""
+    return min(NARROWEST + GAP, _width(column)) if column[0] in BROKEN else _width(column)
+
+
 def _width(column: Sequence[str]) -> int:
     """How many columns of the terminal the cells take, with the gap."""
     return max(cell_len(line) for cell in column for line in cell.splitlines() or [""]) + GAP
@@ -131,9 +141,11 @@ def _width(column: Sequence[str]) -> int:
 
 def _table(columns: Sequence[Sequence[str]]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
-    for name, *_ in columns:
-        breaks = name in BROKEN
-        table.add_column(name, no_wrap=not breaks, overflow="fold", min_width=NARROWEST if breaks else None)
+    for column in columns:
+        breaks = column[0] in BROKEN
+        table.add_column(
+            column[0], no_wrap=not breaks, overflow="fold", min_width=_least(column) - GAP if breaks else None
+        )
     for cells in list(zip(*columns, strict=True))[1:]:
         table.add_row(*map(Text, cells))
     return table
