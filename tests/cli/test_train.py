@@ -174,7 +174,8 @@ def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
     assert penalised["score"] == kept["val/accuracy"].max()
     report = run_here(tmp_path, "sweep", module="fairrun.report")
     assert report.returncode == 0, report.stderr
-    assert "Accuracy against worst rate (higher is better)" in (tmp_path / "sweep" / "report.html").read_text()
+    page = (tmp_path / "sweep" / "report.html").read_text()
+    assert "Accuracy against worst rate" in page and "↗" in page  # higher is better in both
     other = run_here(
         tmp_path, "sweep", "--metric", "accuracy_difference", "--columns", "worst_rate", module="fairrun.report"
     )

@@ -55,7 +55,7 @@ def test_the_printed_command_trains_the_same_run_and_saves_its_model(given, tmp_
     sweep += ["dataset.split.seed=${seed}", "fairness_bound=1", "report.degenerate=keep", "results.save=none", *given]
     done = run_here(tmp_path, "-m", *sweep, INLINE)
     assert done.returncode == 0, done.stderr
-    line = done.stdout.strip().splitlines()[-1].strip()
+    line = done.stdout.strip().splitlines()[-2].strip()
     assert line.startswith(PYTHON)
     again = run_here(tmp_path, *shlex.split(line.removeprefix(PYTHON)))
     assert again.returncode == 0, again.stderr

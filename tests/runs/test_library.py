@@ -149,7 +149,7 @@ def test_the_command_at_the_end_of_a_sweep_trains_the_run_again_and_saves_its_mo
     given = ["-m", *DESCRIPTION[:-2], *FOREST, "method.estimator.max_depth=1,4", INLINE]
     done = run_here(tmp_path, *given)
     assert done.returncode == 0, done.stdout + done.stderr
-    line = done.stdout.strip().splitlines()[-1]
+    line = done.stdout.strip().splitlines()[-2]
     assert "with one of its seeds, and saves the model:" in " ".join(done.stdout.split())
     assert "estimator@method.estimator=random_forest" in line and "results.save=chosen" in line
     again = run_here(tmp_path, *shlex.split(line.partition("fairrun.train ")[2]), "hydra.run.dir=again")
