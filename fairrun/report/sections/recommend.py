@@ -111,7 +111,10 @@ def _kept(found: Recommendation) -> list[str]:
     text = f"There {seeds} of its {found.kept.of} seeds keep{'s' * (seeds == 1)} the bound"
     value = "mean" if found.heading == words(found.metric) else found.heading.partition(" ")[0]  # or largest
     reached = _number(found.values[f"test/{found.metric}"].mean)
-    return [f"{text}." if found.kept.by_mean else f"{text}; their {value}, {reached}, does not."]
+    if found.kept.by_mean:
+        return [f"{text}."]
+    warning = ": do not rely on it" * (not seeds)
+    return [f"{text}; their {value}, {reached}, does not{warning}."]
 
 
 def _others(found: Recommendation) -> list[str]:
