@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fairrun.config.names import counted
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito; no yellow
 MARKERS = ("o", "s", "^", "D", "v")
 
@@ -85,5 +87,5 @@ def count_those_beyond(axes: Axes, x: pd.Series, y: pd.Series) -> None:
     """Write the number of configurations outside the picture."""
     beyond = int((~(x.between(*axes.get_xlim()) & y.between(*axes.get_ylim()))).sum())
     if beyond:
-        text = f"not shown: {beyond} configuration{'s' * (beyond > 1)} far off or undefined"
+        text = f"not shown: {counted(beyond, 'configuration')} far off or undefined"
         axes.text(0.99, 0.99, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color="0.4")

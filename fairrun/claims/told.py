@@ -10,6 +10,7 @@ import pandas as pd
 from fairrun.analysis.verdict import Found, Verdict
 from fairrun.claims.frames import Runs
 from fairrun.claims.spec import Claim, Paper
+from fairrun.config.names import counted as so_many
 
 
 class Told(NamedTuple):
@@ -23,7 +24,7 @@ class Told(NamedTuple):
 
 def counted(verdicts: Mapping[str, Found]) -> str:
     """How many claims have which verdict: "7 claims: 6 shows, 1 contradicted"."""
-    return f"{len(verdicts)} claim{'s' * (len(verdicts) != 1)}: {of_verdicts(verdicts.values())}"
+    return f"{so_many(len(verdicts), 'claim')}: {of_verdicts(verdicts.values())}"
 
 
 def of_verdicts(found: Iterable[Found]) -> str:

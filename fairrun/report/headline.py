@@ -7,6 +7,7 @@ import pandas as pd
 from fairrun.analysis.interval import LEAST
 from fairrun.analysis.recommend import Comparison, Estimate, Recommendation, named
 from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.names import counted
 from fairrun.report.style import estimate
 
 PARTS = {1 / 2: "halves", 1 / 3: "cuts to a third", 1 / 4: "cuts to a quarter", 1 / 10: "cuts to a tenth"}
@@ -57,7 +58,7 @@ def _values(trade: Tradeoff, row: pd.Series) -> str:
 def _sides(found: Recommendation, compared: Comparison) -> str:
     """Both configurations side by side, where the seeds are too few to say what differs."""
     (accuracy, other_accuracy), (metric, other_metric) = (compared.means[name] for name in ("accuracy", found.metric))
-    seeds = f"{compared.seeds} seed{'s' * (compared.seeds != 1)}"
+    seeds = counted(compared.seeds, "seed")
     why = "too few for an interval" if compared.seeds < LEAST else "a value is undefined"
     numbers = [
         f"{mean:.3f}" if mean == mean else "undefined" for mean in (metric, accuracy, other_metric, other_accuracy)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from fairrun.command.parser import of_runs
 from fairrun.config.check import InputError
+from fairrun.config.names import counted
 from fairrun.results.records import REFUSED, TRAINED, load, statuses
 from fairrun.results.selection import degenerate
 
@@ -54,19 +55,14 @@ def _show(console: Console, frame: pd.DataFrame, folder: Path) -> None:
     constant = _degenerate(frame)
     marked = frame.assign(status=frame["status"] + np.where(constant, MARK, ""))
     columns, left = shown(marked, folder, console.width)
-    narrowest = sum(
-        min(NARROWEST + GAP, _width(column)) if column[0] in BROKEN else _width(column) for column in columns
-    )
-    console.width = max(console.width, narrowest)
+    console.width = max(console.width, sum(map(_least, columns)))
     console.print(_table(columns))
     if any(constant):
         why = "a nearly constant prediction on validation rows, whose small differences are not fairness"
         _say(console, f"{MARK.strip()} degenerate: {why}")
     if left:
-        plural = "s" if left > 1 else ""
-        _say(
-            console, f"{left} more column{plural} in which runs may differ left out for width: --csv writes all columns"
-        )
+        more = counted(left, "more column")
+        _say(console, f"{more} in which runs may differ left out for width: --csv writes all columns")
 
 
 def unfinished(frame: pd.DataFrame) -> list[str]:

@@ -19,6 +19,7 @@ import pandas as pd
 from fairrun.command.environment import debugging
 from fairrun.command.folders import InUse, locked
 from fairrun.config.check import InputError
+from fairrun.config.names import counted
 from fairrun.results.records import RECORD, TRAINED, load, read, read_history, replace
 from fairrun.trackers import told
 from fairrun.trackers.api import Tracker
@@ -309,7 +310,7 @@ def _same(rows: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, flo
 
 def _counted(became: Counter[str]) -> str:
     """How many runs are logged, in words."""
-    new = f"{became[NEW]} run{'s' * (became[NEW] != 1)} logged, {became[KNOWN]} already were"
+    new = f"{counted(became[NEW], 'run')} logged, {became[KNOWN]} already were"
     others = {BUSY: "being logged by another process", REFUSED: "refused", DAMAGED: "with damaged files"}
     others |= {UNTRIED: "not tried"}
     return ", ".join([new, *(f"{became[end]} {words}" for end, words in others.items() if became[end])])

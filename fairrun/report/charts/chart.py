@@ -79,6 +79,13 @@ class Rule:
     text: str
     style: Style = "--"
 
+    def mark(self, axis: Axis) -> str:
+        """What a mark at the edge says of a value beyond the axis, with an arrow to it; empty of one on the axis."""
+        if axis.low <= self.at <= axis.high:
+            return ""
+        low, high = ("←", "→") if self.axis == "x" else ("↓", "↑")
+        return f"{low if self.at < axis.low else high} {self.text} {self.at:.3f}"
+
 
 @dataclass(frozen=True)
 class Panel:

@@ -43,15 +43,13 @@ class Placer:
 
     def rule(self, rule: Rule, axis: Axis, **style: Any) -> bool:
         """Write what a line across says along it, or at the edge behind which it is; returns whether there was room."""
-        if axis.low <= rule.at <= axis.high:
+        mark = rule.mark(axis)
+        if not mark:
             return self._write(rule.text, self._along(rule), **style)
-        first = rule.at < axis.low
-        arrow = {("x", True): "←", ("x", False): "→", ("y", True): "↓", ("y", False): "↑"}[rule.axis, first]
-        edge = 0 if first else 1
+        edge = 0 if rule.at < axis.low else 1
         shares = (0.98, 0.75, 0.5, 0.25, 0.02)
         where = [(edge, share) if rule.axis == "x" else (share, edge) for share in shares]
-        text = f"{arrow} {rule.text} {rule.at:.3f}"
-        return self._write(text, [self._inside(*place) for place in where], always=True, **style)
+        return self._write(mark, [self._inside(*place) for place in where], always=True, **style)
 
     def corner(self, text: str, arrow: str, **style: Any) -> None:
         """Write a text into a corner, the one that an arrow points to if there is room."""

@@ -86,11 +86,16 @@ def _rule(rule: Rule, panel: Panel) -> Shapes:
     axis = panel.x if rule.axis == "x" else panel.y
     share = _share(rule.at, axis)
     share = share if rule.axis == "x" else 100 - share
-    beyond = {("x", True): "←", ("x", False): "→", ("y", True): "↓", ("y", False): "↑"}
-    arrow = "" if axis.low <= rule.at <= axis.high else beyond[rule.axis, rule.at < axis.low]
-    text = f"{arrow} {rule.text} {rule.at:.3f}" if arrow else rule.text
-    side = "" if arrow or rule.axis == "y" or share > 40 else "right"
-    return {"axis": rule.axis, "at": share, "side": side, "arrow": arrow, "text": text, "dash": DASHES[rule.style]}
+    mark = rule.mark(axis)
+    side = "" if mark or rule.axis == "y" or share > 40 else "right"
+    return {
+        "axis": rule.axis,
+        "at": share,
+        "side": side,
+        "arrow": mark[:1],
+        "text": mark or rule.text,
+        "dash": DASHES[rule.style],
+    }
 
 
 def _series(series: Series, panel: Panel, chart: Chart) -> Shapes:

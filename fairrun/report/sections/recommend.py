@@ -7,6 +7,7 @@ from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Re
 from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.keys import BOUND
 from fairrun.config.metrics import rests_on_groups
+from fairrun.config.names import counted
 from fairrun.config.plugins import can_be_saved
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
@@ -132,7 +133,7 @@ def _broken(one: Kept) -> str:
 
 
 def _over(seeds: int, which: str = "") -> str:
-    number = f"{seeds} {which}seed{'s' * (seeds != 1)}"
+    number = counted(seeds, f"{which}seed")
     return f"{number}, 95% intervals" if seeds >= LEAST else f"{number}: too few for an interval"
 
 
