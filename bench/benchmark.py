@@ -1,19 +1,19 @@
-"""Speed, memory and fronts: scripts/benchmark [train] [nash] [irw] [fairbinn] [mtaf] [sweep] [start] [memory] ...
+"""Speed, memory, fronts and plain runs: scripts/benchmark NAME ... --store docs/measured
 
-The others are tracker and peers.
+NAME is one of train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker, plain, trees, numbers, peers, responses.
 """
 
 import argparse
 import functools
+import itertools
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bench import loader_loop, meta_loop, player_loop
-from bench import peers as peers_of
+from bench.measuring import Value, children_cpu_seconds, command, of_pairs, store
+from bench.responses import alphas
+from bench.sweeps import numbers, peers, plain, trees
 from fairrun.config.build import build
 from fairrun.data.table import Data
 from fairrun.method.bargaining import nash_bargaining
@@ -32,10 +34,10 @@ from fairrun.runs.validate import network
 from fairrun.train import CONF
 from fairrun.training.fit import fit
 
-SHAPES = {  # width, batch size, runs side by side, required speed-up over the DataLoader loop
-    "MLP 64-64, batch 256": (64, 256, 16, 9.0),
-    "MLP 64-64, batch 64": (64, 64, 32, 12.0),
-    "MLP 128-128, batch 256": (128, 256, 8, 4.5),
+SHAPES = {  # width, batch size, runs side by side
+    "MLP 64-64, batch 256": (64, 256, 16),  # the speed-up over the DataLoader loop is to be 9 or more
+    "MLP 64-64, batch 64": (64, 64, 32),  # 12
+    "MLP 128-128, batch 256": (128, 256, 8),  # 4.5
 }
 LR = 1e-3
 
@@ -79,40 +81,41 @@ def rate(work: Callable[[], int]) -> float:
     return work() / (time.process_time() - before)
 
 
-def train(pairs: int) -> None:
+def train(pairs: int) -> Iterator[Value]:
     """ERM on Adult, one thread: training steps per CPU-second, compared with the DataLoader loop."""
     torch.set_num_threads(1)
     data = load(config_of("dataset=adult"))
     short = few_rows(data)
-    for name, (width, batch, runs, _) in SHAPES.items():
+    for name, (width, batch, runs) in SHAPES.items():
         contenders: dict[str, Callable[[], int]] = {
-            "1 run": lambda: stack(short, width, batch, 5, 1),  # noqa: B023 - called within the loop
-            f"{runs} runs": lambda: stack(short, width, batch, 3, runs),  # noqa: B023
-            f"{runs} runs, torch alone": lambda: stack(short, width, batch, 3, runs, "torch"),  # noqa: B023
-            f"{runs} runs, evaluated every epoch": lambda: stack(data, width, batch, 3, runs),  # noqa: B023
+            "one run": lambda: stack(short, width, batch, 5, 1),  # noqa: B023 - called within the loop
+            "a stack": lambda: stack(short, width, batch, 3, runs),  # noqa: B023
+            "a stack, torch alone": lambda: stack(short, width, batch, 3, runs, "torch"),  # noqa: B023
+            "a stack, evaluated every epoch": lambda: stack(data, width, batch, 3, runs),  # noqa: B023
         }
         ratios: dict[str, list[float]] = {contender: [] for contender in contenders}
         for _ in range(pairs):
             for contender, work in contenders.items():
                 ratios[contender].append(rate(work) / rate(lambda: loop(short, width, batch, 2)))  # noqa: B023
         for contender, values in ratios.items():
-            summary(f"training steps per CPU-second, fit / DataLoader loop, {name}, {contender}", values)
+            yield of_pairs("train", "training steps per CPU-second / the loop's", {"network": name}, contender, values)
 
 
-def nash(pairs: int) -> None:
+def nash(pairs: int) -> Iterator[Value]:
     """Nash bargaining: time of a solve, and steps per CPU-second on Adult, compared with the double-backward loop."""
     torch.set_num_threads(1)
-    for runs, most in ((1, 500), (128, 20)):
+    for runs in (1, 128):  # 500 and 20 microseconds at most
         g = torch.randn(runs, 4, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         gram = g @ g.mT
         nash_bargaining(gram)
         microseconds = [1e6 * wall(lambda: nash_bargaining(gram)) / runs for _ in range(50 * pairs)]  # noqa: B023
-        summary(f"microseconds a solve of K = 4, {runs} at once (at most {most})", microseconds)
+        row = {"problems of four players at once": str(runs)}
+        yield of_pairs("nash_solve", "a solve's time", row, "microseconds", microseconds)
     data = few_rows(load(config_of("dataset=adult"))).to("cpu", torch.float32)
     rows = 2 * 256 * 32
     data = data._replace(train=data.train.rows(torch.cat([torch.arange(rows), data.balanced])))
     data = data._replace(balanced=torch.arange(len(data.balanced)) + rows)
-    for batch, floor in ((256, 3.6), (64, 8.0)):
+    for batch in (256, 64):  # 3.6 and 8 times at least
         for method in ("ltr", "nash_ltr"):
             config = config_of(f"method={method}", f"method.bargain_epochs={99 * (method == 'nash_ltr')}")
             ratios = []
@@ -120,21 +123,14 @@ def nash(pairs: int) -> None:
                 ours = rate(lambda: trained(data, config, batch, 4, 32))  # noqa: B023
                 loop = {"steps": 200, "batch_size": batch, "width": 64, "lr": 0.02, "bargain": method == "nash_ltr"}
                 ratios.append(ours / rate(lambda: meta_loop.train(data, **loop)))  # noqa: B023
-            what = "steps per CPU-second, fit, 32 runs / double-backward loop, K = 4"
-            summary(f"{what}, {method}, MLP 64-64, batch {batch} (floor {floor})", ratios)
+            shows, row = "steps per CPU-second of 32 runs / the loop's", {"network": f"MLP 64-64, batch {batch}"}
+            yield of_pairs("nash", shows, row, f"`{method}`", ratios)
 
 
-IRW = {  # name -> overrides, and the longest allowed time of a step, as a multiple of ERM's
-    "irw, last layer": (["method=irw"], 2.0),
-    "irw, all layers": (["method=irw", "method.layers=all"], 3.0),
-    "irwo, last layer": (["method=irwo"], 12.0),
-    "irwo, all layers": (["method=irwo", "method.layers=all"], 12.0),
-    "irw_global, last layer, with its pass": (["method=irw_global"], 2.5),
-    "irw_global, all layers, with its pass": (["method=irw_global", "method.layers=all"], 2.5),
-}
+IRW = ("irw", "irwo", "irw_global")  # 2, 12 and 2.5 times ERM's time at most, irw with all layers 3
 
 
-def irw(pairs: int) -> None:
+def irw(pairs: int) -> Iterator[Value]:
     """CPU-seconds of a step of IRW on Adult, divided by those of ERM.
 
     MLP 64-32, batch 256, 16 runs side by side, one thread.
@@ -142,18 +138,23 @@ def irw(pairs: int) -> None:
     torch.set_num_threads(1)
     data = few_rows(load(config_of("dataset=adult")))
     width = ["model.width=[64,32]"]
-    for name, (overrides, most) in IRW.items():
+    for method, layers in itertools.product(IRW, ("last", "all")):
         ratios = []
         for _ in range(pairs):
             ours, erm = (
                 rate(lambda: trained(data, config_of(*width, *options), 256, 3, 16))  # noqa: B023
-                for options in (overrides, ["method=erm"])
+                for options in ([f"method={method}", f"method.layers={layers}"], ["method=erm"])
             )
             ratios.append(erm / ours)
-        summary(f"CPU-seconds a step, {name} / erm (at most {most})", ratios)
+        yield of_pairs("irw", "time of a step / that of `erm`", {"method": f"`{method}`"}, f"{layers} layers", ratios)
 
 
-def fairbinn(pairs: int) -> None:
+WHOLE = "wall time of a whole command, and the other's time for the same runs / it"
+ALONE = "times, by Hydra's basic launcher"
+LOOP = "times, by the `DataLoader` loop"
+
+
+def fairbinn(pairs: int) -> Iterator[Value]:
     """Runs per hour of the whole command for FairBiNN on Adult: 12 eta x 5 seeds, 50 epochs, batch 100, both cores.
 
     They are compared with the same runs one after another by Hydra's basic launcher (extrapolated from the difference
@@ -165,7 +166,7 @@ def fairbinn(pairs: int) -> None:
     etas = "1,10,30,100,200,300,600,1000,2000,3000,4500,6000"
     for method in ("fairbinn_authors", "fairbinn"):
         common = ["-m", "experiment=fairbinn/adult", f"method={method}"]
-        ratios: dict[str, list[float]] = {"the same runs one after another": [], "a DataLoader loop": []}
+        seconds, ratios = [], {ALONE: [], LOOP: []}
         for _ in range(pairs):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder)
@@ -177,14 +178,15 @@ def fairbinn(pairs: int) -> None:
                 )
             options = {"batch_size": 100, "width": 101, "eta": 100.0, "leak": method == "fairbinn_authors"}
             loop = wall(lambda: player_loop.train(data, epochs=2, **options))  # noqa: B023
-            ratios["the same runs one after another"].append((one + 59 * (three - one) / 2) / ours)
-            ratios["a DataLoader loop"].append(60 * 25 * loop / ours)
-            print(f"  {ours:.0f} s; a run alone {(three - one) / 2:.1f} s, of the loop {25 * loop:.1f} s", flush=True)
-        for kind, values in ratios.items():
-            summary(f"runs per hour, stacks / {kind}, {method} (floor 5, aim 10)", values)
+            seconds.append(ours)
+            ratios[ALONE].append((one + 59 * (three - one) / 2) / ours)
+            ratios[LOOP].append(60 * 25 * loop / ours)
+        row = {"sweep": f"`{method}`, 12 eta, 5 seeds, 50 epochs, batch 100"}
+        for column, values in {"seconds": seconds, **ratios}.items():
+            yield of_pairs("fairbinn", WHOLE, row, column, values)
 
 
-def mtaf(pairs: int) -> None:
+def mtaf(pairs: int) -> Iterator[Value]:
     """Runs per hour of whole commands for MTA-F on Adult: 40 epochs, batch 1024, both cores.
 
     The runs are stl, mtl, and mtl_fair and mtaf with 6 lam, each with 5 seeds.  They are compared with the same runs
@@ -194,7 +196,7 @@ def mtaf(pairs: int) -> None:
     common = ["-m", "experiment=mtaf/adult"]
     lams = "method.lam=0.3,1,3,10,30,100"
     methods = "method=stl,mtl,mtl_fair,mtaf"
-    ratios = []
+    seconds, ratios = [], []
     for _ in range(pairs):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder)
@@ -207,32 +209,33 @@ def mtaf(pairs: int) -> None:
                 for seeds in (1, 2)
             )
             runs = len(list((path / "ours").rglob("record.json")))
+        seconds.append(ours)
         ratios.append((one + (runs - 4) * (two - one) / 4) / ours)
-        print(f"  {runs} runs in {ours:.0f} s; a run alone {(two - one) / 4:.1f} s", flush=True)
-    summary("runs per hour, stacks / the same runs one after another, MTA-F (floor 2, aim 3)", ratios)
+    row = {"sweep": "`stl`, `mtl`, `mtl_fair` and `mtaf` with 6 lam, 5 seeds, 40 epochs, batch 1024"}
+    yield of_pairs("mtaf", WHOLE, row, "seconds", seconds)
+    yield of_pairs("mtaf", WHOLE, row, ALONE, ratios)
 
 
-def sweep(pairs: int) -> None:
+def sweep(pairs: int) -> Iterator[Value]:
     """Whole sweeps from the command line, including imports and report."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        throughput(pairs, Path(folder))
-        reference(pairs, Path(folder))
-        flat(Path(folder))
+        yield from throughput(pairs, Path(folder))
+        yield from reference(pairs, Path(folder))
+        yield from flat(Path(folder))
 
 
-def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) -> None:
+def throughput(pairs: int, folder: Path) -> Iterator[Value]:
     """Training steps per CPU-second of 64 runs of 30 epochs in one process, compared with the DataLoader loop.
 
     The sweep's time is that of the whole command: imports, data, evaluation after every epoch, records, report.
     """
     data = load(config_of("dataset=adult"))
-    for name in shapes:
-        width, batch, _, floor = SHAPES[name]
+    for name, (width, batch, _) in SHAPES.items():
         sizes = [f"model.width={width}", f"batch_size={batch}", f"method.optimizer.lr={LR}", "epochs=30"]
         overrides = ["-m", "method=erm", "seed=range(64)", "dataset=adult", *sizes, "hydra.launcher.executor=inline"]
         variants = (functools.partial(loop, data, width, batch, 4, evaluate=evaluate) for evaluate in (False, True))
-        loops = dict(zip(("training only", "evaluated every epoch too"), variants, strict=True))
+        loops = dict(zip(("the loop does not evaluate", "both evaluate every epoch"), variants, strict=True))
         ratios: dict[str, list[float]] = {kind: [] for kind in loops}
         loop(data, width, batch, 1, evaluate=True)  # warm
         for k in range(pairs):
@@ -242,17 +245,17 @@ def throughput(pairs: int, folder: Path, shapes: Sequence[str] = tuple(SHAPES)) 
             for kind, work in loops.items():
                 ratios[kind].append(ours / rate(work))
         for kind, values in ratios.items():
-            summary(f"steps per CPU-second, whole sweep / DataLoader loop, {kind}, {name} (floor {floor})", values)
+            yield of_pairs("sweep", "steps per CPU-second / the loop's", {"network": name}, kind, values)
 
 
-def reference(pairs: int, folder: Path) -> None:
+def reference(pairs: int, folder: Path) -> Iterator[Value]:
     """Wall time of the reference sweep, compared with the DataLoader loop in Hydra's basic launcher.
 
     The sweep is 12 weights x 10 seeds of penalty on Adult: 30 epochs with evaluation, MLP 64-64, batch 256, both cores.
     """
     weights = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,1.2,1.5"
     common = ["-m", "method=penalty", "dataset=adult", "epochs=30", "batch_size=256"]
-    ratios, overheads = [], []
+    seconds, overheads, ratios = [], [], []
     for k in range(pairs):
         jobs = []
         for seeds in (1, 6):  # one job; one job and five more
@@ -260,14 +263,16 @@ def reference(pairs: int, folder: Path) -> None:
             jobs.append(wall(lambda: command(folder / f"loop-{k}-{seeds}", *loops, module="bench.loader_loop")))  # noqa: B023
         alone = (jobs[1] - jobs[0]) / 5
         ours = wall(lambda: command(folder / f"ref-{k}", *common, f"method.lam={weights}", "seed=range(10)"))  # noqa: B023
+        seconds.append(ours)
         ratios.append((jobs[0] + 119 * alone) / ours)
         overheads.append(ours - training_seconds(folder / f"ref-{k}") / 2)
-        print(f"  {ours:.1f} s; a job of the DataLoader loop {alone:.1f} s", flush=True)
-    summary("wall time of the reference sweep, DataLoader loop in Hydra's basic launcher / fairrun", ratios)
-    summary("seconds of the reference sweep in which no stack trains on either core", overheads)
+    row = {"sweep": "`penalty`, 12 lam, 10 seeds, 30 epochs, batch 256"}
+    columns = {"seconds": seconds, "seconds without training": overheads, LOOP: ratios}
+    for column, values in columns.items():
+        yield of_pairs("sweep_reference", WHOLE, row, column, values)
 
 
-def flat(folder: Path) -> None:
+def flat(folder: Path) -> Iterator[Value]:
     """The cost of a run and the memory as a sweep grows, on German Credit with 2 epochs."""
     costs = {}
     for runs in (16, 128, 512):
@@ -275,24 +280,16 @@ def flat(folder: Path) -> None:
         command(folder / f"flat-{runs}", "-m", "dataset=german", "epochs=2", "batch_size=64", f"seed=range({runs})")
         costs[runs] = children_cpu_seconds() - before
         training = training_seconds(folder / f"flat-{runs}")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(f"{runs} runs: {costs[runs]:.1f} CPU-seconds, {training:.1f} of training; peak {peak:.0f} MiB a process")
-    for few, many in ((16, 128), (128, 512)):
-        cost = 1000 * (costs[many] - costs[few]) / (many - few)
-        print(f"a run more, {few} to {many}: {cost:.1f} CPU-milliseconds in all")
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        found = {"CPU-seconds": costs[runs], "of training": training, "peak GiB a process": peak}
+        for column, value in found.items():
+            yield of_pairs("sweep_flat", "a whole command", {"runs": str(runs)}, column, [value])
 
 
 def training_seconds(folder: Path) -> float:
     """The total training time of all stacks below ``folder`` in seconds, by their records."""
     records = [read(path.parent) for path in folder.rglob("record.json")]
     return float(sum(record["wall_time_s"] / record["side_by_side"] for record in records))
-
-
-def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> None:
-    """Run a sweep or a single run, with its results in ``folder``."""
-    key = "hydra.sweep.dir" if "-m" in overrides else "hydra.run.dir"
-    done = [sys.executable, "-m", module, *overrides, f"{key}={folder}"]
-    subprocess.run(done, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def wall(work: Callable[[], object]) -> float:
@@ -302,7 +299,7 @@ def wall(work: Callable[[], object]) -> float:
     return time.perf_counter() - before
 
 
-def start(pairs: int) -> None:
+def start(pairs: int) -> Iterator[Value]:
     """Wall time of ``python -m fairrun.train --help`` against ``import hydra, torch``."""
     ratios = []
     for _ in range(pairs):
@@ -312,19 +309,20 @@ def start(pairs: int) -> None:
             subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - before)
         ratios.append(seconds[0] / seconds[1])
-    summary("wall time, fairrun.train --help / import hydra, torch", ratios)
+    row = {"command": "`python -m fairrun.train --help`"}
+    yield of_pairs("start", "wall time / that of importing hydra and torch", row, "times", ratios)
 
 
-def memory(pairs: int) -> None:
+def memory(pairs: int) -> Iterator[Value]:
     """Peak resident memory of one default run on Adult."""
     with tempfile.TemporaryDirectory() as folder:
         for k in range(pairs):
             command(Path(folder, str(k)), "epochs=2")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"peak resident memory of a run on Adult, largest of {pairs}: {peak:.0f} MiB")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    yield of_pairs("memory", f"the largest of {pairs} runs", {"run": "`epochs=2`, on Adult"}, "peak GiB", [peak])
 
 
-def tracker(pairs: int) -> None:
+def tracker(pairs: int) -> Iterator[Value]:
     """The CPU time that W&B, offline, adds to each of a sweep's 100 runs of 30 epochs.
 
     It includes W&B's service and the summary run.
@@ -346,38 +344,47 @@ def tracker(pairs: int) -> None:
                 subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"HOME": folder})
                 seconds.append(children_cpu_seconds() - before)
             milliseconds.append((seconds[1] - seconds[0]) * 1000 / 100)
-    summary("CPU-milliseconds that W&B adds to a run, offline, a sweep of 100 runs of 30 epochs", milliseconds)
+    row = {"tracker": "W&B, offline, in a sweep of 100 runs of 30 epochs"}
+    yield of_pairs("tracker", "CPU time that it adds to a run", row, "milliseconds", milliseconds)
 
 
-def peers(pairs: int) -> None:
-    """Fronts of networks and of what else people use on Adult, with as many seeds as there would be pairs."""
-    peers_of.table(command, children_cpu_seconds, "adult", pairs)
-
-
-def children_cpu_seconds() -> float:
-    """The CPU time (user and system) of all finished descendants of this process."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def summary(what: str, ratios: list[float]) -> None:
-    """Print the median and the range of the pairs."""
-    spread = f"({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)"
-    print(f"{what}: {statistics.median(ratios):.2f} {spread}", flush=True)
+def responses(draws: int) -> Iterator[Value]:
+    """Alpha from randomised responses, of 100 draws for each pair that there would be."""
+    for name in ("adult", "law_school", "compas"):
+        s = load(config_of(f"experiment=irw/{name}")).train.s.numpy()
+        yield from alphas(name, s, 100 * draws)
 
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
-    functions = (train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker, peers)
+    functions = (
+        train,
+        nash,
+        irw,
+        fairbinn,
+        mtaf,
+        sweep,
+        start,
+        memory,
+        tracker,
+        plain,
+        trees,
+        numbers,
+        peers,
+        responses,
+    )
     benchmarks = {function.__name__: function for function in functions}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=5, help="pairs, or seeds of what sweeps make")
+    parser.add_argument("--store", type=Path, metavar="FOLDER", help="keep what is measured in FOLDER/TABLE.csv")
     arguments = parser.parse_args()
     for name in arguments.names or benchmarks:
         if name not in benchmarks:
             parser.error(f"a benchmark must be one of {', '.join(benchmarks)}, got {name!r}")
-        benchmarks[name](arguments.pairs)
+        found = list(benchmarks[name](arguments.pairs))
+        if arguments.store:
+            store(found, arguments.store)
 
 
 if __name__ == "__main__":

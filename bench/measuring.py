@@ -1,0 +1,128 @@
+"""What a benchmark measures: values of a table, printed, and kept in docs/measured with how they came about."""
+
+import csv
+import datetime
+import io
+import os
+import platform
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fairrun.results.records import replace, versions
+from website.tables import COLUMN, HOW, VALUES, read
+
+PAIRS = "median [smallest, largest] of pairs"
+SEEDS = "mean over seeds [95% interval]"
+
+
+class Value(NamedTuple):
+    """A value of a table, as it is shown, with its interval or range."""
+
+    table: str
+    row: Mapping[str, str]  # what tells the row apart
+    column: str
+    value: str
+    low: str
+    high: str
+    shows: str
+    n: int
+    command: str
+
+
+def of_pairs(table: str, shows: str, row: Mapping[str, str], column: str, values: Sequence[float]) -> Value:
+    """The median and the range of the pairs, printed."""
+    shown = [f"{value:.3g}" for value in (statistics.median(values), min(values), max(values))]
+    command = f"scripts/benchmark {table.partition('_')[0]}"
+    return told(Value(table, row, column, *shown, f"{shows}, {PAIRS}", len(values), command))
+
+
+def of_seeds(
+    table: str,
+    row: Mapping[str, str],
+    column: str,
+    found: Mapping[str, str],
+    name: str,
+    words: Sequence[str],
+    digits: int = 3,
+) -> Value:
+    """A mean with its interval, printed: the columns NAME, NAME.low and NAME.high of a report on the sweep WORDS."""
+    texts = [found.get(f"{name}{end}", "") for end in ("", ".low", ".high")]
+    shown = [f"{float(text):.{digits}f}" if text else "" for text in texts]
+    return told(Value(table, row, column, *shown, SEEDS, int(found["seeds"]), line(words)))
+
+
+def line(words: Sequence[str]) -> str:
+    """The command of a sweep."""
+    return shlex.join(["fairrun", "sweep", *words])
+
+
+def told(value: Value) -> Value:
+    """The value, printed."""
+    where = ", ".join([*value.row.values(), value.column])
+    ends = f" [{value.low}, {value.high}]" if value.low else ""
+    print(f"{value.table}: {where}: {value.value}{ends} ({value.shows}, n = {value.n})", flush=True)
+    return value
+
+
+def store(values: Iterable[Value], folder: Path) -> None:
+    """Keep the values in FOLDER/TABLE.csv, where those that were not measured now stay as they are."""
+    now = {"versions": _versions(), "date": datetime.date.today().isoformat(), "machine": _machine()}
+    tables: dict[str, list[dict[str, str]]] = {}
+    for value in values:
+        said = {name: str(getattr(value, name)) for name in ("value", "low", "high", "shows", "n", "command")}
+        tables.setdefault(value.table, []).append({**value.row, COLUMN: value.column, **said, **now})
+    for table, lines in tables.items():
+        path = folder / f"{table}.csv"
+        kept = read(path) if path.exists() else []
+        write(path, {_place(line): line for line in [*kept, *lines]}.values())
+
+
+def write(path: Path, lines: Iterable[Mapping[str, str]]) -> None:
+    """Write a file of docs/measured."""
+    lines, text = list(lines), io.StringIO()
+    table = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(lines)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, text.getvalue().encode())
+
+
+def _place(line: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(text for key, text in line.items() if key not in (*VALUES, *HOW))
+
+
+def _versions() -> str:
+    """As a commit and, where it has uncommitted changes, "-dirty"."""
+    found = versions()
+    commit, dirty, _ = (found["commit"] or "").partition("-dirty")
+    place = f" at {commit[:10]}{dirty}" if commit else ""
+    return f"fairrun {found['fairrun']}{place}, torch {found['torch']}"
+
+
+def _machine() -> str:
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+
+
+def _cpuinfo() -> Iterator[str]:
+    path = Path("/proc/cpuinfo")
+    yield from path.read_text(encoding="utf-8").splitlines() if path.exists() else ()
+
+
+def command(folder: Path, *overrides: str, module: str = "fairrun.train") -> None:
+    """Run a sweep or a single run, with its results in ``folder``."""
+    key = "hydra.sweep.dir" if "-m" in overrides else "hydra.run.dir"
+    done = [sys.executable, "-m", module, *overrides, f"{key}={folder}"]
+    subprocess.run(done, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def children_cpu_seconds() -> float:
+    """The CPU time (user and system) of all finished descendants of this process."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

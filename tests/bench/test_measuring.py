@@ -1,0 +1,26 @@
+"""Values that benchmarks measure are kept in files."""
+
+from bench.measuring import of_pairs, of_seeds, store
+from website import tables
+
+
+def test_a_value_measured_again_takes_the_place_of_the_former_one(tmp_path, capsys):
+    row = {"network": "MLP"}
+    first = [of_pairs("train", "speed", row, column, [1.0, 3.0, 2.0]) for column in ("one run", "a stack")]
+    store(first, tmp_path)
+    store([of_pairs("train", "speed", row, "one run", [12.34])], tmp_path)
+    lines = tables.read(tmp_path / "train.csv")
+    shown = [(line["network"], line["column"], line["value"], line["low"], line["high"], line["n"]) for line in lines]
+    assert shown == [("MLP", "one run", "12.3", "12.3", "12.3", "1"), ("MLP", "a stack", "2", "1", "3", "3")]
+    assert "train: MLP, a stack: 2 [1, 3]" in capsys.readouterr().out
+    assert all(lines[0][key] for key in tables.HOW)
+
+
+def test_a_mean_of_a_report_has_its_interval_and_command(capsys):
+    found = {"seeds": "5", "test/accuracy": "0.84996", "test/accuracy.low": "0.8475", "test/accuracy.high": ""}
+    value = of_seeds(
+        "plain", {"data set": "adult"}, "accuracy", found, "test/accuracy", ["method=erm", "seed=range(5)"]
+    )
+    assert (value.value, value.low, value.high, value.n) == ("0.850", "0.848", "", 5)
+    assert value.command == "fairrun sweep method=erm 'seed=range(5)'"
+    assert capsys.readouterr().out.startswith("plain: adult, accuracy: 0.850")

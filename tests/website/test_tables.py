@@ -1,0 +1,66 @@
+"""Figures in tables of pages come from files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from website import tables
+
+ROOT = Path(__file__).parents[2]
+PAGES = {str(path.relative_to(ROOT)): path for path in tables.pages()}
+MADE = ROOT / "docs" / "reproduced"  # pages that are made whole
+FIGURE = re.compile(r"\d?\.\d")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_tables_are_those_of_the_files(name):
+    text = PAGES[name].read_text()
+    assert tables.filled(text) == text, f"{tables.COMMAND} makes the tables of {name} anew"
+
+
+@pytest.mark.parametrize("name", [name for name, path in PAGES.items() if MADE not in path.parents])
+def test_no_table_has_figures_that_come_from_no_file(name):
+    """Settings are written as code."""
+    assert by_hand(PAGES[name].read_text()) == []
+
+
+def by_hand(text):
+    """The rows of tables in a page that have figures and are made of no file."""
+    rest = re.sub(r"```.*?```", "", tables.MARKED.sub("", text), flags=re.DOTALL)
+    rows = [line.strip() for line in rest.splitlines() if line.lstrip().startswith("|")]
+    return [row for row in rows if FIGURE.search(re.sub(r"`[^`]*`|\]\([^)]*\)", "", row))]
+
+
+def test_a_figure_by_hand_is_found():
+    text = "<!-- table sweep -->\n| a | .5 |\n<!-- /table -->\n| `0.5` | [x](a.1.md) |\n  | adult | .93 [.9, 1] |\n"
+    assert by_hand(text) == ["| adult | .93 [.9, 1] |"]
+
+
+def test_every_file_stands_in_a_page():
+    shown = {
+        name
+        for path in PAGES.values()
+        for match in tables.MARKED.finditer(path.read_text())
+        for name in match[2].split()
+    }
+    assert shown - {"verdicts"} == {path.stem for path in tables.MEASURED.iterdir()}
+
+
+def test_rows_and_columns_stand_as_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MEASURED", tmp_path)
+    how = "mean [range],3,scripts/x,fairrun 1,2026-01-02,a machine"
+    (tmp_path / "one.csv").write_text(
+        f"data set,column,value,low,high,shows,n,command,versions,date,machine\n"
+        f"adult,accuracy,0.80,0.79,0.81,{how}\nadult,gap,0.1,,,{how}\ngerman,accuracy,0.70,0.6,0.8,{how}\n"
+    )
+    (tmp_path / "two.csv").write_text(
+        f"data set,column,value,low,high,shows,n,command,versions,date,machine\ncompas,gap,0.2,,,{how}\n"
+    )
+    text = "a\n\n<!-- table one two -->\n| old |\n<!-- /table -->\n\nb\n"
+    assert tables.filled(text) == (
+        "a\n\n<!-- table one two -->\n\n| data set | accuracy | gap |\n| --- | --- | --- |\n"
+        "| adult | 0.80 [0.79, 0.81] | 0.1 |\n| german | 0.70 [0.6, 0.8] |  |\n| compas |  | 0.2 |\n\n"
+        "Mean [range], n = 3; by `scripts/x`, fairrun 1, 2026-01-02, a machine.\n\n<!-- /table -->\n\nb\n"
+    )
+    assert tables.filled(tables.filled(text)) == tables.filled(text)
