@@ -6,7 +6,6 @@ import io
 import os
 import platform
 import resource
-import shlex
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ SEEDS = "mean over seeds [95% interval]"
 class Value(NamedTuple):
     """A value of a table, as it is shown, with its interval or range."""
 
-    table: str
+    table: str  # it begins with the name of its benchmark
     row: Mapping[str, str]  # what tells the row apart
     column: str
     value: str
@@ -32,34 +31,21 @@ class Value(NamedTuple):
     high: str
     shows: str
     n: int
-    command: str
 
 
 def of_pairs(table: str, shows: str, row: Mapping[str, str], column: str, values: Sequence[float]) -> Value:
     """The median and the range of the pairs, printed."""
     shown = [f"{value:.3g}" for value in (statistics.median(values), min(values), max(values))]
-    command = f"scripts/benchmark {table.partition('_')[0]}"
-    return told(Value(table, row, column, *shown, f"{shows}, {PAIRS}", len(values), command))
+    return told(Value(table, row, column, *shown, f"{shows}, {PAIRS}", len(values)))
 
 
 def of_seeds(
-    table: str,
-    row: Mapping[str, str],
-    column: str,
-    found: Mapping[str, str],
-    name: str,
-    words: Sequence[str],
-    digits: int = 3,
+    table: str, row: Mapping[str, str], column: str, found: Mapping[str, str], name: str, digits: int
 ) -> Value:
-    """A mean with its interval, printed: the columns NAME, NAME.low and NAME.high of a report on the sweep WORDS."""
+    """A mean with its interval, printed: the columns NAME, NAME.low and NAME.high of a report."""
     texts = [found.get(f"{name}{end}", "") for end in ("", ".low", ".high")]
     shown = [f"{float(text):.{digits}f}" if text else "" for text in texts]
-    return told(Value(table, row, column, *shown, SEEDS, int(found["seeds"]), line(words)))
-
-
-def line(words: Sequence[str]) -> str:
-    """The command of a sweep."""
-    return shlex.join(["fairrun", "sweep", *words])
+    return told(Value(table, row, column, *shown, SEEDS, int(found["seeds"])))
 
 
 def told(value: Value) -> Value:
@@ -75,7 +61,8 @@ def store(values: Iterable[Value], folder: Path) -> None:
     now = {"versions": _versions(), "date": datetime.date.today().isoformat(), "machine": _machine()}
     tables: dict[str, list[dict[str, str]]] = {}
     for value in values:
-        said = {name: str(getattr(value, name)) for name in ("value", "low", "high", "shows", "n", "command")}
+        said = {name: str(getattr(value, name)) for name in ("value", "low", "high", "shows", "n")}
+        said["command"] = f"scripts/benchmark {value.table.partition('_')[0]}"
         tables.setdefault(value.table, []).append({**value.row, COLUMN: value.column, **said, **now})
     for table, lines in tables.items():
         path = folder / f"{table}.csv"
@@ -107,7 +94,7 @@ def _versions() -> str:
 
 def _machine() -> str:
     names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+    return f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}"
 
 
 def _cpuinfo() -> Iterator[str]:

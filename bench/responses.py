@@ -25,8 +25,9 @@ def alphas(name: str, s: np.ndarray, draws: int) -> Iterator[Value]:
         f"`delta={DELTA}` refused": f"{100 * np.mean([_refused(report, groups) for report in reports]):.0f}%",
     }
     for column, value in columns.items():
-        row, command = {"training rows of": name}, "scripts/benchmark responses"
-        yield told(Value("responses", row, column, value, "", "", "over draws of everybody's answer", draws, command))
+        yield told(
+            Value("responses", {"training rows of": name}, column, value, "", "", "draws of everybody's answer", draws)
+        )
 
 
 def _refused(reports: np.ndarray, groups: int) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.measuring import Value, children_cpu_seconds, command, line, of_seeds, told
+from bench.measuring import Value, children_cpu_seconds, command, of_seeds, told
 from website.tables import read
 
 BOUNDS = "0.01,0.02,0.03,0.05,0.07,0.1,0.13,0.16,0.2,0.25"
@@ -59,33 +59,33 @@ PEERS = (
 def plain(seeds: int) -> Iterator[Value]:
     """Accuracy and demographic parity difference of default settings on test rows."""
     for given in PLAIN:
-        words = (*given, f"seed=range({seeds})")
-        for row in _swept(words, "table.csv")[0]:
+        for row in _swept([*given, f"seed=range({seeds})"], "table.csv")[0]:
             lam = row.get("method.lam")
-            place = {"data set": row["dataset"], "method": f"`{row['method']}`" + (f", lam {lam}" if lam else "")}
+            place = {
+                "data set": row["dataset"],
+                "method": f"`{row['method']}`" + (f", lam {float(lam):g}" if lam else ""),
+            }
             for metric in ("accuracy", "demographic_parity_difference"):
-                yield of_seeds("plain", place, metric.replace("_", " "), row, f"test/{metric}", words)
+                yield of_seeds("plain", place, metric.replace("_", " "), row, f"test/{metric}", 3)
 
 
 def trees(seeds: int, datasets: Sequence[str] = TREES) -> Iterator[Value]:
     """ERM's hypervolume beside LightGBM's, both with thresholds of groups."""
     for name in datasets:
-        words = ("benchmark=trees", f"dataset={name}", f"seed=range({seeds})")
+        words = ["benchmark=trees", f"dataset={name}", f"seed=range({seeds})"]
         fronts, differences = _swept(words, "methods.csv", "comparisons.csv")
         (tree,) = (row for row in fronts if row["method"].startswith("lightgbm"))
         (both,) = (row for row in differences if row["area"] == "hypervolume")
-        place = {"data set": name}
-        yield of_seeds("trees", place, "LightGBM", tree, "hypervolume", words, digits=4)
-        yield of_seeds("trees", place, "ERM minus LightGBM", both, "difference", words, digits=4)
+        yield of_seeds("trees", {"data set": name}, "LightGBM", tree, "hypervolume", 4)
+        yield of_seeds("trees", {"data set": name}, "ERM minus LightGBM", both, "difference", 4)
 
 
 def numbers(seeds: int, datasets: Sequence[str] = NUMBERS) -> Iterator[Value]:
     """ERM's hypervolume with numbers as they are and in pieces."""
     for name, encoding in itertools.product(datasets, ("scale", "bins", "piecewise")):
         given = ("method=erm", "postprocess=frontier", f"dataset={name}", f"dataset.numbers={encoding}")
-        words = (*given, f"seed=range({seeds})")
-        ((row,),) = _swept(words, "methods.csv")
-        yield of_seeds("numbers", {"data set": name}, f"`{encoding}`", row, "hypervolume", words, digits=4)
+        ((row,),) = _swept([*given, f"seed=range({seeds})"], "methods.csv")
+        yield of_seeds("numbers", {"data set": name}, f"`{encoding}`", row, "hypervolume", 4)
 
 
 def peers(seeds: int) -> Iterator[Value]:
@@ -94,12 +94,12 @@ def peers(seeds: int) -> Iterator[Value]:
         if peer.package is not None and importlib.util.find_spec(peer.package) is None:
             print(f"{peer.name}: left out: {peer.package} is not installed", flush=True)
             continue
-        words, before = (*peer.words, "dataset=adult", f"seed=range({seeds})"), children_cpu_seconds()
-        ((row,),) = _swept(words, "methods.csv")
+        before = children_cpu_seconds()
+        ((row,),) = _swept([*peer.words, "dataset=adult", f"seed=range({seeds})"], "methods.csv")
         place, spent = {"sweep": peer.name}, f"{children_cpu_seconds() - before:.0f}"
-        yield told(Value("peers", place, "CPU-s", spent, "", "", "CPU seconds of the whole command", 1, line(words)))
-        for area, name in (("hypervolume", "hypervolume"), ("aopac", "AOPAC")):
-            yield of_seeds("peers", place, name, row, area, words, digits=4)
+        yield told(Value("peers", place, "CPU-s", spent, "", "", "CPU seconds of the whole command", 1))
+        yield of_seeds("peers", place, "hypervolume", row, "hypervolume", 4)
+        yield of_seeds("peers", place, "AOPAC", row, "aopac", 4)
 
 
 def _swept(words: Sequence[str], *files: str) -> list[list[dict[str, str]]]:

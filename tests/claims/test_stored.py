@@ -1,7 +1,6 @@
 """The results that the repository keeps, docs/reproduced: the pages are made of them, and their commands still run."""
 
 import io
-import re
 import shlex
 from pathlib import Path
 
@@ -69,11 +68,3 @@ def test_the_command_of_stored_results_names_keys_and_files_that_are_there(path)
         jobs = [job for batch in sweeper.batches(list(config.hydra.overrides.task)) for job in batch]
         for job in (jobs[0], jobs[-1]):
             context.config_loader.load_sweep_config(config, job)
-
-
-def test_the_readme_counts_verdicts_as_the_index_does(pages):
-    """Between <!-- verdicts --> and <!-- /verdicts --> stands the first table of the index."""
-    index = (pages / "index.md").read_text()
-    counts = re.search(r"^\| paper \|.*?(?=\n\n)", index, re.DOTALL | re.MULTILINE)[0]
-    kept = re.findall(r"<!-- verdicts -->(.*?)<!-- /verdicts -->", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert [text.strip() for text in kept] == [counts], f"README.md must have, between its marks,\n{counts}"
