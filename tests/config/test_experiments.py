@@ -194,6 +194,7 @@ def test_the_tasks_of_german_have_the_rates_of_the_authors_code(name, share):
 
 # Of the sister paper's code (VFair): Adagrad's lr, layers, epochs, and by data set its features where ours are the same
 IRW = {"adult": (101, "official"), "compas": (7, 0.3), "law_school": (8, 0.3), "outliers": (7, 0.3)}
+IRW |= {"compas_charges": (386, 0.3)}  # 448 over all rows, of which training rows have these
 COMPARED = ["irw", "irwo", "irw_global", "irw_resampled", "cvar_dro", "chi2_dro", "arl", "bpf", "jtt", "vfair"]
 COMPARED += ["group_dro", "reweighing", "group_resampling"]
 
@@ -207,7 +208,7 @@ def test_an_irw_preset_holds_what_is_known_of_the_protocol(name, method):
     assert (optimizer.initial_accumulator_value, optimizer.eps) == (0, 1e-10)  # torch's own
     assert (cfg.schedule.every, cfg.schedule.factor, cfg.epochs, cfg.batch_size) == (5, 0.5, 20, 256)
     assert (list(cfg.model.width), cfg.model.depth, cfg.model.dropout, cfg.selection) == ([64, 32], 2, 0, "last")
-    assert (cfg.dataset.split.test, cfg.dataset.split.val) == (IRW[name][1], 0.2)
+    assert (cfg.dataset.split.test, cfg.dataset.split.val) == (IRW[name][1], 0.02 if name == "compas_charges" else 0.2)
     assert (cfg.dataset.sensitive, cfg.dataset.include_sensitive) == (["sex", "race"], False)
     assert cfg.metric.name == "worst_group_accuracy"
     assert set(cfg.report.compare) == set(COMPARED) and set(cfg.report.compare.values()) == {"erm"}
@@ -221,6 +222,7 @@ def test_every_irw_preset_is_checked():
 ROWS = {
     "adult": (32561, 16281, [0.048, 0.283, 0.048, 0.621]),
     "compas": (5050, 2164, [0.090, 0.103, 0.422, 0.385]),
+    "compas_charges": (5050, 2164, [0.090, 0.103, 0.422, 0.385]),
     "law_school": (14559, 6239, [0.083, 0.356, 0.076, 0.486]),
 }
 

@@ -21,6 +21,7 @@ from fairrun.datasets import (
     bank,
     communities,
     compas,
+    compas_charges,
     credit,
     german,
     health,
@@ -33,6 +34,7 @@ from fairrun.datasets.adult import Adult
 from fairrun.datasets.bank import Bank40004
 from fairrun.datasets.communities import Communities
 from fairrun.datasets.compas import Compas
+from fairrun.datasets.compas_charges import CompasCharges
 from fairrun.datasets.credit import Credit
 from fairrun.datasets.german import German
 from fairrun.datasets.health import Health
@@ -73,6 +75,7 @@ PINNED = {
     "acs_employment_ma": (AcsEmployment(), acs_employment.FRAME_SHA256),
     "adult": (Adult("all"), adult.FRAME_SHA256),
     "compas": (Compas("all", None), compas.FRAME_SHA256),
+    "compas_charges": (CompasCharges("all", None), compas_charges.FRAME_SHA256),
     "german": (German(), german.FRAME_SHA256),
     "health": (Health(), health.FRAME_SHA256),
     "law_school": (LawSchool(), law_school.FRAME_SHA256),
@@ -226,13 +229,31 @@ def test_compas_scores_have_the_error_rates_of_propublica(race, false_positive_r
     assert (rate(high[~again], 4), rate(~high[again], 4)) == (false_positive_rate, false_negative_rate)
 
 
-def test_compas_holds_no_names_and_no_birth_dates_not_even_in_the_cache():
-    columns = set(Compas("all", None).frame(None).columns)
-    (cached,) = cache_folder().glob("compas-*.csv")
+@pytest.mark.parametrize(
+    ("name", "rows"), [("compas", Compas("all", None)), ("compas_charges", CompasCharges("all", None))]
+)
+def test_compas_holds_no_names_and_no_birth_dates_not_even_in_the_cache(name, rows):
+    columns = set(rows.frame(None).columns)
+    (cached,) = cache_folder().glob(f"{name}-*.csv")
     header = cached.read_text().splitlines()[0].split(",")
     assert "two_year_recid" in columns and "two_year_recid" in header
     for name in ("name", "first", "last", "dob", "id", "c_case_number"):
         assert name not in columns and name not in header
+
+
+@pytest.mark.parametrize(("variant", "number"), [("all", 7214), ("filtered", 6172)])
+def test_compas_with_charges_has_the_rows_of_compas_and_three_columns_more(variant, number):
+    frame, short = (cls(variant, None).frame(None) for cls in (CompasCharges, Compas))
+    assert len(frame) == number and not frame.isna().any(axis=None)
+    pd.testing.assert_frame_equal(frame[short.columns], short)
+    assert [*frame.columns.difference(short.columns)] == ["age_cat", "c_charge_desc", "is_recid"]
+
+
+def test_compas_with_charges_has_448_features_over_all_rows_and_the_label_of_any_new_charge():
+    frame = CompasCharges("all", None).frame(None)
+    assert rate(frame["is_recid"], 4) == 0.4811
+    assert 5 + sum(frame[column].nunique() for column in ("c_charge_degree", "c_charge_desc", "age_cat")) == 448
+    assert (frame["c_charge_desc"] == "unknown").sum() == 29
 
 
 # German Credit
