@@ -11,6 +11,7 @@ from fairrun.analysis.interval import interval
 from fairrun.config.check import InputError
 from fairrun.config.keys import ESTIMATOR, is_below, is_setting, role, switch_of
 from fairrun.config.metrics import POSITIVE, bounds
+from fairrun.config.values import value
 from fairrun.results.records import statuses
 from fairrun.results.selection import BALANCED, SELECTED, degenerate
 
@@ -52,7 +53,7 @@ def _varies(column: pd.Series) -> bool:
 
 
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
-    """The finished runs, one for each configuration and seed; lists in configurations become strings.
+    """The finished runs, one for each configuration and seed; lists in configurations become text.
 
     Raises ``InputError`` if there is none.
     """
@@ -60,8 +61,8 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
     if runs.empty:
         raise InputError(f"a summary needs a finished run, got {statuses(frame)}")
     by = settings(runs)
-    lists = [c for c in by if runs[c].map(lambda value: isinstance(value, list)).any()]
-    return runs.astype(dict.fromkeys(lists, str)).drop_duplicates([*by, "seed"])
+    lists = [c for c in by if runs[c].map(lambda cell: isinstance(cell, list)).any()]
+    return runs.assign(**{c: runs[c].map(value) for c in lists}).drop_duplicates([*by, "seed"])
 
 
 def summarise(

@@ -10,7 +10,8 @@ import pandas as pd
 
 from fairrun.analysis.compare import Pair, differences, shared_keys
 from fairrun.analysis.front import counts, is_degenerate
-from fairrun.analysis.tradeoff import Tradeoff, describe, value
+from fairrun.analysis.tradeoff import Tradeoff, describe
+from fairrun.config.values import value
 from fairrun.results.selection import degenerate
 
 BASELINES = ("erm", "stl")  # the methods to compare with, unless the report names another; stl: of several tasks

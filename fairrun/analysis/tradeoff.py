@@ -14,6 +14,7 @@ from fairrun.analysis.ideal import ideal_area
 from fairrun.analysis.interval import difference, interval
 from fairrun.config.keys import BOUND
 from fairrun.config.metrics import RELATIVE, of_name, rests_on_groups
+from fairrun.config.values import value
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the area of the ideal front
@@ -297,13 +298,6 @@ def describe(row: pd.Series, by: list[str]) -> str:
         if text
     ]
     return ", ".join(said)
-
-
-def value(cell: object) -> str:
-    """A value of a configuration as text; empty if the method lacks the key."""
-    if isinstance(cell, float):
-        return "" if cell != cell else f"{cell:.6g}"
-    return "" if cell is None else str(cell)
 
 
 def words(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Values of a table as people write them in YAML: true for the text yes, 1 for the text 1."""
+"""Values as people write and read them: true for the text yes in a table; a value of a configuration in words."""
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fairrun.config.check import is_number
@@ -54,3 +54,41 @@ def free(name: str, taken: Collection[str]) -> str:
     return (
         name if name not in taken else next(f"{name} ({k})" for k in itertools.count(2) if f"{name} ({k})" not in taken)
     )
+
+
+def value(cell: object) -> str:
+    """A value of a configuration as text: "0.5", "true", "[64, 32]"; empty if the method lacks the key.
+
+    A mapping that cuts a column into groups is "age >= 25" or "age cut at 25 and 60".
+    """
+    missing = cell is None or (isinstance(cell, float) and cell != cell)
+    return "" if missing else _said(cell)
+
+
+def parts(cell: object) -> str:
+    """As ``value``; a list is its parts without brackets: "sex, age >= 25"."""
+    return ", ".join(map(_said, cell)) if isinstance(cell, list) else value(cell)
+
+
+def _said(item: object) -> str:
+    if item is None or isinstance(item, bool):
+        return {None: "null", True: "true", False: "false"}[item]
+    if isinstance(item, float):
+        return f"{item:.6g}"
+    if isinstance(item, list):
+        return f"[{', '.join(map(_said, item))}]"
+    if isinstance(item, Mapping):
+        return _of_column(item) if "column" in item else _pairs(item)
+    return str(item)
+
+
+def _of_column(node: Mapping[str, Any]) -> str:
+    """A column that is cut into groups, or some of whose values are made one: "race (Other: [A, B])"."""
+    cuts = [_said(cut) for cut in node.get("bins") or ()]
+    where = f" cut at {', '.join(cuts[:-1])} and {cuts[-1]}" if len(cuts) > 1 else "".join(f" >= {cut}" for cut in cuts)
+    made = _pairs(node.get("merge") or {})
+    return f"{node['column']}{where}{f' ({made})' if made else ''}"
+
+
+def _pairs(node: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {_said(item)}" for key, item in node.items())

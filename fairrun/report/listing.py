@@ -18,6 +18,7 @@ from rich.text import Text
 from fairrun.command.parser import of_runs
 from fairrun.config.check import InputError
 from fairrun.config.names import counted
+from fairrun.config.values import value
 from fairrun.results.records import REFUSED, TRAINED, load, statuses
 from fairrun.results.selection import degenerate
 
@@ -119,7 +120,7 @@ def _of_metric(name: str, frame: pd.DataFrame) -> list[str]:
 
 def _column(name: str, values: pd.Series) -> list[str]:
     """A column's cells below its name, which is broken to their width where it can be."""
-    cells = ["" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value) for value in values]
+    cells = [*map(value, values)]
     words = name.removeprefix("method.").replace("_", " ")
     widest = max(map(cell_len, [*cells, *words.split()]))
     return ["\n".join(textwrap.wrap(words, widest)), *cells]

@@ -12,8 +12,9 @@ import pandas as pd
 from markupsafe import Markup
 
 import fairrun
-from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.keys import IGNORED, is_key, role
+from fairrun.config.values import value
 from fairrun.report.charts.chart import Chart
 from fairrun.report.charts.looks import COLOURS
 from fairrun.report.charts.plot import SYMBOLS, plot

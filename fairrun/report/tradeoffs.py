@@ -7,11 +7,12 @@ import pandas as pd
 
 from fairrun.analysis import published
 from fairrun.analysis.relative import relative, tasks, tasks_of_runs
-from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, value, words
+from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, words
 from fairrun.config.check import InputError, nearest, one_of
 from fairrun.config.keys import is_problem
 from fairrun.config.metrics import MATCH_RATE, RELATIVE, can_be_traded
 from fairrun.config.names import file_name
+from fairrun.config.values import parts, value
 from fairrun.report.options import ReportOptions, check_sections
 from fairrun.results.records import with_points
 
@@ -167,7 +168,7 @@ def _problems(runs: pd.DataFrame) -> pd.Series:
 
 def _text(cell: object) -> str:
     """A value of a configuration in a name; a list without its brackets."""
-    return ", ".join(map(str, cell)) if isinstance(cell, list) else value(cell) or "none"
+    return parts(cell) or "none"
 
 
 def _warn_of_no_points(trades: list[Tradeoff], points: pd.DataFrame) -> None:

@@ -64,6 +64,11 @@ def test_several_data_sets_have_a_picture_each_and_share_tables_and_page(tmp_pat
     [
         ("data_sha256", ["ab" * 32, "cd" * 32], ["adult, data abababab", "adult, data cdcdcdcd"]),
         ("dataset.sensitive", [["race"], ["sex", "race"]], ["adult, sensitive race", "adult, sensitive sex, race"]),
+        (
+            "dataset.sensitive",
+            [["sex", {"column": "age", "bins": [25]}], [{"column": "age", "bins": [25, 60.5]}]],
+            ["adult, sensitive age cut at 25 and 60.5", "adult, sensitive sex, age >= 25"],
+        ),
         ("dataset.split.seed", [1, 2], ["adult, split.seed 1", "adult, split.seed 2"]),
         ("dataset.rows.variant", ["all", "complete"], ["adult, rows.variant all", "adult, rows.variant complete"]),
     ],

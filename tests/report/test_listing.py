@@ -78,3 +78,23 @@ def test_csv_has_all_columns(tmp_path, capsys):
     frame = pd.read_csv(io.StringIO(capsys.readouterr().out))
     assert frame.shape == results.load(tmp_path).shape
     assert sorted(frame["key_19"]) == [f"{'long ' * 19}{seed}" for seed in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("sensitive", [[{"column": "age", "bins": [25, 60]}], [{"column": "age", "merge": {"Old": [1, None]}}]],
+         ["[age cut at 25 and 60]", "[age (Old: [1, null])]"]),
+        ("include_sensitive", [True, False], ["true", "false"]),
+        ("numeric", [["age"], ["age", "hours"]], ["[age]", "[age, hours]"]),
+    ],
+)  # fmt: skip
+def test_values_of_the_configuration_are_words_and_no_python(key, values, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for seed, value in enumerate(values):
+        (tmp_path / str(seed)).mkdir()
+        config = record()["config"] | {"seed": seed, "dataset": {key: value}}
+        results.write(tmp_path / str(seed), record(config=config), HISTORY)
+    listing.main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert all(f"  {text} " in f"{printed} " for text in words) and "{" not in printed and "'" not in printed

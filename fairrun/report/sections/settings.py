@@ -5,7 +5,8 @@ import pandas as pd
 from fairrun.analysis.interval import RULE
 from fairrun.analysis.recommend import Recommendation, named
 from fairrun.analysis.relative import tasks
-from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.analysis.tradeoff import Tradeoff, words
+from fairrun.config.values import value
 from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table

@@ -6,8 +6,9 @@ from fairrun.analysis.interval import RULE
 from fairrun.analysis.published import RELATIVE
 from fairrun.analysis.recommend import named
 from fairrun.analysis.tasks import GAINS, HYPERVOLUME_POINT, SLACK, VANILLA, Multitask, Plane, _figures, multitask
-from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.metrics import MATCH_RATE
+from fairrun.config.values import value
 from fairrun.report import few
 from fairrun.report.charts.chart import LEAST, Axis, Chart, Panel, Point, Rule, Series, seeds_said
 from fairrun.report.charts.limits import fitted

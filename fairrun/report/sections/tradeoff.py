@@ -7,9 +7,10 @@ import pandas as pd
 from fairrun.analysis.front import attainment, is_degenerate
 from fairrun.analysis.recommend import named
 from fairrun.analysis.relative import tasks
-from fairrun.analysis.tradeoff import Tradeoff, value, words
+from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.keys import BOUND
 from fairrun.config.metrics import rests_on_groups
+from fairrun.config.values import value
 from fairrun.report import few
 from fairrun.report.charts.chart import ATTAINMENT, LEAST, Axis, Chart, Panel, Point, Rule, Series, seeds_said
 from fairrun.report.charts.limits import fitted
