@@ -10,6 +10,7 @@ import pandas as pd
 from fairrun.config.check import InputError, is_number, require
 from fairrun.config.values import listed, spelt
 
+MANY = 20  # numbers, from which on they are an amount rather than classes
 LEAST = 3  # fewest rows of each class with more than two classes: one for each split
 
 
@@ -38,11 +39,9 @@ class Label:
         if self.positive is None and len(values) > 2:
             return self._numbered(frame[self.column])
         if len(values) != 2:
-            several = "; dataset.positive=null learns several classes" * (
-                self.key == "dataset.label" and len(values) > 2
-            )
+            remedy = _remedy(self.column, values) if self.key == "dataset.label" and len(values) > 2 else ""
             raise InputError(
-                f"{self.key}={self.column} must have two values, got {len(values)}: {listed(values)}{several}"
+                f"{self.key}={self.column} must have two values, got {len(values)}: {listed(values)}{remedy}"
             )
         value = None if self.positive is None else spelt(self.positive, values)
         if value is None:
@@ -93,6 +92,14 @@ class Label:
         between = f"a number from {values.min()} to below {values.max()}, the range of {self.column!r}"
         require(values.min() <= self.above < values.max(), self.positive_key, self.above, between)
         return (values > self.above).to_numpy(dtype=np.float64)
+
+
+def _remedy(column: str, values: Sequence[Any]) -> str:
+    """How a column of more than two values may be a label."""
+    if len(values) > MANY and all(map(is_number, values)):
+        bound = f"'+dataset.tasks={{NAME: {{column: {column}, above: NUMBER}}}}' dataset.task=NAME"
+        return f"; {bound} asks whether a number is above a bound"
+    return "; dataset.positive=null learns several classes"
 
 
 def _sorted(values: pd.Series) -> list[Any]:

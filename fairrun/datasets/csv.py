@@ -23,7 +23,7 @@ class Csv:
     decimal: Literal[".", ","] | None = None  # what 1,234 is, where the table's other numbers do not tell
     encoding: str | None = None  # utf-8, utf-16, cp1252, latin-1, ...
     day_first: bool | None = None  # whether 01/02/2020 is in February
-    missing_marks: list[str] | None = None  # null: NA, N/A, NULL, NaN, None, ?, -, Excel's errors, ...
+    missing_marks: list[str | float] | None = None  # null: NA, N/A, NULL, NaN, None, ?, -, Excel's errors, ...
     categories: list[str] | None = None  # columns that stay text, whatever they look like
 
     def __post_init__(self) -> None:
@@ -61,7 +61,8 @@ class Csv:
 
     def forms(self, decimal: str | None = None) -> Forms:
         """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
-        return Forms(self.decimal or decimal, self.day_first, self.missing_marks, self.categories or [])
+        marks = self.missing_marks and [str(mark) for mark in self.missing_marks]
+        return Forms(self.decimal or decimal, self.day_first, marks, self.categories or [])
 
     def _part(self, part: Part) -> tuple[pd.DataFrame, str, list[str]]:
         if part.is_parquet:

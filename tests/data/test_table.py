@@ -604,6 +604,14 @@ REFUSED = {
         {},
         ["got 3: 0, 1, 2; dataset.positive=null learns several classes"],
     ),
+    "an amount": (
+        lambda frame: frame.assign(hired=np.arange(len(frame)) / 7),
+        {},
+        [
+            "must have two values, got 500",
+            "'+dataset.tasks={NAME: {column: hired, above: NUMBER}}' dataset.task=NAME asks",
+        ],
+    ),
     "classes with too few rows": (
         lambda frame: frame.assign(job=frame["job"].mask(frame.index < 2, "duke").mask(frame.index == 2, "czar")),
         {"label": "job", "positive": None},

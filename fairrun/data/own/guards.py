@@ -12,7 +12,7 @@ from fairrun.config.metrics import LEAST_ROWS
 from fairrun.config.values import listed
 from fairrun.data.dataset import Divided
 from fairrun.data.own.rows import Prepared
-from fairrun.data.own.tells import tells
+from fairrun.data.own.tells import mark_among, separation, tells
 from fairrun.data.pixels.stored import in_memory
 from fairrun.data.reading.account import Account
 from fairrun.data.reading.texts import alike
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
 
 MOST_GROUPS = 20  # numbers that are groups as they are
+NEARLY = 0.95  # separation of two classes by a column alone, from which on it is named
+COPIED = 0.1  # share of test rows that are copies of training rows, from which on it is said
 TINY, LARGE, LARGEST = 1e-6, 1e4, 1e18  # of scaled features: to be named; the square of the largest is one in float32
 
 
@@ -100,6 +102,8 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
         found = next(filter(None, (tells(values[~np.isnan(y)], y[~np.isnan(y)]) for y in labels)), "")
         if found and column not in own.named:
             leaks[column] = f"{feature!r} {found} the label"
+        elif not found and column not in own.named:
+            account = _with_near_leak(account, feature, column, values, labels)
         for name, s in sensitive.items():
             if column not in sensitive and (how := tells(values, s)):
                 account = account.changed(column, f"{how} {name}")
@@ -111,6 +115,52 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
             f"'dataset.drop_columns=[{names}]', or keep by 'dataset.keep_columns=[{names}]'"
         )
     return rows._replace(account=account)
+
+
+def _with_near_leak(account: Account, feature: str, column: str, values: pd.Series, labels: np.ndarray) -> Account:
+    """With what is to be said of a feature that tells a label, [T, N], of nearly every row."""
+    known = [~np.isnan(y) for y in labels]
+    best = max(
+        separation(values[rows], y[rows]) if y[rows].max() <= 1 else 0.0 for y, rows in zip(labels, known, strict=True)
+    )
+    if best < NEARLY:
+        return account
+    share = f"column {feature!r} alone tells the label with a balanced accuracy of {(1 + best) / 2:.3f}"
+    return account.with_warning(
+        f"{share}: if it is not known when decisions are made, 'dataset.drop_columns=[{column}]' leaves it out"
+    )
+
+
+def with_marks(rows: Prepared) -> Account:
+    """With what is to be said of numbers that seem to mark missing values."""
+    account = rows.account
+    for feature in rows.numeric:
+        values = rows.frame[feature]
+        if rows.of(feature) == feature and (mark := mark_among(values)) is not None:
+            others = values[values != mark]
+            held = f"column {feature!r} holds {mark:g} in {int((values == mark).sum())} rows, and otherwise"
+            account = account.with_warning(
+                f"{held} {others.min():g} to {others.max():g}: if it marks missing values, give all marks as "
+                f"'dataset.rows.missing_marks=[{mark:g}]'"
+            )
+    return account
+
+
+def with_copies(rows: Prepared, account: Account, divided: Divided) -> Account:
+    """With what is to be said of test rows that are copies of training rows, in features, groups and labels."""
+    parts = [rows.frame[feature] for feature in [*rows.numeric, *rows.categorical]]
+    parts += [pd.Series(divided.s), *map(pd.Series, divided.y.reshape(len(divided.y), -1).T)]
+    key = np.zeros(len(divided.s), dtype=np.uint64)
+    for part in parts:
+        key = key * np.uint64(1_000_003) + pd.util.hash_array(part.to_numpy())
+    train, test = (key[divided.rows[split]] for split in ("train", "test"))
+    copied = np.isin(test, train)
+    if copied.sum() < LEAST_ROWS or copied.mean() < COPIED:
+        return account
+    return account.with_warning(
+        f"{copied.sum()} of {len(test)} test rows are copies of training rows, in all features, groups and labels: if "
+        "cases stand in the table more than once, metrics on test rows flatter"
+    )
 
 
 def with_few_rows(account: Account, divided: Divided) -> Account:

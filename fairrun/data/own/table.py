@@ -15,7 +15,7 @@ from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_
 from fairrun.data.encoding import Encoding
 from fairrun.data.groups import merged, with_columns
 from fairrun.data.own.features import prepared
-from fairrun.data.own.guards import grouped, refuse_large, with_few_rows, without_leaks
+from fairrun.data.own.guards import grouped, refuse_large, with_copies, with_few_rows, with_marks, without_leaks
 from fairrun.data.own.preparation import Preparation
 from fairrun.data.own.rows import REMEDY, fitted
 from fairrun.data.reading.account import Account, say
@@ -71,11 +71,12 @@ class OwnTable(Dataset):
         frame, account = self._with_split(merged(read, self.merge), account)
         frame, numbers, account = self._with_roles(frame, account)
         rows = prepared(self, frame, numbers, account)
+        rows = rows._replace(account=with_marks(rows))
         groups = grouped(self, rows.frame)
         divided = divide(groups, self._labels(), self.sensitive_columns, self.split)
         rows, fill = fitted(self, without_leaks(self, rows, groups, divided), divided.rows["train"])
         data = self._encoded(rows.frame, divided, rows.numeric, rows.categorical, digest)
-        account = with_few_rows(rows.account, divided)
+        account = with_copies(rows, with_few_rows(rows.account, divided), divided)
         for remark in refuse_large(data):
             account = account.with_warning(remark)
         say(f"dataset.path={self.path}\n{account}")

@@ -1,4 +1,4 @@
-"""Columns that are no features: an index, ids, constants, copies of the label or of the group."""
+"""What columns give away: an index, ids, marks of missing values, copies of the label or of the group."""
 
 import re
 
@@ -9,6 +9,9 @@ _ID = re.compile(r"(?i:(?:^|[^a-z])(?:id|ids|idx|index|key|uid|uuid|nr|no))$|[a-
 LEAST = 20  # rows; with fewer, a column tells another by chance
 UNIQUE = 0.9  # share of the rows with a value of their own, from which on categories are names or ids
 ROWS_A_VALUE = 5  # on average, from which on values that tell the label are not told apart by chance
+SAMPLED = 50_000  # rows that ``separation`` looks at
+DISTINCT = 10  # fewest numbers among which one may be a mark of missing values
+NINES = re.compile(r"-?99+|-[189]")  # such marks: 99, 999, ..., -1, -8, -9, -99, ...
 
 
 def is_index(values: pd.Series) -> bool:
@@ -61,3 +64,40 @@ def _determines(codes: np.ndarray, target: np.ndarray, k: int) -> bool:
     of_code = np.zeros(k, dtype=np.int64)
     of_code[codes] = target  # that of one of the code's rows
     return bool((of_code[codes] == target).all())
+
+
+def separation(values: pd.Series, target: np.ndarray) -> float:
+    """The true less the false positive rate of the best rule that tells two classes by a column alone, in [0, 1].
+
+    A rule is a threshold of numbers, or a set of values.  ``target`` [N] holds 0 and 1.  0 where the rows are few.
+    """
+    values = values.reset_index(drop=True)
+    known = values.notna().to_numpy()
+    step = max(1, int(known.sum()) // SAMPLED)
+    values, target = values[known][::step], target[known][::step]
+    positives = target.sum()
+    if len(values) < LEAST or positives < ROWS_A_VALUE or len(target) - positives < ROWS_A_VALUE:
+        return 0.0
+    numeric = pd.api.types.is_numeric_dtype(values)
+    codes, uniques = pd.factorize(values, sort=numeric)
+    gained = np.bincount(codes, np.where(target == 1, 1 / positives, -1 / (len(target) - positives)))
+    best = float(np.abs(gained.cumsum()).max()) if numeric else 0.0
+    return max(best, float(np.abs(gained).sum()) / 2) if len(values) >= ROWS_A_VALUE * len(uniques) else best
+
+
+def mark_among(values: pd.Series) -> float | None:
+    """A number that seems to mark missing values: -1 or nines, in two rows or more, and far from all others.
+
+    The only negative number is far, and one that is farther from the others than these are from each other.
+    """
+    low, high = values.min(), values.max()
+    for end, other in ((low, high), (high, low)):
+        if not NINES.fullmatch(f"{end:.0f}") or end != np.round(end):
+            continue
+        rest = values[values.notna() & (values != end)]
+        if rest.nunique() < DISTINCT or (values == end).sum() < 2:
+            continue
+        near, far = (rest.min(), rest.max()) if other == high else (rest.max(), rest.min())
+        if abs(end - near) > abs(far - near) or end < 0 <= near:
+            return float(end)
+    return None

@@ -12,6 +12,7 @@ from fairrun.config.check import InputError
 from fairrun.data.groups import with_columns
 from fairrun.data.reading import numbers
 from fairrun.data.reading.account import Column
+from fairrun.data.reading.missing import numbers_of
 from fairrun.data.reading.texts import Forms, Texts, from_text, text_as, texts_of, whole
 
 NUMBERS = ("integer", "number", "boolean")  # types that a column of numbers may be given as
@@ -35,7 +36,7 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         elif name in texts:
             values, kind, done = from_text(name, texts[name], forms)
         else:
-            values, kind, done = _from_values(frame[name])
+            values, kind, done = _from_values(frame[name], forms)
         found[name] = values
         distinct = 0 if kind == "other" else int(values.nunique())
         columns.append(Column(name, kind, distinct, int(values.isna().sum()), done="; ".join(done)))
@@ -46,8 +47,11 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
 
 def _plain_numbers(name: str, values: pd.Series, forms: Forms) -> "numbers.Plain | None":
     """The numbers of a column of text that holds nothing but plain ones; None where it must be looked at as text."""
-    marks = any(numbers.is_plain(mark) for mark in forms.missing or ())
-    if marks or name in forms.categories or not (values.dtype == object or isinstance(values.dtype, pd.StringDtype)):
+    if (
+        numbers_of(forms.missing)
+        or name in forms.categories
+        or not (values.dtype == object or isinstance(values.dtype, pd.StringDtype))
+    ):
         return None
     return numbers.plain(values)
 
@@ -70,7 +74,7 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     values = _plain(name, values)
     if _holds_text(values):
         return text_as(name, kind, texts_of(values, forms.missing), forms)
-    found, own, _ = _from_values(values)
+    found, own, _ = _from_values(values, forms)
     if own == "empty":
         return found.astype("datetime64[us]") if kind == "date" else found
     must = {"date": ("date",), "time": ("integer", "number"), "integer": NUMBERS, "number": NUMBERS}.get(kind)
@@ -113,8 +117,8 @@ def _decimal(columns: Collection[Texts], points: bool) -> str | None:
     return next(iter(told[0])) if told and all(signs == told[0] for signs in told) else None
 
 
-def _from_values(values: pd.Series) -> tuple[pd.Series, str, list[str]]:
-    """A column of Parquet that holds no text."""
+def _from_values(values: pd.Series, forms: Forms) -> tuple[pd.Series, str, list[str]]:
+    """A column of Parquet that holds no text, without the numbers that mark missing values."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values.astype("datetime64[us]"), "date", []
     if values.dtype == object:
@@ -126,7 +130,9 @@ def _from_values(values: pd.Series) -> tuple[pd.Series, str, list[str]]:
         return values, "boolean", []
     if values.isna().all():
         return values.astype("float64"), "empty", []
-    return *whole(values), []
+    gone = values.isin(numbers_of(forms.missing))
+    done = ["missing: " + ", ".join(f"{value:g}" for value in sorted(values[gone].unique())[:5])] * bool(gone.any())
+    return *whole(values.mask(gone) if done else values), done
 
 
 def partitioned(frame: pd.DataFrame, partition: Mapping[str, str]) -> pd.DataFrame:

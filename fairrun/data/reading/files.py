@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import urllib.parse
 import zipfile
 import zlib
@@ -29,13 +30,25 @@ OF_PACKED = 0.3  # cells in a byte of a compressed file
 SAMPLE = 2**18  # bytes that cells are counted in
 SEPARATORS = (b",", b";", b"\t", b"|")
 EXCEL = "an Excel workbook; save it as CSV"
-FOREIGN = {  # beginnings of files that are no tables to us
-    b"\xd0\xcf\x11\xe0": EXCEL,
-    b"ARROW1": "an Arrow (Feather) file; save it as Parquet or CSV",
-    b"ORC": "an ORC file; save it as Parquet or CSV",
-    b"SQLite format 3": "a database; save the table as CSV",
-    b"\x89HDF": "an HDF5 file; save the table as Parquet or CSV",
-    b"%PDF": "a PDF",
+SAVE = "save it as Parquet or CSV"
+FOREIGN = {  # how files begin that are no tables to us, as regular expressions that know no case
+    rb"\xd0\xcf\x11\xe0": EXCEL,
+    rb"ARROW1": f"an Arrow (Feather) file; {SAVE}",
+    rb"ORC": f"an ORC file; {SAVE}",
+    rb"SQLite format 3": "a database; save the table as CSV",
+    rb"\x89HDF": "an HDF5 file; save the table as Parquet or CSV",
+    rb"%PDF": "a PDF",
+    rb"\x80[\x02-\x05]": f"a pickled Python object; {SAVE}",
+    rb"\x93NUMPY": f"a NumPy array; {SAVE}",
+    rb"\$FL[23]@": f"an SPSS file; {SAVE}",
+    rb"<stata_dta>": f"a Stata file; {SAVE}",
+    rb"\0{12}\xc2\xea\x81\x60": f"a SAS file; {SAVE}",
+    rb"RD[AX][2-5]\n": f"an R file; {SAVE}",
+    rb"version https://git-lfs": "a pointer of Git LFS to the file; fetch it by git lfs pull",
+    rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head)": "a web page; download the file itself",
+    rb"(\xef\xbb\xbf)?\s*<\?xml": f"an XML file; {SAVE}",
+    rb'(\xef\xbb\xbf)?\s*(\[\s*[\[{]|{\s*")': f"a JSON file; {SAVE}",
+    rb"(\s*%[^\n]*\n)*\s*@relation": f"an ARFF file; {SAVE}",
 }
 
 
@@ -136,7 +149,7 @@ def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         what = f"{name!r}, which cannot be decompressed: {error}"
         raise InputError(f"dataset.path must be a file that is whole, got {what}") from None
     for start, what in FOREIGN.items():
-        if content.startswith(start):
+        if re.match(start, content[:SAMPLE], re.IGNORECASE):
             raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, {what}")
     if content[257:262] == b"ustar":
         raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, a tar archive; unpack it")

@@ -12,7 +12,7 @@ import pandas as pd
 from fairrun.config.check import InputError
 from fairrun.config.values import FALSE, TRUE, listed
 from fairrun.data.reading import dates, numbers
-from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, is_missing
+from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, is_missing, numbers_of
 
 DECIMAL_COMMA = "decimal comma"  # in what was done to a column
 FEW = 20  # distinct numbers beside other text that may be categories, as 0, 1, 2 and 3+
@@ -57,7 +57,8 @@ def texts_of(values: pd.Series, marks: Collection[str] | None) -> Texts:
     spelt = [str(value) for value in unique]
     as_is = set(spelt)
     stripped = [text.strip() for text in spelt]
-    missing = [is_missing(text, marks) for text in spelt]
+    as_numbers = numbers_of(marks)
+    missing = [is_missing(text, marks, as_numbers) for text in spelt]
     texts = sorted({text for text, gone in zip(stripped, missing, strict=True) if not gone})
     place = {text: k for k, text in enumerate(texts)}
     number = np.array([-1 if gone else place[t] for t, gone in zip(stripped, missing, strict=True)] + [-1])

@@ -13,6 +13,7 @@ import torch
 from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
+from fairrun.data.own.tells import separation
 from tests.helpers.loans import conf, loans
 
 SPLITS = ("train", "val", "test")
@@ -354,7 +355,75 @@ def test_a_column_that_tells_the_group_is_said(own):
 
 def test_noise_is_no_leak(own):
     for seed in range(20):
-        own(loans(60, seed)).load()
+        assert "alone tells" not in said(own(loans(60, seed)).load())
+
+
+def nearly(frame, wrong):
+    """The label, but for ``wrong`` rows of each class."""
+    label = frame["repaid"].copy()
+    for value in (0, 1):
+        rows = frame.index[frame["repaid"] == value][:wrong]
+        label[rows] = 1 - value
+    return label
+
+
+@pytest.mark.parametrize(
+    "form", [lambda y: y, lambda y: y.map({0: "late", 1: "paid"}), lambda y: y + np.arange(400) / 1e3]
+)
+def test_a_column_that_nearly_tells_the_label_is_said(form, own):
+    frame = loans()
+    data = own(frame.assign(status=form(nearly(frame, 2)))).load()
+    assert "column 'status' alone tells the label with a balanced accuracy of 0.99" in said(data)
+    assert "'dataset.drop_columns=[status]' leaves it out" in said(data)
+    assert not said(own(frame.assign(status=form(nearly(frame, 2))), keep_columns=["status"]).load())
+    assert not said(own(frame.assign(status=form(nearly(frame, 20)))).load())
+
+
+def test_separation_is_that_of_the_best_rule():
+    target = np.array([0.0, 1.0] * 50)
+    by_value = pd.Series(np.where(target == 1, "a", "b"))
+    by_value[:10] = "c"  # 5 rows of each class
+    assert separation(by_value, target) == pytest.approx(0.9)
+    assert separation(pd.Series(target - 1), target) == pytest.approx(1)
+    assert separation(pd.Series(np.abs(np.arange(100) - 49.5)), target) < 0.1
+    assert separation(by_value, np.zeros(100)) == 0
+
+
+@pytest.mark.parametrize("mark", [-999, -1, -9, 999, 99999])
+def test_a_number_that_seems_to_mark_missing_values_is_said(mark, own):
+    frame = loans()
+    frame.loc[::50, "hours"] = mark
+    data = own(frame).load()
+    others = frame["hours"][frame["hours"] != mark]
+    assert f"column 'hours' holds {mark} in 8 rows, and otherwise {others.min():g} to {others.max():g}" in said(data)
+    assert f"'dataset.rows.missing_marks=[{mark}]'" in said(data)
+    marked = own(frame, rows={"missing_marks": [mark]}).load()
+    assert account_of(marked, "hours")["missing"] == 8 and not said(marked)
+
+
+@pytest.mark.parametrize("values", [[99, 80, 97], [-1, -2, -3], [999], [-1.5, -1.5]])
+def test_numbers_that_others_are_near_mark_nothing(values, own):
+    frame = loans()
+    frame.loc[: len(values) - 1, "hours"] = values
+    assert not said(own(frame).load())
+
+
+def test_a_mark_that_is_a_number_counts_in_text_and_in_numbers_alike(own, tmp_path):
+    frame = loans()
+    frame.loc[::50, "hours"] = -999
+    frame.to_parquet(tmp_path / "t.parquet")
+    csv = own(frame, rows={"missing_marks": [-999.0]})
+    for data in (csv.load(), dataclasses.replace(csv, path=str(tmp_path / "t.parquet")).load()):
+        assert account_of(data, "hours")["missing"] == 8
+        assert account_of(data, "hours")["done"].startswith("missing: ")
+
+
+def test_test_rows_that_are_copies_of_training_rows_are_said(own):
+    copied = "test rows are copies of training rows, in all features, groups and labels"
+    assert copied in said(own(pd.concat([loans()] * 3)).load())
+    assert copied not in said(own(pd.concat([loans(), loans().head(20)])).load())
+    again = pd.concat([loans(), loans().assign(repaid=lambda f: 1 - f["repaid"])])
+    assert copied not in said(own(again).load())
 
 
 # Groups and values

@@ -3,7 +3,9 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
+import pickle
 import zipfile
 
 import pandas as pd
@@ -165,8 +167,16 @@ def test_a_compressed_file_that_was_cut_off_is_refused(pack, tmp_path):
         (b"\xd0\xcf\x11\xe0 and more", "an Excel workbook"),
         (b"ARROW1 and more", "Feather"),
         (bytes(257) + b"ustar", "a tar archive"),
+        (pickle.dumps(READ), "a pickled Python object"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "a web page; download the file itself"),
+        (b"<?xml version='1.0'?>", "an XML file"),
+        (json.dumps([READ]).encode(), "a JSON file"),
+        (json.dumps(READ).encode(), "a JSON file"),
+        (b"% of 1990\n@RELATION loans\n", "an ARFF file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        (gzip.compress(b"RDX3\nX"), "an R file"),
     ],
-    ids=["xlsx", "xls", "feather", "tar"],  # a name of its own for each: an archive's bytes hold the time
+    ids="xlsx xls feather tar pickle web xml rows object arff lfs R".split(),  # an archive's bytes hold the time
 )
 def test_a_file_of_another_kind_is_refused_by_name(content, what, tmp_path):
     refused(write(tmp_path, content), "dataset.path must be a CSV or Parquet file, got 'table.csv'", what)
