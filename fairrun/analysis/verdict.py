@@ -3,12 +3,14 @@
 An effect is turned so that the claim says it is above 0.  With [low, high] its 95% interval over seeds and ``margin``
 the smallest effect that would matter:
 
-    shows             low > 0, also after Holm's correction for the claims of one paper
+    shows             low > 0, also after Holm's correction for the claims of its family
     contradicted      high < 0, likewise
     does not show     high < margin: an effect as large as the margin is excluded
     undecided         all else: the interval is too wide, or the correction takes the decision back
     cannot be tested  there are no such runs, fewer than three seeds, or too many that have no value
     not measured yet  stored results are of an earlier version, which did not ask for it
+
+A family are the claims of one paper, or those that we added to it.
 
 A claim of equivalence says that an effect is within ``margin`` of 0: it shows if the whole interval is, and is
 contradicted if no part of the interval is.  That a difference does not show is no equivalence.  An invariant must hold
@@ -203,7 +205,7 @@ def _certain(parts: Sequence[Found], verdict: Verdict) -> list[Found]:
 
 
 def corrected(claims: Sequence[Found]) -> list[Found]:
-    """The claims of one paper after Holm's step-down correction: decisions that it takes back are undecided.
+    """The claims of one family after Holm's step-down correction: decisions that it takes back are undecided.
 
     A claim that is no longer contradicted does not show, where an effect that would matter is excluded.
 

@@ -20,13 +20,16 @@ Frames = Mapping[str, pd.DataFrame]  # by source
 
 
 def judged(paper: Paper, frames: Frames, remedy: str = "") -> dict[str, Found]:
-    """The verdict on every claim of a paper, after the correction for all of them.
+    """The verdict on every claim of a paper, after the correction for all of its own claims, or for all of ours.
 
     ``remedy``: what a claim says whose runs the frames lack, as stored ones of an earlier version may; by default it is
     an error.  Raises ``InputError``.
     """
-    found = [_claim(name, claim, frames, remedy) for name, claim in paper.claims.items()]
-    return dict(zip(paper.claims, corrected(found), strict=True))
+    found = {name: _claim(name, claim, frames, remedy) for name, claim in paper.claims.items()}
+    for ours in (False, True):
+        family = [name for name, claim in paper.claims.items() if claim.ours is ours]
+        found |= zip(family, corrected([found[name] for name in family]), strict=True)
+    return found
 
 
 def has(frames: Frames, source: str, names: Iterable[str]) -> bool:

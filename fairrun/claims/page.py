@@ -29,7 +29,8 @@ LESS = {  # what a budget has less of
 }
 RULES = """
 The effect is the measured value minus the claimed bound, turned so that the claim says it is above 0. *Shows*: its 95%
-interval over seeds (Student's) is above 0, and Holm's correction for the claims of this page leaves it so.
+interval over seeds (Student's) is above 0, and Holm's correction leaves it so: for the paper's claims on this page, or,
+of a claim that is ours, for ours.
 *Contradicted*: the interval is below 0, likewise. *Does not show*: an effect as large as the smallest one that would
 matter is excluded. *Undecided*: the interval is too wide. *Cannot be tested here*: there are no such runs, or too few
 seeds. A claim of several parts shows where all of them do, one of "somewhere" or "some" where at least one does; what

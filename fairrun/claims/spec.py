@@ -1,6 +1,7 @@
 """A file of ``conf/claims``: a paper's claims, the runs that test them, and its tables."""
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal
@@ -91,13 +92,18 @@ class Claim:
     """What a paper says, and how it is tested."""
 
     claim: str  # in one sentence
-    where: str  # in the paper
+    where: str  # in the paper; of a claim that we added it begins with the word ours
     tests: list[Test] = field(default_factory=list)
     combine: Literal["all", "any"] = "all"  # of the tests that must show
     untestable: str | None = None  # or why it cannot be tested here
 
     def __post_init__(self) -> None:
         require(bool(self.tests) != bool(self.untestable), "tests", self.untestable, "given, or else untestable")
+
+    @property
+    def ours(self) -> bool:
+        """Whether we added it: it is no claim of the paper."""
+        return re.match(r"ours\b", self.where) is not None
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,20 @@ def test_parts_of_several_values_say_of_which():
     assert [part.name for part in found.parts] == ["erm: x", "erm: y"]
 
 
+def test_claims_that_we_added_are_corrected_apart_from_those_of_the_paper():
+    """p is .033, so that two such claims of one family do not stand after Holm's correction."""
+    head = PAPER.partition("  c:")[0].format()
+    frame = runs({"erm": [1.0, 2.1, 3.3, 4.0, 1.2], "penalty": [0.5, 1.7, 3.2, 3.9, 1.0]})
+    wheres = {"a": "abstract", "b": '"ours: a question"', "c": "ours", "d": "tables of ours"}
+    found = {}
+    for names in ("ab", "ad", "bc"):
+        text = head + "".join(
+            f"  {n}: {{claim: C, where: {wheres[n]}, tests: [{{source: s, {ABOVE}}}]}}\n" for n in names
+        )
+        found[names] = [one.verdict for one in judged(spec.parsed("p", text), {"s": frame}).values()]
+    assert found == {"ab": [Verdict.SHOWS] * 2, "ad": [Verdict.UNDECIDED] * 2, "bc": [Verdict.UNDECIDED] * 2}
+
+
 def test_several_configurations_need_a_value_to_choose_by():
     """The setting with the best mean on validation rows counts, whatever its test rows say."""
     frame = pd.concat(
