@@ -62,7 +62,7 @@ def train(
     network: Network = DROPPING,
     *,
     dtype: torch.dtype = torch.float64,
-    epochs: int = 3,
+    epochs: int = 2,
     engine: str = "torch",
     progress: Listener | None = None,
     checkpoint: Checkpoint | None = None,

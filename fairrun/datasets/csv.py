@@ -61,7 +61,7 @@ class Csv:
 
     def forms(self, decimal: str | None = None) -> Forms:
         """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
-        marks = self.missing_marks and [str(mark) for mark in self.missing_marks]
+        marks = None if self.missing_marks is None else [str(mark) for mark in self.missing_marks]
         return Forms(self.decimal or decimal, self.day_first, marks, self.categories or [])
 
     def _part(self, part: Part) -> tuple[pd.DataFrame, str, list[str]]:

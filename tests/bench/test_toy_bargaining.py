@@ -40,6 +40,7 @@ def test_the_gradients_are_those_of_finite_differences():
         torch.testing.assert_close(G[:, :, k], difference, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_forml_in_one_stage_stops_off_the_front(outcomes):
     outcome = outcomes["FORML"]
     assert outcome.off_front.sum() == 5

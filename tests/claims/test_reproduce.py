@@ -26,6 +26,7 @@ def test_every_paper_runs_at_the_tiny_budget(paper, tmp_path):
     assert lines == same  # the others are of a larger budget
 
 
+@pytest.mark.slow
 def test_results_that_are_stored_give_the_same_page_and_nothing_is_trained(tmp_path):
     def reproduce(*more):
         return run_here(tmp_path, "reproduce", "irw", *more, module="fairrun")

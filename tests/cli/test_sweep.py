@@ -436,6 +436,7 @@ def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv
     assert "W&B, offline: 0 runs logged, 2 already were" in again.stdout
 
 
+@pytest.mark.slow
 def test_epochs_of_a_sweep_are_live_and_no_run_is_logged_twice(tmp_path, csv):
     live = ["tracker=tensorboard", "tracker.live=true", "hydra.sweep.dir=sweep", "hydra.launcher.workers=2"]
     done = run_warm(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", *live)
@@ -483,6 +484,7 @@ def test_runs_that_are_live_at_mlflow_are_there_once_with_all_epochs_after_kills
     assert "0 runs logged, 2 already were" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_a_wandb_agent_starts_is_a_run_under_the_agents_id(tmp_path, csv):
     """The command of docs/wandb_sweep.yaml with a value for each parameter, on a small table and offline."""
     sweep = yaml.safe_load(Path(ROOT, "docs", "wandb_sweep.yaml").read_text())
@@ -500,6 +502,7 @@ def test_what_a_wandb_agent_starts_is_a_run_under_the_agents_id(tmp_path, csv):
         (tmp_path / "run" / "wandb.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_path, csv):
     rates = ["optimizer@method.optimizer=sgd", "method.optimizer.lr=1e30,0.1", "hydra.sweeper.max_batch_size=1"]
     done = run_here(tmp_path, "-m", *DESCRIPTION, *rates, "hydra.sweep.dir=sweep", INLINE)
@@ -508,12 +511,14 @@ def test_a_batch_with_a_failure_does_not_keep_later_ones_from_being_trained(tmp_
     assert "report.html" in done.stdout
 
 
+@pytest.mark.slow
 def test_choices_may_be_given_by_a_glob(tmp_path, csv):
     done = run_here(tmp_path, "-m", *DESCRIPTION, "method=glob(erm*)", "hydra.sweep.dir=s", INLINE)
     assert done.returncode == 0, done.stderr
     assert [record["choices"]["method"] for record in records(tmp_path)] == ["erm"]
 
 
+@pytest.mark.slow
 def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
     command = [sys.executable, "-m", "fairrun.train", *DESCRIPTION, "epochs=100", "hydra.run.dir=out"]
     variables = os.environ | {"PYTHONPATH": ROOT}

@@ -92,6 +92,7 @@ def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
     assert (tmp_path / "sweep" / "front.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_sweep_over_data_sets_has_a_front_for_each(tmp_path):
     sweep = ["-m", "dataset=german,compas", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep", INLINE]
     done = run_here(tmp_path, *sweep)
@@ -153,6 +154,7 @@ def own_metric(tmp_path, csv):
     return [*DESCRIPTION, f"hydra.searchpath=[file://{tmp_path}/conf]", "metric=mine", "plugins=[mine]"]
 
 
+@pytest.mark.slow
 def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
     given = [
         "method=penalty",
@@ -433,6 +435,7 @@ def test_a_corrupt_cache_file_is_refused_by_name(tmp_path):
     assert f"the cached file {cached} is corrupt" in done.stderr
 
 
+@pytest.mark.slow
 def test_real_data_trains_to_the_accuracy_known_for_it(tmp_path):
     """One run a data set, ranges that any sound linear or small neural model of these rows reaches."""
     bounds = {"adult": (0.845, 0.860), "compas": (0.65, 0.69), "german": (0.70, 0.80), "law_school": (0.88, 0.92)}

@@ -29,5 +29,6 @@ print(torch.ones(2, 2).mm(torch.ones(2, 1)).sum().item())
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="tells what a process has read on Linux")
 @pytest.mark.parametrize(("arguments", "reads"), [(["-m", "seed=0,1"], "True"), (["seed=0", "--cfg", "job"], "False")])
+@pytest.mark.slow
 def test_torchs_library_is_read_beside_other_work_where_a_command_trains(arguments, reads):
     assert out(BESIDE, *arguments) == [reads, "False", "4.0"]

@@ -153,6 +153,7 @@ def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
     assert sweep_name(["+dataset.drop_categories.kind=[a]"]) != sweep_name(["+dataset.omitted.kind=[a]"])
 
 
+@pytest.mark.slow
 def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_jobs(tmp_path, csv):
     given = ["-m", "method=fairbinn_authors,lagrangian", "method.eta=1,10", "model.fairness_layers=1", "epochs=1"]
     done = run_here(tmp_path, *given, *DESCRIPTION, INLINE)
@@ -180,6 +181,7 @@ def test_a_key_with_different_new_names_is_renamed_in_each_job(tmp_path, csv, ol
     assert found["mtaf"]["variant"] == "authors" and found["mtl_fair"]["reduction"] == "sum"
 
 
+@pytest.mark.slow
 def test_an_old_key_is_left_out_of_jobs_whose_method_lacks_it(tmp_path, csv):
     assert current(["bargain_epochs=1"], lambda: ["erm", "nash_ltr"]) == ["bargain_epochs=1"]
     given = [
@@ -210,6 +212,7 @@ def test_warnings_and_messages_have_the_whole_new_key(caplog):
         current(["shared_bottom.width=8"], lambda: ["erm"])
 
 
+@pytest.mark.slow
 def test_the_scope_of_irw_is_a_choice_of_method(tmp_path, csv):
     given = ["-m", "method=irw", "method.scope=batch,resampled", "epochs=1", *DESCRIPTION, INLINE]
     done = run_here(tmp_path, *given)

@@ -125,6 +125,7 @@ TOGETHER += [["test_oracle", "bound", "columns", "histories", "seed_summary", "d
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=" ".join)
+@pytest.mark.slow
 def test_options_show_the_same_whoever_gives_them(tmp_path, plain, names):
     """From the records of a sweep whose command has them, the same command on a finished sweep, and fairrun.report."""
     overrides, flags, _ = zip(*(EXAMPLES[name] for name in names), strict=True)

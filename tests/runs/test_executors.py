@@ -155,6 +155,7 @@ def test_workers_are_the_cores_shared_out_to_threads():
     assert make("loky", "auto", **SETTINGS | {"num_threads": 10 * cores}).workers == 1
 
 
+@pytest.mark.slow
 def test_slurm_jobs_come_back_and_a_dead_one_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(submitit.Job, "_results_timeout_s", 1)  # how long it waits for the file of a dead job
     executor = Slurm(2, "local", {"timeout_min": 5}, tmp_path / "slurm")

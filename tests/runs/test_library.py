@@ -51,6 +51,7 @@ def test_a_finished_run_is_known_whatever_keys_say_that_a_library_does_not_read(
         train(tmp_path, jobs_of(tmp_path, [*described, *FOREST, "method.estimator.max_depth=1"]))
 
 
+@pytest.mark.slow
 def test_workers_give_the_records_that_this_process_gives(tmp_path, described):
     commands = [[*described, *FOREST, "seed=1"], [*described, *GRADIENT, "dtype=float64"]]
     here, there = jobs_of(tmp_path / "here", *commands), jobs_of(tmp_path / "there", *commands)

@@ -43,6 +43,7 @@ def searched(sampler, *, trials=40, batch=5, seed=0, greater_is_better=False):
     return search, settings
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_settings_in_any_process():
     code = "import json; from tests.runs.test_search import *; print(json.dumps([searched(s)[1] for s in SAMPLERS]))"
     environment = os.environ | {"PYTHONHASHSEED": "1"}
@@ -199,6 +200,7 @@ def penalty(tmp_path_factory):
     return folder / "sweep", done
 
 
+@pytest.mark.slow
 def test_a_key_whose_value_a_preset_may_name_is_searched_in_whole_numbers_too(tmp_path):
     """conf/method/jtt.yaml has first_epochs as an interpolation."""
     asked = ["sweep=jtt", "model.width=8", "hydra.sweeper.trials=3", "hydra.sweep.dir=sweep"]
@@ -240,6 +242,7 @@ def test_a_search_ends_with_its_front_and_a_report(penalty):
     assert (folder / "front.png").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_search_is_continued_to_the_same_end(tmp_path, penalty):
     command = [*PENALTY, "hydra.sweeper.batch=2", "hydra.sweep.dir=sweep"]
     folder = tmp_path / "sweep"

@@ -155,6 +155,7 @@ def test_leave_is_given_by_true_or_false(jobs):
         check(one.config)
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_its_single_task_runs_once_side_by_side_and_its_report_has_them(tmp_path, csv):
     first = run_here(tmp_path, *SWEEP, "hydra.sweep.dir=sweep")
     assert first.returncode == 0, first.stdout + first.stderr

@@ -121,6 +121,7 @@ def test_a_model_decides_by_the_thresholds_of_a_bound(tmp_path, described):
         fairrun.load(one.folder, bound=0.04)
 
 
+@pytest.mark.slow
 def test_every_bound_is_a_configuration_of_the_report(tmp_path, csv):
     given = ["-m", *DESCRIPTION, "method=erm", "postprocess=null,frontier", "seed=0,1", "hydra.sweep.dir=out", INLINE]
     done = run_here(tmp_path, *given)

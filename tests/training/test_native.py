@@ -398,6 +398,7 @@ def build(cache):
 
 
 @built
+@pytest.mark.slow
 def test_processes_may_build_it_at_once(tmp_path):
     processes = [start_forked(build, str(tmp_path)) for _ in range(2)]
     for process in processes:
@@ -416,6 +417,7 @@ def cache(tmp_path, monkeypatch):
 
 
 @built
+@pytest.mark.slow
 def test_a_damaged_library_is_built_again(cache, caplog):
     path = _compiled(["c++"])
     whole = path.read_bytes()
@@ -433,6 +435,7 @@ def test_a_folder_that_others_may_write_into_is_not_loaded_from(cache, caplog):
 
 
 @built
+@pytest.mark.slow
 def test_a_compiler_may_have_arguments_and_print_anything(cache, monkeypatch, tmp_path):
     compiler = tmp_path / "odd compiler"
     compiler.write_text('#!/bin/sh\nprintf "version \\351\\n"\n[ "$1" = "--version" ] || exec c++ "$@"\n')

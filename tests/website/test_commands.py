@@ -57,15 +57,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["composed", "trained"])
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_the_commands_of_a_page(page, folder):
+def test_the_commands_of_a_page(page, trained, folder):
     """In the order of the page, in one folder."""
     for block in blocks(page):
         if block.title:
             Path(block.title).parent.mkdir(parents=True, exist_ok=True)
             Path(block.title).write_text(block.text)
         for command in commands(block.text) if block.language in ("console", "sh") else ():
-            try_out(folder, command, runs=block.language == "console" and page != TRAINED)
+            try_out(folder, command, runs=trained and block.language == "console" and page != TRAINED)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

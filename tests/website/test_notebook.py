@@ -15,6 +15,7 @@ def shorter():
     return found
 
 
+@pytest.mark.slow
 def test_its_cells_can_be_carried_out(shorter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(links.ROOT))

@@ -293,6 +293,7 @@ def test_the_categories_that_are_kept_are_those_of_training_rows(own):
     assert not data.test.x[:, -3:].any()
 
 
+@pytest.mark.slow
 def test_100000_rows_with_ids_need_little_memory(own, monkeypatch):
     rng = np.random.default_rng(0)
     frame = loans(100_000).assign(account=[f"A{k}" for k in rng.choice(80_000, 100_000)])
