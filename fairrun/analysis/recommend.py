@@ -1,5 +1,6 @@
 """Which configuration to take: chosen on validation rows, valued on test rows, compared with a baseline."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,14 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
         broken=[] if bound is None else _broken(trade, pool.drop(index=row.name, errors="ignore"), bound),
         folder=_folder(trade, row),
     )
+
+
+def bound_of(trade: Tradeoff) -> float | None:
+    """The ``fairness_bound`` of the runs; None if they have different ones, or if it bounds another metric."""
+    runs = trade.runs
+    bounds = runs["fairness_bound"].unique() if "fairness_bound" in runs else []
+    same = len(bounds) == 1 and (runs["metric.name"] == trade.metric).all()
+    return float(bounds[0]) if same and bounds[0] is not None and not math.isnan(bounds[0]) else None
 
 
 def knee(points: np.ndarray) -> int:

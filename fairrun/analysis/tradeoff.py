@@ -1,9 +1,9 @@
 """The trade-off on one data set: its configurations, its methods, and comparisons of methods."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,6 +15,9 @@ from fairrun.analysis.interval import difference, interval
 from fairrun.config.keys import BOUND
 from fairrun.config.metrics import RELATIVE, of_name, rests_on_groups
 from fairrun.config.values import value
+
+if TYPE_CHECKING:
+    from fairrun.analysis.recommend import Recommendation
 
 AOPAC = {"aopac": published.KINDS["hard"], "soft_aopac": published.KINDS["soft"]}
 IDEAL = {f"{name}_ideal": name for name in AOPAC}  # AOPAC as a share of the area of the ideal front
@@ -45,6 +48,9 @@ class Tradeoff:
     published: pd.DataFrame  # published points of this data set and metric
     published_tasks: pd.DataFrame  # published figures of this data set's tasks: published.of_tasks
     other: "Tradeoff | None"  # the same runs with the other demographic parity difference (hard or soft)
+    # What a report adds
+    recommended: "Recommendation | None" = None  # None: only one configuration, or none can be chosen
+    replaced: Mapping[str, str] = field(default_factory=dict)  # by folder of a run: what its command makes now
 
     @property
     def panels(self) -> "list[Tradeoff]":

@@ -30,7 +30,7 @@ from fairrun.config.check import InputError, one_of, require
 from fairrun.config.keys import BOUND, dotted
 from fairrun.config.plugins import can_be_saved
 from fairrun.report import ReportOptions, report
-from fairrun.report.sections.recommend import bound_of, sentences_of
+from fairrun.report.sections.recommend import CHANGED, sentences_of
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import again, records
 from fairrun.runs import model as files
@@ -117,10 +117,10 @@ class Results:
             (dataset,) = trades
         one_of("dataset", dataset, list(trades))
         trade = trades[str(dataset)]
-        found = recommend(trade, bound_of(trade) if bound is None else bound, self._options.compare)
+        found = trade.recommended if bound is None else recommend(trade, bound, self._options.compare)
         if found is None:
             raise InputError("there is one configuration only, or all are degenerate: none is to be recommended")
-        return Best(found)
+        return Best(found, str(found.folder) in trade.replaced)
 
     def runs(self) -> list[Result]:
         """The finished runs."""
@@ -136,6 +136,7 @@ class Best:
     """A configuration that is recommended."""
 
     found: Recommendation
+    changed: bool = False  # whether its command trains another run now
 
     @property
     def result(self) -> Result:
@@ -144,8 +145,8 @@ class Best:
 
     @property
     def command(self) -> str | None:
-        """The command that trains that run alone and saves its model."""
-        return again.command(self.found.folder, saves=self._saves)
+        """The command that trains that run alone and saves its model; None where there is none any more."""
+        return None if self.changed else again.command(self.found.folder, saves=self._saves)
 
     @property
     def _saves(self) -> bool:
@@ -156,6 +157,8 @@ class Best:
         bound = self.found.setting.get(BOUND)
         if files.has_weights(self.result.record) or not self._saves:
             return self.result.model(bound)  # or it says that there is none
+        if self.changed:
+            raise InputError(f"{self.found.folder} must hold its model, as it cannot be trained again: {CHANGED} since")
         overrides = again.overrides(self.found.folder)
         if overrides is None:
             raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")

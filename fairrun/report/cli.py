@@ -76,6 +76,9 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
         paths = write(folder, frame, found)
     except OSError as error:
         raise InputError(f"the report must be able to write into {str(folder)!r}: {error}") from None
+    for chapter in found:
+        for warning in chapter.warnings:
+            console.print(warning, style="yellow", highlight=False, markup=False)
     for section in (section for chapter in found for section in chapter.sections):
         for sentence in section.sentences:
             console.print(sentence, highlight=False, markup=False)

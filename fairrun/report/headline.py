@@ -28,11 +28,12 @@ def _listed(names: list[str], noun: str) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def headline(trade: Tradeoff, found: Recommendation | None) -> str:
+def headline(trade: Tradeoff) -> str:
     """The sentence about one data set.
 
     It says that something rises or falls only where the 95% interval of the difference, seed by seed, leaves 0 out.
     """
+    found = trade.recommended
     if found is None:
         if len(trade.settings) > 1:
             return "No configuration can be recommended: all are degenerate or have an undefined value."

@@ -23,7 +23,7 @@ from fairrun.results.records import REFUSED, TRAINED, load, statuses
 from fairrun.results.selection import degenerate
 
 GAP = 2  # between the columns of the table
-BROKEN, NARROWEST = ("run", "method"), 10  # columns that a narrow terminal breaks, and the width that they keep
+BROKEN, NARROWEST = ("run", "method", "dataset"), 10  # columns that a narrow terminal breaks, and what they keep
 MARK = " *"  # behind the status of a degenerate run
 
 
@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None, prog: str = "python -m fairrun.resu
         _say(console, line)
     readable = frame[frame["status"].isin(TRAINED)]
     if not readable.empty:
-        _show(console, readable, folder)
+        from fairrun.report.tradeoffs import by_problem
+
+        _show(console, by_problem(readable), folder)
     _say(console, f"{folder}: {statuses(frame)}")
 
 

@@ -73,6 +73,7 @@ def _chapter(
     return {
         "dataset": chapter.trade.dataset,
         "headline": _parts(chapter.headline),
+        "warnings": chapter.warnings,
         "sections": sections,
         "runs": _runs(chapter.trade, folder, f"runs-{number}", glossary),
         "facts": _facts(chapter.trade),

@@ -60,4 +60,5 @@ class Chapter:
     trade: Tradeoff
     sections: Sequence[Section]
     footnote: str = ""  # on metrics that rest on a group of few test rows
+    warnings: Sequence[str] = ()  # sentences on the runs as a whole
     headline: str = ""  # what the recommended configuration gains and costs

@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from fairrun.analysis import published
+from fairrun.analysis.recommend import bound_of, recommend
 from fairrun.analysis.relative import relative, tasks, tasks_of_runs
 from fairrun.analysis.tradeoff import Tradeoff, greater_is_better, tradeoff, words
 from fairrun.config.check import InputError, nearest, one_of
@@ -15,6 +18,7 @@ from fairrun.config.names import file_name
 from fairrun.config.values import parts, value
 from fairrun.report.options import ReportOptions, check_sections
 from fairrun.results.records import with_points
+from fairrun.results.since import replaced
 
 log = logging.getLogger(__name__)
 NOTHING = ReportOptions()
@@ -79,7 +83,19 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
     ]
     if points is not None:
         _warn_of_no_points(trades, points)
-    return trades
+    return _with_choices(trades, options)
+
+
+def _with_choices(trades: Sequence[Tradeoff], options: ReportOptions) -> list[Tradeoff]:
+    """The trade-offs with what is recommended of each, and which runs no command makes any more."""
+    names = {Path(folder): trade.dataset for trade in trades for folder in trade.runs["folder"]}
+    others = {str(folder): names[other] for folder, other in replaced(names).items()}
+    found = []
+    for trade in trades:
+        bound = bound_of(trade) if options.bound is None else options.bound
+        own = {folder: others[folder] for folder in trade.runs["folder"] if folder in others}
+        found.append(replace(trade, recommended=recommend(trade, bound, options.compare), replaced=own))
+    return found
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:

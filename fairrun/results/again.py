@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fairrun.config.keys import IGNORED, role
+from fairrun.config.keys import IGNORED, is_below, role
 
 OVERRIDES, HYDRA = ".hydra/overrides.yaml", ".hydra/hydra.yaml"
 SWEEP, MULTIRUN = "multirun.yaml", "hydra.mode=MULTIRUN"
@@ -23,7 +23,7 @@ def command(folder: Path, *, saves: bool = True) -> str | None:
     asks for the model.
     """
     given = overrides(folder, saves=saves)
-    return None if given is None else shlex.join(["python", "-m", "fairrun.train", *given])
+    return None if given is None else shlex.join(["fairrun", "train", *given])
 
 
 def sweep_command(folder: Path) -> str | None:
@@ -40,7 +40,7 @@ def overrides(folder: Path, *, saves: bool = True) -> list[str] | None:
     """The arguments of ``command``."""
     try:
         kept = [override for override in _read(folder / OVERRIDES) if _counts(override)]
-        searched = _searched(_read(folder / HYDRA)["hydra"])
+        searched = searchpath(_read(folder / HYDRA)["hydra"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):  # not there, or written by hand
         return None
     return [*searched, *kept, *([SAVED] if saves else [])]
@@ -50,12 +50,20 @@ def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def about(override: str, *nodes: str) -> bool:
+    """Whether an override is of one of these keys, or of a key below one."""
+    return any(is_below(_key(override), node) for node in nodes)
+
+
 def _counts(override: str) -> bool:
-    key = _KEY.sub(r"\1", override)
-    return key == "plugins" or role(key) != IGNORED
+    return _key(override) == "plugins" or role(_key(override)) != IGNORED
 
 
-def _searched(hydra: dict[str, Any]) -> list[str]:
+def _key(override: str) -> str:
+    return _KEY.sub(r"\1", override)
+
+
+def searchpath(hydra: dict[str, Any]) -> list[str]:
     """Where else the run's configuration files are, but for the folder ``conf`` where it was started: that is found."""
     runtime = hydra["runtime"]
     folders = [source["path"] for source in runtime["config_sources"] if source["provider"] == "command-line"]

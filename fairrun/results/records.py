@@ -25,7 +25,7 @@ import pandas as pd
 
 import fairrun
 from fairrun.config.check import InputError
-from fairrun.config.keys import BOUND, active_keys, dotted
+from fairrun.config.keys import BOUND, active_keys, digest, dotted, identity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,6 +203,16 @@ def described(record: Mapping[str, Any]) -> dict[str, Any]:
     if fields.pop("estimator", None):
         fields["model"] = None  # the estimator is the model
     return fields | active_keys(dotted(config))
+
+
+def identity_of(config: dict[str, Any]) -> str:
+    """A digest of what makes a run of this configuration another run."""
+    return digest(identity(dotted(config)))
+
+
+def recorded_identity(record: Mapping[str, Any]) -> str:
+    """The digest ``identity_of`` the run of a record, whose configuration may lack values from the environment."""
+    return str(record.get("identity") or identity_of(record["config"]))
 
 
 def method_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

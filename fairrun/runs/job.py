@@ -20,7 +20,14 @@ from fairrun.config.source import OWN, WEIGHTS, module_hash, own_hash, sources, 
 from fairrun.data.dataset import Dataset
 from fairrun.data.kept import kept
 from fairrun.data.table import Data, Table
-from fairrun.results.records import REFUSED, dataset_name, method_name, versions
+from fairrun.results.records import (
+    REFUSED,
+    dataset_name,
+    identity_of,
+    method_name,
+    recorded_identity,
+    versions,
+)
 from fairrun.results.selection import BALANCED, SELECTED, Traded, is_degenerate, select
 from fairrun.training.fit import Run
 
@@ -261,16 +268,6 @@ def _other_weights(job: Job, record: dict[str, Any]) -> bool:
     """Whether the run of ``record`` started from a file with another content."""
     known = record.get("sources")
     return known is not None and known.get(WEIGHTS) != weights_hash(job.config)
-
-
-def identity_of(config: dict[str, Any]) -> str:
-    """A digest of what makes a run of this configuration another run."""
-    return digest(identity(dotted(config)))
-
-
-def recorded_identity(record: dict[str, Any]) -> str:
-    """The digest ``identity_of`` the run of a record, whose configuration may lack values from the environment."""
-    return str(record.get("identity") or identity_of(record["config"]))
 
 
 def other_code(job: Job, record: dict[str, Any]) -> list[str]:

@@ -5,8 +5,8 @@ from itertools import count
 from pathlib import Path
 
 from fairrun.config.check import InputError
-from fairrun.results.records import RECORD, REFUSED, read
-from fairrun.runs.job import Job, identity_of, recorded_identity
+from fairrun.results.records import RECORD, REFUSED, identity_of, read, recorded_identity
+from fairrun.runs.job import Job
 from fairrun.runs.runner import Sweep
 from fairrun.runs.single_task import NAME
 

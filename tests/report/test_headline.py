@@ -3,8 +3,6 @@
 import pytest
 
 from fairrun.report.headline import headline, title
-from fairrun.report.options import ReportOptions
-from fairrun.report.sections.recommend import choice
 from tests.helpers.reports import HARD, sweep, trade, write_run
 
 NOISE = (-0.06, 0.07, -0.01)  # by seed
@@ -12,8 +10,7 @@ OFF = {"val/selection_rate": 0.0}
 
 
 def of(folder, rows, **given):
-    found = trade(folder, rows, **{name: value for name, value in given.items() if name == "metric"})
-    return headline(found, choice(found, ReportOptions(**{"compare": ()} | given)))
+    return headline(trade(folder, rows, **given))
 
 
 def with_penalty(folder, lam, seeds=3):

@@ -137,7 +137,7 @@ def test_the_command_that_trains_the_choice_is_copied_by_its_button(page):
     """A browser without a clipboard leaves it selected."""
     button = page.find_element(By.CSS_SELECTOR, "main .command button")
     line = page.find_element(By.CSS_SELECTOR, "main .command code").text
-    assert line == "python -m fairrun.train method=erm dataset=adult seed=0 results.save=chosen"
+    assert line == "fairrun train method=erm dataset=adult seed=0 results.save=chosen"
     button.click()
     wait(page, lambda: button.text.startswith(("Copied", "Selected")))
     assert page.execute_script("return getSelection().toString()") == line

@@ -1,13 +1,17 @@
 """The sentence and the command that a report ends with."""
 
 import shutil
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import pytest
 
+from fairrun.analysis.recommend import bound_of
+from fairrun.report import listing
+from fairrun.report.cli import show
 from fairrun.report.options import ReportOptions
-from fairrun.report.sections.recommend import bound_of, build
+from fairrun.report.sections.recommend import build
+from fairrun.results.records import load, read, write
 from tests.helpers.reports import HARD, sweep, texts, trade, write_run
 
 COLLAPSED = {f"{split}/selection_rate": 0.0 for split in ("val", "test")}
@@ -92,6 +96,26 @@ def test_it_is_the_first_thing_on_the_page_of_each_data_set(tmp_path):
     for name in ("adult", "law_school"):
         part = page[page.index(f">{name}</h2>") :]
         assert part.index("Which model to take") < part.index(f"{name}: take penalty lam 1, ") < part.index("<figure")
-        command = "python -m fairrun.train method=penalty method.lam=1.0 'method.fairness_loss=<b>mmd</b>'"
+        command = "fairrun train method=penalty method.lam=1.0 'method.fairness_loss=<b>mmd</b>'"
         command = escape(f"{command} dataset={name} seed=0 results.save=chosen").replace("&#x27;", "&#39;")
         assert f"<code>{command}</code><button" in part
+
+
+def test_runs_from_before_a_file_changed_are_named_and_have_no_command(tmp_path, capsys, monkeypatch):
+    """The same overrides made runs of other groups later."""
+    old, new = (sweep(tmp_path / name) for name in ("old", "new"))
+    for row in (*old, *new):
+        record = read(Path(row["folder"]))
+        record["config"]["dataset"]["sensitive"] = ["sex"] if row in old else [{"column": "age", "bins": [25]}]
+        write(Path(row["folder"]), record | {"written": "2026-01-01" if row in old else "2026-02-01"}, None)
+    show(tmp_path, load(tmp_path))
+    page, printed = (tmp_path / "report.html").read_text(), capsys.readouterr().out
+    first = "adult, sensitive sex: since 12 of 12 runs were made, a file of their configuration or data has changed: "
+    first += "the same command now makes those of adult, sensitive age >= 25."
+    for text in (unescape(page), " ".join(printed.split())):
+        assert text.count("of 12 runs were made") == 1 and first in text
+        assert text.count("There is no command to train it again: a file") == 1
+        assert text.count("fairrun train method=") == 1
+    monkeypatch.setenv("COLUMNS", "200")
+    listing.main([str(tmp_path)])
+    assert capsys.readouterr().out.count("sensitive age >= 25") == len(new)

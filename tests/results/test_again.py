@@ -11,7 +11,7 @@ from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
 from tests.helpers.reports import write_overrides
 
-PYTHON = "python -m fairrun.train "
+TRAIN = "fairrun train "
 
 
 def written(folder, *args, **keys):
@@ -24,7 +24,7 @@ def test_overrides_that_make_no_run_another_run_are_left_out(tmp_path):
     kept = ["method=penalty", "~tuned@method", "optimizer@method.optimizer=sgd", "++dataset.path=a b.csv"]
     kept += ["plugins=[mypkg]", "device=cpu", "dataset.split.seed=${seed}", "seed=3"]
     found = command(written(tmp_path, [*given[:2], *kept, *given[2:]]))
-    assert shlex.split(found) == ["python", "-m", "fairrun.train", *kept, "results.save=chosen"]
+    assert shlex.split(found) == ["fairrun", "train", *kept, "results.save=chosen"]
     assert "'++dataset.path=a b.csv'" in found
 
 
@@ -34,7 +34,7 @@ def test_folders_of_configuration_files_stay(tmp_path):
     for name, hydra, given in (("own", [own], []), ("other", [searched], [searched])):
         (tmp_path / name).mkdir()
         found = command(written(tmp_path / name, ["seed=1"], sources=sources, hydra=hydra))
-        assert shlex.split(found)[3:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
+        assert shlex.split(found)[2:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
 
 
 @pytest.mark.parametrize("text", [None, "", "3", "[1]", "[a"])
@@ -56,8 +56,8 @@ def test_the_printed_command_trains_the_same_run_and_saves_its_model(given, tmp_
     done = run_here(tmp_path, "-m", *sweep, INLINE)
     assert done.returncode == 0, done.stderr
     line = done.stdout.strip().splitlines()[-2].strip()
-    assert line.startswith(PYTHON)
-    again = run_here(tmp_path, *shlex.split(line.removeprefix(PYTHON)))
+    assert line.startswith(TRAIN)
+    again = run_here(tmp_path, *shlex.split(line.removeprefix(TRAIN)))
     assert again.returncode == 0, again.stderr
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     alone = read(folder)

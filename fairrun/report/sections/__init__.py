@@ -3,9 +3,11 @@
 Those of other packages follow (``own``): ``report.sections`` names their functions.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from fairrun.analysis.tradeoff import Tradeoff
+from fairrun.config.names import counted
 from fairrun.report import few
 from fairrun.report.headline import headline
 from fairrun.report.options import ReportOptions
@@ -48,4 +50,13 @@ def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     footnote = few.note(trade)
     if footnote:
         sections = [section.marked(few.MARK, footnote) for section in sections]
-    return Chapter(trade, sections, footnote, headline(trade, recommend.choice(trade, options)))
+    return Chapter(trade, sections, footnote, [*_changed(trade)], headline(trade))
+
+
+def _changed(trade: Tradeoff) -> Iterator[str]:
+    """Which runs were made before something changed that their command does not say."""
+    for name, number in Counter(trade.replaced.values()).items():
+        runs = f"{number} of {counted(trade.runs['folder'].nunique(), 'run')}"
+        now = "others" if name == trade.dataset else f"those of {name}"
+        changed = f"since {runs} were made, a file of their configuration or data has changed"
+        yield f"{trade.dataset}: {changed}: the same command now makes {now}."

@@ -3,7 +3,7 @@
 import math
 
 from fairrun.analysis.interval import LEAST
-from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Recommendation, recommend
+from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Recommendation
 from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.keys import BOUND
 from fairrun.config.metrics import rests_on_groups
@@ -14,6 +14,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
 from fairrun.results.again import OVERRIDES, command
 
+CHANGED = "a file of its configuration or of its data has changed"
 MOST_NAMED = 4  # configurations in a sentence
 
 
@@ -21,16 +22,18 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     """The sentence and the command; None if there is only one configuration."""
     if len(trade.settings) < 2:
         return None
-    found = choice(trade, options)
+    found = trade.recommended
     if found is None:
         text = "every configuration is degenerate or has an undefined value on validation rows: none is recommended."
         return Section(title="Which model to take", sentences=[f"{trade.dataset}: {text}"])
     mark = MARK if rests_on_groups(trade.metric) and few_rows(trade) else ""
     run = trade.runs[trade.runs["folder"] == str(found.folder)]
     saves = can_be_saved(run.dropna(axis="columns").iloc[0])
-    again = command(found.folder, saves=saves)
+    again = None if str(found.folder) in trade.replaced else command(found.folder, saves=saves)
     sentences = sentences_of(found, mark)
-    if again is None:
+    if str(found.folder) in trade.replaced:
+        sentences.append(f"There is no command to train it again: {CHANGED} since.")
+    elif again is None:
         sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
         left = "and saves the model" if saves else "but saves no model, as no file of its classifier is safe to load"
@@ -38,19 +41,6 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
             left += f", which fairrun.load(FOLDER, bound={bound:g}) loads with these thresholds"
         sentences.append(f"This command trains it with one of its seeds, {left}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
-
-
-def choice(trade: Tradeoff, options: ReportOptions) -> Recommendation | None:
-    """The configuration to take; None if there is only one, or if none can be chosen."""
-    return recommend(trade, bound_of(trade) if options.bound is None else options.bound, options.compare)
-
-
-def bound_of(trade: Tradeoff) -> float | None:
-    """The ``fairness_bound`` of the runs; None if they have different ones, or if it bounds another metric."""
-    runs = trade.runs
-    bounds = runs["fairness_bound"].unique() if "fairness_bound" in runs else []
-    same = len(bounds) == 1 and (runs["metric.name"] == trade.metric).all()
-    return float(bounds[0]) if same and bounds[0] is not None and not math.isnan(bounds[0]) else None
 
 
 def sentences_of(found: Recommendation, mark: str = "") -> list[str]:

@@ -10,7 +10,6 @@ from fairrun.config.values import value
 from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
-from fairrun.report.sections.recommend import choice
 from fairrun.report.style import estimate
 from fairrun.report.terminal import Shown, in_parts
 from fairrun.results.selection import MARGIN
@@ -30,7 +29,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
         caption(trade),
         "Configurations",
         lead=" ".join([f"Test rows, means over {trade.seeds} [95% intervals].", *_remarks(trade)]),
-        marked=_chosen(trade, choice(trade, options)),
+        marked=_chosen(trade, trade.recommended),
         terms=_terms(trade),
     )
     return Section(

@@ -18,7 +18,6 @@ from fairrun.report.charts.looks import Look, looks, published_look
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
-from fairrun.report.sections.recommend import choice
 from fairrun.report.sections.settings import degenerate_note, seed_summary_note
 from fairrun.report.style import PUBLISHED, estimate
 
@@ -31,8 +30,7 @@ Knobs = Mapping[str, Sequence[str]]  # method -> the keys in which its configura
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
     """The chart ``front``."""
-    found = choice(trade, options)
-    chart = front(trade, "" if found is None else found.name)
+    chart = front(trade, "" if trade.recommended is None else trade.recommended.name)
     return Section(title=f"Accuracy against {trade.heading}", charts={"front": chart}, notes=_notes(trade))
 
 

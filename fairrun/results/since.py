@@ -1,0 +1,73 @@
+"""Runs that no command makes any more: a file of their configuration, or the data behind it, has changed since."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairrun.results.again import HYDRA, OVERRIDES, about, searchpath
+from fairrun.results.records import read, recorded_identity
+
+
+def replaced(problems: Mapping[Path, str]) -> dict[Path, Path]:
+    """By the folder of each run whose command makes another run now: the latest run that was told the same.
+
+    ``problems`` has the name of the problem that each run solved: its rows, labels, groups and split.  Told the same
+    are runs with the same overrides, which are other runs for another content of a file alone; and runs of other
+    problems with the same overrides of the data set.
+    """
+    found = _other(_alike(problems, _all), lambda folder: _is(folder))
+    if len(set(problems.values())) > 1:
+        found |= _other(_alike(problems, _of_data), lambda folder: problems[folder])
+    return found
+
+
+def _other(groups: Iterable[list[Path]], what: Callable[[Path], Hashable]) -> dict[Path, Path]:
+    """The runs that are something else than the latest one of their group."""
+    found: dict[Path, Path] = {}
+    for group in groups:
+        made = {folder: what(folder) for folder in group}
+        if len(set(made.values())) > 1:
+            latest = max(group, key=lambda folder: str(read(folder).get("written", "")))
+            found |= {folder: latest for folder in group if made[folder] != made[latest]}
+    return found
+
+
+def _alike(folders: Iterable[Path], told: Callable[[Path], Hashable]) -> list[list[Path]]:
+    """The folders in groups that were told the same in the same place.  Runs whose overrides are lost are left out."""
+    groups: dict[Hashable, list[Path]] = defaultdict(list)
+    for folder in folders:
+        try:
+            groups[told(folder)].append(folder)
+        except (OSError, ValueError, yaml.YAMLError, TypeError):
+            continue
+    places: dict[Hashable, list[Path]] = defaultdict(list)
+    for said, group in groups.items():
+        for folder in group if len(group) > 1 else ():
+            places[said, _place(folder)].append(folder)
+    return [group for group in places.values() if len(group) > 1]
+
+
+def _all(folder: Path) -> Hashable:
+    return (folder / OVERRIDES).read_bytes()
+
+
+def _of_data(folder: Path) -> Hashable:
+    """The overrides of a run that its data depend on."""
+    return tuple(sorted(o for o in yaml.safe_load(_all(folder)) if about(o, "dataset", "experiment")))
+
+
+def _place(folder: Path) -> Hashable:
+    """Where the run's configuration files are."""
+    try:
+        node: Any = yaml.safe_load((folder / HYDRA).read_text(encoding="utf-8"))["hydra"]
+        return (node["runtime"]["cwd"], *searchpath(node))
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):  # not there, or written by hand
+        return str(folder)
+
+
+def _is(folder: Path) -> Hashable:
+    record = read(folder)
+    return recorded_identity(record), record["data_sha256"]
