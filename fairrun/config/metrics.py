@@ -17,6 +17,7 @@ from fairrun.config.plugins import folders
 FUNCTIONS = "fairrun.training.metrics"
 POSITIVE, ANY = (0.0, math.inf), (-math.inf, math.inf)  # ranges of values
 LEAST_ROWS = 30  # test rows of a group; with fewer, metrics that rest on the group are uncertain
+LEAST_CHOSEN = 50  # validation rows of a group that a rate counts; with fewer its standard error may exceed 0.07
 NONE = "none"  # a surrogate that is none
 FROM_SURROGATE = ("fairness_loss", "constraint")  # keys of methods that are ``metric.surrogate`` by default
 MATCH_RATE = "match_rate_"  # prefix of metrics of decisions at the match-rate threshold; without it at 0.5

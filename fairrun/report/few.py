@@ -1,29 +1,51 @@
-"""Marks metrics that rest on a group of few test rows, and names these groups."""
+"""Says what rests on a group of few rows, and names these groups: a mark for test rows, a warning for validation."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from fairrun.analysis.tradeoff import Tradeoff
-from fairrun.config.metrics import LEAST_ROWS
-from fairrun.results.records import read
+from fairrun.config.metrics import LEAST_CHOSEN, LEAST_ROWS, of_name, rests_on_groups
+from fairrun.results.records import by_class, read
 
 MARK = " \u2020"  # a dagger behind the name of a metric
 
 
 def few_rows(trade: Tradeoff) -> dict[str, int]:
-    """The groups with fewer than ``LEAST_ROWS`` test rows, but some, and how many.
+    """The groups with fewer than ``LEAST_ROWS`` test rows, but some, and how many: ``rows_of_groups``."""
+    return {name: rows for name, rows in rows_of_groups(trade.runs, "test").items() if 0 < rows < LEAST_ROWS}
+
+
+def rows_of_groups(runs: pd.DataFrame, split: str, label: int | None = None) -> dict[str, int]:
+    """How many rows of a split each group has: of all labels, or of one.
 
     Where runs have several tasks or splits, a group's number is the smallest that is not 0.
     """
-    columns = [name for name in trade.runs if re.fullmatch(r"base_rates\.(.*/)?test", name)]
-    cells = [cell for name in columns for cell in trade.runs[name] if isinstance(cell, list)]
+    columns = [name for name in runs if re.fullmatch(rf"base_rates\.(.*/)?{split}", name)]
+    cells = [cell for name in columns for cell in runs[name] if isinstance(cell, list)]
     if not cells:
         return {}
-    names = read(Path(trade.runs["folder"].iloc[0]))["groups"]
-    of_groups = zip(*([rows for rows, *_ in cell] for cell in cells), strict=True)
-    fewest = [min(filter(None, rows), default=0) for rows in of_groups]
-    return {name: rows for name, rows in zip(names, fewest, strict=True) if 0 < rows < LEAST_ROWS}
+    names = read(Path(runs["folder"].iloc[0]))["groups"]
+    numbers = ([group[0] if label is None else by_class(group)[label] for group in cell] for cell in cells)
+    fewest = [min(filter(None, of_group), default=0) for of_group in zip(*numbers, strict=True)]
+    return dict(zip(names, fewest, strict=True))
+
+
+def warnings(trade: Tradeoff) -> list[str]:
+    """A sentence on the groups whose few validation rows a choice rests on; none where nothing is chosen by groups."""
+    runs, metric = trade.runs, of_name(trade.metric)
+    chosen = len(trade.settings) > 1 or runs.get("postprocess", pd.Series()).notna().any()
+    if not (chosen and rests_on_groups(trade.metric)):
+        return []
+    found = []
+    for label in (metric and metric.labels_needed) or (None,):
+        few = {name: n for name, n in rows_of_groups(runs, "val", label).items() if 0 < n < LEAST_CHOSEN}
+        rows = "validation rows" + ("" if label is None else f" of label {label}")
+        text = f"{trade.dataset}: partly noise, as what is chosen (a setting, a bound, thresholds) rests on a group of "
+        found += [f"{text}fewer than {LEAST_CHOSEN} {rows}: {_named(few)}."] if few else []
+    return found
 
 
 def column(trade: Tradeoff) -> dict[str, str]:

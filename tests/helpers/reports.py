@@ -22,6 +22,7 @@ WRITTEN = {
     "methods.csv",
     "comparisons.csv",
     "pairs.csv",
+    "groups.csv",
 }
 WRITTEN |= {"report.html"}
 LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority .6, difference .4

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from fairrun.config.metrics import LEAST_ROWS
+from fairrun.config.metrics import LEAST_CHOSEN, LEAST_ROWS
 from fairrun.report import cli as report
 from fairrun.report import few
 from fairrun.report.options import ReportOptions
@@ -67,6 +67,34 @@ def test_the_page_the_picture_and_the_csv_name_the_group(tmp_path):
     assert "demographic parity difference †" in page
     assert front(of(rows)).panels[0].x.title == "demographic parity difference †"
     assert set(pd.read_csv(files["table.csv"])["few_test_rows"]) == {"sex=M: 29"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (HARD, ["50 validation rows: sex=M: 49"]),
+        ("equalized_odds_difference", ["50 validation rows of label 0: sex=M: 25",
+                                       "50 validation rows of label 1: sex=F: 30; sex=M: 24"]),
+        ("roc_auc", []),
+    ],
+)  # fmt: skip
+def test_groups_whose_few_validation_rows_a_choice_rests_on_are_named_once(metric, expected, tmp_path, capsys):
+    known = {f"{split}/{metric}": 0.3 for split in ("val", "test")}
+    own = {"base_rates.val": [[LEAST_CHOSEN * 2, 30], [LEAST_CHOSEN - 1, 24]]}
+    rows = [{**row, **known, **own} if metric != HARD else row | own for row in sweep(tmp_path)]
+    text = "adult: partly noise, as what is chosen (a setting, a bound, thresholds) rests on a group of fewer than"
+    warned = few.warnings(of(rows, metric=metric))
+    assert warned == [f"{text} {rest}." for rest in expected]
+    report.show(tmp_path, pd.DataFrame(rows), ReportOptions(metric=metric))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("partly noise") == len(expected) and all(line in printed for line in warned)
+    assert (tmp_path / "report.html").read_text().count("partly noise") == len(expected)
+
+
+def test_where_nothing_is_chosen_by_groups_few_validation_rows_are_no_warning(tmp_path):
+    alone = [row | {"base_rates.val": [[10, 5], [10, 5]]} for row in sweep(tmp_path)[:3]]
+    assert not few.warnings(of(alone))
+    assert few.warnings(of([row | {"postprocess": "equalized_odds"} for row in alone]))
 
 
 def test_pairs_are_marked(tmp_path):

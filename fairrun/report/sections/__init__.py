@@ -15,6 +15,7 @@ from fairrun.report.section import Chapter, Section
 from fairrun.report.sections import (
     bargaining,
     compare,
+    groups,
     histories,
     methods,
     own,
@@ -30,6 +31,7 @@ SECTIONS: list[Callable[[Tradeoff, ReportOptions], Section | None]] = [
     recommend.build,
     tradeoff.build,
     settings.build,
+    groups.build,
     methods.build,
     compare.build,
     published.build,
@@ -50,7 +52,7 @@ def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     footnote = few.note(trade)
     if footnote:
         sections = [section.marked(few.MARK, footnote) for section in sections]
-    return Chapter(trade, sections, footnote, [*_changed(trade)], headline(trade))
+    return Chapter(trade, sections, footnote, [*_changed(trade), *few.warnings(trade)], headline(trade))
 
 
 def _changed(trade: Tradeoff) -> Iterator[str]:
