@@ -1,7 +1,4 @@
-"""Speed, memory, fronts and plain runs: scripts/benchmark NAME ... --store docs/measured
-
-NAME is one of train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker, plain, trees, numbers, peers, responses.
-"""
+"""Speed, memory, fronts and plain runs: scripts/benchmark NAME ... --store docs/measured."""
 
 import argparse
 import functools
@@ -355,34 +352,21 @@ def responses(draws: int) -> Iterator[Value]:
         yield from alphas(name, s, 100 * draws)
 
 
+FUNCTIONS = (train, nash, irw, fairbinn, mtaf, sweep, start, memory, tracker, plain, trees, numbers, peers, responses)
+BENCHMARKS = {function.__name__: function for function in FUNCTIONS}
+
+
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
-    functions = (
-        train,
-        nash,
-        irw,
-        fairbinn,
-        mtaf,
-        sweep,
-        start,
-        memory,
-        tracker,
-        plain,
-        trees,
-        numbers,
-        peers,
-        responses,
-    )
-    benchmarks = {function.__name__: function for function in functions}
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"some of {', '.join(benchmarks)}")
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(BENCHMARKS)}")
     parser.add_argument("--pairs", type=int, default=5, help="pairs, or seeds of what sweeps make")
     parser.add_argument("--store", type=Path, metavar="FOLDER", help="keep what is measured in FOLDER/TABLE.csv")
     arguments = parser.parse_args()
-    for name in arguments.names or benchmarks:
-        if name not in benchmarks:
-            parser.error(f"a benchmark must be one of {', '.join(benchmarks)}, got {name!r}")
-        found = list(benchmarks[name](arguments.pairs))
+    for name in arguments.names or BENCHMARKS:
+        if name not in BENCHMARKS:
+            parser.error(f"a benchmark must be one of {', '.join(BENCHMARKS)}, got {name!r}")
+        found = list(BENCHMARKS[name](arguments.pairs))
         if arguments.store:
             store(found, arguments.store)
 

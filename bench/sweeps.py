@@ -23,7 +23,7 @@ PLAIN = (
 )
 
 TREES = ("acs_employment_ma", "adult", "bank_40004", "compas", "credit", "german", "law_school")
-NUMBERS = ("adult", "compas", "german", "credit", "bank")
+NUMBERS = ("adult", "bank_40004", "compas", "credit", "german")
 
 
 class Peer(NamedTuple):

@@ -1,22 +1,16 @@
 """The commands that pages show are commands.  CONTRIBUTING.md says which blocks are tested, and how far."""
 
-import contextlib
-import logging
 import re
 import tomllib
-from itertools import chain
 from pathlib import Path
 
 import pytest
-from hydra.core.plugins import Plugins
-from hydra.types import RunMode
 
-from fairrun.api.session import session, task_of, words
 from fairrun.cli.main import is_word, names, subcommand
 from fairrun.config.check import InputError
 from fairrun.runs.validate import check
-from hydra_plugins.fairrun_compose import Composer
 from tests.helpers.command import INLINE, run_warm
+from tests.helpers.composed import composed
 from tests.helpers.here import run_here
 from tests.helpers.pages import PAGES, ROOT, blocks, commands, name
 
@@ -148,27 +142,3 @@ def trains(folder, arguments, *, runs):
             more = ["epochs=1", *([INLINE] if several else [])]
             done = start(folder, *short, *more, WANDB_SILENT="true", HOME=str(folder))
             assert done.returncode == 0, done.stderr
-
-
-def composed(arguments, *, several):
-    """The configurations of a command's runs; None for a search, which finds them as it goes."""
-    given = words([a for a in arguments if a != "-m"], {}, several=several)
-    with quiet(), session(given, RunMode.MULTIRUN if several else RunMode.RUN) as (context, config):
-        if not several:
-            return [task_of(config, given)[0]]
-        if config.hydra.runtime.choices["hydra/sweeper"] == "search":
-            return None
-        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
-        jobs = list(chain(*sweeper.batches(list(config.hydra.overrides.task))))
-        composer = Composer(context.config_loader, config)
-        return [job.resolved for job in composer.all(composer.fit(jobs), 0)]
-
-
-@contextlib.contextmanager
-def quiet():
-    """Without the warnings that runs begin with."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -1,15 +1,19 @@
 """Figures in tables of pages come from files."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from bench.benchmark import BENCHMARKS
+from tests.helpers.composed import composed, of_one_seed
 from website import tables
 
 ROOT = Path(__file__).parents[2]
 PAGES = {str(path.relative_to(ROOT)): path for path in tables.pages()}
 MADE = ROOT / "docs" / "reproduced"  # pages that are made whole
+FILES = sorted(tables.MEASURED.iterdir())
 FIGURE = re.compile(r"\d?\.\d")
 
 
@@ -38,13 +42,20 @@ def test_a_figure_by_hand_is_found():
 
 
 def test_every_file_stands_in_a_page():
-    shown = {
-        name
-        for path in PAGES.values()
-        for match in tables.MARKED.finditer(path.read_text())
-        for name in match[2].split()
-    }
-    assert shown - {"verdicts"} == {path.stem for path in tables.MEASURED.iterdir()}
+    marks = [mark for path in PAGES.values() for mark in tables.MARKED.finditer(path.read_text())]
+    assert {name for mark in marks for name in mark[2].split()} - {"verdicts"} == {path.stem for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_says_how_its_values_were_measured(path):
+    lines = tables.read(path)
+    assert all(line[key] for line in lines for key in ("value", *tables.HOW))
+    for command in {line["command"] for line in lines}:
+        program, name, *rest = shlex.split(command.replace("nash/NAME", "nash/titanic"))
+        if program == "fairrun":
+            assert name == "sweep" and composed(of_one_seed(rest), several=True)
+        else:
+            assert program == "scripts/benchmark" and name in BENCHMARKS and not rest
 
 
 def test_rows_and_columns_stand_as_in_the_file(tmp_path, monkeypatch):
