@@ -19,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bench import loader_loop, meta_loop, player_loop
-from bench.measuring import Value, children_cpu_seconds, command, of_pairs, store
+from bench.measuring import Value, children_cpu_seconds, command, of_pairs, store, told
 from bench.responses import alphas
 from bench.sweeps import numbers, peers, plain, trees
 from fairrun.config.build import build
@@ -135,7 +135,7 @@ def irw(pairs: int) -> Iterator[Value]:
     torch.set_num_threads(1)
     data = few_rows(load(config_of("dataset=adult")))
     width = ["model.width=[64,32]"]
-    for method, layers in itertools.product(IRW, ("last", "all")):
+    for method, (layers, column) in itertools.product(IRW, (("last", "last layer"), ("all", "all layers"))):
         ratios = []
         for _ in range(pairs):
             ours, erm = (
@@ -143,7 +143,7 @@ def irw(pairs: int) -> Iterator[Value]:
                 for options in ([f"method={method}", f"method.layers={layers}"], ["method=erm"])
             )
             ratios.append(erm / ours)
-        yield of_pairs("irw", "time of a step / that of `erm`", {"method": f"`{method}`"}, f"{layers} layers", ratios)
+        yield of_pairs("irw", "time of a step / that of `erm`", {"method": f"`{method}`"}, column, ratios)
 
 
 WHOLE = "wall time of a whole command, and the other's time for the same runs / it"
@@ -316,7 +316,8 @@ def memory(pairs: int) -> Iterator[Value]:
         for k in range(pairs):
             command(Path(folder, str(k)), "epochs=2")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    yield of_pairs("memory", f"the largest of {pairs} runs", {"run": "`epochs=2`, on Adult"}, "peak GiB", [peak])
+    row = {"run": "`epochs=2`, on Adult"}
+    yield told(Value("memory", row, "peak GiB", f"{peak:.3g}", "", "", "the largest of some runs", pairs))
 
 
 def tracker(pairs: int) -> Iterator[Value]:
