@@ -35,7 +35,9 @@ class Value(NamedTuple):
 
 def of_pairs(table: str, shows: str, row: Mapping[str, str], column: str, values: Sequence[float]) -> Value:
     """The median and the range of the pairs, printed."""
-    shown = [f"{value:.3g}" for value in (statistics.median(values), min(values), max(values))]
+    shown = [
+        f"{value:{'.0f' if value >= 100 else '.3g'}}" for value in (statistics.median(values), min(values), max(values))
+    ]
     return told(Value(table, row, column, *shown, f"{shows}, {PAIRS}", len(values)))
 
 

@@ -16,6 +16,12 @@ def test_a_value_measured_again_takes_the_place_of_the_former_one(tmp_path, caps
     assert all(lines[0][key] for key in tables.HOW)
 
 
+def test_a_large_value_has_no_exponent(capsys):
+    value = of_pairs("nash", "time", {"network": "MLP"}, "microseconds", [1561.4, 0.4567, 99.94])
+    assert (value.value, value.low, value.high) == ("99.9", "0.457", "1561")
+    assert "99.9 [0.457, 1561]" in capsys.readouterr().out
+
+
 def test_a_mean_of_a_report_has_its_interval(capsys):
     found = {"seeds": "5", "test/accuracy": "0.84996", "test/accuracy.low": "0.8475", "test/accuracy.high": ""}
     value = of_seeds("plain", {"data set": "adult"}, "accuracy", found, "test/accuracy", 3)
