@@ -70,7 +70,8 @@ def parts(cell: object) -> str:
     return ", ".join(map(_said, cell)) if isinstance(cell, list) else value(cell)
 
 
-def _said(item: object) -> str:
+def _said(item: Any) -> str:
+    item = item.item() if hasattr(item, "item") else item  # numpy's truths and numbers
     if item is None or isinstance(item, bool):
         return {None: "null", True: "true", False: "false"}[item]
     if isinstance(item, float):

@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,13 @@ def render(
     runs = frame[frame["status"] == "finished"]
     trades = [chapter.trade for chapter in chapters]
     glossary = Glossary.of(chapters)
+    several = len(chapters) > 1
     return environment.get_template("template.html").render(
         title=title(trades),
         num_finished=len(runs),
         made=sweep_command(folder),
         failures=_failures(folder, frame),
-        chapters=[_chapter(chapter, k, folder, pngs, glossary) for k, chapter in enumerate(chapters, 1)],
+        chapters=[_chapter(chapter, k, folder, pngs, glossary, several) for k, chapter in enumerate(chapters, 1)],
         configuration=_configuration(runs),
         versions=_pairs(_versions(trades), "Versions"),
         version=fairrun.__version__,
@@ -66,16 +68,23 @@ def render(
 
 
 def _chapter(
-    chapter: Chapter, number: int, folder: Path, pngs: Mapping[tuple[str, str], bytes], glossary: Glossary
+    chapter: Chapter,
+    number: int,
+    folder: Path,
+    pngs: Mapping[tuple[str, str], bytes],
+    glossary: Glossary,
+    several: bool,
 ) -> dict[str, Any]:
+    of = f" of {chapter.trade.dataset}" if several else ""  # behind what tables are called for those who do not see
     own = {name: png for (dataset, name), png in pngs.items() if dataset == chapter.trade.dataset}
-    sections = [_section(one, f"{number}-{k}", own, glossary) for k, one in enumerate(chapter.sections, 1)]
+    sections = [_section(one, f"{number}-{k}", own, glossary, of) for k, one in enumerate(chapter.sections, 1)]
     return {
         "dataset": chapter.trade.dataset,
         "headline": _parts(chapter.headline),
         "warnings": chapter.warnings,
         "sections": sections,
         "runs": _runs(chapter.trade, folder, f"runs-{number}", glossary),
+        "of": of,
         "facts": _facts(chapter.trade),
     }
 
@@ -85,8 +94,8 @@ def _parts(sentence: str) -> list[tuple[str, bool]]:
     return [(part, part.startswith("[")) for part in re.split(r"(\[[^\[\]]*\])", sentence) if part]
 
 
-def _section(section: Section, number: str, pngs: Mapping[str, bytes], glossary: Glossary) -> dict[str, Any]:
-    tables = [_results(table, f"table-{number}-{k}", glossary) for k, table in enumerate(section.tables, 1)]
+def _section(section: Section, number: str, pngs: Mapping[str, bytes], glossary: Glossary, of: str) -> dict[str, Any]:
+    tables = [_parted(table, f"table-{number}-{k}", glossary, of) for k, table in enumerate(section.tables, 1)]
     return {
         "title": section.title,
         "charts": [_chart(chart, f"{name}-{number}") for name, chart in section.charts.items()],
@@ -109,7 +118,19 @@ def _inline(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
-def _results(table: Table, identity: str, glossary: Glossary) -> Cells:
+def _parted(table: Table, identity: str, glossary: Glossary, of: str) -> Cells:
+    """A table of results, and apart from it the rows that are folded: ``rest``."""
+    folded = [*table.folded]
+    shown = [k for k in range(len(table.rows)) if k not in folded]
+    parts = [
+        replace(table, rows=table.rows.iloc[rows], marked=[k for k, row in enumerate(rows) if row in table.marked])
+        for rows in (shown, folded)
+    ]
+    more = _results(parts[1], f"{identity}-more", glossary, f"{of}, more rows") if folded else None
+    return _results(parts[0], identity, glossary, of) | {"rest": more}
+
+
+def _results(table: Table, identity: str, glossary: Glossary, of: str = "") -> Cells:
     """A table of results: the columns in which its rows differ; what they share is said once."""
     rows = table.rows
     same = [name for name in rows if len(rows) > 1 and rows[name].nunique() == 1 and name != rows.columns[0]]
@@ -118,7 +139,7 @@ def _results(table: Table, identity: str, glossary: Glossary) -> Cells:
     shown = rows.drop(columns=same)
     return {
         "id": identity,
-        "title": table.title or table.lead or table.caption,
+        "title": (table.title or table.lead or table.caption) + of,
         "heading": table.title,
         "lead": table.lead or table.caption,
         "same": "; ".join(said),

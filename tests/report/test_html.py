@@ -1,5 +1,6 @@
 """What the page is made of: its sizes, roles, words and links."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -136,3 +137,31 @@ def test_a_sweep_without_values_of_the_metric_says_so_instead_of_an_empty_chart(
         row[f"test/{HARD}"] = row[f"test/{SOFT}"] = float("nan")
     text = texts(tmp_path, rows)["report.html"].read_text()
     assert "there is nothing to draw" in text and "<figure" not in text
+
+
+def test_comparisons_that_matter_come_first_and_the_others_are_folded(tmp_path):
+    """Of ten pairs and five areas: the hypervolume against ERM, and against the best, which is method_d."""
+    lams = {"erm": 0.0, "method_a": 0.1, "method_b": 0.2, "method_c": 0.3, "method_d": 0.5}
+    best = {"method_d": {f"{split}/{HARD}": 0.01 for split in ("val", "test")}}
+    runs = itertools.product(lams.items(), range(3))
+    rows = [write_run(tmp_path, name, lam, seed, **best.get(name, {})) for (name, lam), seed in runs]
+    files = texts(tmp_path, rows)
+    page = files["report.html"].read_text()
+    first, rest = page[page.index(">Methods compared</h3>") :].split("<details", 1)
+    shown = re.findall(r"<tr><th scope=\"row\">(\S+)</th><td>(\S+)</td><td>(\S+)</td>", first)
+    assert {area for area, *_ in shown} == {"hypervolume"} and len(shown) == 7
+    assert all({"erm", "method_d"} & set(pair) for _, *pair in shown)
+    assert f"{5 * 10 - 7} more rows" in rest.partition("</summary>")[0]
+    assert files["table.md"].read_text().count("hypervolume | method_a") == 3
+
+
+def test_few_comparisons_are_not_folded(tmp_path):
+    page = texts(tmp_path, sweep(tmp_path))["report.html"].read_text()
+    assert " more rows" not in page
+
+
+def test_tables_of_several_data_sets_have_names_of_their_own(tmp_path):
+    rows = [row for name in ("adult", "law_school") for row in sweep(tmp_path, dataset=name)]
+    page = texts(tmp_path, rows)["report.html"].read_text()
+    names = [own["aria-label"] for own in Elements(page).all("div", role="region")]
+    assert len(names) > 10 and len(set(names)) == len(names)

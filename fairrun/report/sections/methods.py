@@ -1,8 +1,10 @@
 """Section on methods: the areas under their Pareto fronts, and comparisons of areas seed by seed."""
 
+import numpy as np
 import pandas as pd
 
 from fairrun.analysis.interval import RULE
+from fairrun.analysis.recommend import BASELINES
 from fairrun.analysis.tradeoff import AOPAC, AREAS, ORACLE, Tradeoff, words
 from fairrun.config.metrics import rests_on_groups
 from fairrun.report.options import ReportOptions
@@ -10,6 +12,7 @@ from fairrun.report.section import Section, Table
 from fairrun.report.style import UNKNOWN, estimate
 from fairrun.report.terminal import Shown, without_zero
 
+MOST_SEEN = 7  # rows of comparisons, of which none is folded
 AREA_WORDS = {"hypervolume": "hypervolume", "aopac": "AOPAC", "soft_aopac": "soft AOPAC"}
 AREA_WORDS |= {"aopac_ideal": "AOPAC / ideal", "soft_aopac_ideal": "soft AOPAC / ideal"}
 
@@ -28,7 +31,8 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section:
         over = f"mean over {trade.seeds} [95% interval: {RULE}]"
         text = f"{trade.dataset}: methods paired by seed, difference of areas, {over}."
         lead = f"First minus second, paired by seed: difference of areas, mean over {trade.seeds} [95% interval]."
-        tables.append(Table("comparisons", compared, text, "Methods compared", lead=lead))
+        title, folded = "Methods compared", _folded(trade)
+        tables.append(Table("comparisons", compared, text, title, lead=lead, folded=folded))
     csv = {"methods.csv": trade.methods, "comparisons.csv": trade.comparisons}
     return Section(tables=tables, terminal=_terminal(trade), csv=csv, of_groups=_of_groups(trade))
 
@@ -101,10 +105,29 @@ def caption(trade: Tradeoff) -> str:
     return text
 
 
+def _folded(trade: Tradeoff) -> list[int]:
+    """The rows of ``comparisons_table`` that are not among the first to see, where there are many.
+
+    These are, of the first area, the pairs with a baseline and those with the method that has the largest area.
+    """
+    area = trade.areas[0]
+    means = trade.methods.set_index("method")[area].dropna()
+    seen = {name for name in trade.methods["method"] if name.partition(", ")[0] in BASELINES}
+    seen |= {str(means.idxmax())} if len(means) else set()
+    rows = _compared(trade)
+    pairs = rows["first"].isin(seen) | rows["second"].isin(seen)
+    hidden = np.flatnonzero(~(pairs & (rows["area"] == area)))
+    return [] if len(rows) <= MOST_SEEN or len(hidden) == len(rows) else hidden.tolist()
+
+
+def _compared(trade: Tradeoff) -> pd.DataFrame:
+    return trade.comparisons[trade.comparisons["area"].isin(trade.areas)]
+
+
 def comparisons_table(trade: Tradeoff) -> pd.DataFrame:
     """A row of text for each area and pair of methods; no rows if there is one method."""
     rows = []
-    for _, row in trade.comparisons[trade.comparisons["area"].isin(trade.areas)].iterrows():
+    for _, row in _compared(trade).iterrows():
         cells = {"area": AREA_WORDS[row["area"]], "first": row["first"], "second": row["second"]}
         cells["first minus second"] = estimate(row, "difference", digits=4)
         rows.append(cells | {"first better": f"{row['first_better']} of {row['seeds']} seeds"})
