@@ -29,7 +29,7 @@ class Key(NamedTuple):
 class File(NamedTuple):
     """A configuration file."""
 
-    head: tuple[str, ...]  # the lines of the comment that it begins with, without # @package
+    head: tuple[str, ...]  # the lines of the comment that it begins with, without those for programs: # @package
     defaults: tuple[Any, ...]
     keys: dict[str, Key]  # by dotted key, nodes included
 
@@ -58,7 +58,7 @@ def read(path: Path) -> File:
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             break
-        head += [line.lstrip("# ").rstrip()] if line.startswith("#") and "@package" not in line else []
+        head += [line.lstrip("# ").rstrip()] if line.startswith("#") and not line.startswith("# @") else []
     root = yaml.compose(text, Loader=yaml.CSafeLoader)
     if not isinstance(root, yaml.MappingNode):
         return File(tuple(head), (), {})

@@ -1,7 +1,6 @@
 """How the pictures of claims are dressed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,28 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fairrun.config.names import counted
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito; no yellow
-MARKERS = ("o", "s", "^", "D", "v")
-
-
-@dataclass(frozen=True)
-class Look:
-    """A colour and a marker."""
-
-    colour: str
-    marker: str
-
-
-def look(k: int) -> Look:
-    """The look of number ``k``."""
-    return Look(COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)])
-
-
-def dress(axes: Axes) -> None:
-    """A faint grid, and no frame above and to the right."""
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+from fairrun.report.charts.looks import MARKERS, Look
 
 
 def draw_legend(figure: Figure, row: Sequence[Axes], columns: int | None = None) -> None:
@@ -44,6 +22,7 @@ def draw_legend(figure: Figure, row: Sequence[Axes], columns: int | None = None)
 
 def draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, label: str) -> None:
     """A method's configurations, sorted by ``x``, with intervals; those on its front filled and joined."""
+    colour, marker = look.on_light, MARKERS[look.marker]
     for on_front, own in rows.groupby("method_front"):
         errors = [np.abs([own[c] - own[f"{c}.low"], own[f"{c}.high"] - own[c]]) for c in (x, y)]
         axes.errorbar(
@@ -51,17 +30,17 @@ def draw_method(axes: Axes, rows: pd.DataFrame, x: str, y: str, look: Look, labe
             own[y],
             xerr=errors[0],
             yerr=errors[1],
-            fmt=look.marker,
-            color=look.colour,
+            fmt=marker,
+            color=colour,
             markersize=5,
-            markerfacecolor=look.colour if on_front else "white",
+            markerfacecolor=colour if on_front else "white",
             elinewidth=0.8,
             alpha=1 if on_front else 0.7,
             zorder=3,
         )
     front = rows[rows["method_front"]]
-    axes.fill_between(front[x], front[f"{y}.low"], front[f"{y}.high"], color=look.colour, alpha=0.15, linewidth=0)
-    axes.plot(front[x], front[y], color=look.colour, marker=look.marker, markersize=5, linewidth=1.4, label=label)
+    axes.fill_between(front[x], front[f"{y}.low"], front[f"{y}.high"], color=colour, alpha=0.15, linewidth=0)
+    axes.plot(front[x], front[y], color=colour, marker=marker, markersize=5, linewidth=1.4, label=label)
 
 
 def span(runs: pd.Series, settings: pd.DataFrame, column: str, beside: Sequence[float]) -> tuple[float, float]:

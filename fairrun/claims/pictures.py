@@ -15,10 +15,12 @@ from PIL.PngImagePlugin import PngInfo
 from fairrun.analysis.front import finished, summarise
 from fairrun.analysis.interval import interval
 from fairrun.analysis.tradeoff import greater_is_better
-from fairrun.claims.axes import count_those_beyond, draw_legend, draw_method, dress, look, span
+from fairrun.claims.axes import count_those_beyond, draw_legend, draw_method, span
 from fairrun.claims.judge import cells_of
 from fairrun.claims.spec import PictureSpec
 from fairrun.config.metrics import bounds
+from fairrun.report.charts.looks import MARKERS, Look, looks, numbered_look
+from fairrun.report.charts.picture import dress
 
 WIDE = 3  # most panels in a row
 DPI = 110
@@ -69,18 +71,21 @@ def draw(spec: PictureSpec, frame: pd.DataFrame) -> Figure:
 
 
 def _draw_values(axes: Axes, spec: PictureSpec, runs: pd.DataFrame) -> None:
-    """A line for each method that has one of the values; each value has its look."""
+    """A line for each method that has one of the values: in the method's look, or of several values in their own."""
     methods = [m for m, own in runs.groupby("method", sort=False) if own[[*spec.values]].notna().any(axis=None)]
+    own = looks(methods) if len(spec.values) == 1 else {}
     for k, (column, label) in enumerate(spec.values.items()):
         shift = 0.16 * (k - (len(spec.values) - 1) / 2)
         for place, values in _values_of(runs, methods, column):
             low, high = interval(values, bounds(column.partition("/")[2]))
             mean, y = values.mean(), place + shift
-            colour, marker = look(k).colour, look(k).marker
+            look = own.get(methods[place], numbered_look(k))
+            colour, marker = look.on_light, MARKERS[look.marker]
             axes.scatter(values, np.full(len(values), y), s=9, alpha=0.25, color=colour, marker=marker, linewidths=0)
             errors = None if np.isnan(low) else [[mean - low], [high - mean]]
             axes.errorbar(mean, y, xerr=errors, fmt=marker, color=colour, markersize=4, elinewidth=1)
-        axes.plot([], [], marker=look(k).marker, linestyle="", color=look(k).colour, label=label)
+        look = numbered_look(k) if not own else Look("dim")
+        axes.plot([], [], marker=MARKERS[look.marker], linestyle="", color=look.on_light, label=label)
     axes.set_yticks(range(len(methods)), methods)
     axes.invert_yaxis()
 
@@ -102,10 +107,11 @@ def _draw_fronts(axes: Axes, spec: PictureSpec, runs: pd.DataFrame, methods: lis
     greater = bool(greater_is_better(metric, runs))
     table = summarise(runs, metric, greater_is_better=greater, columns=[] if other == ACCURACY else [other])
     x, y = f"test/{metric}", f"test/{other}"
-    for k, method in enumerate(methods):
+    shown_as = looks(methods)
+    for method in methods:
         rows = table[table["method"] == method].dropna(subset=[x, y])
         if len(rows):
-            draw_method(axes, rows.sort_values(x), x, y, look(k), method)
+            draw_method(axes, rows.sort_values(x), x, y, shown_as[method], method)
     shown = table[table["method_front"]]
     axes.set_xlim(span(shown[x], shown, x, []))
     axes.set_ylim(span(shown[y], shown, y, []))

@@ -6,9 +6,10 @@ import pytest
 from fairrun.claims import index, page, spec
 from fairrun.claims.frames import Runs
 from fairrun.claims.judge import judged
-from fairrun.claims.pictures import png
+from fairrun.claims.pictures import draw, png
 from fairrun.claims.told import Told, effect
 from fairrun.config.check import InputError
+from fairrun.report.charts.looks import looks
 
 PAPER = """
 title: T
@@ -147,3 +148,13 @@ def test_a_picture_of_the_same_runs_is_the_same_file(kind):
     first, again = png(drawn, pd.DataFrame(rows)), png(drawn, pd.DataFrame(rows))
     other = png(drawn, pd.DataFrame(rows).assign(**{"test/gap": 0.5}))
     assert first == again != other and len(first) < 40_000
+
+
+@pytest.mark.parametrize("values", [{"test/x": "x"}, {"test/x": "x", "test/y": "y"}])
+def test_a_method_has_the_colour_of_reports_and_values_beside_each_other_have_no_methods(values):
+    given = spec.PictureSpec(title="A", source="first", kind="values", values=values, each=["dataset"])
+    frame = pd.concat([source("full", 1.0, 2.0, 3.0, **{"test/y": 1.5})[0].assign(method=m) for m in ("erm", "irw")])
+    (axes,) = draw(given, frame).axes
+    drawn = {line.get_color() for line in axes.lines}
+    colours = {look.on_light for look in looks(["erm", "irw"]).values()}
+    assert colours <= drawn if len(values) == 1 else not colours & drawn

@@ -5,11 +5,13 @@ import math
 
 import numpy as np
 import pytest
+import yaml
 
 from fairrun.about.files import choices
+from fairrun.config.keys import CONF
 from fairrun.report.charts.chart import Axis, Chart, Panel, Point, Rule, Series
 from fairrun.report.charts.limits import fitted, ticks
-from fairrun.report.charts.looks import COLOURS, DARK, KNOWN, LIGHT, Look, looks
+from fairrun.report.charts.looks import COLOURS, DARK, KNOWN, LIGHT, MARKERS, OF_METHODS, Look, looks
 from fairrun.report.charts.picture import COLUMN, draw
 from fairrun.report.charts.plot import plot
 
@@ -32,8 +34,24 @@ def test_every_colour_is_seen_on_its_ground(name):
 
 
 def test_every_method_of_the_catalogue_has_a_look_of_its_own():
-    assert set(choices("method")) <= set(KNOWN)
+    assert {*choices("method"), *choices("estimator")} == set(KNOWN)
     assert len(set(KNOWN.values())) == len(KNOWN)
+    assert all(look.colour in OF_METHODS and look.marker in MARKERS for look in KNOWN.values())
+
+
+def test_a_method_of_a_users_own_moves_no_other_and_looks_like_none_of_them():
+    own = [f"mine_{k}" for k in range(50)]
+    assert not set(KNOWN.values()) & {looks([name])[name] for name in own}
+    assert {name: look for name, look in looks([*KNOWN, *own]).items() if name in KNOWN} == KNOWN
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "benchmark").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_methods_that_a_benchmark_compares_have_other_colours(path):
+    grids = yaml.safe_load(path.read_text())["grids"]
+    given = [name for grid in grids for name in np.atleast_1d(grid.get("method", []))]
+    methods = {name for name in given if name in KNOWN}
+    colours = {KNOWN[name].colour for name in methods}
+    assert len(colours) == len(methods) or len(methods) > len(OF_METHODS)
 
 
 def test_a_method_looks_the_same_whatever_is_beside_it():

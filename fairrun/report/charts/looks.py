@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
+from fairrun.about.files import choices
+
 LIGHT, DARK = "#ffffff", "#14181f"  # the grounds
 COLOURS = {  # name -> on a light ground, on a dark one
     "ink": ("#1d2530", "#e8ebf0"),
@@ -24,7 +26,7 @@ COLOURS = {  # name -> on a light ground, on a dark one
     "brown": ("#6b4a2f", "#c9a583"),
     "grey": ("#6f7a87", "#98a2ae"),  # published points
     "dim": ("#4f5863", "#c0c8d1"),
-    "indigo": ("#332288", "#a99cf0"),  # from here on: groups that bargain
+    "indigo": ("#332288", "#a99cf0"),  # from here on: what is no method, as groups that bargain
     "plum": ("#aa4499", "#e08fd6"),
     "sea": ("#2b8a7c", "#6fd0c0"),
     "olive": ("#7c7c1f", "#cfcf6f"),
@@ -45,18 +47,7 @@ MARKERS = {  # name -> matplotlib's
 }
 Style = Literal["-", "--", ":", "-."]
 STYLES: tuple[Style, ...] = ("-", "--", ":", "-.")
-FAMILIES = (  # method:colour:marker; methods that are compared with each other have other colours
-    "erm:ink:circle penalty:orange:square exponentiated_gradient:blue:diamond estimator:brown:hexagon",
-    "lightgbm:brown:down logistic:brown:circle random_forest:brown:square mlp:brown:triangle classifier:brown:pentagon",
-    "grid_search:violet:down reweighing:ochre:triangle group_resampling:teal:pentagon adversarial:red:triangle",
-    "laftr:magenta:diamond group_dro:blue:triangle cvar_dro:violet:square chi2_dro:teal:diamond arl:magenta:triangle",
-    "bpf:ochre:pentagon jtt:red:down vfair:green:down lagrangian:green:square stackelberg:teal:square",
-    "fairbinn:blue:circle fairbinn_authors:violet:circle fairbinn_sgd:ochre:circle stl:teal:circle mtl:blue:square",
-    "mtl_fair:green:triangle mtaf:orange:diamond fbgrad:magenta:down irw:green:diamond irw_global:teal:triangle",
-    "irw_resampled:violet:diamond irwo:magenta:circle greedy_fmt:brown:diamond dro:red:circle ltr:blue:pentagon",
-    "nash_ltr:orange:pentagon forml:green:pentagon nash_forml:magenta:pentagon meta_gdro:violet:pentagon",
-    "nash_meta_gdro:ochre:diamond",
-)
+DECLARED = re.compile(r"^# @look (\w+) (\w+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,19 +65,22 @@ class Look:
 
 
 def _known() -> dict[str, Look]:
-    entries = (entry.split(":") for family in FAMILIES for entry in family.split())
-    return {method: Look(colour, marker) for method, colour, marker in entries}
+    """The looks of fairrun's own methods and classifiers, as the comment ``# @look`` of each one's file says it."""
+    paths = [item for group in ("method", "estimator") for item in choices(group).items()]
+    found = {name: DECLARED.search(path.read_text(encoding="utf-8")) for name, path in paths}
+    return {name: Look(match[1], match[2]) for name, match in found.items() if match}
 
 
 KNOWN = _known()
+FREE = [own for own in (Look(*pair) for pair in product(OF_METHODS[1:], MARKERS)) if own not in KNOWN.values()]
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
     """The look of each of ``methods``.
 
-    A method of a user's own has a look by its name.  "penalty, width 8", one of several that ``report.split_by`` made,
-    has the colour of the penalty; "grid_search of lightgbm" that of the search.  Where two would look alike, the later
-    in the alphabet has another marker, then another colour.
+    A method of a user's own has a look by its name, which none of fairrun's has.  "penalty, width 8", one of several
+    that ``report.split_by`` made, has the colour of the penalty; "grid_search of lightgbm" that of the search.  Where
+    two would look alike, the later in the alphabet has another marker, then another colour.
     """
     found: dict[str, Look] = {}
     for method in sorted(dict.fromkeys(methods), key=lambda name: (name not in KNOWN, name)):
@@ -99,8 +93,7 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
 def _of_name(method: str) -> Look:
     if method in KNOWN:
         return KNOWN[method]
-    number = int.from_bytes(hashlib.sha256(method.encode()).digest()[:4])
-    return Look(OF_METHODS[1 + number % (len(OF_METHODS) - 1)], [*MARKERS][number // 16 % len(MARKERS)])
+    return FREE[int.from_bytes(hashlib.sha256(method.encode()).digest()[:4]) % len(FREE)]
 
 
 def _near(own: Look) -> Iterable[Look]:
@@ -113,3 +106,8 @@ def _near(own: Look) -> Iterable[Look]:
 def published_look(k: int) -> Look:
     """The look of published method number ``k``: grey, and drawn hollow."""
     return Look(GREYS[k // len(MARKERS) % len(GREYS)], [*MARKERS][k % len(MARKERS)])
+
+
+def numbered_look(k: int) -> Look:
+    """The look of number ``k`` of what is no method, as quantities beside each other: in no method's colour."""
+    return Look(PLAYERS[k % len(PLAYERS)], [*MARKERS][k % len(MARKERS)])

@@ -143,6 +143,13 @@ def _handle(series: Series) -> Line2D:
     )
 
 
+def dress(axes: Axes) -> None:
+    """A faint grid below all else, and no frame above and to the right."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=FAINT, alpha=0.5, linewidth=0.4)
+    axes.set_axisbelow(True)
+
+
 def _draw_panel(axes: Axes, panel: Panel, chart: Chart) -> None:
     axes.set_xlim(panel.x.low, panel.x.high)
     axes.set_ylim(panel.y.low, panel.y.high)
@@ -153,9 +160,7 @@ def _draw_panel(axes: Axes, panel: Panel, chart: Chart) -> None:
     axes.set_xlabel(panel.x.title)
     axes.set_ylabel(panel.y.title)
     axes.set_title(panel.title, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=FAINT, alpha=0.5, linewidth=0.4)
-    axes.set_axisbelow(True)
+    dress(axes)
     for rule in panel.rules:
         _draw_rule(axes, rule, panel)
     for series in sorted(panel.series, key=lambda one: not one.muted):
