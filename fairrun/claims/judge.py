@@ -52,10 +52,11 @@ def _claim(name: str, claim: Claim, frames: Frames, remedy: str) -> Found:
 
 
 def _parts(name: str, claim: Claim, frames: Frames) -> Iterator[Found]:
-    """The parts of all tests; where these are of several values, a part says of which."""
-    several = len({test.value for test in claim.tests}) > 1
+    """The parts of all tests; where these are of several values or sources, a part says of which."""
+    values, sources = ({getattr(test, key) for test in claim.tests} for key in ("value", "source"))
     for test in claim.tests:
-        of = f": {test.value.partition('/')[2]}" if several else ""
+        of = f" ({test.source})" if len(sources) > 1 else ""
+        of += f": {test.value.partition('/')[2]}" if len(values) > 1 else ""
         for one in _expanded(test):
             for part in _tests(one, frames[test.source], name):
                 yield dataclasses.replace(part, name=part.name + of)

@@ -103,6 +103,14 @@ def test_parts_of_several_values_say_of_which():
     assert [part.name for part in found.parts] == ["erm: x", "erm: y"]
 
 
+def test_parts_of_several_sources_say_of_which():
+    two = PAPER.replace("claims:", "  t: {{benchmark: b, protocol: honest}}\nclaims:")
+    text = two.format(claim=f"tests: [{{source: s, {ABOVE}}}, {{source: t, {ABOVE}}}]")
+    frame = runs({"erm": [1.0, 2.1, 3.2], "penalty": [0.0, 1.0, 2.0]})
+    parts = judged(spec.parsed("p", text), {"s": frame, "t": frame})["c"].parts
+    assert [part.name for part in parts] == ["erm against penalty (s)", "erm against penalty (t)"]
+
+
 def test_claims_that_we_added_are_corrected_apart_from_those_of_the_paper():
     """p is .033, so that two such claims of one family do not stand after Holm's correction."""
     head = PAPER.partition("  c:")[0].format()
