@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fairrun.results.records import replace, versions
+from fairrun.results.records import in_words, replace, versions
 from website.tables import COLUMN, HOW, VALUES, read
 
 PAIRS = "median [smallest, largest] of pairs"
@@ -60,7 +60,7 @@ def told(value: Value) -> Value:
 
 def store(values: Iterable[Value], folder: Path) -> None:
     """Keep the values in FOLDER/TABLE.csv, where those that were not measured now stay as they are."""
-    now = {"versions": _versions(), "date": datetime.date.today().isoformat(), "machine": _machine()}
+    now = {"versions": in_words(versions()), "date": datetime.date.today().isoformat(), "machine": _machine()}
     tables: dict[str, list[dict[str, str]]] = {}
     for value in values:
         said = {name: str(getattr(value, name)) for name in ("value", "low", "high", "shows", "n")}
@@ -84,14 +84,6 @@ def write(path: Path, lines: Iterable[Mapping[str, str]]) -> None:
 
 def _place(line: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(text for key, text in line.items() if key not in (*VALUES, *HOW))
-
-
-def _versions() -> str:
-    """As a commit and, where it has uncommitted changes, "-dirty"."""
-    found = versions()
-    commit, dirty, _ = (found["commit"] or "").partition("-dirty")
-    place = f" at {commit[:10]}{dirty}" if commit else ""
-    return f"fairrun {found['fairrun']}{place}, torch {found['torch']}"
 
 
 def _machine() -> str:

@@ -16,6 +16,7 @@ from fairrun.claims.spec import Paper, PictureSpec, TableSpec
 from fairrun.claims.told import Told, budgets, changed, counted, datasets, effect, number, sources_of, verdict_of
 from fairrun.config.metrics import bounds
 from fairrun.report.tables import grid
+from fairrun.results import records
 from fairrun.results.selection import degenerate
 
 PROTOCOLS = {
@@ -139,15 +140,9 @@ def _sources(paper: Paper, runs: Runs) -> Iterator[str]:
             yield f"- **{name}**: {_unmeasured(runs)}."
             continue
         said = runs.about[name]
-        versions = said["versions"]
-        made = f"fairrun {versions['fairrun']}{_commit(versions)}, torch {versions['torch']}, {said['date']}"
+        made = f"{records.in_words(said['versions'])}, {said['date']}"
         rows, command = len(runs.frames[name]), _made_by(paper, name, runs)
         yield f"- **{name}**: {rows} rows by {command} ({made}). {_how(paper, name)}"
-
-
-def _commit(versions: Mapping[str, str | None]) -> str:
-    commit = versions.get("commit")
-    return f" at {commit[:10]}" if commit else ""
 
 
 def _made_by(paper: Paper, name: str, runs: Runs) -> str:

@@ -266,6 +266,12 @@ def versions() -> dict[str, str | None]:
     }
 
 
+def in_words(found: Mapping[str, str | None]) -> str:
+    """The ``versions`` of fairrun and torch: "fairrun 1.0 at 0123456789-dirty, torch 2.0"."""
+    commit, dirty, _ = (found.get("commit") or "").partition("-dirty")
+    return f"fairrun {found['fairrun']}{f' at {commit[:10]}{dirty}' if commit else ''}, torch {found['torch']}"
+
+
 def _commit() -> str | None:
     checkout = Path(fairrun.__file__).parent.parent
     if not (checkout / ".git").exists():
