@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from fairrun.analysis.recommend import bound_of
+from fairrun.api.run import Results
+from fairrun.config.check import InputError
 from fairrun.report import listing
 from fairrun.report.cli import show
 from fairrun.report.options import ReportOptions
@@ -111,11 +113,16 @@ def test_runs_from_before_a_file_changed_are_named_and_have_no_command(tmp_path,
     show(tmp_path, load(tmp_path))
     page, printed = (tmp_path / "report.html").read_text(), capsys.readouterr().out
     first = "adult, sensitive sex: since 12 of 12 runs were made, a file of their configuration or data has changed: "
-    first += "the same command now makes those of adult, sensitive age >= 25."
+    first += "their commands now make runs of adult, sensitive age >= 25."
     for text in (unescape(page), " ".join(printed.split())):
         assert text.count("of 12 runs were made") == 1 and first in text
         assert text.count("There is no command to train it again: a file") == 1
         assert text.count("fairrun train method=") == 1
+    results = Results(tmp_path)
+    gone, there = (results.best(dataset=f"adult, sensitive {name}") for name in ("sex", "age >= 25"))
+    assert gone.command is None and str(there.command).startswith("fairrun train method=")
+    with pytest.raises(InputError, match="must hold its model, as it cannot be trained again: a file"):
+        gone.model()
     monkeypatch.setenv("COLUMNS", "200")
     listing.main([str(tmp_path)])
     assert capsys.readouterr().out.count("sensitive age >= 25") == len(new)

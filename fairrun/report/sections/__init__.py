@@ -59,6 +59,6 @@ def _changed(trade: Tradeoff) -> Iterator[str]:
     """Which runs were made before something changed that their command does not say."""
     for name, number in Counter(trade.replaced.values()).items():
         runs = f"{number} of {counted(trade.runs['folder'].nunique(), 'run')}"
-        now = "others" if name == trade.dataset else f"those of {name}"
+        now = "other runs" if name == trade.dataset else f"runs of {name}"
         changed = f"since {runs} were made, a file of their configuration or data has changed"
-        yield f"{trade.dataset}: {changed}: the same command now makes {now}."
+        yield f"{trade.dataset}: {changed}: their commands now make {now}."
