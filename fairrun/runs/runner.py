@@ -92,16 +92,17 @@ class Sweep:
         """Train the jobs whose outcome is not ``known``, and yield every job's folder and outcome.
 
         Known outcomes come first, the others as stacks end.  The jobs' folders must differ.  This process writes the
-        results when a worker gives a stack back.
+        results when a worker gives a stack back.  A refused run leaves a record, unless nothing else is in the sweep.
         """
+        sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
+        leaves = bool(sound) or any(self.work.parent.glob("*/record.json"))
         for job in (job for job in jobs if job.folder in known):
             if self.name is None:
                 self._log_known(job, known[job.folder])
-            elif known[job.folder].status == REFUSED:
+            elif known[job.folder].status == REFUSED and leaves:
                 _write_refused(job, str(known[job.folder].failure))
             yield job.folder, known[job.folder]
         # Finished jobs are planned too.  So the other jobs stay in their stacks and find their checkpoints.
-        sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
         planned = plan(sound, self.stack_size, self.executor.workers, self._network, self.facts)
         stacks = [[job for job in stack if job.folder not in known] for stack in planned]
         self.work.mkdir(parents=True, exist_ok=True)
