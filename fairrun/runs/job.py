@@ -17,6 +17,7 @@ from fairrun.config.build import build
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import digest, dotted, identity
 from fairrun.config.source import OWN, WEIGHTS, module_hash, own_hash, sources, weights_hash
+from fairrun.config.values import value
 from fairrun.data.dataset import Dataset
 from fairrun.data.kept import kept
 from fairrun.data.table import Data, Table
@@ -282,7 +283,7 @@ def refuse_other(job: Job, record: dict[str, Any]) -> None:
     theirs, ours = (identity(dotted(config)) for config in (record["config"], job.public))
     missing = "no such key"
     both = ((k, theirs.get(k, missing), ours.get(k, missing)) for k in sorted(theirs.keys() | ours.keys()))
-    differ = [f"{k}={old}" for k, old, new in both if old != new]
+    differ = [f"{k}={value(old) or 'null'}" for k, old, new in both if old != new]
     other = "other content of model.weights" if _other_weights(job, record) else "other data"
     by = f"fairrun {record['versions']['fairrun']}"
     raise InputError(

@@ -228,6 +228,12 @@ def test_another_runs_results_are_not_overwritten(tmp_path, described):
     assert (tmp_path / "0" / results.RECORD).read_bytes() == before
 
 
+def test_the_keys_of_another_runs_results_are_named_in_words(tmp_path, described):
+    train(tmp_path, jobs_of(tmp_path, [*described, "dataset.include_sensitive=true"]))
+    with pytest.raises(InputError, match=r"\(dataset.include_sensitive=true\); take another folder"):
+        train(tmp_path, jobs_of(tmp_path, described))
+
+
 def test_changed_data_make_another_run(tmp_path, described):
     train(tmp_path, jobs_of(tmp_path, described))
     frame = pd.read_csv(tmp_path / "table.csv")
