@@ -284,7 +284,7 @@ def test_the_command_prints_the_tables_of_tasks(reported):
     said = (
         "adult, tasks at the match-rate threshold",
         "adult, tasks at 0.5",
-        "published: MTA-F",
+        "MTA-F (Tables",  # folded, behind "published:"
         "picked: the configuration",
     )
     assert all(text in shown for text in said)
