@@ -62,7 +62,8 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"a summary needs a finished run, got {statuses(frame)}")
     by = settings(runs)
     lists = [c for c in by if runs[c].map(lambda cell: isinstance(cell, list)).any()]
-    return runs.assign(**{c: runs[c].map(value) for c in lists}).drop_duplicates([*by, "seed"])
+    first = ~runs[[*by, "seed"]].astype(dict.fromkeys(lists, str)).duplicated()
+    return runs.assign(**{c: runs[c].map(value) for c in lists})[first]
 
 
 def summarise(

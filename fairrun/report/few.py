@@ -27,10 +27,10 @@ def rows_of_groups(runs: pd.DataFrame, split: str, label: int | None = None) -> 
     cells = [cell for name in columns for cell in runs[name] if isinstance(cell, list)]
     if not cells:
         return {}
-    names = read(Path(runs["folder"].iloc[0]))["groups"]
+    names = read(Path(runs["folder"].iloc[0])).get("groups", [])
     numbers = ([group[0] if label is None else by_class(group)[label] for group in cell] for cell in cells)
     fewest = [min(filter(None, of_group), default=0) for of_group in zip(*numbers, strict=True)]
-    return dict(zip(names, fewest, strict=True))
+    return dict(zip(names, fewest, strict=False))
 
 
 def warnings(trade: Tradeoff) -> list[str]:
@@ -41,7 +41,7 @@ def warnings(trade: Tradeoff) -> list[str]:
         return []
     found = []
     for label in (metric and metric.labels_needed) or (None,):
-        few = {name: n for name, n in rows_of_groups(runs, "val", label).items() if 0 < n < LEAST_CHOSEN}
+        few = {name: n for name, n in rows_of_groups(runs, "val", label).items() if n < LEAST_CHOSEN}
         rows = "validation rows" + ("" if label is None else f" of label {label}")
         text = f"{trade.dataset}: partly noise, as what is chosen (a setting, a bound, thresholds) rests on a group of "
         found += [f"{text}fewer than {LEAST_CHOSEN} {rows}: {_named(few)}."] if few else []

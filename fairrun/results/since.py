@@ -10,13 +10,15 @@ import yaml
 from fairrun.results.again import HYDRA, OVERRIDES, about, searchpath
 from fairrun.results.records import read, recorded_identity
 
+OTHERS = ("seed", "method", "model", "optimizer", "epochs", "batch_size", "metric", "postprocess", "fairness_bound")
+
 
 def replaced(problems: Mapping[Path, str]) -> dict[Path, Path]:
     """By the folder of each run whose command makes another run now: the latest run that was told the same.
 
     ``problems`` has the name of the problem that each run solved: its rows, labels, groups and split.  Told the same
     are runs with the same overrides, which are other runs for another content of a file alone; and runs of other
-    problems with the same overrides of the data set.
+    problems with the same overrides but for keys that are not of the data (``OTHERS``).
     """
     found = _other(_alike(problems, _all), lambda folder: _is(folder))
     if len(set(problems.values())) > 1:
@@ -55,8 +57,10 @@ def _all(folder: Path) -> Hashable:
 
 
 def _of_data(folder: Path) -> Hashable:
-    """The overrides of a run that its data depend on."""
-    return tuple(sorted(o for o in yaml.safe_load(_all(folder)) if about(o, "dataset", "experiment")))
+    """The overrides of a run that its data may depend on: all but those that are of other things."""
+    given = yaml.safe_load(_all(folder))
+    others = () if any("${" in override for override in given) else OTHERS
+    return tuple(sorted(override for override in given if not about(override, *others)))
 
 
 def _place(folder: Path) -> Hashable:

@@ -95,7 +95,7 @@ class Sweep:
         results when a worker gives a stack back.  A refused run leaves a record, unless nothing else is in the sweep.
         """
         sound = [job for job in jobs if job.folder not in known or known[job.folder].status == "finished"]
-        leaves = bool(sound) or any(self.work.parent.glob("*/record.json"))
+        leaves = bool(sound) or next(self.work.parent.rglob(RECORD), None) is not None
         for job in (job for job in jobs if job.folder in known):
             if self.name is None:
                 self._log_known(job, known[job.folder])

@@ -50,6 +50,19 @@ def test_runs_that_were_told_otherwise_or_elsewhere_replace_none(told, place, tm
     assert replaced({first: "sex", second: "race"}) == {}
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda k: [f"+cohort=c{k}", f"seed={k}"],
+        lambda k: ["dataset.path=${seed}.csv", f"seed={k}"],
+        lambda k: [f"data_of_mine={k}"],
+    ],
+)
+def test_what_else_may_choose_the_data_counts(told, tmp_path):
+    first, second = (run(tmp_path, k, told(k), f"2026-01-0{k + 1}", s) for k, s in enumerate(["sex", "race"]))
+    assert replaced({first: "sex", second: "race"}) == {}
+
+
 def test_runs_whose_overrides_are_lost_are_left_out(tmp_path):
     paths = [run(tmp_path, k, ["dataset=mine"], f"2026-01-0{k + 1}", sensitive) for k, sensitive in enumerate("ab")]
     (paths[0] / ".hydra" / "overrides.yaml").unlink()

@@ -153,7 +153,7 @@ def test_the_command_at_the_end_of_a_sweep_trains_the_run_again_and_saves_its_mo
     line = done.stdout.strip().splitlines()[-2]
     assert "with one of its seeds, and saves the model:" in " ".join(done.stdout.split())
     assert "estimator@method.estimator=random_forest" in line and "results.save=chosen" in line
-    again = run_here(tmp_path, *shlex.split(line.partition("fairrun.train ")[2]), "hydra.run.dir=again")
+    again = run_here(tmp_path, *shlex.split(line.partition("fairrun train ")[2]), "hydra.run.dir=again")
     assert again.returncode == 0 and "no effect" not in again.stderr
     alone = fairrun.load(tmp_path / "again").record
     assert any(run["key"] == alone["key"] for run in records(tmp_path / "outputs" / "sweeps"))

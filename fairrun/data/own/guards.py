@@ -1,5 +1,6 @@
 """What a user's own table must not hold: leaks, groups spelt in two ways, numbers that training cannot bear."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 MOST_GROUPS = 20  # numbers that are groups as they are
 NEARLY = 0.95  # separation of two classes by a column alone, from which on it is named
 COPIED = 0.1  # share of test rows that are copies of training rows, from which on it is said
+CHANCE = 100  # times as many different rows must be possible as there are, where copies are no chance
 TINY, LARGE, LARGEST = 1e-6, 1e4, 1e18  # of scaled features: to be named; the square of the largest is one in float32
+
+
+_MARKS = re.compile(r"(?:missing: |, )'([^',]+)'")  # in what was done to a column
 
 
 class Words(NamedTuple):
@@ -70,15 +75,16 @@ def check_spelling(frame: pd.DataFrame, columns: Sequence[str], words: Words) ->
     for column in columns:
         pairs = alike(sorted(frame[column].dropna().astype(str).unique())) if _is_text(frame[column]) else []
         if pairs:
-            merges = ", ".join(f'"{pair[0]}": [{", ".join(_quoted(pair))}]' for pair in pairs)
+            merges = ", ".join(f"{_plain(pair[0])}: [{', '.join(map(_plain, pair))}]" for pair in pairs)
             raise InputError(
                 f"column {column!r} must not hold values that differ in case or spaces alone, got {listed(pairs[0])}: "
                 f"make them one{words.merge.format(column=column, merges=merges)}"
             )
 
 
-def _quoted(values: Sequence[object]) -> list[str]:
-    return [f'"{value}"' for value in values]
+def _plain(value: object) -> str:
+    """As the command line takes it in a mapping, where a word needs no quotes, and a key must have none."""
+    return str(value) if re.fullmatch(r"[^\W\d]\w*", str(value)) else f'"{value}"'
 
 
 def _is_binned(values: pd.Series) -> bool:
@@ -127,22 +133,26 @@ def _with_near_leak(account: Account, feature: str, column: str, values: pd.Seri
         return account
     share = f"column {feature!r} alone tells the label with a balanced accuracy of {(1 + best) / 2:.3f}"
     return account.with_warning(
-        f"{share}: if it is not known when decisions are made, 'dataset.drop_columns=[{column}]' leaves it out"
+        f"{share}: if it is not known when decisions are made, leave it out by 'dataset.drop_columns=[{column}]', else "
+        f"keep it by 'dataset.keep_columns=[{column}]'"
     )
 
 
 def with_marks(rows: Prepared) -> Account:
     """With what is to be said of numbers that seem to mark missing values."""
     account = rows.account
-    for feature in rows.numeric:
+    own = [feature for feature in rows.numeric if rows.of(feature) == feature]
+    found = {feature: mark for feature in own if (mark := mark_among(rows.frame[feature])) is not None}
+    known = [mark for column in account.columns for mark in _MARKS.findall(column.done)]
+    marks = ", ".join(dict.fromkeys([*(f"{mark:.0f}" for mark in found.values()), *known]))
+    for feature, mark in found.items():
         values = rows.frame[feature]
-        if rows.of(feature) == feature and (mark := mark_among(values)) is not None:
-            others = values[values != mark]
-            held = f"column {feature!r} holds {mark:g} in {int((values == mark).sum())} rows, and otherwise"
-            account = account.with_warning(
-                f"{held} {others.min():g} to {others.max():g}: if it marks missing values, give all marks as "
-                f"'dataset.rows.missing_marks=[{mark:g}]'"
-            )
+        others = values[values != mark]
+        held = f"column {feature!r} holds {mark:.0f} in {int((values == mark).sum())} rows, and otherwise"
+        account = account.with_warning(
+            f"{held} {others.min():g} to {others.max():g}: if it marks missing values, "
+            f"'dataset.rows.missing_marks=[{marks}]' says so, of all columns, in the place of the usual marks"
+        )
     return account
 
 
@@ -153,13 +163,15 @@ def with_copies(rows: Prepared, account: Account, divided: Divided) -> Account:
     key = np.zeros(len(divided.s), dtype=np.uint64)
     for part in parts:
         key = key * np.uint64(1_000_003) + pd.util.hash_array(part.to_numpy())
+    if np.prod([float(part.nunique()) for part in parts]) < CHANCE * len(np.unique(key)):
+        return account  # so few different rows are possible that they repeat by chance
     train, test = (key[divided.rows[split]] for split in ("train", "test"))
     copied = np.isin(test, train)
     if copied.sum() < LEAST_ROWS or copied.mean() < COPIED:
         return account
     return account.with_warning(
         f"{copied.sum()} of {len(test)} test rows are copies of training rows, in all features, groups and labels: if "
-        "cases stand in the table more than once, metrics on test rows flatter"
+        "cases stand in the table more than once, metrics on test rows flatter: leave the copies out of the table"
     )
 
 

@@ -88,7 +88,7 @@ def separation(values: pd.Series, target: np.ndarray) -> float:
 def mark_among(values: pd.Series) -> float | None:
     """A number that seems to mark missing values: -1 or nines, in two rows or more, and far from all others.
 
-    The only negative number is far, and one that is farther from the others than these are from each other.
+    Far is farther than the others are from each other; the only negative number is, where it is the most frequent one.
     """
     low, high = values.min(), values.max()
     for end, other in ((low, high), (high, low)):
@@ -98,6 +98,7 @@ def mark_among(values: pd.Series) -> float | None:
         if rest.nunique() < DISTINCT or (values == end).sum() < 2:
             continue
         near, far = (rest.min(), rest.max()) if other == high else (rest.max(), rest.min())
-        if abs(end - near) > abs(far - near) or end < 0 <= near:
+        most = (values == end).sum() > rest.value_counts().iloc[0]
+        if abs(end - near) > abs(far - near) or (end < 0 <= near and most):
             return float(end)
     return None

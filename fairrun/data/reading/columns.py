@@ -128,9 +128,9 @@ def _from_values(values: pd.Series, forms: Forms) -> tuple[pd.Series, str, list[
         return (values, "other", []) if len(known) else (pd.Series(np.nan, values.index), "empty", [])
     if pd.api.types.is_bool_dtype(values):
         return values, "boolean", []
-    if values.isna().all():
-        return values.astype("float64"), "empty", []
     gone = values.isin(numbers_of(forms.missing))
+    if (values.isna() | gone).all():
+        return pd.Series(np.nan, values.index), "empty", []
     done = ["missing: " + ", ".join(f"{value:g}" for value in sorted(values[gone].unique())[:5])] * bool(gone.any())
     return *whole(values.mask(gone) if done else values), done
 

@@ -31,10 +31,10 @@ SAMPLE = 2**18  # bytes that cells are counted in
 SEPARATORS = (b",", b";", b"\t", b"|")
 EXCEL = "an Excel workbook; save it as CSV"
 SAVE = "save it as Parquet or CSV"
-FOREIGN = {  # how files begin that are no tables to us, as regular expressions that know no case
+FOREIGN = {  # how files begin that are no tables to us, as regular expressions
     rb"\xd0\xcf\x11\xe0": EXCEL,
-    rb"ARROW1": f"an Arrow (Feather) file; {SAVE}",
-    rb"ORC": f"an ORC file; {SAVE}",
+    rb"ARROW1\0\0": f"an Arrow (Feather) file; {SAVE}",
+    rb"ORC[^ -~\s]": f"an ORC file; {SAVE}",
     rb"SQLite format 3": "a database; save the table as CSV",
     rb"\x89HDF": "an HDF5 file; save the table as Parquet or CSV",
     rb"%PDF": "a PDF",
@@ -45,10 +45,10 @@ FOREIGN = {  # how files begin that are no tables to us, as regular expressions 
     rb"\0{12}\xc2\xea\x81\x60": f"a SAS file; {SAVE}",
     rb"RD[AX][2-5]\n": f"an R file; {SAVE}",
     rb"version https://git-lfs": "a pointer of Git LFS to the file; fetch it by git lfs pull",
-    rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head)": "a web page; download the file itself",
-    rb"(\xef\xbb\xbf)?\s*<\?xml": f"an XML file; {SAVE}",
+    rb"(\xef\xbb\xbf)?\s*(?i:<(!doctype html|html|head))": "a web page; download the file itself",
+    rb"(\xef\xbb\xbf)?\s*(?i:<\?xml)": f"an XML file; {SAVE}",
     rb'(\xef\xbb\xbf)?\s*(\[\s*[\[{]|{\s*")': f"a JSON file; {SAVE}",
-    rb"(\s*%[^\n]*\n)*\s*@relation": f"an ARFF file; {SAVE}",
+    rb"(\s*%[^\n]*\n)*\s*(?i:@relation)": f"an ARFF file; {SAVE}",
 }
 
 
@@ -149,7 +149,7 @@ def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         what = f"{name!r}, which cannot be decompressed: {error}"
         raise InputError(f"dataset.path must be a file that is whole, got {what}") from None
     for start, what in FOREIGN.items():
-        if re.match(start, content[:SAMPLE], re.IGNORECASE):
+        if re.match(start, content[:SAMPLE]):
             raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, {what}")
     if content[257:262] == b"ustar":
         raise InputError(f"dataset.path must be a CSV or Parquet file, got {name!r}, a tar archive; unpack it")

@@ -165,7 +165,7 @@ def test_a_compressed_file_that_was_cut_off_is_refused(pack, tmp_path):
     [
         (zipped(("[Content_Types].xml", ""), ("xl/workbook.xml", "")), "an Excel workbook"),
         (b"\xd0\xcf\x11\xe0 and more", "an Excel workbook"),
-        (b"ARROW1 and more", "Feather"),
+        (b"ARROW1\0\0 and more", "Feather"),
         (bytes(257) + b"ustar", "a tar archive"),
         (pickle.dumps(READ), "a pickled Python object"),
         (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "a web page; download the file itself"),
@@ -180,6 +180,11 @@ def test_a_compressed_file_that_was_cut_off_is_refused(pack, tmp_path):
 )
 def test_a_file_of_another_kind_is_refused_by_name(content, what, tmp_path):
     refused(write(tmp_path, content), "dataset.path must be a CSV or Parquet file, got 'table.csv'", what)
+
+
+@pytest.mark.parametrize("name", ["orcid", "Orchard", "ORC", "arrow1", "ARROW10", "[age]", "{age}"])
+def test_a_header_may_begin_as_a_file_of_another_kind(name, tmp_path):
+    assert list(read(write(tmp_path, f"{name},b\n1,2\n3,4\n".encode()))) == [name, "b"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
