@@ -128,6 +128,11 @@ def _label(frame: pd.DataFrame, sensitive: Sequence[str]) -> str:
 
 def _positive(values: pd.Series, known: Sequence[Any]) -> Any:
     """The value that means true, else the rarer one."""
-    true = spelt(True, known)
-    chosen = values.value_counts().idxmin() if true is None else true
-    return chosen.item() if hasattr(chosen, "item") else chosen
+    true = spelt(True, list(map(_whole, known)))
+    return _whole(values.value_counts().idxmin()) if true is None else true
+
+
+def _whole(value: Any) -> Any:
+    """A plain value; a whole number without a decimal point, which a column has where cells are missing."""
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value

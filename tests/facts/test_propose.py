@@ -47,6 +47,12 @@ def test_a_label_of_several_values_has_no_class_1(frame):
     assert roles(frame, "job", None, ["Sex"]).positive is None
 
 
+def test_class_1_of_whole_numbers_is_1_where_cells_are_missing_too(frame):
+    label = pd.Series([0.0, 1.0] * len(frame))[: len(frame)].mask(frame.index == 0)
+    found = roles(frame.assign(paid=label.to_numpy()), "paid", None, ["Sex"])
+    assert repr(found.positive) == "1"
+
+
 def test_without_a_true_value_the_rarer_one_is_class_1(frame):
     frame["risk"] = ["good", "good", "bad", "good"] * 50
     assert roles(frame, "risk", None, ["Sex"]).positive == "bad"
