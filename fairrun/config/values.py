@@ -45,8 +45,13 @@ def _truth(value: object) -> bool | None:
 
 def listed(values: Collection[Any], most: int = 5) -> str:
     """For messages: the first values as Python writes them, so that 1 and '1' and 'F ' are told apart."""
-    plain = [value.item() if hasattr(value, "item") else value for value in values]
-    return ", ".join(map(repr, plain[:most])) + (", ..." if len(plain) > most else "")
+    shown = [plain(value) for value in values]
+    return ", ".join(map(repr, shown[:most])) + (", ..." if len(shown) > most else "")
+
+
+def plain(value: Any) -> Any:
+    """A number or truth of numpy as Python's own; any other value as it is."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def free(name: str, taken: Collection[str]) -> str:
@@ -71,7 +76,7 @@ def parts(cell: object) -> str:
 
 
 def _said(item: Any) -> str:
-    item = item.item() if hasattr(item, "item") else item  # numpy's truths and numbers
+    item = plain(item)
     if item is None or isinstance(item, bool):
         return {None: "null", True: "true", False: "false"}[item]
     if isinstance(item, float):

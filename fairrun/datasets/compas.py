@@ -47,25 +47,6 @@ def sources(reader: Callable[[Files], pd.DataFrame]) -> tuple[Source, ...]:
 SOURCES = sources(read)
 
 
-def check(variant: str, races: list[str] | None) -> None:
-    """Raise ``InputError`` unless ``chosen`` knows the ``variant`` and has some ``races``."""
-    one_of("variant", variant, ("filtered", "all"))
-    require(races != [], "races", races, "a list of one race or more, or null")
-
-
-def chosen(frame: pd.DataFrame, variant: str, races: list[str] | None) -> pd.DataFrame:
-    """The rows of a ``variant`` and of some ``races``, without ``in_filter``.  Raises ``InputError``."""
-    if variant == "filtered":
-        frame = frame[frame["in_filter"] == 1]
-    if races is not None:
-        known = sorted(frame["race"].unique())
-        for race in races:
-            if race not in known:
-                raise InputError(f"dataset.rows.races must hold some of {', '.join(known)}, got {race!r}")
-        frame = frame[frame["race"].isin(races)]
-    return frame.drop(columns="in_filter").reset_index(drop=True)
-
-
 @dataclass(frozen=True)
 class Compas:
     """The rows of COMPAS."""
@@ -74,8 +55,22 @@ class Compas:
     races: list[str] | None  # keep these races only; null keeps all six (two of them have fewer than 35 rows)
 
     def __post_init__(self) -> None:
-        check(self.variant, self.races)
+        one_of("variant", self.variant, ("filtered", "all"))
+        require(self.races != [], "races", self.races, "a list of one race or more, or null")
 
     def frame(self, path: str | None) -> pd.DataFrame:
-        """One row for each defendant."""
-        return chosen(load("compas", SOURCES, FRAME_SHA256, path), self.variant, self.races)
+        """One row for each defendant.  Raises ``InputError``."""
+        frame = self.loaded(path)
+        if self.variant == "filtered":
+            frame = frame[frame["in_filter"] == 1]
+        if self.races is not None:
+            known = sorted(frame["race"].unique())
+            for race in self.races:
+                if race not in known:
+                    raise InputError(f"dataset.rows.races must hold some of {', '.join(known)}, got {race!r}")
+            frame = frame[frame["race"].isin(self.races)]
+        return frame.drop(columns="in_filter").reset_index(drop=True)
+
+    def loaded(self, path: str | None) -> pd.DataFrame:
+        """All rows, with ``in_filter``."""
+        return load("compas", SOURCES, FRAME_SHA256, path)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fairrun.data.sources import Files, load
-from fairrun.datasets.compas import KEPT, check, chosen, read, sources
+from fairrun.datasets.compas import KEPT, Compas, read, sources
 
 FRAME_SHA256 = "9878f950e1d95518b50aed826ee6a90c79cc559fcbaf58c308a991d48714648d"
 
@@ -28,15 +28,9 @@ SOURCES = sources(_read)
 
 
 @dataclass(frozen=True)
-class CompasCharges:
+class CompasCharges(Compas):
     """The rows of COMPAS with the charge in words."""
 
-    variant: str  # filtered: the 6,172 rows of ProPublica's analysis; all: 7,214 rows
-    races: list[str] | None  # keep these races only; null keeps all six (two of them have fewer than 35 rows)
-
-    def __post_init__(self) -> None:
-        check(self.variant, self.races)
-
-    def frame(self, path: str | None) -> pd.DataFrame:
-        """One row for each defendant."""
-        return chosen(load("compas_charges", SOURCES, FRAME_SHA256, path), self.variant, self.races)
+    def loaded(self, path: str | None) -> pd.DataFrame:
+        """All rows, with ``in_filter``."""
+        return load("compas_charges", SOURCES, FRAME_SHA256, path)

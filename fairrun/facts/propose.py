@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from fairrun.config.check import InputError, nearest
-from fairrun.config.values import listed, spelt
+from fairrun.config.values import listed, plain, spelt
 
 # Words in names of columns, those first that are taken first
 SENSITIVE = (
@@ -134,5 +134,5 @@ def _positive(values: pd.Series, known: Sequence[Any]) -> Any:
 
 def _whole(value: Any) -> Any:
     """A plain value; a whole number without a decimal point, which a column has where cells are missing."""
-    value = value.item() if hasattr(value, "item") else value
+    value = plain(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value

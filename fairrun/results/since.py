@@ -20,36 +20,34 @@ def replaced(problems: Mapping[Path, str]) -> dict[Path, Path]:
     are runs with the same overrides, which are other runs for another content of a file alone; and runs of other
     problems with the same overrides but for keys that are not of the data (``OTHERS``).
     """
-    found = _other(_alike(problems, _all), lambda folder: _is(folder))
+    found = _other(_by(problems, _all), lambda folder: _is(folder))
     if len(set(problems.values())) > 1:
-        found |= _other(_alike(problems, _of_data), lambda folder: problems[folder])
+        found |= _other(_by(problems, _of_data), lambda folder: problems[folder])
     return found
 
 
 def _other(groups: Iterable[list[Path]], what: Callable[[Path], Hashable]) -> dict[Path, Path]:
-    """The runs that are something else than the latest one of their group."""
+    """The runs that are something else than the latest one of their group that was started in the same place."""
     found: dict[Path, Path] = {}
     for group in groups:
         made = {folder: what(folder) for folder in group}
-        if len(set(made.values())) > 1:
-            latest = max(group, key=lambda folder: str(read(folder).get("written", "")))
-            found |= {folder: latest for folder in group if made[folder] != made[latest]}
+        if len(set(made.values())) == 1:
+            continue
+        for own in _by(group, _place):
+            latest = max(own, key=lambda folder: str(read(folder).get("written", "")))
+            found |= {folder: latest for folder in own if made[folder] != made[latest]}
     return found
 
 
-def _alike(folders: Iterable[Path], told: Callable[[Path], Hashable]) -> list[list[Path]]:
-    """The folders in groups that were told the same in the same place.  Runs whose overrides are lost are left out."""
+def _by(folders: Iterable[Path], told: Callable[[Path], Hashable]) -> list[list[Path]]:
+    """The folders in groups of which the same is told.  Runs whose overrides are lost are left out."""
     groups: dict[Hashable, list[Path]] = defaultdict(list)
     for folder in folders:
         try:
             groups[told(folder)].append(folder)
         except (OSError, ValueError, yaml.YAMLError, TypeError):
             continue
-    places: dict[Hashable, list[Path]] = defaultdict(list)
-    for said, group in groups.items():
-        for folder in group if len(group) > 1 else ():
-            places[said, _place(folder)].append(folder)
-    return [group for group in places.values() if len(group) > 1]
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _all(folder: Path) -> Hashable:

@@ -46,13 +46,14 @@ def by_group(trade: Tradeoff) -> pd.DataFrame:
     Rows are the fewest of all seeds and tasks; the share is NaN with several tasks or classes.
     """
     names = read(Path(trade.runs["folder"].iloc[0])).get("groups", [])
+    shown = [(name, runs, rows_of_groups(runs, "test")) for name, runs in _configurations(trade)]
     rows = []
     for g, group in enumerate(names):
-        for configuration, runs in _configurations(trade):
+        for configuration, runs, numbers in shown:
             known = {name: runs[f"test/{name}/s={g}"] for name in RATES if f"test/{name}/s={g}" in runs}
             if not any(values.notna().any() for values in known.values()):
                 continue
-            row = {"group": group, "configuration": configuration, "rows": rows_of_groups(runs, "test").get(group, 0)}
+            row = {"group": group, "configuration": configuration, "rows": numbers.get(group, 0)}
             row["base_rate"] = _base_rate(runs, g)
             for name, values in known.items():
                 row[name] = values.mean(skipna=False)
