@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 
 import yaml
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, base, flag_override, open_dict
 
-from fairrun.command.environment import resolved
+import fairrun.command.folders  # noqa: F401 - the resolvers of conf/train.yaml
+from fairrun.about import folders
+from fairrun.command.environment import redacted, resolved
 from fairrun.command.guard import is_inside
+from fairrun.command.line import chosen, composed, explain, searched, searchpath
 from fairrun.command.renames import current, entries, never_was, overridden, warn
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
@@ -317,6 +321,35 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
         for key, of_task, none in (("label", "column", None), ("positive", "positive", True)):  # True: above a number
             if isinstance(first, DictConfig) and OmegaConf.is_missing(config.dataset, key):
                 config.dataset[key] = first.get(of_task, none)
+
+
+def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration of one run that Hydra has composed of ``given``, and what records have of it."""
+    settle(config, str(config.hydra.runtime.choices["method"]), given)
+    with open_dict(config):
+        del config["hydra"]
+    return resolved(config)
+
+
+def today(given: Sequence[str], place: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As ``task_of``, of the command line of one run in the folder ``place``, by what the files say now.
+
+    No package is imported.  Raises ``InputError``.
+    """
+    if lost := [folder for folder in searched(given) if not folder.is_dir()]:
+        raise InputError(f"the search path must hold folders that exist, got {str(lost[0])!r}")
+    own = None if searchpath(given) else folders.own(place)
+    line = [*searchpath(given), *(o for o in given if not o.startswith(("-", "hydra.searchpath=")))]
+    line += [f"hydra.searchpath=[file://{own}]"] if own else []
+    before = GlobalHydra.instance().hydra  # of a sweep that ends
+    GlobalHydra.instance().clear()
+    try:
+        line = current(line, functools.cache(lambda: chosen("method", line)))
+        return task_of(composed(line), line)
+    except Exception as error:  # of Hydra, OmegaConf, YAML or the values in a file
+        raise InputError(redacted(explain(error, line))) from None
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 @functools.cache

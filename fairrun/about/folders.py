@@ -8,9 +8,9 @@ from fairrun.config.keys import CONF
 OWN = "conf"  # below the current folder
 
 
-def own() -> Path | None:
-    """The folder ``conf`` of the current folder, where there is one, and it is not fairrun's own."""
-    folder = Path(OWN).absolute()
+def own(place: Path = Path()) -> Path | None:
+    """The folder ``conf`` of ``place``, the current folder, where there is one, and it is not fairrun's own."""
+    folder = (place / OWN).absolute()
     return folder if folder.is_dir() and not (CONF.exists() and folder.samefile(CONF)) else None
 
 

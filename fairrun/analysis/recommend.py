@@ -25,6 +25,11 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves 0 out; False without one."""
+        return self.low > 0 or self.high < 0
+
 
 class Kept(NamedTuple):
     """How many seeds of a configuration keep the bound on test rows."""
@@ -55,6 +60,7 @@ class Recommendation:
     bound: float | None
     rule: str  # why it is chosen: bound, nearest, knee, end (``recommend``)
     among: int  # the number of configurations that keep the bound, or are on the validation front
+    of: int  # the number of all configurations
     method: str
     setting: Mapping[str, Any]  # its values of the keys in which configurations differ
     name: str  # method and setting in words
@@ -105,6 +111,7 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
         bound=bound,
         rule=rule,
         among=len(pool),
+        of=len(trade.settings),
         method=row["method"],
         setting={key: row[key] for key in trade.by if key != "method" and value(row[key])},
         name=named(row, trade.by),

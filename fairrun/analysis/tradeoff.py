@@ -1,7 +1,7 @@
 """The trade-off on one data set: its configurations, its methods, and comparisons of methods."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Tradeoff:
     other: "Tradeoff | None"  # the same runs with the other demographic parity difference (hard or soft)
     # What a report adds
     recommended: "Recommendation | None" = None  # None: only one configuration, or none can be chosen
-    replaced: Mapping[str, str] = field(default_factory=dict)  # by folder of a run: what its command makes now
+    otherwise: str = ""  # what the command of the recommended run does today, where it does not make that run
 
     @property
     def panels(self) -> "list[Tradeoff]":

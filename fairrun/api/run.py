@@ -30,7 +30,8 @@ from fairrun.config.check import InputError, one_of, require
 from fairrun.config.keys import BOUND, dotted
 from fairrun.config.plugins import can_be_saved
 from fairrun.report import ReportOptions, report
-from fairrun.report.sections.recommend import CHANGED, sentences_of
+from fairrun.report.rerun import otherwise
+from fairrun.report.sections.recommend import sentences_of
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import again, records
 from fairrun.runs import model as files
@@ -120,7 +121,7 @@ class Results:
         found = trade.recommended if bound is None else recommend(trade, bound, self._options.compare)
         if found is None:
             raise InputError("there is one configuration only, or all are degenerate: none is to be recommended")
-        return Best(found, str(found.folder) in trade.replaced)
+        return Best(found)
 
     def runs(self) -> list[Result]:
         """The finished runs."""
@@ -136,7 +137,6 @@ class Best:
     """A configuration that is recommended."""
 
     found: Recommendation
-    changed: bool = False  # whether its command trains another run now
 
     @property
     def result(self) -> Result:
@@ -145,24 +145,30 @@ class Best:
 
     @property
     def command(self) -> str | None:
-        """The command that trains that run alone and saves its model; None where there is none any more."""
-        return None if self.changed else again.command(self.found.folder, saves=self._saves)
+        """The command that trains that run alone and saves its model; None where none makes that run any more."""
+        return None if otherwise(self.found.folder) else again.command(self.found.folder, saves=self._saves)
 
     @property
     def _saves(self) -> bool:
         return can_be_saved(dotted(self.result.record["config"]))
 
     def model(self) -> Model:
-        """Its model; a run of a sweep that left none is trained again, in a folder of its own."""
+        """Its model; a run of a sweep that left none is trained again, in a folder of its own.
+
+        Raises ``InputError`` where that would be another run, or was one, of other rows.
+        """
         bound = self.found.setting.get(BOUND)
         if files.has_weights(self.result.record) or not self._saves:
             return self.result.model(bound)  # or it says that there is none
-        if self.changed:
-            raise InputError(f"{self.found.folder} must hold its model, as it cannot be trained again: {CHANGED} since")
+        if text := otherwise(self.found.folder):
+            raise InputError(f"{self.found.folder} must hold its model, as {text}")
         overrides = again.overrides(self.found.folder)
         if overrides is None:
             raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")
-        return run(*overrides).model(bound)
+        trained = run(*overrides)
+        if trained.record["data_sha256"] != self.result.record["data_sha256"]:
+            raise InputError(f"{self.found.folder} must hold its model, as {trained.folder} has other rows of its data")
+        return trained.model(bound)
 
     def __str__(self) -> str:
         return " ".join(sentences_of(self.found))

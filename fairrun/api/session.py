@@ -13,11 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.command import folders  # noqa: F401 - the resolvers of conf/train.yaml
-from fairrun.command.environment import redacted, resolved
+from fairrun.command.environment import redacted
 from fairrun.command.guard import check_hydra
 from fairrun.command.line import (
     chosen,
@@ -36,7 +36,7 @@ from fairrun.config.check import InputError, require
 from fairrun.config.keys import CONF
 from fairrun.runs.validate import check_keys
 from fairrun.training.stop import Stopped
-from hydra_plugins.fairrun_compose import settle
+from hydra_plugins import fairrun_compose
 
 
 def words(overrides: Sequence[str], keys: Mapping[str, Any], *, several: bool = False) -> list[str]:
@@ -99,10 +99,7 @@ def session(given: Sequence[str], mode: RunMode) -> Iterator[tuple[HydraContext,
 
 def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration of one run, and what records have of it.  Raises ``InputError``."""
-    settle(config, str(config.hydra.runtime.choices["method"]), given)
-    with open_dict(config):
-        del config["hydra"]
-    values, recorded = resolved(config)
+    values, recorded = fairrun_compose.task_of(config, given)
     check_keys(values)
     return values, recorded
 

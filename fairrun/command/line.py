@@ -176,7 +176,7 @@ def refuse_missing_groups(arguments: Sequence[str]) -> None:
     the choices for: method.optimizer=sgd.
     """
     for override in _overrides(arguments):
-        if choice := _of_node(override, [CONF, *_folders(arguments)]):
+        if choice := _of_node(override, [CONF, *searched(arguments)]):
             raise InputError(f"{override.input_line} makes no choice; did you mean {choice}?")
         if (CONF / str(override.key_or_group)).is_dir() and not _is_choice(override):
             key = f"{override.key_or_group}" + (f"@{override.package}" if override.package else "")
@@ -209,7 +209,7 @@ def _is_choice(override: Override) -> bool:
 
 def mistakes(arguments: Sequence[str]) -> list[str]:
     """What is no key, no choice and no folder on a command line, with the nearest ones that there are."""
-    folders = [CONF, *_folders(arguments)]
+    folders = [CONF, *searched(arguments)]
     given = OverridesParser.create()
     if unread := [_unread(argument, given, folders) for argument in _words(arguments) if _parsed(argument) is None]:
         return unread
@@ -412,7 +412,7 @@ def composition(arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any
         plain: Any = OmegaConf.to_container(composed([*searchpath(arguments), *(str(o.input_line) for o in given)]))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error, arguments)) from None
-    return plain, plain.pop("hydra")["runtime"]["choices"], [CONF, *_folders(arguments)]
+    return plain, plain.pop("hydra")["runtime"]["choices"], [CONF, *searched(arguments)]
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
@@ -431,7 +431,7 @@ def searchpath(arguments: Sequence[str]) -> list[str]:
     return path
 
 
-def _folders(arguments: Sequence[str]) -> list[Path]:
+def searched(arguments: Sequence[str]) -> list[Path]:
     """The folders of ``searchpath``; packages that it names are left to Hydra."""
     return [Path(folder) for path in searchpath(arguments) for folder in re.findall(r"file://([^,\]]+)", path)]
 

@@ -29,10 +29,14 @@ def _listed(names: list[str], noun: str) -> str:
 
 
 def headline(trade: Tradeoff) -> str:
-    """The sentence about one data set.
+    """The sentence about one data set, and whether no command makes its run any more.
 
     It says that something rises or falls only where the 95% interval of the difference, seed by seed, leaves 0 out.
     """
+    return f"{_sentence(trade)}{' No command makes this any more: see below.' * bool(trade.otherwise)}"
+
+
+def _sentence(trade: Tradeoff) -> str:
     found = trade.recommended
     if found is None:
         if len(trade.settings) > 1:
@@ -45,7 +49,7 @@ def headline(trade: Tradeoff) -> str:
     if math.isnan(found.comparison.differences[found.metric].low):
         return f"{_sides(found, found.comparison)}."
     changes = found.comparison.differences
-    if not (_clear(changes[found.metric]) or _clear(changes["accuracy"])):
+    if not (changes[found.metric].clear or changes["accuracy"].clear):
         return f"{found.name} {_nothing(found, found.comparison)}."
     return f"{found.name} {_gain(found, found.comparison)} {_cost(found, found.comparison)}."
 
@@ -72,8 +76,8 @@ def _nothing(found: Recommendation, compared: Comparison) -> str:
     """Neither of both differs clearly."""
     accuracy, metric = (compared.differences[name] for name in ("accuracy", found.metric))
     new, old = compared.means[found.metric]
-    text = f"clearly changes neither the {words(found.metric)} of {compared.name} ({old:.3f} \u2192 {new:.3f}; by "
-    return f"{text}{_signed(metric, 1, 3)}) nor its accuracy (by {_signed(accuracy, 100, 1)} points)"
+    text = f"shows no clear change against {compared.name}: {words(found.metric)} {old:.3f} \u2192 {new:.3f} (by "
+    return f"{text}{_signed(metric, 1, 3)}), accuracy by {_signed(accuracy, 100, 1)} points"
 
 
 def _gain(found: Recommendation, compared: Comparison) -> str:
@@ -81,7 +85,7 @@ def _gain(found: Recommendation, compared: Comparison) -> str:
     new, old = compared.means[found.metric]
     metric = f"the {words(found.metric)} of {compared.name}"
     arrow = f"{old:.3f} \u2192 {new:.3f}"
-    if not _clear(change):
+    if not change.clear:
         return f"does not clearly change {metric} ({arrow}; by {_signed(change, 1, 3)})"
     verb = _verb(new, old, change) if not found.greater_is_better else _plain(change)
     what = verb.replace("cuts", f"cuts {metric}") if verb.startswith("cuts") else f"{verb} {metric}"
@@ -103,18 +107,14 @@ def _plain(change: Estimate) -> str:
 def _cost(found: Recommendation, compared: Comparison) -> str:
     change = compared.differences["accuracy"]
     metric = compared.differences[found.metric]
-    improved = _clear(metric) and metric.mean * (1 if found.greater_is_better else -1) > 0
+    improved = metric.clear and metric.mean * (1 if found.greater_is_better else -1) > 0
     digits = 1 if abs(change.mean) >= 0.001 else 2
-    if not _clear(change):
+    if not change.clear:
         return f"with no clear change of accuracy ({_signed(change, 100, digits)} points)"
     size = _size(change, 100, digits).replace(" [", " points of accuracy [")
     if change.mean > 0:
         return f"and gains {size}"
     return f"for {size}" if improved else f"and costs {size}"
-
-
-def _clear(change: Estimate) -> bool:
-    return change.low > 0 or change.high < 0
 
 
 def _size(change: Estimate, scale: float, digits: int) -> str:

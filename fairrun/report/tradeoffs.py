@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
@@ -18,10 +17,10 @@ from fairrun.config.names import file_name
 from fairrun.config.values import parts, value
 from fairrun.report.options import ReportOptions, check_sections
 from fairrun.results.records import with_points
-from fairrun.results.since import replaced
 
 log = logging.getLogger(__name__)
 NOTHING = ReportOptions()
+DATA = ", data "  # before the hash of rows in the name of a data set
 
 
 def complete(frame: pd.DataFrame, given: ReportOptions = NOTHING) -> ReportOptions:
@@ -87,15 +86,12 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
 
 
 def _with_choices(trades: Sequence[Tradeoff], options: ReportOptions) -> list[Tradeoff]:
-    """The trade-offs with what is recommended of each, and which runs no command makes any more."""
-    names = {Path(folder): trade.dataset for trade in trades for folder in trade.runs["folder"]}
-    others = {str(folder): names[other] for folder, other in replaced(names).items()}
-    found = []
-    for trade in trades:
-        bound = bound_of(trade) if options.bound is None else options.bound
-        own = {folder: others[folder] for folder in trade.runs["folder"] if folder in others}
-        found.append(replace(trade, recommended=recommend(trade, bound, options.compare), replaced=own))
-    return found
+    """The trade-offs with what is recommended of each."""
+    bounds = [bound_of(trade) if options.bound is None else options.bound for trade in trades]
+    return [
+        replace(trade, recommended=recommend(trade, bound, options.compare))
+        for trade, bound in zip(trades, bounds, strict=True)
+    ]
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +175,12 @@ def _problems(runs: pd.DataFrame) -> pd.Series:
             parts.append(f", {key.removeprefix('dataset.').removesuffix('._target_')} " + values)
     found = pd.Series("", index=runs.index).str.cat(parts) if parts else pd.Series("", index=runs.index)
     several = runs["data_sha256"].groupby(found).transform("nunique") > 1
-    return found.where(~several, found + ", data " + runs["data_sha256"].str[:8])
+    return found.where(~several, found + DATA + runs["data_sha256"].str[:8])
+
+
+def has_other_rows(trade: Tradeoff) -> bool:
+    """Whether other runs of the same problem have other rows, so that the name of the data set tells them apart."""
+    return trade.dataset.endswith(f"{DATA}{trade.runs['data_sha256'].iloc[0][:8]}")
 
 
 def _text(cell: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fairrun.config.keys import IGNORED, is_below, role
+from fairrun.config.keys import IGNORED, role
 
 OVERRIDES, HYDRA = ".hydra/overrides.yaml", ".hydra/hydra.yaml"
 SWEEP, MULTIRUN = "multirun.yaml", "hydra.mode=MULTIRUN"
@@ -46,13 +46,16 @@ def overrides(folder: Path, *, saves: bool = True) -> list[str] | None:
     return [*searched, *kept, *([SAVED] if saves else [])]
 
 
+def started_in(folder: Path) -> Path | None:
+    """The folder in which the run in ``folder`` was started.  None if that cannot be read."""
+    try:
+        return Path(_read(folder / HYDRA)["hydra"]["runtime"]["cwd"])
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return None
+
+
 def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def about(override: str, *nodes: str) -> bool:
-    """Whether an override is of one of these keys, or of a key below one."""
-    return any(is_below(_key(override), node) for node in nodes)
 
 
 def _counts(override: str) -> bool:

@@ -1,6 +1,7 @@
 """Runs and sweeps from Python: what the command line gives, and what it refuses."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -111,6 +112,10 @@ def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
     model = best.model()
     assert model.record["key"] == best.result.record["key"]
     assert model.record["metrics"] == best.result.record["metrics"]
+    shutil.rmtree("outputs/runs")
+    csv.iloc[::-1].to_csv("table.csv", index=False)
+    with pytest.raises(fairrun.InputError, match=r"must hold its model, as .* has other rows of its data"):
+        best.model()
     with pytest.raises(fairrun.InputError, match="dataset must be one of table, got 'adult'"):
         results.best(dataset="adult")
     one = fairrun.sweep("method=erm", *DESCRIPTION, INLINE, seed=range(2))

@@ -3,14 +3,15 @@
 Those of other packages follow (``own``): ``report.sections`` names their functions.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from fairrun.analysis.recommend import Recommendation
 from fairrun.analysis.tradeoff import Tradeoff
-from fairrun.config.names import counted
 from fairrun.report import few
 from fairrun.report.headline import headline
 from fairrun.report.options import ReportOptions
+from fairrun.report.rerun import otherwise
 from fairrun.report.section import Chapter, Section
 from fairrun.report.sections import (
     bargaining,
@@ -42,8 +43,13 @@ SECTIONS: list[Callable[[Tradeoff, ReportOptions], Section | None]] = [
 
 
 def chapters(trades: Sequence[Tradeoff], options: ReportOptions) -> list[Chapter]:
-    """A chapter for each data set."""
-    return [_chapter(trade, options) for trade in trades]
+    """A chapter for each data set; those whose recommended run no command makes any more are the last."""
+    found = [trade if trade.recommended is None else _checked(trade, trade.recommended) for trade in trades]
+    return [_chapter(trade, options) for trade in sorted(found, key=lambda trade: bool(trade.otherwise))]
+
+
+def _checked(trade: Tradeoff, found: Recommendation) -> Tradeoff:
+    return replace(trade, otherwise=otherwise(found.folder))
 
 
 def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
@@ -52,13 +58,4 @@ def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     footnote = few.note(trade)
     if footnote:
         sections = [section.marked(few.MARK, footnote) for section in sections]
-    return Chapter(trade, sections, footnote, [*_changed(trade), *few.warnings(trade)], headline(trade))
-
-
-def _changed(trade: Tradeoff) -> Iterator[str]:
-    """Which runs were made before something changed that their command does not say."""
-    for name, number in Counter(trade.replaced.values()).items():
-        runs = f"{number} of {counted(trade.runs['folder'].nunique(), 'run')}"
-        now = "other runs" if name == trade.dataset else f"runs of {name}"
-        changed = f"since {runs} were made, a file of their configuration or data has changed"
-        yield f"{trade.dataset}: {changed}: their commands now make {now}."
+    return Chapter(trade, sections, footnote, few.warnings(trade), headline(trade))

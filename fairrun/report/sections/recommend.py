@@ -12,9 +12,10 @@ from fairrun.config.plugins import can_be_saved
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
+from fairrun.report.tradeoffs import has_other_rows
 from fairrun.results.again import OVERRIDES, command
 
-CHANGED = "a file of its configuration or of its data has changed"
+OF_TODAY = "; runs here have several states of these data, and it reads them as they are now"
 MOST_NAMED = 4  # configurations in a sentence
 
 
@@ -29,17 +30,17 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     mark = MARK if rests_on_groups(trade.metric) and few_rows(trade) else ""
     run = trade.runs[trade.runs["folder"] == str(found.folder)]
     saves = can_be_saved(run.dropna(axis="columns").iloc[0])
-    again = None if str(found.folder) in trade.replaced else command(found.folder, saves=saves)
+    again = None if trade.otherwise else command(found.folder, saves=saves)
     sentences = sentences_of(found, mark)
-    if str(found.folder) in trade.replaced:
-        sentences.append(f"There is no command to train it again: {CHANGED} since.")
+    if trade.otherwise:
+        sentences.append(f"There is no command to train it again: {trade.otherwise}.")
     elif again is None:
         sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
         left = "and saves the model" if saves else "but saves no model, as no file of its classifier is safe to load"
         if (bound := found.setting.get(BOUND)) is not None and saves:
             left += f", which fairrun.load(FOLDER, bound={bound:g}) loads with these thresholds"
-        sentences.append(f"This command trains it with one of its seeds, {left}:")
+        sentences.append(f"This command trains it with one of its seeds, {left}{OF_TODAY * has_other_rows(trade)}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
 
 
@@ -52,37 +53,47 @@ def sentences_of(found: Recommendation, mark: str = "") -> list[str]:
 
 def _choice(found: Recommendation, mark: str) -> str:
     metric, several = f"{found.heading}{mark}", found.among > 1
+    number = f"{found.among} of {found.of}"
     if found.bound is not None:
         limit = f"{metric} is {'at least' if found.greater_is_better else 'at most'} {found.bound:g} on validation rows"
         if found.rule == "nearest":
             reached = _number(found.values[f"val/{found.metric}"].mean)
             return f"there is no configuration whose {limit}; nearest is {found.name} with {reached}"
-        which = f"most accurate of {found.among} configurations" if several else "only configuration"
+        which = f"most accurate of the configurations ({number})" if several else "only configuration"
         return f"take {found.name}, the {which} whose {limit}"
     front = f"the validation front of accuracy and {metric}"
     if found.rule == "knee":
-        return f"take {found.name}, the knee of {front} ({found.among} configurations)"
+        return f"take {found.name}, the knee of {front} ({number} configurations are on it)"
     if several:
-        return f"take {found.name}, the most accurate of {found.among} configurations on {front}, which has no knee"
+        return f"take {found.name}, the most accurate of the configurations ({number}) on {front}, which has no knee"
     return f"take {found.name}, the only configuration on {front}"
 
 
 def _differences(found: Recommendation, compared: Comparison, mark: str) -> str:
     accuracy, metric = (compared.differences[name] for name in ("accuracy", found.metric))
-    cost = _change(accuracy, "costs {} of accuracy", "gains {} of accuracy", "changes the accuracy by {}")
+    cost = _change(accuracy, "accuracy", "costs {} of accuracy", "gains {} of accuracy")
     name = f"the {words(found.metric)}{mark}"
-    gain = _change(metric, f"lowers {name} by {{}}", f"raises {name} by {{}}", f"changes {name} by {{}}")
+    gain = _change(metric, name, f"lowers {name} by {{}}", f"raises {name} by {{}}")
     loss = metric.mean * (-1 if found.greater_is_better else 1)
     worse = accuracy.mean < 0 < loss and bool(_rounded(accuracy.mean)) and bool(_rounded(loss))
-    better = f": {compared.name} is better in both" if worse else ""
-    return f"it {cost} against {compared.name}, and {gain} ({_over(compared.seeds, 'shared ')}){better}"
+    sure = not (_unclear(accuracy) or _unclear(metric))
+    better = f": {compared.name} is better in both" if sure else f": {compared.name} has the better means of both"
+    seeds = _over(compared.seeds, "shared ")
+    comma = "," * _unclear(accuracy)
+    return f"it {cost}{comma} against {compared.name}, and {gain} ({seeds}){better if worse else ''}"
 
 
-def _change(change: Estimate, falls: str, rises: str, stays: str) -> str:
-    """A mean change in words, with its interval."""
+def _change(change: Estimate, name: str, falls: str, rises: str) -> str:
+    """A mean change in words, with its interval; none is claimed where that contains 0."""
+    if _unclear(change):
+        return f"shows no clear change of {name}, by {_text(change)}"
     if not math.isnan(change.mean) and not _rounded(change.mean):
-        return stays.format(_text(change))
+        return f"changes {name} by {_text(change)}"
     return (falls if change.mean <= 0 else rises).format(_text(_positive(change)))
+
+
+def _unclear(change: Estimate) -> bool:
+    return not math.isnan(change.low) and not change.clear
 
 
 def _values(found: Recommendation, mark: str) -> str:

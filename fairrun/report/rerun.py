@@ -1,0 +1,44 @@
+"""What the command of a run makes today, where its files or the program have changed."""
+
+from pathlib import Path
+
+import fairrun
+from fairrun.config.check import InputError
+from fairrun.config.keys import dotted, identity
+from fairrun.config.values import value
+from fairrun.results.again import overrides, started_in
+from fairrun.results.records import identity_of, read, recorded_identity
+
+MOST_NAMED = 4  # keys in a sentence
+
+
+def otherwise(folder: Path) -> str:
+    """What the command that trains the run in ``folder`` again does today instead, in words; empty if it trains it.
+
+    Composes that command.  Empty also where nothing can be known: the run was started in a folder that is not here, or
+    files of its configuration come from a package, which would have to be imported.  What data hold is not read.
+    """
+    place, given = started_in(folder), overrides(folder, saves=False)
+    if place is None or not place.is_dir() or given is None or any("pkg://" in override for override in given):
+        return ""
+    from hydra_plugins.fairrun_compose import today  # here, so that a report of runs elsewhere starts without Hydra
+
+    record = read(folder)
+    try:
+        values, shown = today(given, place)
+    except InputError as error:
+        return f"its command is refused now: {error}"
+    if identity_of(values) == recorded_identity(record):
+        return ""
+    then, now = (identity(dotted(config)) for config in (record["config"], shown))
+    differ = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    named = [f"{key} is {_text(now, key)}, and was {_text(then, key)}" for key in differ[:MOST_NAMED]]
+    more = [f"{len(differ) - len(named)} more"] if len(differ) > len(named) else []
+    made = record["versions"].get("fairrun")
+    version = f" (by fairrun {made}; this is {fairrun.__version__})" if made != fairrun.__version__ else ""
+    said = "; ".join([*named, *more]) or "values from the environment are others"
+    return f"its command trains another run now{version}: {said}"
+
+
+def _text(values: dict[str, object], key: str) -> str:
+    return (value(values[key]) or "null") if key in values else "not there"
