@@ -144,6 +144,7 @@ def _results(table: Table, identity: str, glossary: Glossary, of: str = "") -> C
         "lead": table.lead or table.caption,
         "same": "; ".join(said),
         "marked": table.marked,
+        "badge": list(shown).index(table.badge) if table.badge in shown else 0,
         "columns": [_column(str(name), shown[name], glossary.find(str(name), table.terms)) for name in shown],
         "rows": [[_cell(str(text)) for text in row] for row in shown.to_numpy().tolist()],
     }
@@ -182,7 +183,7 @@ def _runs(trade: Tradeoff, folder: Path, identity: str, glossary: Glossary) -> C
     numbers = {"seed", *map(words, names)}
     columns = [{"name": name, "term": glossary.find(name), "number": name in numbers} for name in headings]
     title = f"Runs of {trade.dataset}"
-    return {"id": identity, "title": title, "columns": columns, "rows": rows, "marked": ()}
+    return {"id": identity, "title": title, "columns": columns, "rows": rows, "marked": (), "badge": 0}
 
 
 def _facts(trade: Tradeoff) -> list[Cells]:

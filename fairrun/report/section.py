@@ -23,6 +23,7 @@ class Table:
     in_files: bool = True  # whether table.md and table.tex have it too
     lead: str = ""  # on the page in place of the caption: a sentence; terms say the rest
     marked: Collection[int] = ()  # the rows to set off on the page
+    badge: str = ""  # the column of what the set off rows recommend; by default the first
     folded: Collection[int] = ()  # the rows that the page shows on demand only
     terms: Mapping[str, str] = field(default_factory=dict)  # definitions of headings: beside them, and in the glossary
 

@@ -36,7 +36,7 @@ def test_metrics_that_compare_groups_are_marked_and_others_are_not(tmp_path):
     found = headings(text, "method")
     assert {"demographic parity difference †", "worst group accuracy †", "hypervolume †", "AOPAC †"} <= set(found)
     assert {"accuracy", "roc auc", "seeds"} <= set(found)
-    assert text.count(FOOTNOTE) == 3  # configurations, methods, comparisons
+    assert text.count(FOOTNOTE) == 4  # configurations, rates by group, methods, comparisons
 
 
 def test_a_hypervolume_of_another_metric_is_not_marked(tmp_path):

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from fairrun.report.sections.groups import build, by_group
-from tests.helpers.reports import sweep, trade, write_run
+from tests.helpers.reports import sweep, texts, trade, write_run
 
+FEW = [[50, 30], [29, 10]]
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
@@ -47,5 +48,37 @@ def test_several_classes_have_accuracies_alone(tmp_path):
     rows = [row | {"base_rates.test": cells} for row in with_rates(sweep(tmp_path)[:3])]
     rows = pd.DataFrame(rows).drop(columns=[c for c in rows[0] if "_rate/" in c]).to_dict("records")
     (shown,) = build(trade(tmp_path, rows), None).tables
-    assert [*shown.rows] == ["group", "configuration", "rows", "base rate", "accuracy"]
-    assert [*shown.rows["base rate"]] == ["-", "-"] and [*shown.rows["rows"]] == ["30", "20"]
+    assert [*shown.rows] == ["group", "configuration", "rows", "accuracy"] and not shown.terms
+    assert [*shown.rows["rows"]] == ["30", "20"]
+
+
+def test_several_tasks_have_means_and_the_rows_of_the_task_with_the_fewest(tmp_path):
+    cells = {"base_rates.a/test": [[50, 5], [40, 5]], "base_rates.b/test": [[35, 5], [45, 5]], "base_rates.test": None}
+    rows = [row | cells | {"test/accuracy/a": 0.8, "test/accuracy/b": 0.7} for row in with_rates(sweep(tmp_path)[:3])]
+    (shown,) = build(trade(tmp_path, rows), None).tables
+    assert [*shown.rows["rows"]] == ["35", "40"] and "base rate" not in shown.rows
+    for text in (shown.lead, shown.caption):
+        assert "rates are means over tasks, decisions at 0.5, and rows those of the task with the fewest" in text
+
+
+def test_the_badge_is_at_the_configuration_and_groups_of_few_rows_are_marked(tmp_path):
+    rows = with_rates([row | {"fairness_bound": 0.2, "base_rates.test": FEW} for row in sweep(tmp_path)])
+    files = texts(tmp_path, rows)
+    page = files["report.html"].read_text()
+    body = page[page.index(">Rates by group</h") : page.index(">Methods</h")]
+    assert body.count('penalty lam 1 <span class="badge">recommended</span></td>') == 2 == body.count("badge")
+    assert body.count('<th scope="row">sex=F</th>') == body.count('<th scope="row">sex=M †</th>') == 2
+    assert "† Fewer than 30 test rows: uncertain." in body
+    assert (
+        "| sex=M † | erm | 29 |" in files["table.md"].read_text()
+        and "† adult: uncertain" in files["table.md"].read_text()
+    )
+    assert set(pd.read_csv(tmp_path / "groups.csv")["group"]) == {"sex=F", "sex=M"}
+
+
+def test_runs_of_a_configuration_with_a_mapping_have_their_title_and_rates(tmp_path):
+    own = {"dataset.sensitive": [{"column": "age", "bins": [25]}], "dataset.task": {"column": "gain", "above": 2}}
+    rows = with_rates([row | {"fairness_bound": 0.2} | own for row in sweep(tmp_path)])
+    rows += with_rates([row | {"fairness_bound": 0.2, "dataset.sensitive": ["sex"]} for row in sweep(tmp_path / "b")])
+    page = texts(tmp_path, rows)["report.html"].read_text()
+    assert page.count(">Rates by group</h") == 2 and "sensitive age &gt;= 25" in page and "{&#39;" not in page

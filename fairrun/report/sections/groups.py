@@ -1,6 +1,6 @@
 """Section on groups: the rates of each group on test rows, of the recommended configuration and of the baseline."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,16 @@ from fairrun.analysis.interval import RULE, interval
 from fairrun.analysis.recommend import named
 from fairrun.analysis.relative import tasks
 from fairrun.analysis.tradeoff import Tradeoff, words
-from fairrun.report.few import rows_of_groups
+from fairrun.config.metrics import LEAST_ROWS
+from fairrun.report.few import MARK, few_rows, note, rows_of_groups
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import UNKNOWN, estimate
 from fairrun.results.records import read
 
+OF_TASKS = "rates are means over tasks, decisions at 0.5, and rows those of the task with the fewest"
+FEW = f"{MARK} Fewer than {LEAST_ROWS} test rows: uncertain."
+BASE = "base rate"
 RATES = ("selection_rate", "accuracy", "true_positive_rate", "false_positive_rate")
 
 
@@ -24,18 +28,21 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     found = by_group(trade)
     if found.empty:
         return None
-    of_tasks = " Of several tasks: means over tasks, decisions at 0.5." * bool(tasks(trade.runs))
+    of_tasks = f" Of several tasks: {OF_TASKS}." * bool(tasks(trade.runs))
     text = f"{trade.dataset}: rates of each group on test rows, mean over {trade.seeds}"
+    few = few_rows(trade)
+    shown = groups_table(found, few)
     table = Table(
         "groups",
-        groups_table(found),
-        f"{text} [95% interval: {RULE}].{of_tasks}",
+        shown,
+        " ".join(filter(None, [f"{text} [95% interval: {RULE}].{of_tasks}", note(trade)])),
         "Rates by group",
-        lead=f"Test rows, means over {trade.seeds} [95% intervals].{of_tasks}",
+        lead=f"Test rows, means over {trade.seeds} [95% intervals].{of_tasks}{FEW * bool(few)}",
+        badge="configuration",
         marked=[k for k, name in enumerate(found["configuration"]) if name == found["configuration"].iloc[0]]
         if found["configuration"].nunique() > 1
         else (),
-        terms={"base rate": "share of the group's rows whose label is 1"},
+        terms={BASE: "share of the group's rows whose label is 1"} if BASE in shown else {},
     )
     return Section(tables=[table], csv={"groups.csv": found})
 
@@ -77,10 +84,12 @@ def _base_rate(runs: pd.DataFrame, g: int) -> float:
     return float(np.mean(shares)) if shares else float("nan")
 
 
-def groups_table(found: pd.DataFrame) -> pd.DataFrame:
-    """The rows as text."""
+def groups_table(found: pd.DataFrame, few: Collection[str] = ()) -> pd.DataFrame:
+    """The rows as text, the groups of few rows with a mark; no share of label 1 where it is known of none."""
     table = found[["group", "configuration"]].assign(rows=found["rows"].map("{:,}".format))
-    table["base rate"] = found["base_rate"].map("{:.3f}".format).replace("nan", UNKNOWN)
+    table["group"] += found["group"].isin(list(few)).map({True: MARK, False: ""})
+    if found["base_rate"].notna().any():
+        table[BASE] = found["base_rate"].map("{:.3f}".format).replace("nan", UNKNOWN)
     for name in (name for name in RATES if name in found):
         table[words(name)] = [estimate(row, name) for _, row in found.iterrows()]
     return table
