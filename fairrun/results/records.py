@@ -26,6 +26,7 @@ import pandas as pd
 import fairrun
 from fairrun.config.check import InputError
 from fairrun.config.keys import BOUND, active_keys, digest, dotted, identity
+from fairrun.results.refusals import refusals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,7 +143,8 @@ def load(folder: Path | str) -> pd.DataFrame:
     """
     paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
     if not paths:
-        raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}")
+        why = refusals(Path(folder))
+        raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}{why and f': {why}'}")
     frame = pd.DataFrame(_alike([_row(path.parent) for path in paths]))
     metrics = [name for name in frame if name.startswith(("train/", "val/", "test/"))]
     return frame.astype(dict.fromkeys(metrics, float))  # one that is undefined in all runs is a column of None
