@@ -37,6 +37,7 @@ SHAPES = {  # width, batch size, runs side by side
     "MLP 128-128, batch 256": (128, 256, 8),  # 4.5
 }
 LR = 1e-3
+PAIRS = 5
 
 
 def config_of(*overrides: str) -> dict[str, Any]:
@@ -361,7 +362,7 @@ def main() -> None:
     """Run the benchmarks named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--pairs", type=int, default=5, help="pairs, or seeds of what sweeps make")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="pairs, or seeds of what sweeps make")
     parser.add_argument("--store", type=Path, metavar="FOLDER", help="keep what is measured in FOLDER/TABLE.csv")
     arguments = parser.parse_args()
     for name in arguments.names or BENCHMARKS:
@@ -369,7 +370,7 @@ def main() -> None:
             parser.error(f"a benchmark must be one of {', '.join(BENCHMARKS)}, got {name!r}")
         found = list(BENCHMARKS[name](arguments.pairs))
         if arguments.store:
-            store(found, arguments.store)
+            store(found, arguments.store, f"--pairs {arguments.pairs}" * (arguments.pairs != PAIRS))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fairrun.config.names import counted
 from fairrun.results.records import in_words, replace, versions
-from website.tables import COLUMN, HOW, VALUES, read
+from website.tables import COLUMN, HOW, VALUES, keys_of, read
 
 PAIRS = "median [smallest, largest] of pairs"
 SEEDS = "mean over seeds [95% interval]"
@@ -58,17 +59,24 @@ def told(value: Value) -> Value:
     return value
 
 
-def store(values: Iterable[Value], folder: Path) -> None:
-    """Keep the values in FOLDER/TABLE.csv, where those that were not measured now stay as they are."""
+def store(values: Iterable[Value], folder: Path, options: str = "") -> None:
+    """Keep the values in FOLDER/TABLE.csv, where those that were not measured now stay as they are.
+
+    ``options`` are those that the benchmark was given.  Rows of before that other columns tell apart are left out.
+    """
     now = {"versions": in_words(versions()), "date": datetime.date.today().isoformat(), "machine": _machine()}
     tables: dict[str, list[dict[str, str]]] = {}
     for value in values:
         said = {name: str(getattr(value, name)) for name in ("value", "low", "high", "shows", "n")}
-        said["command"] = f"scripts/benchmark {value.table.partition('_')[0]}"
+        said["command"] = f"scripts/benchmark {value.table.partition('_')[0]}{options and f' {options}'}"
         tables.setdefault(value.table, []).append({**value.row, COLUMN: value.column, **said, **now})
     for table, lines in tables.items():
         path = folder / f"{table}.csv"
-        kept = read(path) if path.exists() else []
+        before = read(path) if path.exists() else []
+        kept = [line for line in before if keys_of(line) == keys_of(lines[0])]
+        if len(kept) < len(before):
+            old, new = (", ".join(keys_of(found[0])) for found in (before, lines))
+            print(f"{table}: {counted(len(before), 'value')} of before, told apart by {old} and not by {new}: left out")
         write(path, {_place(line): line for line in [*kept, *lines]}.values())
 
 

@@ -1,5 +1,10 @@
 """Values that benchmarks measure are kept in files."""
 
+import sys
+
+import pytest
+
+from bench import benchmark
 from bench.measuring import of_pairs, of_seeds, store
 from website import tables
 
@@ -27,3 +32,25 @@ def test_a_mean_of_a_report_has_its_interval(capsys):
     value = of_seeds("plain", {"data set": "adult"}, "accuracy", found, "test/accuracy", 3)
     assert (value.value, value.low, value.high, value.n) == ("0.850", "0.848", "", 5)
     assert capsys.readouterr().out.startswith("plain: adult, accuracy: 0.850")
+
+
+def test_rows_that_other_columns_tell_apart_are_left_out_and_said_to_be(tmp_path, capsys):
+    store([of_pairs("train", "speed", {"network": "MLP"}, "one run", [1.0])], tmp_path)
+    store([of_pairs("train", "speed", {"model": "MLP", "batch": "64"}, "one run", [2.0])], tmp_path)
+    assert [(line["model"], line["batch"], line["value"]) for line in tables.read(tmp_path / "train.csv")] == [
+        ("MLP", "64", "2")
+    ]
+    said = "train: 1 value of before, told apart by network and not by model, batch: left out"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "options"), [([], ""), (["--pairs", "7"], " --pairs 7")])
+def test_the_command_that_is_kept_has_the_pairs_that_were_given(given, options, tmp_path, monkeypatch, capsys):
+    def train(pairs):
+        yield of_pairs("train_areas", "speed", {"network": "MLP"}, "one run", [1.0] * pairs)
+
+    monkeypatch.setitem(benchmark.BENCHMARKS, "train", train)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "train", *given, "--store", str(tmp_path)])
+    benchmark.main()
+    (line,) = tables.read(tmp_path / "train_areas.csv")
+    assert line["command"] == f"scripts/benchmark train{options}" and line["n"] == (given[1:] or ["5"])[0]

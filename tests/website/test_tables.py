@@ -55,7 +55,11 @@ def test_a_file_says_how_its_values_were_measured(path):
         if program == "fairrun":
             assert name == "sweep" and composed(of_one_seed(rest), several=True)
         else:
-            assert program == "scripts/benchmark" and name in BENCHMARKS and not rest
+            assert (
+                program == "scripts/benchmark"
+                and name in BENCHMARKS
+                and re.fullmatch(r"(--pairs \d+)?", " ".join(rest))
+            )
 
 
 def test_rows_and_columns_stand_as_in_the_file(tmp_path, monkeypatch):
@@ -75,3 +79,44 @@ def test_rows_and_columns_stand_as_in_the_file(tmp_path, monkeypatch):
         "Mean [range], n = 3; by `scripts/x`, fairrun 1, 2026-01-02, a machine.\n\n<!-- /table -->\n\nb\n"
     )
     assert tables.filled(tables.filled(text)) == tables.filled(text)
+
+
+HEADER = "data set,column,value,low,high,shows,n,command,versions,date,machine\n"
+LINE = "adult,gap,0.1,,,mean,3,scripts/x,fairrun 1,2026-01-02,a machine\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (HEADER.replace("data set", "dataset") + LINE,
+         "two.csv: the columns before 'column' must be those of one.csv, 'data set'; got 'dataset'"),
+        (HEADER.replace("low", "lowest") + LINE, "two.csv: the header must have the column 'low', got data set,"),
+        (HEADER, "two.csv: there must be a line for each value, got none"),
+        ("", "two.csv: the header must have the column 'column', got nothing"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_as_it_must_be_is_named_with_its_column(second, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MEASURED", tmp_path)
+    (tmp_path / "one.csv").write_text(HEADER + LINE)
+    (tmp_path / "two.csv").write_text(second)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table one two -->\n<!-- /table -->\n")
+    monkeypatch.setattr(tables, "pages", lambda: [page])
+    with pytest.raises(SystemExit, match=re.escape(said)):
+        tables.main()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([{}, {"command": "scripts/y"}], "Mean, n = 3; by `scripts/x`, `scripts/y`, fairrun 1, torch 2, 2026, A."),
+        ([{}, {"versions": "fairrun 2, torch 2"}],
+         "Mean, n = 3; by `scripts/x`, fairrun 1 and fairrun 2, torch 2, 2026, A."),
+        ([{}, {"n": "5", "machine": "B"}], "Mean; by `scripts/x`, fairrun 1, torch 2, 2026: n = 3, A; n = 5, B."),
+        ([{}, {"command": "scripts/y", "versions": "fairrun 2, torch 2"}],
+         "Mean, n = 3; torch 2, 2026, A: by `scripts/x`, fairrun 1; by `scripts/y`, fairrun 2."),
+    ],
+)  # fmt: skip
+def test_a_caption_says_once_what_its_values_share(changes, said):
+    own = {"shows": "mean", "n": "3", "command": "scripts/x", "versions": "fairrun 1, torch 2", "date": "2026"}
+    assert tables.caption([own | {"machine": "A"} | change for change in changes]) == said
