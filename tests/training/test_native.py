@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairrun.config.check import InputError
-from fairrun.method.steps import split
+from fairrun.method.steps import backward, gradient, gradients, split, tracked
 from fairrun.methods.erm import ERM
 from fairrun.methods.mtaf import MTAF
 from fairrun.methods.penalty import Penalty
@@ -170,6 +170,76 @@ def test_gradients_of_heads_and_of_shared_layers_are_the_same_apart():
     for chosen in split(leaves, "head."):
         for name, grad in zip(chosen, torch.autograd.grad(objective, chosen.values(), retain_graph=True), strict=True):
             assert torch.equal(grad, together[name])
+
+
+def of_some(leaves, others):
+    """The loss is that of parameters of which some are not differentiated by."""
+    return {**others, **leaves}
+
+
+def after_a_step(leaves, others):
+    """The loss is that of results of operations on the leaves."""
+    return {name: p - 0.1 * p**2 for name, p in leaves.items()}
+
+
+def as_they_are(leaves, others):
+    """The loss is that of the leaves."""
+    return leaves
+
+
+@built
+@pytest.mark.parametrize("made", [of_some, after_a_step, as_they_are])
+@pytest.mark.parametrize("of_tasks", [False, True])
+def test_gradients_of_losses_of_any_use_of_the_parameters_are_those_of_torch(made, of_tasks):
+    network, theta, x, factor = case_of_tasks([16, 7], [5], 2) if of_tasks else case(6, 16, 2)
+    others = {name: p for name, p in theta.items() if "bias" in name} if made is of_some else {}
+    own = {name: p for name, p in theta.items() if name not in others}
+
+    def found(network, dtype):
+        mine, rest = ({name: p.to(dtype) for name, p in part.items()} for part in (own, others))
+
+        def losses(leaves):
+            logits = network.logits(made(leaves, rest), x.to(dtype))
+            again = network.logits({**rest, **leaves}, x[:, :32].to(dtype)).square().flatten(1).sum(1)
+            decay = sum(p.square().flatten(1).sum(1) for p in leaves.values())
+            return (factor.to(dtype) * logits).flatten(1).sum(1) + 0.1 * decay, again
+
+        together, values = gradients(losses, mine)
+        alone, value = gradient(lambda leaves: losses(leaves)[0], mine)
+        assert torch.equal(value, values[0])
+        assert all(torch.equal(g, together[0][name]) for name, g in alone.items())
+        return [*values, *(grads[name] for grads in together for name in own)]
+
+    for mine, exact in zip(found(accelerate(network), torch.float32), found(network, torch.float64), strict=True):
+        torch.testing.assert_close(mine.double(), exact, rtol=0, atol=8e-6 * exact.abs().max().item())
+
+
+@built
+def test_a_gradient_within_a_gradient_is_its_own():
+    network, theta, x, factor = case(6, 16, 2)
+    theta = {name: p.float() for name, p in theta.items()}
+    fast = accelerate(network)
+
+    def risk(leaves):
+        return (factor.float() * fast.logits(leaves, x.float())).sum(1)
+
+    def scaled_risk(leaves):
+        inner, _ = gradient(risk, theta)  # of another set of leaves
+        return inner["classifier.bias"].flatten() * risk(leaves)
+
+    scale = gradient(risk, theta)[0]["classifier.bias"]
+    grads, _ = gradient(scaled_risk, theta)
+    leaves = tracked(theta)
+    for name, g in backward(scale.flatten() * risk(leaves), leaves).items():
+        torch.testing.assert_close(grads[name], g)
+
+
+@built
+def test_a_loss_that_misses_a_parameter_is_refused_by_its_name():
+    network, theta, x, _ = case(6, 16, 2)
+    fast, theta = accelerate(network), {name: p.float() for name, p in theta.items()} | {"adversary.weight": x.float()}
+    with pytest.raises(ValueError, match=r"must depend on all parameters.*'adversary\.weight'"):
+        gradient(lambda leaves: fast.logits(leaves, x.float()).sum(1), theta)
 
 
 @built

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 
 from fairrun.config.check import one_of, require
 from fairrun.method.api import Theta
+from fairrun.method.steps import cut_of_now
 from fairrun.models.mlp import MLP
 from fairrun.models.network import Network, outputs
 from fairrun.models.row_gradients import Layer, Pullback
@@ -102,8 +103,7 @@ class Passes:
         dropout.
         """
         runs, rows, features = x.shape
-        widths = [*self.trunk, *(width for _ in range(self.num_heads) for width in self.head)]
-        activations = [x.new_empty(runs, rows, _padded(width)) for width in widths]
+        activations = [x.new_empty(runs, rows, _padded(width)) for width in self._hidden]
         most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
         sizes = (8 * runs * rows, 4 * most, 4 * most, runs)  # bytes of ends, column, value, dense
         memory = x.new_empty(sum(sizes), dtype=torch.uint8)
@@ -120,6 +120,11 @@ class Passes:
         self.kernels.mlp_logits(*arguments, _pointers(masks) if masks else None, _pointer(logits))
         scale = 1 / (1 - self.dropout) if masks else 1.0
         return logits, Kept(activations, scale, arguments, (x, *p, memory))
+
+    @functools.cached_property
+    def _hidden(self) -> list[int]:
+        """The widths of all hidden layers, the trunk's and then each head's."""
+        return [*self.trunk, *(width for _ in range(self.num_heads) for width in self.head)]
 
     def gradient(self, p: Sequence[Tensor], kept: Kept, g: Tensor, wanted: Sequence[bool]) -> list[Tensor | None]:
         """The gradient with respect to those of ``p`` that are ``wanted``, None for the others.
@@ -293,10 +298,19 @@ class _Pass:
 
         Torch asks for a group as a whole: each adds 0 to the logits, and has its gradient.
         """
+        cut = cut_of_now()
+        if cut is not None and torch.is_grad_enabled() and cut.covers(self.p):
+            return cut.at(logits, self._at_leaves)
         found: Tensor = _Logits.apply(self, logits, list(groups[0]), *groups[0].values())
         for group in groups[1:]:
             found = found + _Logits.apply(self, torch.zeros_like(logits), list(group), *group.values())
         return found
+
+    def _at_leaves(self, slope: Tensor) -> Theta:
+        """The gradient at the parameters that require one, for a slope of the loss at the logits."""
+        wanted = [q.requires_grad for q in self.p.values()]
+        grads = self.passes.gradient([*self.p.values()], self.kept, slope, wanted)
+        return {name: g for name, g in zip(self.p, grads, strict=True) if g is not None}
 
 
 class _Logits(torch.autograd.Function):
@@ -346,7 +360,7 @@ def _updated(kernel: Any, theta: Theta, grads: Theta, numbers: Sequence[Tensor])
     old, g = list(theta.values()), [grads[name] for name in theta]
     old, g = ([t if _readable(t) else t.contiguous() for t in tensors] for tensors in (old, g))
     new = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in old]
-    runs, sizes = len(old[0]), (_long * len(old))(*(p[0].numel() for p in old))
+    runs, sizes = len(old[0]), (_long * len(old))(*[p.numel() // len(p) for p in old])
     kernel(_long(runs), _long(len(old)), sizes, *_stacked(old), *_stacked(g), _pointers(new), *map(_pointer, numbers))
     return dict(zip(theta, new, strict=True))
 
@@ -377,8 +391,8 @@ def _parameters(layers: Sequence[str]) -> list[str]:
 
 def _stacked(tensors: Sequence[Tensor]) -> tuple[Any, Any]:
     """The addresses of tensors with a run axis, and the strides between their runs."""
-    return _pointers(tensors), (_long * len(tensors))(*(t.stride(0) for t in tensors))
+    return _pointers(tensors), (_long * len(tensors))(*[t.stride(0) for t in tensors])
 
 
 def _pointers(tensors: Sequence[Tensor | None]) -> Any:
-    return (ctypes.c_void_p * len(tensors))(*(None if t is None else t.data_ptr() for t in tensors))
+    return (ctypes.c_void_p * len(tensors))(*[None if t is None else t.data_ptr() for t in tensors])
