@@ -89,15 +89,24 @@ class Cut:
         return grads
 
 
+UNUSED = "not have been used in the graph"  # torch's error where a loss does not depend on a tensor
 _open = threading.local()  # the Cut of the innermost ``gradient`` of this thread
 
 
 @contextlib.contextmanager
 def _cut(theta: Theta) -> Iterator[Cut]:
+    """Where the gradient of the loss that is computed within may leave torch.
+
+    Raises ``ValueError`` if this loss differentiates by the parameters itself and the gradient has left torch.
+    """
     before = cut_of_now()
     _open.cut = cut = Cut(tracked(theta))
     try:
         yield cut
+    except RuntimeError as error:
+        if cut.outputs and UNUSED in str(error):
+            raise ValueError("a method whose loss has gradients in it needs second_derivatives = True") from error
+        raise
     finally:
         _open.cut = before
 

@@ -235,6 +235,25 @@ def test_a_gradient_within_a_gradient_is_its_own():
 
 
 @built
+def test_a_gradient_in_a_loss_is_refused_where_kernels_would_compute_it_and_is_torchs_where_they_do_not():
+    network, theta, x, factor = case(6, 16, 2)
+
+    def norm(network):
+        def loss(leaves):
+            risk = (factor.float() * network.logits(leaves, x.float())).sum()
+            g = torch.autograd.grad(risk, list(leaves.values()), create_graph=True)
+            return sum(part.square().flatten(1).sum(1) for part in g)
+
+        return loss
+
+    theta = {name: p.float() for name, p in theta.items()}
+    with pytest.raises(ValueError, match="needs second_derivatives = True"):
+        gradient(norm(accelerate(network)), theta)
+    with pytest.raises(ValueError, match=r"must depend on all parameters.*classifier\.bias"):
+        gradient(norm(network), theta)  # its gradient is constant
+
+
+@built
 def test_a_loss_that_misses_a_parameter_is_refused_by_its_name():
     network, theta, x, _ = case(6, 16, 2)
     fast, theta = accelerate(network), {name: p.float() for name, p in theta.items()} | {"adversary.weight": x.float()}
