@@ -62,9 +62,8 @@ class Cut:
     pullbacks: list[Callable[[Tensor], Theta]] = field(default_factory=list)
 
     def covers(self, p: Theta) -> bool:
-        """Whether some of ``p`` require gradients and all of these are leaves, not results of other operations."""
-        tracked = [self.leaves.get(name) is q for name, q in p.items() if q.requires_grad]
-        return bool(tracked) and all(tracked)
+        """Whether those of ``p`` that require gradients are leaves, not results of other operations."""
+        return all(self.leaves.get(name) is q for name, q in p.items() if q.requires_grad)
 
     def at(self, output: Tensor, pullback: Callable[[Tensor], Theta]) -> Tensor:
         """``output`` as torch is to see it; ``pullback`` turns its slope into the gradient at some of the leaves."""

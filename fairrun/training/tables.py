@@ -125,4 +125,5 @@ def padded_parts(x: Features) -> Iterator[Tensor]:
     for start in range(0, max(1, num_rows), EVALUATION_ROWS):
         rows = slice(start, start + EVALUATION_ROWS)
         part = x[rows].read() if isinstance(x, Stored) else x[..., rows, :]
-        yield F.pad(part, (0, 0, 0, -part.shape[-2] % ROWS_MULTIPLE))
+        missing = -part.shape[-2] % ROWS_MULTIPLE
+        yield F.pad(part, (0, 0, 0, missing)) if missing else part

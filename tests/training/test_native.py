@@ -235,6 +235,20 @@ def test_a_gradient_within_a_gradient_is_its_own():
 
 
 @built
+@pytest.mark.parametrize("of_tasks", [False, True])
+def test_logits_without_a_gradient_are_bitwise_those_with_one_and_keep_no_runs_activations(of_tasks):
+    network, theta, x, _ = case_of_tasks([16, 7], [5], 2) if of_tasks else case(33, [96, 7, 50], 3)
+    fast, theta, x = accelerate(network), {name: p.float() for name, p in theta.items()}, x.float()
+    kept = fast.logits(tracked(theta), x)
+    assert torch.equal(fast.logits(theta, x), kept)
+    with torch.no_grad():
+        assert torch.equal(fast.logits(tracked(theta), x), kept)
+    if not of_tasks:
+        _, rest = fast.passes.forward(x, [*theta.values()], keep=False)
+        assert [len(a) for a in rest.activations] == [1, 1, 1]
+
+
+@built
 def test_a_gradient_in_a_loss_is_refused_where_kernels_would_compute_it_and_is_torchs_where_they_do_not():
     network, theta, x, factor = case(6, 16, 2)
 

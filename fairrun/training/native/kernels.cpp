@@ -372,10 +372,11 @@ extern "C" {
 // logits [R, T, B] of x [R, B, D]; where C > 1 [R, T, B, C].  p and strides: weight and bias of each layer, the trunk's
 // and then each head's.  masks: of dropout, [R, B, H] for each layer of the trunk, or null.
 // Kept for `mlp_gradient`: activations of each hidden layer in the order of p, [R, B, padded H]; whether each run's x
-// is dense, [R]; the entries of those that are not, ends [R, B], column and value [R B D + 16].
+// is dense, [R]; the entries of those that are not, ends [R, B], column and value [R B D + 16].  Without `keep` there
+// is room for the activations of one run only, [1, B, padded H], which stays in the cache.
 void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const float* const* p, const int64_t* stride,
                 float* const* activations, int64_t* ends, int32_t* column, float* value, uint8_t* dense,
-                const float* const* masks, float* logits) {
+                const float* const* masks, int64_t keep, float* logits) {
     const Shape shape(numbers);
     const int64_t rows = shape.rows, *sizes = shape.sizes, largest = shape.largest();
     const Memory memory(largest + shape.widest() + rows * padded(shape.units()));
@@ -401,7 +402,7 @@ void mlp_logits(const int64_t* numbers, const float* x, int64_t x_stride, const 
             const int64_t c = shape.weight(head, k), width = shape.stride(k + 1);
             const float* w = part(c, sizes[k], sizes[k + 1], weights);
             const float* bias = part(c + 1, 1, sizes[k + 1], biases);
-            float* next = k == shape.depth ? wide : activations[shape.output(head, k)] + r * rows * width;
+            float* next = k == shape.depth ? wide : activations[shape.output(head, k)] + (keep ? r * rows * width : 0);
             if (k == shape.depth)
                 product<false, NOTHING>(used, sizes[k], width, a, shape.stride(k), w, next, bias, nullptr);
             else if (k == 0 && dense[r])

@@ -96,14 +96,16 @@ class Passes:
     outputs: int  # of a head; more than one for a single head only
     dropout: float  # of the trunk's units
 
-    def forward(self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Kept]:
+    def forward(
+        self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...] = (), *, keep: bool = True
+    ) -> tuple[Tensor, Kept]:
         """The logits [R, T B], with several outputs [R, B, C], for inputs [R, B, D], and what ``gradient`` needs.
 
         ``p`` are the weight and bias of every layer, of the trunk and then of each head.  With ``masks`` there is
-        dropout.
+        dropout.  Without ``keep`` the runs' activations overwrite each other, in the cache, and there is no gradient.
         """
         runs, rows, features = x.shape
-        activations = [x.new_empty(runs, rows, _padded(width)) for width in self._hidden]
+        activations = [x.new_empty(runs if keep else 1, rows, _padded(width)) for width in self._hidden]
         most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
         sizes = (8 * runs * rows, 4 * most, 4 * most, runs)  # bytes of ends, column, value, dense
         memory = x.new_empty(sum(sizes), dtype=torch.uint8)
@@ -117,7 +119,7 @@ class Passes:
             *map(ctypes.c_void_p, places),
         )
         logits = x.new_empty(runs, rows, self.outputs) if self.outputs > 1 else x.new_empty(runs, self.num_heads * rows)
-        self.kernels.mlp_logits(*arguments, _pointers(masks) if masks else None, _pointer(logits))
+        self.kernels.mlp_logits(*arguments, _pointers(masks) if masks else None, _long(keep), _pointer(logits))
         scale = 1 / (1 - self.dropout) if masks else 1.0
         return logits, Kept(activations, scale, arguments, (x, *p, memory))
 
@@ -185,6 +187,8 @@ class NativeMLP(_Native[MLP]):
         p = self._layers(self.network.on_features(theta))
         if x.requires_grad or not _covers(x, p):
             return self.linear.logits(p, x, masks)
+        if not _differentiates(p):
+            return self._forward(x, p, masks, keep=False)[0]
         value, kept = self._forward(x, p, masks)
         done = _Pass(self.passes, p, kept, lambda: self.linear.logits(p, x, masks))
         return done.differentiable(value, [p])
@@ -214,8 +218,8 @@ class NativeMLP(_Native[MLP]):
         """As ``MLP.masks``."""
         return self.network.masks(generators, num_rows)
 
-    def _forward(self, x: Tensor, p: Theta, masks: tuple[Tensor, ...]) -> tuple[Tensor, Kept]:
-        return self.passes.forward(x, [*p.values()], tuple(mask.contiguous() for mask in masks))
+    def _forward(self, x: Tensor, p: Theta, masks: tuple[Tensor, ...], keep: bool = True) -> tuple[Tensor, Kept]:
+        return self.passes.forward(x, [*p.values()], tuple(mask.contiguous() for mask in masks), keep=keep)
 
     def _layers(self, theta: Theta) -> Theta:
         """The parameters of the linear layers, first to last."""
@@ -279,9 +283,14 @@ class NativeSharedBottom(_Native[SharedBottom]):
         trunk = {name: theta[name] for name in _parameters([f"{prefix}shared.{k}" for k in range(len(shared))])}
         heads = {name: theta[name] for name in _parameters(layers)}
         passes = Passes(self.kernels, shared, head, len(tasks), outputs=1, dropout=0.0)
-        value, kept = passes.forward(x, [*trunk.values(), *heads.values()])
-        done = _Pass(passes, trunk | heads, kept, lambda: self.linear.logits(theta, x).mT[:, tasks])
-        return done.differentiable(value.unflatten(1, (len(tasks), -1)), [trunk, heads])
+        both = trunk | heads
+        differentiates = _differentiates(both)
+        value, kept = passes.forward(x, [*both.values()], keep=differentiates)
+        logits = value.unflatten(1, (len(tasks), -1))
+        if not differentiates:
+            return logits
+        done = _Pass(passes, both, kept, lambda: self.linear.logits(theta, x).mT[:, tasks])
+        return done.differentiable(logits, [trunk, heads])
 
 
 @dataclass(frozen=True)
@@ -299,7 +308,7 @@ class _Pass:
         Torch asks for a group as a whole: each adds 0 to the logits, and has its gradient.
         """
         cut = cut_of_now()
-        if cut is not None and torch.is_grad_enabled() and cut.covers(self.p):
+        if cut is not None and cut.covers(self.p):
             return cut.at(logits, self._at_leaves)
         found: Tensor = _Logits.apply(self, logits, list(groups[0]), *groups[0].values())
         for group in groups[1:]:
@@ -383,6 +392,11 @@ def _readable(t: Tensor) -> bool:
 
 def _covers(x: Tensor, p: Theta) -> bool:
     return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *p.values())))
+
+
+def _differentiates(p: Theta) -> bool:
+    """Whether torch may ask for a gradient at some of the parameters."""
+    return torch.is_grad_enabled() and any(q.requires_grad for q in p.values())
 
 
 def _parameters(layers: Sequence[str]) -> list[str]:
