@@ -145,7 +145,7 @@ def test_a_run_that_no_command_makes_any_more_has_none_and_stands_last(tmp_path,
     assert page.index(f"{names[1]}:</span>") < page.index(f"{names[0]}:</span>")
     assert page.count("No command makes this any more: see below.") == 1
     for text in (page, " ".join(printed.split())):
-        assert text.count("There is no command to train it again: its command trains another run now") == 1
+        assert text.count("There is no command to train it again, as its command trains another run now") == 1
         assert "dataset.sensitive is [age], and was [sex]." in text
         assert text.count("fairrun train method=") == 1
     results = Results(tmp_path)

@@ -33,7 +33,7 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
     again = None if trade.otherwise else command(found.folder, saves=saves)
     sentences = sentences_of(found, mark)
     if trade.otherwise:
-        sentences.append(f"There is no command to train it again: {trade.otherwise}.")
+        sentences.append(f"There is no command to train it again, as {trade.otherwise}.")
     elif again is None:
         sentences.append(f"There is no command to train it again: {found.folder} has no {OVERRIDES} that can be read.")
     else:
