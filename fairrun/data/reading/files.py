@@ -31,6 +31,7 @@ SAMPLE = 2**18  # bytes that cells are counted in
 SEPARATORS = (b",", b";", b"\t", b"|")
 EXCEL = "an Excel workbook; save it as CSV"
 SAVE = "save it as Parquet or CSV"
+WEB = "a web page; download the file itself, or save its table as CSV"
 FOREIGN = {  # how files begin that are no tables to us, as regular expressions
     rb"\xd0\xcf\x11\xe0": EXCEL,
     rb"ARROW1\0\0": f"an Arrow (Feather) file; {SAVE}",
@@ -41,11 +42,15 @@ FOREIGN = {  # how files begin that are no tables to us, as regular expressions
     rb"\x80[\x02-\x05]": f"a pickled Python object; {SAVE}",
     rb"\x93NUMPY": f"a NumPy array; {SAVE}",
     rb"\$FL[23]@": f"an SPSS file; {SAVE}",
-    rb"<stata_dta>": f"a Stata file; {SAVE}",
-    rb"\0{12}\xc2\xea\x81\x60": f"a SAS file; {SAVE}",
-    rb"RD[AX][2-5]\n": f"an R file; {SAVE}",
+    rb"<stata_dta>|[\x66-\x73][\x01\x02]\x01[\0\x01]": f"a Stata file; {SAVE}",
+    rb"\0{12}\xc2\xea\x81\x60|HEADER RECORD\*{7}LIB": f"a SAS file; {SAVE}",
+    rb"RD[AX][2-5]\n|X\n\0\0\0[\x02\x03]": f"an R file; {SAVE}",
+    rb"MATLAB 5\.0 MAT-file": f"a MATLAB file; {SAVE}",
+    rb"Obj\x01": f"an Avro file; {SAVE}",
     rb"version https://git-lfs": "a pointer of Git LFS to the file; fetch it by git lfs pull",
-    rb"(\xef\xbb\xbf)?\s*(?i:<(!doctype html|html|head))": "a web page; download the file itself",
+    rb"(\xef\xbb\xbf)?\s*(?i:<(!doctype html|html|head))": WEB,
+    rb"(\xef\xbb\xbf)?\s*(?i:<(!--|(table|body|meta|title|style|script|div|pre|p|h[1-6]|center|font)\b[^>]*>"
+    rb"(?!\"?[,;\t|])))": WEB,
     rb"(\xef\xbb\xbf)?\s*(?i:<\?xml)": f"an XML file; {SAVE}",
     rb'(\xef\xbb\xbf)?\s*(\[\s*[\[{]|{\s*")': f"a JSON file; {SAVE}",
     rb"(\s*%[^\n]*\n)*\s*(?i:@relation)": f"an ARFF file; {SAVE}",

@@ -145,6 +145,13 @@ def zstd(text):
     return content.getvalue().to_pybytes()
 
 
+def stata(version):
+    """A file as that version of Stata writes it."""
+    found = io.BytesIO()
+    pd.DataFrame({"age": [30, 40]}).to_stata(found, write_index=False, version=version)
+    return found.getvalue()
+
+
 PACKED = [gzip.compress, bz2.compress, lzma.compress, zstd, lambda text: zipped(("t.csv", text))]
 
 
@@ -175,14 +182,26 @@ def test_a_compressed_file_that_was_cut_off_is_refused(pack, tmp_path):
         (b"% of 1990\n@RELATION loans\n", "an ARFF file"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
         (gzip.compress(b"RDX3\nX"), "an R file"),
+        (gzip.compress(b"X\n\0\0\0\x03"), "an R file"),
+        (stata(114), "a Stata file"),
+        (stata(117), "a Stata file"),
+        (b"m\x01\x01\0" + bytes(100), "a Stata file"),
+        (b"<table border='1'>\n<tr><td>a</td>", "a web page"),
+        (b"\xef\xbb\xbf  <TABLE><tr>", "a web page"),
+        (b"<!-- saved from --><html>", "a web page"),
+        (b"<title>Loans</title>", "a web page"),
+        (b"HEADER RECORD*******LIBRARY HEADER RECORD", "a SAS file"),
+        (b"MATLAB 5.0 MAT-file, Platform", "a MATLAB file"),
+        (b"Obj\x01\x04", "an Avro file"),
     ],
-    ids="xlsx xls feather tar pickle web xml rows object arff lfs R".split(),  # an archive's bytes hold the time
+    ids="xlsx xls feather tar pickle web xml rows object arff lfs R rds stata114 stata117 stata109 table TABLE comment "
+    "title xport matlab avro".split(),  # an archive's bytes hold the time
 )
 def test_a_file_of_another_kind_is_refused_by_name(content, what, tmp_path):
     refused(write(tmp_path, content), "dataset.path must be a CSV or Parquet file, got 'table.csv'", what)
 
 
-@pytest.mark.parametrize("name", ["orcid", "Orchard", "ORC", "arrow1", "ARROW10", "[age]", "{age}"])
+@pytest.mark.parametrize("name", ["orcid", "Orchard", "ORC", "arrow1", "[age]", "{age}", "<DATE>", "<P>", "X", "Obj"])
 def test_a_header_may_begin_as_a_file_of_another_kind(name, tmp_path):
     assert list(read(write(tmp_path, f"{name},b\n1,2\n3,4\n".encode()))) == [name, "b"]
 
