@@ -35,7 +35,8 @@ OF_EXISTING_KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys 
 
 RESERVED = ("null", "true", "false", "inf", "nan")  # words that are no text to Hydra, in any case
 _TEXT = re.compile(r"(\+{0,2}dataset\.(?:label|positive|path|split\.column|rows\.separator))=(.+)", re.DOTALL)
-_NAMES = re.compile(r"(\+{0,2}dataset\.(?:sensitive|numeric|categorical|drop_columns|keep_columns))=\[([^][{}()]+)\]")
+_LISTS = r"sensitive|numeric|categorical|drop_columns|keep_columns|rows\.categories"
+_NAMES = re.compile(rf"(\+{{0,2}}dataset\.(?:{_LISTS}))=\[([^][{{}}()]+)\]")
 
 
 def quoted(arguments: Sequence[str]) -> list[str]:

@@ -1,15 +1,17 @@
 """A user's own table: CSV or Parquet, compressed or not, one file or a folder of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
 
 from fairrun.config.check import InputError, check_values, require
+from fairrun.data.dataset import refuse_unknown_columns
 from fairrun.data.reading.account import Account
 from fairrun.data.reading.columns import partitioned, typed
 from fairrun.data.reading.files import Part, parts
+from fairrun.data.reading.missing import Given, unmatched
 from fairrun.data.reading.parquet import read_parquet
 from fairrun.data.reading.text import read_text
 from fairrun.data.reading.texts import Forms
@@ -23,7 +25,9 @@ class Csv:
     decimal: Literal[".", ","] | None = None  # what 1,234 is, where the table's other numbers do not tell
     encoding: str | None = None  # utf-8, utf-16, cp1252, latin-1, ...
     day_first: bool | None = None  # whether 01/02/2020 is in February
-    missing_marks: list[str | float] | None = None  # null: NA, N/A, NULL, NaN, None, ?, -, Excel's errors, ...
+    missing_marks: list[str | float] | Mapping[str, list[str | float]] | None = (
+        None  # of all columns, or of some; null: NA, N/A, NULL, NaN, None, ?, -, Excel's errors, ...
+    )
     categories: list[str] | None = None  # columns that stay text, whatever they look like
 
     def __post_init__(self) -> None:
@@ -55,14 +59,23 @@ class Csv:
         whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
         if not len(whole):
             raise InputError(f"dataset.path must be a table with rows, got {path!r} with none")
-        read, columns, warnings = typed(whole, replace(self.forms(), mixed=mixed, comma_likely=separators == {";"}))
+        forms = self.forms()
+        refuse_unknown_columns(whole, "rows.categories", list(forms.categories))
+        if isinstance(forms.missing, Mapping):
+            refuse_unknown_columns(whole, "rows.missing_marks", list(forms.missing))
+        read, columns, warnings = typed(whole, replace(forms, mixed=mixed, comma_likely=separators == {";"}))
+        warnings += unmatched(forms.missing, columns, read)
         remarks += [f"and {len(frames) - 1} files more"] if len(frames) > 1 else []
         return read, Account(columns, [*remarks, f"{len(read)} rows, {len(columns)} columns"], warnings)
 
     def forms(self, decimal: str | None = None) -> Forms:
         """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
-        marks = None if self.missing_marks is None else [str(mark) for mark in self.missing_marks]
-        return Forms(self.decimal or decimal, self.day_first, marks, self.categories or [])
+        given = self.missing_marks
+        if isinstance(given, Mapping):
+            missing: Given | None = {str(column): list(map(str, marks)) for column, marks in given.items()}
+        else:
+            missing = None if given is None else list(map(str, given))
+        return Forms(self.decimal or decimal, self.day_first, missing, self.categories or [])
 
     def _part(self, part: Part) -> tuple[pd.DataFrame, str, list[str]]:
         if part.is_parquet:

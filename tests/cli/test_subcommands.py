@@ -148,5 +148,51 @@ def test_data_shows_what_was_read_where_it_cannot_go_on(fairrun, csv, tmp_path):
     assert error == "no column has the name of a sensitive attribute: choose one by --sensitive COLUMN"
 
 
+def test_data_shows_how_a_refused_table_was_read(fairrun, csv, tmp_path):
+    ages = [*map(str, range(18, 75)), "75+"]
+    csv.assign(age=[ages[k % len(ages)] for k in range(len(csv))], gender=csv["group"]).to_csv(
+        tmp_path / "my.csv", index=False
+    )
+    for command in (
+        ["my.csv"],
+        ["csv", "dataset.path=my.csv", "--label", "hired", "--positive", "yes", "--sensitive", "gender"],
+    ):
+        status, said, error = fairrun("data", *command)
+        assert (
+            status == 1 and "age     unused  other" in said and "refused" in said and "x0      unused  number" in said
+        )
+        assert "got ranges among numbers ('75+'): write a number for each range (75 for '75+')" in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("my.csv", "--label", "hired", "--yaml", "dataset.scale=all"),
+        ("--label", "hired", "my.csv", "dataset.scale=all", "--yaml"),
+        ("--label", "hired", "--yaml", "my.csv", "dataset.scale=all"),
+        ("--label", "hired", "dataset.scale=all", "--yaml", "my.csv"),
+        ("dataset.scale=all", "my.csv", "--label", "hired", "--yaml", "conf/dataset/my.yaml"),
+    ],
+)
+def test_an_override_is_one_wherever_it_stands_behind_yaml(arguments, fairrun, csv, tmp_path):
+    csv.rename(columns={"group": "gender"}).to_csv(tmp_path / "my.csv", index=False)
+    status, said, error = fairrun("data", *arguments)
+    assert status == 0, error
+    assert said.endswith("written: conf/dataset/my.yaml\nfairrun train dataset=my\n")
+    assert "\nscale: all " in (tmp_path / "conf" / "dataset" / "my.yaml").read_text()
+
+
+def test_marks_of_columns_are_written_and_found_again(fairrun, csv, tmp_path):
+    frame = csv.rename(columns={"group": "gender"})
+    frame.loc[::20, "x0"] = -999
+    frame.to_csv(tmp_path / "my.csv", index=False)
+    status, said, _ = fairrun("data", "my.csv", "--label", "hired")
+    assert status == 0 and "'+dataset.rows.missing_marks={x0: [-999]}' says so" in said
+    remedy = "+dataset.rows.missing_marks={x0: [-999]}"
+    assert fairrun("data", "my.csv", "--label", "hired", remedy, "--yaml")[0] == 0
+    status, said, _ = fairrun("data", "my")
+    assert status == 0 and "missing: '-999.0'" in said and "says so" not in said
+
+
 def test_every_subcommand_completes_its_words():
     assert all(words([name, "-"]) for name in names())

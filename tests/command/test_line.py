@@ -235,6 +235,7 @@ def test_no_node_or_value_that_is_another_kind_of_thing_raises_anything_but_a_me
         ("dataset.sensitive=[größe]", ["größe"]),
         ("dataset.sensitive=[sex, größe]", ["sex", "größe"]),
         ("dataset.drop_columns=[a;b,c]", ["a;b", "c"]),
+        ("dataset.rows.categories=[größe]", ["größe"]),
         ("dataset.rows.separator=;", ";"),
         ("dataset.rows.separator=|", "|"),
     ],

@@ -6,6 +6,7 @@ A table of one's own (CSV or Parquet, a file or a folder) gets roles proposed fo
 import argparse
 import contextlib
 import logging
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from fairrun.about.completion import overrides
 from fairrun.about.folders import folders
 from fairrun.command.parser import Parser
 from fairrun.config.check import InputError, nearest
+from fairrun.data.reading.account import Unread
 
 if TYPE_CHECKING:
     from fairrun.facts.propose import Roles
@@ -26,7 +28,7 @@ GROUP, TABLE = "dataset", "csv"
 def main(arguments: list[str]) -> None:
     """The subcommand."""
     parser = _parser()
-    given = parser.parse_intermixed_args(arguments)
+    given = _sorted(parser.parse_intermixed_args(arguments))
     if given.data is None:
         parser.error("a data set (fairrun list datasets), or a table of your own, must be given")
     known = files.choices(GROUP, folders())
@@ -41,7 +43,32 @@ def main(arguments: list[str]) -> None:
         near = nearest(given.data, [*known, *map(str, beside)])
         raise InputError(f"{given.data} is no data set and no file{near}")
     with _without_logs():
-        _tell(given, base, description)
+        try:
+            _tell(given, base, description)
+        except Unread as error:
+            print(error.account)
+            raise
+
+
+def _sorted(given: argparse.Namespace) -> argparse.Namespace:
+    """The options, where --yaml without a name has taken the word behind it: KEY=VALUE, or the only table."""
+    words = [word for word in (given.data, *given.overrides) if word is not None]
+    if given.yaml and _is_override(given.yaml):
+        words, given.yaml = [*words, given.yaml], ""
+    tables = [word for word in words if not _is_override(word)]
+    if given.yaml and not tables:
+        words, tables, given.yaml = [given.yaml, *words], [given.yaml], ""
+    given.data = tables[0] if tables else None
+    if tables:
+        words.remove(tables[0])
+    given.overrides = words
+    return given
+
+
+def _is_override(word: str) -> bool:
+    """Whether a word is KEY=VALUE or ~KEY, and no file that is there or is to be written."""
+    is_file = word.endswith((".yaml", ".yml")) or Path(word).expanduser().exists()
+    return not is_file and bool(re.match(r"[^/]+=|~[^/]", word))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from fairrun.config.check import InputError, require
 from fairrun.config.values import FALSE, TRUE, free, listed
 from fairrun.data.groups import with_columns
 from fairrun.data.own.rows import Prepared, refuse_infinite, without_rows
-from fairrun.data.own.tells import are_ids, is_index
+from fairrun.data.own.tells import UNIQUE, are_ids, is_called_id, is_index
 from fairrun.data.reading.account import Account, Column
 from fairrun.data.reading.dates import as_numbers
 
@@ -28,13 +28,13 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, numbers: np.ndarray, account:
     named = own.numeric and [new for c in own.numeric for new in become.get(c, {c: c}).values()]
     numeric, categorical = dataclasses.replace(own, numeric=named)._features(kept)
     kept = with_columns(kept, {name: as_text(kept[name]) for name in categorical})
-    gone = set()
+    for feature in [*numeric, *categorical]:
+        _refuse_other(account.column(source.get(feature, feature)), kept[feature])
+    gone = _no_features(kept[[*numeric, *categorical]], own.most_categories)
+    gone = {feature: why for feature, why in gone.items() if source.get(feature, feature) not in own.named}
     for feature in [*numeric, *categorical]:
         column = source.get(feature, feature)
-        _refuse_other(account.column(column), kept[feature])
-        why = "" if column in own.named else _no_feature(kept[feature], own.most_categories)
-        if why:
-            gone.add(feature)
+        if why := gone.get(feature):
             part = feature.removeprefix(column).strip()
             account = account.changed(column, f"{part} {why}: left out".strip(), role=_dropped(account.column(column)))
             account = account.with_warning(f"column {feature!r} {why}: left out (dataset.keep_columns keeps it)")
@@ -97,17 +97,38 @@ def as_text(values: pd.Series) -> pd.Series:
     )
 
 
-def _no_feature(values: pd.Series, most: int) -> str:
-    """Why a column is no feature; "" where it is one."""
+def _no_features(frame: pd.DataFrame, most: int) -> dict[str, str]:
+    """Why columns are no features.  Rows that stand in the table more than once hide no id."""
+    found = {str(name): why for name in frame if (why := _constant(frame[name]) or _id(frame[name], most))}
+    left = frame[[name for name in frame if name not in found]]
+    once = left[~left.duplicated()] if left.shape[1] else left
+    if len(once) < len(left):
+        more = {str(name): why for name in once if (why := _id(once[name], most)) and _names_rows(str(name), once)}
+        found |= {name: f"{why}, but for copies of rows" for name, why in more.items()}
+    return found
+
+
+def _names_rows(name: str, frame: pd.DataFrame) -> bool:
+    """Whether a column whose values are all different is an id by its name, or because the rows differ without it."""
+    others = frame.drop(columns=name)
+    differ = others.shape[1] > 0 and int((~others.duplicated()).sum()) >= UNIQUE * len(frame)
+    return is_called_id(name) or differ
+
+
+def _constant(values: pd.Series) -> str:
+    """That a column has one value or none; "" where it has more."""
     distinct = values.nunique()
     if distinct == 0:
         return "has no value"
-    if distinct == 1 and not values.isna().any():
-        return f"is constant ({listed([values.iloc[0]])})"
+    return f"is constant ({listed([values.iloc[0]])})" if distinct == 1 and not values.isna().any() else ""
+
+
+def _id(values: pd.Series, most: int) -> str:
+    """That a column names the rows, and how; "" where it does not."""
     if is_index(values):
         return "numbers the rows"
     if not pd.api.types.is_numeric_dtype(values) and are_ids(values, most):
-        return f"has {distinct} categories in {len(values)} rows"
+        return f"has {values.nunique()} categories in {len(values)} rows"
     return ""
 
 

@@ -13,9 +13,10 @@ from fairrun.config.metrics import LEAST_ROWS
 from fairrun.config.values import listed
 from fairrun.data.dataset import Divided
 from fairrun.data.own.rows import Prepared
-from fairrun.data.own.tells import mark_among, separation, tells
+from fairrun.data.own.tells import marks_among, separation, tells
 from fairrun.data.pixels.stored import in_memory
 from fairrun.data.reading.account import Account
+from fairrun.data.reading.missing import remedy
 from fairrun.data.reading.texts import alike
 from fairrun.data.table import Data
 
@@ -27,9 +28,6 @@ NEARLY = 0.95  # separation of two classes by a column alone, from which on it i
 COPIED = 0.1  # share of test rows that are copies of training rows, from which on it is said
 CHANCE = 100  # times as many different rows must be possible as there are, where copies are no chance
 TINY, LARGE, LARGEST = 1e-6, 1e4, 1e18  # of scaled features: to be named; the square of the largest is one in float32
-
-
-_MARKS = re.compile(r"(?:missing: |, )'([^',]+)'")  # in what was done to a column
 
 
 class Words(NamedTuple):
@@ -138,22 +136,32 @@ def _with_near_leak(account: Account, feature: str, column: str, values: pd.Seri
     )
 
 
-def with_marks(rows: Prepared) -> Account:
-    """With what is to be said of numbers that seem to mark missing values."""
-    account = rows.account
-    own = [feature for feature in rows.numeric if rows.of(feature) == feature]
-    found = {feature: mark for feature in own if (mark := mark_among(rows.frame[feature])) is not None}
-    known = [mark for column in account.columns for mark in _MARKS.findall(column.done)]
-    marks = ", ".join(dict.fromkeys([*(f"{mark:.0f}" for mark in found.values()), *known]))
-    for feature, mark in found.items():
-        values = rows.frame[feature]
-        others = values[values != mark]
-        held = f"column {feature!r} holds {mark:.0f} in {int((values == mark).sum())} rows, and otherwise"
-        account = account.with_warning(
-            f"{held} {others.min():g} to {others.max():g}: if it marks missing values, "
-            f"'dataset.rows.missing_marks=[{marks}]' says so, of all columns, in the place of the usual marks"
-        )
-    return account
+def said_of_marks(own: "OwnTable", rows: Prepared) -> dict[str, str]:
+    """What is to be said of values that seem to mark missing ones, by the column: a label, a group or a feature."""
+    given = own.rows.forms()
+    roles = dict.fromkeys([*(label.column for label in own._labels().values()), *own.sensitive_columns])
+    features = [feature for feature in [*rows.numeric, *rows.categorical] if rows.of(feature) == feature]
+    found = {column: marks_among(rows.frame[column], column in roles) for column in dict.fromkeys([*roles, *features])}
+    known = {c.name: list(given.marks(c.name).given or c.marks) for c in rows.account.columns}
+    others = [mark for marks in [*found.values(), *known.values()] for mark in marks]
+    said = {}
+    for column, marks in found.items():
+        if marks:
+            what = "they mark" if len(marks) > 1 else "it marks"
+            way = remedy(given.missing, column, marks + known[column], others)
+            held = _held(rows.frame[column], marks)
+            said[column] = f"column {column!r} holds {held}: if {what} missing values, {way} says so"
+    return said
+
+
+def _held(values: pd.Series, marks: Sequence[str]) -> str:
+    """In how many rows the marks stand, and which other values there are."""
+    numbers = pd.api.types.is_numeric_dtype(values)
+    are = values.isin(list(map(float, marks)) if numbers else marks)
+    others = values[~are].dropna()
+    rest = f"{others.min():g} to {others.max():g}" if numbers else listed(sorted(others.unique(), key=str), 3)
+    together = " and ".join(filter(None, [", ".join(marks[:-1]), marks[-1]]))
+    return f"{together} in {int(are.sum())} rows, and otherwise {rest}"
 
 
 def with_copies(rows: Prepared, account: Account, divided: Divided) -> Account:

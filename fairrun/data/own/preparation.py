@@ -14,7 +14,6 @@ from fairrun.data.own.fill import Fill
 from fairrun.data.own.rows import Prepared, column_of, refuse_infinite
 from fairrun.data.reading.account import Account
 from fairrun.data.reading.columns import read_as
-from fairrun.data.reading.texts import DECIMAL_COMMA
 
 if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
@@ -36,7 +35,7 @@ class Preparation:
         """What was done to the ``rows`` that were trained on; ``account`` is of the table as it was read."""
         numeric = [name for name in rows.numeric if name not in fill.indicators]
         types = {column.name: column.type for column in account.columns if column.role not in ("dropped", "unused")}
-        commas = {column.name for column in account.columns if DECIMAL_COMMA in column.done}
+        commas = {column.name for column in account.columns if column.decimal == ","}
         usual = "," if commas else "."  # of whole numbers, which may have signs between thousands
         decimals = {name: "," if name in commas else "." if kind == "number" else usual for name, kind in types.items()}
         used = {rows.of(feature) for feature in [*numeric, *rows.categorical]}

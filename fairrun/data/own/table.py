@@ -15,10 +15,11 @@ from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_
 from fairrun.data.encoding import Encoding
 from fairrun.data.groups import merged, with_columns
 from fairrun.data.own.features import prepared
-from fairrun.data.own.guards import grouped, refuse_large, with_copies, with_few_rows, with_marks, without_leaks
+from fairrun.data.own.guards import grouped, refuse_large, said_of_marks, with_copies, with_few_rows, without_leaks
 from fairrun.data.own.preparation import Preparation
 from fairrun.data.own.rows import REMEDY, fitted
-from fairrun.data.reading.account import Account, say
+from fairrun.data.reading.account import Account, Column, say
+from fairrun.data.reading.missing import remedy
 from fairrun.data.reading.texts import Forms
 from fairrun.data.sources import frame_sha256, sha256
 from fairrun.data.table import Data
@@ -71,9 +72,15 @@ class OwnTable(Dataset):
         frame, account = self._with_split(merged(read, self.merge), account)
         frame, numbers, account = self._with_roles(frame, account)
         rows = prepared(self, frame, numbers, account)
-        rows = rows._replace(account=with_marks(rows))
-        groups = grouped(self, rows.frame)
-        divided = divide(groups, self._labels(), self.sensitive_columns, self.split)
+        marks = said_of_marks(self, rows)
+        rows = rows._replace(account=rows.account.with_warning(*marks.values()))
+        try:
+            groups = grouped(self, rows.frame)
+            divided = divide(groups, self._labels(), self.sensitive_columns, self.split)
+        except InputError as error:
+            roles = {*(label.column for label in self._labels().values()), *self.sensitive_columns}
+            hints = [said for column, said in marks.items() if column in roles]
+            raise InputError("; ".join([str(error), *hints])) from None
         rows, fill = fitted(self, without_leaks(self, rows, groups, divided), divided.rows["train"])
         data = self._encoded(rows.frame, divided, rows.numeric, rows.categorical, digest)
         account = with_copies(rows, with_few_rows(rows.account, divided), divided)
@@ -151,7 +158,7 @@ class OwnTable(Dataset):
                 account = account.changed(column, f"{rows} rows without it left out of {labels[column]}")
                 account = account.with_warning(f"{rows} rows without {column!r} are left out of {labels[column]} only")
             if missing.any():
-                _refuse_one_value(frame[column], account)
+                _refuse_one_value(frame[column], account.column(column), self.rows.forms())
         whole = frame[self.sensitive_columns].notna().all(axis=1) & (some | frame[list(labels)].notna().all(axis=1))
         kept = whole.to_numpy()
         require(kept.any(), "dataset.label", self.label, "a column that has a value where dataset.sensitive has one")
@@ -168,12 +175,10 @@ def _some_labels(labels: pd.DataFrame) -> pd.Series:
     return missing.any(axis=1) & ~missing.all(axis=1)
 
 
-def _refuse_one_value(values: pd.Series, account: Account) -> None:
+def _refuse_one_value(values: pd.Series, column: Column, forms: Forms) -> None:
     """Raise ``InputError`` where a mark of missing values is the other value of a label or a group."""
     if values.nunique() < 2:
         has = listed(list(values.dropna().unique())) or "none"
-        marks = account.column(str(values.name)).done.split(";")[0]
-        raise InputError(
-            f"column {values.name!r} must have two values or more, got {has} and {int(values.isna().sum())} missing "
-            f"({marks}): where that is a value too, dataset.rows.missing_marks=[] reads every text as one"
-        )
+        missing = f"{int(values.isna().sum())} missing" + f" ({listed(column.marks)})" * bool(column.marks)
+        said = f"column {column.name!r} must have two values or more, got {has} and {missing}"
+        raise InputError(f"{said}: where that is a value too, {remedy(forms.missing, column.name, [])} says so")

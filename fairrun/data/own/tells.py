@@ -1,5 +1,6 @@
 """What columns give away: an index, ids, marks of missing values, copies of the label or of the group."""
 
+import itertools
 import re
 
 import numpy as np
@@ -10,19 +11,30 @@ LEAST = 20  # rows; with fewer, a column tells another by chance
 UNIQUE = 0.9  # share of the rows with a value of their own, from which on categories are names or ids
 ROWS_A_VALUE = 5  # on average, from which on values that tell the label are not told apart by chance
 SAMPLED = 50_000  # rows that ``separation`` looks at
-DISTINCT = 10  # fewest numbers among which one may be a mark of missing values
-NINES = re.compile(r"-?99+|-[189]")  # such marks: 99, 999, ..., -1, -8, -9, -99, ...
+LEAST_OTHERS = 2  # values beside marks of missing ones
+DISTINCT = 10  # fewest numbers among which a mark may be near
+ALONE = r"-?99+|-[189]"  # such marks: 99, 999, ..., -1, -8, -9, -99, ...
+TOGETHER = r"-[1-9]|-?(?:9+[6-9]|66+|77+|88+)"  # several of a column: 97, 98 and 99; 77 and 88; -7, -8 and -9
+OF_ROLE = r"[7-9]"  # and those of a label or a group, which have few values
+MOST = 5  # of them
+
+
+def is_called_id(name: object) -> bool:
+    """Whether a column has the name of an id: customer_id, key, RowNo."""
+    return _ID.search(str(name)) is not None
 
 
 def is_index(values: pd.Series) -> bool:
     """Whether whole numbers count the rows, or name them.
 
-    Each is there once, in order, or each of a range in any order, or in any way in a column that is called an id.
+    Each is there once, in order, or each of a range in any order; or, in a column that is called an id, nearly each.
     """
-    if len(values) < LEAST or not pd.api.types.is_integer_dtype(values) or not values.is_unique:
+    if len(values) < LEAST or not pd.api.types.is_integer_dtype(values):
         return False
-    if _ID.search(str(values.name)):
+    if is_called_id(values.name) and values.nunique() >= UNIQUE * len(values):
         return True
+    if not values.is_unique:
+        return False
     in_order = values.is_monotonic_increasing or values.is_monotonic_decreasing
     return bool(in_order or int(values.max()) - int(values.min()) == len(values) - 1)
 
@@ -85,20 +97,53 @@ def separation(values: pd.Series, target: np.ndarray) -> float:
     return max(best, float(np.abs(gained).sum()) / 2) if len(values) >= ROWS_A_VALUE * len(uniques) else best
 
 
-def mark_among(values: pd.Series) -> float | None:
-    """A number that seems to mark missing values: -1 or nines, in two rows or more, and far from all others.
+def marks_among(values: pd.Series, of_role: bool = False) -> list[str]:
+    """Values that seem to mark missing ones: codes as -1 and 99 far from all other numbers, or among words.
 
-    Far is farther than the others are from each other; the only negative number is, where it is the most frequent one.
+    ``of_role``: the column is a label or tells the group.
     """
-    low, high = values.min(), values.max()
-    for end, other in ((low, high), (high, low)):
-        if not NINES.fullmatch(f"{end:.0f}") or end != np.round(end):
-            continue
-        rest = values[values.notna() & (values != end)]
-        if rest.nunique() < DISTINCT or (values == end).sum() < 2:
-            continue
-        near, far = (rest.min(), rest.max()) if other == high else (rest.max(), rest.min())
-        most = (values == end).sum() > rest.value_counts().iloc[0]
-        if abs(end - near) > abs(far - near) or (end < 0 <= near and most):
-            return float(end)
-    return None
+    alone = f"{ALONE}|-[1-9]|9" if of_role else ALONE
+    together = f"{TOGETHER}|{OF_ROLE}" if of_role else TOGETHER
+    known = values.dropna()
+    if values.dtype == object:
+        texts = [text for text in known.unique() if isinstance(text, str)]
+        codes = [text for text in texts if re.fullmatch(together, text)]
+        codes = codes if len(codes) > 1 else [text for text in texts if re.fullmatch(alone, text)]
+        words = [text for text in texts if not re.fullmatch(r"[+-]?[\d.,]+", text)]
+        codes = sorted(codes, key=int)
+        return codes if len(words) >= LEAST_OTHERS and len(words) + len(codes) == known.nunique() else []
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return []
+    numbers, rows = np.unique(known[np.isfinite(known)].to_numpy(dtype=float), return_counts=True)
+    for step in (1, -1):  # the low end, the high end
+        if k := _at_end(numbers[::step], rows[::step], alone, together):
+            return [f"{number:.0f}" for number in numbers[::step][:k][::step]]
+    return []
+
+
+def _at_end(numbers: np.ndarray, rows: np.ndarray, alone: str, together: str) -> int:
+    """How many of the first ``numbers``, sorted and of so many ``rows`` each, seem to mark missing values."""
+    spelt = [f"{number:.0f}" if number == np.round(number) else "" for number in numbers[:MOST]]
+    several = len(list(itertools.takewhile(lambda text: re.fullmatch(together, text), spelt)))
+    for k in [*range(several, 1, -1), *[1] * bool(spelt and re.fullmatch(alone, spelt[0]))]:
+        if len(numbers) >= k + LEAST_OTHERS and rows[:k].sum() > 1 and _are_marks(numbers, rows, k):
+            return k
+    return 0
+
+
+def _are_marks(numbers: np.ndarray, rows: np.ndarray, k: int) -> bool:
+    """Whether the first ``k`` numbers are far from the rest: farther than the rest are from each other.
+
+    Among many numbers also the only negative one, where it is the most frequent, and several, each in two rows or
+    more, where the hole between them and the rest is the widest.
+    """
+    rest, hole = numbers[k:], abs(numbers[k] - numbers[k - 1])
+    if sorted(-numbers[:k]) == sorted(rest):  # a scale as -2, -1, 1, 2
+        return False
+    if hole > abs(rest[-1] - rest[0]):
+        return True
+    if len(rest) < DISTINCT or (numbers[0] < 0 and rest.min() < 0):
+        return False
+    if k == 1:
+        return bool(numbers[0] < 0 and rows[0] > rows[1:].max())
+    return bool(rows[:k].min() > 1 and hole > np.abs(np.diff(rest)).max())

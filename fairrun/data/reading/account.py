@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from fairrun.config.check import InputError
+
 log = logging.getLogger(__name__)
 
 
@@ -19,6 +21,8 @@ class Column:
     missing: int  # cells
     role: str = "unused"  # label, sensitive, split, feature, dropped or unused; "task NAME" of several labels
     done: str = ""  # what was done to it, in words
+    marks: Sequence[str] = ()  # of missing values, that were found among its cells
+    decimal: str = "."  # sign of its numbers as text
 
     def and_then(self, *words: str, role: str | None = None) -> "Column":
         """With more that was done, and another role."""
@@ -43,9 +47,9 @@ class Account:
         columns = [c.and_then(*words, role=role) if c.name == name else c for c in self.columns]
         return replace(self, columns=columns)
 
-    def with_warning(self, warning: str) -> "Account":
+    def with_warning(self, *warnings: str) -> "Account":
         """With more that the user should know."""
-        return replace(self, warnings=[*self.warnings, warning])
+        return replace(self, warnings=[*self.warnings, *warnings])
 
     def plain(self) -> dict[str, Any]:
         """As JSON, for a run's record."""
@@ -67,6 +71,14 @@ class Account:
             )
             lines.append("  ".join(cells).rstrip())
         return "\n".join([*self.remarks, *lines])
+
+
+class Unread(InputError):
+    """Columns cannot be read as they are; ``account`` says so of them, and how the others were read."""
+
+    def __init__(self, message: str, account: Account) -> None:
+        super().__init__(message)
+        self.account = account
 
 
 @functools.cache

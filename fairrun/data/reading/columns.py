@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, time
+from decimal import Decimal
 from numbers import Real
 
 import numpy as np
@@ -11,9 +12,11 @@ import pandas as pd
 from fairrun.config.check import InputError
 from fairrun.data.groups import with_columns
 from fairrun.data.reading import numbers
-from fairrun.data.reading.account import Column
-from fairrun.data.reading.missing import numbers_of
-from fairrun.data.reading.texts import Forms, Texts, from_text, text_as, texts_of, whole
+from fairrun.data.reading.account import Account, Column, Unread
+from fairrun.data.reading.dates import DAY
+from fairrun.data.reading.missing import Marks, remedy
+from fairrun.data.reading.parquet import decoded
+from fairrun.data.reading.texts import Forms, Found, Texts, from_text, text_as, texts_of, whole
 
 NUMBERS = ("integer", "number", "boolean")  # types that a column of numbers may be given as
 
@@ -22,33 +25,41 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
     """A frame of text or of plain values -> one of int64, float64, bool, datetime64 and text; what was done; warnings.
 
     A missing value is NaN, None or NaT.  The same values are typed alike, whether they were stored as text, as numbers
-    or as decimals.  Raises ``InputError`` for numbers among which other text stands.
+    or as decimals.  Raises ``Unread`` for numbers among which other text stands.
     """
     plain = {name: one for name in frame if (one := _plain_numbers(name, frame[name], forms)) is not None}
-    texts = {n: texts_of(frame[n], forms.missing) for n in frame if n not in plain and _holds_text(frame[n])}
+    others = [name for name in frame if name not in plain]
+    texts = {name: texts_of(frame[name], forms.marks(name)) for name in others if _holds_text(frame[name])}
     points = any(one.points for one in plain.values())
     forms = replace(forms, decimal=forms.decimal or _decimal(texts.values(), points))
     found: dict[str, pd.Series] = {}
-    columns, warnings = [], list[str]()
+    columns, warnings, wrong = [], list[str](), list[str]()
     for name in frame:
-        if name in plain:
-            values, kind, done = *whole(plain[name].values), list[str]()
-        elif name in texts:
-            values, kind, done = from_text(name, texts[name], forms)
-        else:
-            values, kind, done = _from_values(frame[name], forms)
-        found[name] = values
-        distinct = 0 if kind == "other" else int(values.nunique())
-        columns.append(Column(name, kind, distinct, int(values.isna().sum()), done="; ".join(done)))
-        if kind in ("category", "boolean") and name in texts:
-            warnings += _of_doubtful(name, texts[name])
+        try:
+            if name in plain:
+                read = Found(*whole(plain[name].values))
+            elif name in texts:
+                read = from_text(name, texts[name], forms)
+            else:
+                read = _from_values(frame[name], forms.marks(name))
+        except InputError as error:
+            wrong.append(str(error))
+            read = Found(frame[name], "other", ["refused"])
+        values = found[name] = read.values
+        distinct = 0 if read.type == "other" else int(values.nunique())
+        missing, done = int(values.isna().sum()), "; ".join(read.done)
+        columns.append(Column(name, read.type, distinct, missing, "unused", done, tuple(read.marks), read.decimal))
+        if read.type in ("category", "boolean") and name in texts:
+            warnings += _of_doubtful(name, texts[name], forms)
+    if wrong:
+        raise Unread("\n".join(wrong), Account(columns))
     return pd.DataFrame(found, columns=list(frame.columns)), columns, warnings
 
 
 def _plain_numbers(name: str, values: pd.Series, forms: Forms) -> "numbers.Plain | None":
     """The numbers of a column of text that holds nothing but plain ones; None where it must be looked at as text."""
     if (
-        numbers_of(forms.missing)
+        forms.marks(name).numbers
         or name in forms.categories
         or not (values.dtype == object or isinstance(values.dtype, pd.StringDtype))
     ):
@@ -56,12 +67,13 @@ def _plain_numbers(name: str, values: pd.Series, forms: Forms) -> "numbers.Plain
     return numbers.plain(values)
 
 
-def _of_doubtful(name: str, column: Texts) -> Iterator[str]:
+def _of_doubtful(name: str, column: Texts, forms: Forms) -> Iterator[str]:
     """What is to be said of marks of missing values that may be values."""
     for mark, rows in column.doubtful.items():
+        marks = [other for other in column.marks if other not in column.doubtful]
         yield (
             f"column {name!r}: {mark!r} counts as missing, in {rows} rows; if it is a value, "
-            "dataset.rows.missing_marks=[] reads every text as one, and a list names the marks that are none"
+            f"{remedy(forms.missing, name, marks)} says so"
         )
 
 
@@ -73,14 +85,14 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     name = str(values.name)
     values = _plain(name, values)
     if _holds_text(values):
-        return text_as(name, kind, texts_of(values, forms.missing), forms)
-    found, own, _ = _from_values(values, forms)
-    if own == "empty":
-        return found.astype("datetime64[us]") if kind == "date" else found
+        return text_as(name, kind, texts_of(values, forms.marks(name)), forms)
+    found = _from_values(values, forms.marks(name))
+    if found.type == "empty":
+        return found.values.astype("datetime64[us]") if kind == "date" else found.values
     must = {"date": ("date",), "time": ("integer", "number"), "integer": NUMBERS, "number": NUMBERS}.get(kind)
-    if must and own not in must:
-        raise InputError(f"column {name!r} must be of type {kind}, as in the training rows, got {own}")
-    return found
+    if must and found.type not in must:
+        raise InputError(f"column {name!r} must be of type {kind}, as in the training rows, got {found.type}")
+    return found.values
 
 
 def _plain(name: str, values: pd.Series) -> pd.Series:
@@ -88,20 +100,37 @@ def _plain(name: str, values: pd.Series) -> pd.Series:
     kind = values.dtype
     if isinstance(kind, pd.DatetimeTZDtype):
         return values.dt.tz_convert("UTC").dt.tz_localize(None)
-    if pd.api.types.is_complex_dtype(kind) or isinstance(kind, pd.PeriodDtype) or kind.kind == "m":
+    if kind.kind == "m":
+        return values.dt.total_seconds() / DAY
+    if pd.api.types.is_complex_dtype(kind) or isinstance(kind, pd.PeriodDtype):
         raise InputError(f"column {name!r} must hold numbers, text, booleans or dates, got {kind}")
     if isinstance(kind, pd.CategoricalDtype):
         values = values.astype(object)
     elif isinstance(kind, pd.api.extensions.ExtensionDtype):
         number = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
-        plain = values.to_numpy(dtype=float, na_value=np.nan) if number else values.astype(object).to_numpy()
-        values = pd.Series(plain, values.index, name=values.name)
-    if values.dtype == object:
-        known = values.dropna()
-        if len(known) and known.map(lambda value: isinstance(value, date)).all():
-            return pd.to_datetime(values)
-        if len(known) and known.map(lambda value: isinstance(value, Real) and not isinstance(value, bool)).all():
-            return values.where(values.notna(), np.nan).astype(float)
+        stored = kind.numpy_dtype if pd.api.types.is_float_dtype(kind) else float
+        plain = values.to_numpy(dtype=stored, na_value=np.nan) if number else values.astype(object).to_numpy()
+        values = pd.Series(plain, values.index, plain.dtype, values.name)
+    return _of_objects(values) if values.dtype == object else values
+
+
+def _of_objects(values: pd.Series) -> pd.Series:
+    """Python's own dates, times, bytes, numbers and decimals as columns of Parquet are read; other objects stay."""
+    known = values.dropna()
+
+    def are(*kinds: type) -> bool:
+        return len(known) > 0 and bool(
+            known.map(lambda value: isinstance(value, kinds) and not isinstance(value, bool)).all()
+        )
+
+    if are(date):
+        return pd.to_datetime(values, utc=True).dt.tz_localize(None)
+    if are(time):
+        return values.map(str, na_action="ignore")
+    if are(bytes):
+        return pd.Series(decoded(list(values.where(values.notna(), None))), values.index, dtype=object)
+    if are(Real, Decimal):
+        return values.where(values.notna(), np.nan).astype(float)
     return values
 
 
@@ -112,27 +141,38 @@ def _holds_text(values: pd.Series) -> bool:
 
 def _decimal(columns: Collection[Texts], points: bool) -> str | None:
     """The decimal sign that the columns of numbers agree on, where at least one tells; ``points``: others have "."."""
-    told = [{"."}] * points + [numbers.decimals(column.split[0]) for column in columns]
+    told = [{"."}] * points + [column.decimals() for column in columns]
     told = [signs for signs in told if len(signs) == 1]
     return next(iter(told[0])) if told and all(signs == told[0] for signs in told) else None
 
 
-def _from_values(values: pd.Series, forms: Forms) -> tuple[pd.Series, str, list[str]]:
+def _from_values(values: pd.Series, marks: Marks) -> Found:
     """A column of Parquet that holds no text, without the numbers that mark missing values."""
     if pd.api.types.is_datetime64_any_dtype(values):
-        return values.astype("datetime64[us]"), "date", []
+        return Found(values.astype("datetime64[us]"), "date")
     if values.dtype == object:
         known = values.dropna()
         if known.map(type).isin([bool]).all() and len(known):
-            return (values if len(known) < len(values) else values.astype(bool)), "boolean", []
-        return (values, "other", []) if len(known) else (pd.Series(np.nan, values.index), "empty", [])
+            return Found(values if len(known) < len(values) else values.astype(bool), "boolean")
+        return Found(values, "other") if len(known) else Found(pd.Series(np.nan, values.index), "empty")
     if pd.api.types.is_bool_dtype(values):
-        return values, "boolean", []
-    gone = values.isin(numbers_of(forms.missing))
+        return Found(values, "boolean")
+    named = _as_stored(marks, values.dtype)
+    gone = np.isin(values.to_numpy(), list(named))
+    found = {f"{value:g}": named[value] for value in np.unique(values.to_numpy()[gone])}
+    done = ["missing: " + ", ".join(list(found)[:5])] * bool(found)
     if (values.isna() | gone).all():
-        return pd.Series(np.nan, values.index), "empty", []
-    done = ["missing: " + ", ".join(f"{value:g}" for value in sorted(values[gone].unique())[:5])] * bool(gone.any())
-    return *whole(values.mask(gone) if done else values), done
+        return Found(pd.Series(np.nan, values.index), "empty", done, list(found.values()))
+    return Found(*whole(values.mask(gone) if found else values), done, list(found.values()))
+
+
+def _as_stored(marks: Marks, kind: np.dtype) -> dict[float, str]:
+    """The marks that are numbers, as a column of this type has them: -99.9 is another number in float32."""
+    if not pd.api.types.is_float_dtype(kind):
+        return marks.numbers
+    with np.errstate(over="ignore"):
+        found = {kind.type(number): mark for number, mark in marks.numbers.items()}
+    return {number: mark for number, mark in found.items() if np.isfinite(number)}
 
 
 def partitioned(frame: pd.DataFrame, partition: Mapping[str, str]) -> pd.DataFrame:

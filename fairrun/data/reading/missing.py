@@ -1,9 +1,16 @@
 """How missing values are spelt."""
 
+import functools
 import re
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from fairrun.data.reading.numbers import is_plain
+import pandas as pd
+
+from fairrun.config.check import closest
+from fairrun.data.reading.account import Column
+from fairrun.data.reading.numbers import amount_of, amounts, is_code
 
 _CATEGORIES = """
 na n/a n.a. n.a <na> nan -nan +nan null (null) <null> none nil nat ? - -- --- \u2013 \u2014 . .. ... \\n
@@ -16,26 +23,104 @@ _NUMBERS = (
 AMONG_NUMBERS = frozenset(_NUMBERS.split("|"))  # and dates; among categories these may be a category
 WORDS = frozenset(["none", "nil"])  # marks that, among categories, may be one
 _EXCEL = re.compile(r"#(n/a.*|na|nv|n/d|n/disp|[\w/.À-ɏ ]+[!?])")  # #N/A, #DIV/0!, #NAME?, #WERT!
+_KEY = re.compile(r"[A-Za-z_][\w./-]*(?: [\w./-]+)*", re.ASCII)  # a column as the command line takes it for a key
+_PLAIN = re.compile(r"-?\d+(\.\d+)?|(?!(?:null|nan|inf|true|false)$)[A-Z]+", re.IGNORECASE | re.ASCII)
+NEAR = 1e-3  # of a mark, how far a number may be for it
+MOST = 1000  # texts of a column that are looked at
+
+Given = Collection[str] | Mapping[str, Collection[str]]  # of the whole table, or of some columns
 
 
-def is_missing(text: str, marks: Collection[str] | None, numbers: Collection[float] = ()) -> bool:
-    """Whether ``text`` stands for a missing value.
+@dataclass(frozen=True)
+class Marks:
+    """What stands for a missing value in a column, beside the empty cell."""
 
-    ``marks``: the only spellings, beside the empty one; None: the usual ones, in any case.  ``numbers``: those of the
-    marks that are numbers, however they are written.
-    """
-    spelt = text.strip()
-    if marks is not None:
-        return not spelt or text in marks or spelt in marks or (bool(numbers) and _number(spelt) in numbers)
-    spelt = spelt.casefold()
+    given: Sequence[str] | None = None  # None: the usual ones, in any case
+
+    @classmethod
+    def of(cls, given: Given | None, column: str) -> "Marks":
+        """The marks of one column."""
+        own = given.get(column) if isinstance(given, Mapping) else given
+        return cls(None if own is None else [mark.strip() for mark in own])
+
+    @functools.cached_property
+    def numbers(self) -> dict[float, str]:
+        """Those that are numbers, and how they are given."""
+        found = ((amount_of(mark), mark) for mark in self.given or ())
+        return {number: mark for number, mark in found if number is not None}
+
+    def read(self, text: str) -> str | None:
+        """The mark that ``text`` is, "" for an empty cell; None for a value.
+
+        A number is one however it is written, unless its sign may be a decimal one or one of thousands.
+        """
+        spelt = text.strip()
+        if self.given is None:
+            return spelt if _is_usual(spelt.casefold()) else None
+        if not spelt or spelt in self.given:
+            return spelt
+        found = amounts(spelt) if self.numbers else set()
+        return self.numbers.get(found.pop()) if len(found) == 1 else None
+
+    def among(self, values: Sequence[float | None], digits: Sequence[str]) -> dict[int, str]:
+        """The marks among numbers, by their places; ``digits``: as they are written."""
+        if not self.numbers:
+            return {}
+        found = enumerate(zip(values, digits, strict=True))
+        return {k: self.numbers[v] for k, (v, spelt) in found if v in self.numbers and not is_code(spelt)}
+
+
+def _is_usual(spelt: str) -> bool:
     return spelt in MARKS or (spelt.startswith("#") and _EXCEL.fullmatch(spelt) is not None)
 
 
-def numbers_of(marks: Collection[str] | None) -> set[float]:
-    """Those of the marks that are numbers."""
-    found = map(_number, marks or ())
-    return {number for number in found if number is not None}
+def remedy(given: Given | None, column: str, marks: Sequence[str], others: Sequence[str] = ()) -> str:
+    """For messages: the override that makes ``marks`` those of ``column`` alone.
+
+    Where a list is given, or the column's name cannot be a key, it is of all columns, and has their ``others`` too.
+    """
+    alone = (given is None or isinstance(given, Mapping)) and _KEY.fullmatch(column) is not None
+    named = marks if alone else dict.fromkeys([*marks, *others])
+    written = ", ".join(mark if _PLAIN.fullmatch(mark) else f'"{_escaped(mark)}"' for mark in named)
+    if alone:
+        return shlex.quote(f"+dataset.rows.missing_marks={{{column}: [{written}]}}")
+    return shlex.quote(f"dataset.rows.missing_marks=[{written}]") + " (of all columns)"
 
 
-def _number(text: str) -> float | None:
-    return float(text) if is_plain(text) else None
+def _escaped(text: str) -> str:
+    return re.sub(r'(\\*)"', r'\1\1\\"', text)
+
+
+def unmatched(given: Given | None, columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
+    """What is to be said of marks that are given and stand nowhere in ``frame``, as it was read."""
+    own: list[tuple[Collection[str], Sequence[Column], str]]
+    if isinstance(given, Mapping):
+        own = [(given[column.name], [column], f"column {column.name!r}") for column in columns if column.name in given]
+    else:
+        own = [(given or [], columns, "the table")]
+    return [said for marks, among, where in own for said in _unmatched(marks, among, where, frame)]
+
+
+def _unmatched(marks: Collection[str], columns: Sequence[Column], where: str, frame: pd.DataFrame) -> Iterator[str]:
+    found = {mark for column in columns for mark in column.marks}
+    numbers = {amount_of(mark) for mark in found} - {None}
+    for mark in map(str.strip, marks):
+        if mark and mark not in found and amount_of(mark) not in numbers:
+            yield f"dataset.rows.missing_marks: {mark!r} stands nowhere in {where}{_nearest(mark, columns, frame)}"
+
+
+def _nearest(mark: str, columns: Sequence[Column], frame: pd.DataFrame) -> str:
+    """For messages: the value that is nearly the same number as ``mark``, or is spelt much like it; "" if none is."""
+    values = {text: column.name for column in columns for text in _values(column, frame[column.name])}
+    number = amount_of(mark)
+    same = [text for text in values if number and abs((amount_of(text) or 0.0) / number - 1) < NEAR]
+    near = next(iter(same), None) or closest(mark, values, cutoff=0.75)
+    return f"; did you mean {near} (column {values[near]!r})?" if near else ""
+
+
+def _values(column: Column, values: pd.Series) -> list[str]:
+    """Values of a column that may be meant by a mark: the least and the largest number, texts."""
+    if column.type in ("integer", "number"):
+        ends = [float(values.min()), float(values.max())]
+        return [f"{end:.0f}" if end.is_integer() else repr(end) for end in ends]
+    return list(map(str, values.dropna().unique()[:MOST])) if column.type in ("category", "boolean") else []

@@ -23,6 +23,18 @@ _PLAIN_LINES = re.compile(r"(?:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\n)+")
 _SUFFIX = re.compile(r"[+-]?\d[\d.,]*\s*([^\W\d_]{1,12}\.?)")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _CODE = re.compile(r"0\d+")
+_LESS = r"(?:more|over|older|above|up|plus|less|fewer|under|younger|below)"
+_FROM = rf"(?:[<>~]=?|[\u2264\u2265]|{_LESS}(?: than| to)?|at (?:least|most))"
+_AMOUNT = rf"(?:{CURRENCY})?\s*([+-]?\d[\d.,]*)\s*(?:{CURRENCY}|%|[^\W\d_]{{1,12}})?"
+_RANGES = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{_FROM}\s*{_AMOUNT}",
+        rf"{_AMOUNT}\s*\+(?:\s*[^\W\d_]{{1,12}})?",
+        rf"{_AMOUNT}\s+(?:or|and|&)\s+{_LESS}",
+        rf"{_AMOUNT}\s*(?:-|\u2013|\u2014|to|bis|\.\.+)\s*{_AMOUNT}",
+    )
+]  # >= 75, 75+, 75 or older, 10-19
 
 
 _ONE = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"  # for Arrow, whose expressions are faster, and alike
@@ -58,9 +70,22 @@ def plain(values: pd.Series) -> Plain | None:
         return None
 
 
-def is_plain(text: str) -> bool:
-    """Whether ``text`` is what ``plain`` takes for a number."""
-    return re.fullmatch(_ONE, text.strip()) is not None
+def amount_of(text: str) -> float | None:
+    """The number that ``text`` is, with a decimal point and nothing else; None for other text, and for a code."""
+    text = text.strip().replace("\u2212", "-")
+    return float(text) if re.fullmatch(_ONE, text) and not is_code(text) else None
+
+
+def amounts(text: str) -> set[float]:
+    """The numbers that ``text`` may spell: none of other text and of a code, two of 1,234."""
+    digits = split_unit(text)[0]
+    found = set() if is_code(digits) else {as_number(digits, sign) for sign in ".,"}
+    return {number for number in found if number is not None}
+
+
+def is_code(digits: str) -> bool:
+    """Whether digits have leading zeros, as 01234."""
+    return _CODE.fullmatch(digits.lstrip("+-")) is not None
 
 
 def _all(cells: pa.Array, pattern: str) -> bool:
@@ -98,6 +123,12 @@ def split_unit(text: str) -> tuple[str, str]:
     if unit and number[-1:] == "-":
         number = "-" + number[:-1]
     return ("-" if negative else sign) + _SPACES.sub("", number), unit
+
+
+def bound(text: str) -> str | None:
+    """The first number of a range, as 75 of 75+, >= 75, 75 or older and 75-79; None for other text."""
+    matches = (pattern.fullmatch(text) for pattern in _RANGES)
+    return next((match[1] for match in matches if match), None)
 
 
 def common_unit(texts: Sequence[str]) -> str:

@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from fairrun.config.check import InputError
+from fairrun.data.reading.dates import DAY
 from fairrun.data.reading.text import refuse_repeated
-
-DAY = 86_400.0  # seconds
 
 
 def read_parquet(content: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
@@ -51,11 +50,11 @@ def _plain(values: pa.ChunkedArray) -> pd.Series:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
         return pd.Series(values.to_pylist(), dtype=object)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pd.Series(_decoded(values.to_pylist()), dtype=object)
+        return pd.Series(decoded(values.to_pylist()), dtype=object)
     return values.to_pandas()
 
 
-def _decoded(values: list[bytes | None]) -> list[str | None] | list[bytes | None]:
+def decoded(values: list[bytes | None]) -> list[str | None] | list[bytes | None]:
     """Bytes that are all text as text: Spark may store it so."""
     try:
         texts = [None if value is None else value.decode() for value in values]

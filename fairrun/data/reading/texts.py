@@ -4,7 +4,7 @@ import functools
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ import pandas as pd
 from fairrun.config.check import InputError
 from fairrun.config.values import FALSE, TRUE, listed
 from fairrun.data.reading import dates, numbers
-from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, is_missing, numbers_of
+from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, Given, Marks, remedy
 
-DECIMAL_COMMA = "decimal comma"  # in what was done to a column
+SHOWN = 5  # values in a message
 FEW = 20  # distinct numbers beside other text that may be categories, as 0, 1, 2 and 3+
 
 
@@ -24,10 +24,24 @@ class Forms:
 
     decimal: str | None = None  # "." or ","
     day_first: bool | None = None  # of dates as 01/02/2020
-    missing: Collection[str] | None = None  # the only marks of missing values beside the empty cell
+    missing: Given | None = None  # the only marks of missing values beside the empty cell
     categories: Collection[str] = ()  # columns whose text stays text
     mixed: Collection[str] = ()  # columns that may hold text among numbers
     comma_likely: bool = False  # where nothing else tells what 1,234 is
+
+    def marks(self, column: str) -> Marks:
+        """Those of missing values in a column."""
+        return Marks.of(self.missing, column)
+
+
+class Found(NamedTuple):
+    """A column's values, and what was made of its cells."""
+
+    values: pd.Series
+    type: str  # as in the account
+    done: Sequence[str] = ()
+    marks: Sequence[str] = ()  # of missing values, that were found
+    decimal: str = "."  # sign of its numbers as text
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,8 @@ class Texts:
     texts: list[str]  # without spaces at their ends
     rows: np.ndarray  # of each text, how many rows
     done: list[str]
+    marks: Sequence[str] = ()  # of missing values, that were found
+    marking: Sequence[str] = ()  # numbers that are such marks, for they too tell the decimal sign
     doubtful: Mapping[str, int] = field(default_factory=dict)  # marks that may be values: how many rows
 
     @functools.cached_property
@@ -50,27 +66,45 @@ class Texts:
         with_missing = pd.Series([*values, np.nan if dtype != "datetime64[us]" else pd.NaT], dtype=dtype)
         return with_missing.iloc[self.codes].reset_index(drop=True)
 
+    def found(self, values: pd.Series, kind: str, *done: str, decimal: str = ".") -> Found:
+        """The column as ``values`` of type ``kind``."""
+        return Found(values, kind, [*self.done, *done], self.marks, decimal)
 
-def texts_of(values: pd.Series, marks: Collection[str] | None) -> Texts:
-    """The distinct texts of a column; ``marks`` as in ``is_missing``."""
+    def decimals(self) -> set[str]:
+        """The decimal signs that could be meant, as ``numbers.decimals``; marks tell it where the numbers do not."""
+        digits = self.split[0]
+        own = numbers.decimals(digits)
+        return own if len(own) == 1 else numbers.decimals([*digits, *self.marking]) or own
+
+
+def texts_of(values: pd.Series, marks: Marks) -> Texts:
+    """The distinct texts of a column."""
     codes, unique = pd.factorize(values, use_na_sentinel=True)
     spelt = [str(value) for value in unique]
     as_is = set(spelt)
     stripped = [text.strip() for text in spelt]
-    as_numbers = numbers_of(marks)
-    missing = [is_missing(text, marks, as_numbers) for text in spelt]
-    texts = sorted({text for text, gone in zip(stripped, missing, strict=True) if not gone})
+    read = [marks.read(text) for text in spelt]
+    texts = sorted({text for text, mark in zip(stripped, read, strict=True) if mark is None})
     place = {text: k for k, text in enumerate(texts)}
-    number = np.array([-1 if gone else place[t] for t, gone in zip(stripped, missing, strict=True)] + [-1])
-    codes = number[codes]
-    done = []
-    if gone := sorted({text for text, is_gone in zip(stripped, missing, strict=True) if is_gone and text}):
-        done.append("missing: " + ", ".join(map(repr, gone[:5])))
-    differ = {s for s, t, gone in zip(spelt, stripped, missing, strict=True) if s != t and not gone and t in as_is}
+    number = np.array([place.get(text, -1) if mark is None else -1 for text, mark in zip(stripped, read, strict=True)])
+    codes = np.append(number, -1)[codes]
+    gone = dict(sorted((text, mark) for text, mark in zip(stripped, read, strict=True) if mark))
+    done = [_told(gone)] if gone else []
+    differ = {s for s, t, mark in zip(spelt, stripped, read, strict=True) if s != t and mark is None and t in as_is}
     if differ:
         done.append("spaces at the ends left out")
     rows = np.bincount(codes[codes >= 0], minlength=len(texts))
-    return Texts(codes, texts, rows, done, _doubtful(values, gone, texts) if marks is None else {})
+    doubtful = _doubtful(values, gone, texts) if marks.given is None else {}
+    return Texts(codes, texts, rows, done, list(dict.fromkeys(gone.values())), _numbers_of(gone), doubtful)
+
+
+def _told(gone: Collection[str]) -> str:
+    return "missing: " + ", ".join(map(repr, list(gone)[:SHOWN]))
+
+
+def _numbers_of(gone: Collection[str]) -> list[str]:
+    """The digits of those that are numbers."""
+    return [numbers.split_unit(text)[0] for text in gone if numbers.amounts(text)]
 
 
 def _doubtful(values: pd.Series, gone: Collection[str], texts: Sequence[str]) -> dict[str, int]:
@@ -80,40 +114,47 @@ def _doubtful(values: pd.Series, gone: Collection[str], texts: Sequence[str]) ->
     return {mark: int((values == mark).sum()) for mark in found}
 
 
-def from_text(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, list[str]]:
-    """The column's values, their type and what was done.  Raises ``InputError`` for text among numbers."""
+def from_text(name: str, column: Texts, forms: Forms) -> Found:
+    """What becomes of the column.  Raises ``InputError`` for text among numbers."""
     if not column.texts:
-        return column.spread([], "float64"), "empty", column.done
+        return column.found(column.spread([], "float64"), "empty")
     if name in forms.categories:
-        return column.spread(column.texts, "object"), "category", column.done
+        return column.found(column.spread(column.texts, "object"), "category")
     words = {text.casefold() for text in column.texts}
     if words <= TRUE | FALSE and words & TRUE and words & FALSE and not words <= {"0", "1"}:
         return _boolean(column)
     if (unit := numbers.common_unit(column.texts)) and len(column.texts) > FEW:
         bare = [text.removesuffix(unit).strip() for text in column.texts]
         return from_text(name, replace(column, texts=bare, done=[*column.done, f"{unit} left out"]), forms)
-    usual = {k for k, text in enumerate(column.texts) if forms.missing is None and text.casefold() in AMONG_NUMBERS}
-    kept = _without(column, usual) if usual else column
+    kept = _without(column, _usual(column, forms.marks(name)))
     for try_as in (_number, _date):
         if kept.texts and (result := try_as(name, kept, forms)):
             return result
     if name not in forms.mixed:
-        _refuse_mixed(name, kept)
-    return column.spread(column.texts, "object"), "category", [*column.done, *_near(column.texts)]
+        _refuse_mixed(name, kept, forms)
+    return column.found(column.spread(column.texts, "object"), "category", *_near(column.texts))
 
 
 def text_as(name: str, kind: str, column: Texts, forms: Forms) -> pd.Series:
     """The values of new text, of a column whose type is ``kind``.  Raises ``InputError`` for text that is no such."""
     if kind not in ("integer", "number", "date", "time"):
         return column.spread(column.texts, "object")
-    usual = {k for k, text in enumerate(column.texts) if forms.missing is None and text.casefold() in AMONG_NUMBERS}
-    column = _without(column, usual) if usual else column
+    marks = forms.marks(name)
+    column = _without(column, _usual(column, marks))
     values = [_value_as(kind, text, forms) for text in column.texts]
     wrong = [text for text, value in zip(column.texts, values, strict=True) if value is None]
     if wrong:
         what = {"date": "dates", "time": "times"}.get(kind, "numbers")
         raise InputError(f"column {name!r} must hold {what}, as in the training rows, got {listed(wrong, 5)}")
+    gone = {} if kind in ("date", "time") else marks.among(values, column.texts)
+    values = [np.nan if k in gone else value for k, value in enumerate(values)]
     return column.spread(values, "datetime64[us]" if kind == "date" else "float64")
+
+
+def _usual(column: Texts, marks: Marks) -> dict[int, str]:
+    """The usual marks among numbers and dates, by their places; none where others are given."""
+    texts = enumerate(column.texts)
+    return {k: text for k, text in texts if marks.given is None and text.casefold() in AMONG_NUMBERS}
 
 
 def _value_as(kind: str, text: str, forms: Forms) -> Any:
@@ -128,50 +169,62 @@ def _value_as(kind: str, text: str, forms: Forms) -> Any:
     return numbers.as_number(digits, forms.decimal or ".")
 
 
-def _without(column: Texts, gone: set[int]) -> Texts:
+def _without(column: Texts, gone: Mapping[int, str]) -> Texts:
+    """Without the texts at the places of ``gone``, which are these marks of missing values."""
+    if not gone:
+        return column
     kept = [k for k in range(len(column.texts)) if k not in gone]
     place = np.full(len(column.texts) + 1, -1)
     place[kept] = np.arange(len(kept))
-    marks = "missing: " + ", ".join(repr(column.texts[k]) for k in sorted(gone))
-    return Texts(place[column.codes], [column.texts[k] for k in kept], column.rows[kept], [*column.done, marks])
+    left_out = [column.texts[k] for k in sorted(gone)]
+    return replace(
+        column,
+        codes=place[column.codes],
+        texts=[column.texts[k] for k in kept],
+        rows=column.rows[kept],
+        done=[*column.done, _told(left_out)],
+        marks=list(dict.fromkeys([*column.marks, *gone.values()])),
+        marking=[*column.marking, *_numbers_of(left_out)],
+    )
 
 
-def _boolean(column: Texts) -> tuple[pd.Series, str, list[str]]:
+def _boolean(column: Texts) -> Found:
     """Two spellings stay, for they may name labels and groups, but for true and false; more become true and false."""
     truth = [text.casefold() in TRUE for text in column.texts]
     spellings = ", ".join(column.texts)
     if len(column.texts) == 2 and {text.casefold() for text in column.texts} != {"true", "false"}:
-        return column.spread(column.texts, "object"), "boolean", column.done
+        return column.found(column.spread(column.texts, "object"), "boolean")
     values = column.spread(truth, "object")
     values = values if values.isna().any() else values.astype(bool)
-    return values, "boolean", [*column.done, *([f"read {spellings} as true and false"] if len(truth) > 2 else [])]
+    return column.found(values, "boolean", *([f"read {spellings} as true and false"] if len(truth) > 2 else []))
 
 
-def _number(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, list[str]] | None:
+def _number(name: str, column: Texts, forms: Forms) -> Found | None:
     digits, found = column.split
     per_cent = "%" in found
     units = {unit for number, unit in zip(digits, found, strict=True) if unit or (per_cent and number.strip("0.,+-"))}
-    signs = numbers.decimals(digits)
-    default = "," if forms.comma_likely and not any("." in number for number in digits) else "."
+    signs = column.decimals()
+    signed = [number for number in [*digits, *column.marking] if "." in number or "," in number]
+    default = "," if forms.comma_likely and not any("." in number for number in signed) else "."
     decimal = next(iter(signs)) if len(signs) == 1 else forms.decimal or default
     parsed = numbers.as_numbers(digits, decimal)
     if len(units) > 1 or any(value is None for value in parsed):
         return None
     if not units and numbers.are_codes(digits):
-        return column.spread(column.texts, "object"), "category", [*column.done, "codes with leading zeros stay text"]
+        return column.found(column.spread(column.texts, "object"), "category", "codes with leading zeros stay text")
     if not units and name not in forms.categories and dates._are_compact(digits):
         return None
-    done = list(column.done)
-    if decimal == "," and signs:
-        done.append(DECIMAL_COMMA)
+    if gone := forms.marks(name).among(parsed, digits):
+        return from_text(name, _without(column, gone), forms)
+    done = ["decimal comma"] if decimal == "," and signs else []
     if len(signs) == 2 and not forms.decimal:
-        sample = next(number for number in digits if "." in number or "," in number)
-        done.append(f"read {sample!r} as {numbers.as_number(sample, decimal):g} (dataset.rows.decimal tells)")
+        done.append(f"read {signed[0]!r} as {numbers.as_number(signed[0], decimal):g} (dataset.rows.decimal tells)")
     done += [f"{unit} left out" for unit in units]
-    return *whole(column.spread(parsed, "float64")), done
+    values, kind = whole(column.spread(parsed, "float64"))
+    return column.found(values, kind, *done, decimal="," if decimal == "," and signs else ".")
 
 
-def _date(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, list[str]] | None:
+def _date(name: str, column: Texts, forms: Forms) -> Found | None:
     try:
         stamps = dates.as_dates(column.texts, forms.day_first)
     except dates.Ambiguous as error:
@@ -180,24 +233,35 @@ def _date(name: str, column: Texts, forms: Forms) -> tuple[pd.Series, str, list[
             "dataset.rows.day_first=true or false"
         ) from None
     if stamps is not None:
-        return column.spread(stamps, "datetime64[us]"), "date", column.done
+        return column.found(column.spread(stamps, "datetime64[us]"), "date")
     hours = dates.as_hours(column.texts)
-    return None if hours is None else (column.spread(hours, "float64"), "time", [*column.done, "hours since midnight"])
+    return None if hours is None else column.found(column.spread(hours, "float64"), "time", "hours since midnight")
 
 
-def _refuse_mixed(name: str, column: Texts) -> None:
+def _refuse_mixed(name: str, column: Texts, forms: Forms) -> None:
     """Raise ``InputError`` where most rows are numbers or dates, and too many different ones to be categories."""
     are_numbers = [any(numbers.as_number(number, sign) is not None for sign in ".,") for number in column.split[0]]
     for kind, flags in (("numbers", are_numbers), ("dates", [dates.is_like(text) for text in column.texts])):
         if sum(flags) <= FEW or column.rows[np.array(flags)].sum() <= column.rows.sum() / 2:
             continue
-        others = [text for text, is_one in zip(column.texts, flags, strict=True) if not is_one]
-        shown = listed(others or [column.texts[0], column.texts[-1]])
-        what = f"text among {kind} ({shown})" if others else f"{kind} of several kinds ({shown})"
-        raise InputError(
-            f"column {name!r} must hold {kind} or categories, got {what}: correct it; give all marks of missing values "
-            f"as 'dataset.rows.missing_marks=[...]'; or have categories by 'dataset.rows.categories=[{name}]'"
-        )
+        rows = {text: n for text, n, is_one in zip(column.texts, column.rows, flags, strict=True) if not is_one}
+        bounds = {text: numbers.bound(text) for text in rows if kind == "numbers"}
+        ranges = [text for text in rows if bounds.get(text)]
+        others = [text for text in rows if text not in ranges]
+        found = [f"text among {kind} ({listed(others)})"] * bool(others)
+        found += [f"ranges among numbers ({listed(ranges)})"] * bool(ranges)
+        got = " and ".join(found) or f"{kind} of several kinds ({listed([column.texts[0], column.texts[-1]])})"
+        lost = sum(rows[text] for text in ranges)
+        ways = ["correct it"]
+        if others:
+            marks = [*(forms.marks(name).given or column.marks), *others]
+            way = remedy(forms.missing, name, marks) if len(others) <= SHOWN else "'dataset.rows.missing_marks=[...]'"
+            ways.append(f"give all marks of missing values as {way}")
+        if ranges:
+            ways[0] = f"write a number for each range ({bounds[ranges[0]]} for {ranges[0]!r})"
+        ways.append(f"or have categories by 'dataset.rows.categories=[{name}]'")
+        said = f"column {name!r} must hold {kind} or categories, got {got}: {'; '.join(ways)}"
+        raise InputError(said + f" (as missing, {lost} rows would lose their range)" * bool(ranges))
 
 
 def _near(texts: Sequence[str]) -> list[str]:

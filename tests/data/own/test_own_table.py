@@ -49,7 +49,9 @@ def test_the_account_says_of_every_column_what_it_is_and_what_was_done(own):
     frame = loans().assign(day=pd.date_range("2020-01-01", periods=400).astype(str), note="same")
     frame.loc[3:5, "hours"] = np.nan
     data = own(frame.astype({"hours": object}).fillna("NA")).load()
-    columns = {entry.pop("name"): tuple(entry.values()) for entry in data.account["columns"]}
+    assert account_of(data, "hours")["marks"] == ("NA",)
+    assert json.loads(json.dumps(data.account))["remarks"][-1] == "400 rows, 7 columns"
+    columns = {entry.pop("name"): tuple(entry.values())[:5] for entry in data.account["columns"]}
     assert columns["gender"] == ("category", 2, 0, "sensitive", "")
     assert columns["repaid"] == ("integer", 2, 0, "label", "")
     assert columns["job"] == ("category", 3, 0, "feature", "")
@@ -58,7 +60,6 @@ def test_the_account_says_of_every_column_what_it_is_and_what_was_done(own):
     assert "missing: 'NA'" in done and "median" in done and "with an indicator" in done
     assert columns["day"][3:] == ("feature", "as year, month, day")
     assert columns["note"][3:] == ("dropped", "is constant ('same'): left out")
-    assert json.loads(json.dumps(data.account))["remarks"][-1] == "400 rows, 7 columns"
 
 
 # Missing values
@@ -244,6 +245,27 @@ def test_shuffled_row_numbers_are_left_out_and_other_numbers_are_not(own):
     assert "id" not in data.features and "income" in data.features
 
 
+@pytest.mark.parametrize(
+    "ids", [np.arange(400), np.random.default_rng(0).permutation(10**6)[:400], [f"person {k}" for k in range(400)]]
+)
+def test_copies_of_rows_hide_no_id(ids, own):
+    frame = loans().assign(id=ids)
+    for copies in ([frame] * 3, [frame, frame.sample(100, random_state=0)]):
+        table = pd.concat(copies, ignore_index=True).sample(frac=1, random_state=1)
+        for whole in (table, table.assign(split=np.resize(["train", "test"], len(table))), table.reset_index()):
+            data = own(whole.reset_index(drop=True)).load()
+            assert "id" not in data.features and "column 'id' " in said(data)
+            assert account_of(data, "id")["role"] == "dropped" and "left out" in account_of(data, "id")["done"]
+    assert any(name.startswith("id") for name in own(table, keep_columns=["id"]).load().features)
+
+
+def test_numbers_that_are_all_that_rows_have_are_no_ids(own):
+    ages = loans(1000)[["gender", "age", "repaid"]]
+    assert own(ages).load().features == ["age"]
+    named = ages.assign(generation=lambda f: (f["age"] // 20).map("g{}".format))
+    assert own(named).load().features[0] == "age"
+
+
 def test_a_column_that_the_user_names_is_kept(own):
     frame = loans().assign(id=np.arange(400))
     assert "id" in own(frame, keep_columns=["id"]).load().features
@@ -401,19 +423,104 @@ def test_a_number_that_seems_to_mark_missing_values_is_said(mark, own):
         f"column 'hours' holds {mark} in {400 // rows} rows, and otherwise {others.min():g} to {others.max():g}"
         in said(data)
     )
-    assert f"'dataset.rows.missing_marks=[{mark}]'" in said(data)
-    marked = own(frame, rows={"missing_marks": [mark]}).load()
-    assert account_of(marked, "hours")["missing"] == 400 // rows and not said(marked)
+    assert f"if it marks missing values, '+dataset.rows.missing_marks={{hours: [{mark}]}}' says so" in said(data)
+    for given in ({"hours": [mark]}, [mark]):
+        marked = own(frame, rows={"missing_marks": given}).load()
+        assert account_of(marked, "hours")["missing"] == 400 // rows and not said(marked)
 
 
-def test_the_marks_to_give_are_all_that_there_are(own):
+def test_the_marks_to_give_are_all_that_the_column_has(own):
     frame = loans().astype({"age": object})
     frame.loc[::50, "hours"], frame.loc[::40, "age"], frame.loc[::30, "job"] = -999, 9999999, "?"
-    frame.loc[::70, "age"] = "NA"
-    assert "'dataset.rows.missing_marks=[9999999, -999, NA, ?]' says so, of all columns" in said(own(frame).load())
+    frame.loc[::70, "age"] = "n/a"
+    assert "'+dataset.rows.missing_marks={hours: [-999]}' says so" in said(own(frame).load())
+    assert """'+dataset.rows.missing_marks={age: [9999999, "n/a"]}' says so""" in said(own(frame).load())
+    both = {"hours": [-999], "age": [9999999, "n/a"]}
+    assert not said(own(frame, rows={"missing_marks": both}).load())
+    given = own(frame, rows={"missing_marks": [-999, "n/a", "?"]})
+    assert """'dataset.rows.missing_marks=[9999999, -999, "n/a", "?"]' (of all columns) says so""" in said(given.load())
+    german = frame.rename(columns={"age": "größe"})
+    assert "'dataset.rows.missing_marks=[9999999, " in said(own(german).load())
 
 
-@pytest.mark.parametrize("values", [[99, 80, 97], [-1, -2, -3], [999], [-1.5, -1.5], [-1, -1]])
+@pytest.mark.parametrize(
+    ("marks", "rest"),
+    [
+        ([97, 98, 99], range(11)),
+        ([77, 88, 99], [1, 2, 3, 4, 5]),
+        ([7777, 9999], range(300)),
+        ([-9, -8, -7], range(101)),
+        ([-999, -998], range(101)),
+        ([-2, -1], range(18, 80)),
+        ([98, 99], range(18, 80)),
+        ([99], [1, 2]),
+    ],
+)
+def test_several_survey_codes_at_one_end_are_said(marks, rest, own):
+    frame = loans().assign(hours=np.random.default_rng(0).choice(list(rest), 400))
+    for k, mark in enumerate(marks):
+        frame.loc[k::50, "hours"] = mark
+    (found,) = [line for line in own(frame).load().account["warnings"] if "marks={hours" in line]
+    last = f" and {marks[-1]}" if len(marks) > 1 else ""
+    first = ", ".join(map(str, marks[:-1])) or str(marks[0])
+    assert f"column 'hours' holds {first}{last} in {8 * len(marks)} rows, and otherwise" in found
+    assert f"'+dataset.rows.missing_marks={{hours: {marks}}}' says so" in found
+    assert not said(own(frame, rows={"missing_marks": {"hours": marks}}).load())
+
+
+@pytest.mark.parametrize(
+    ("role", "values", "mark"),
+    [
+        ("repaid", [0, 1], "-999"),
+        ("repaid", [0, 1], "9"),
+        ("repaid", ["no", "yes"], "-9"),
+        ("gender", ["F", "M"], "-999"),
+        ("gender", [1, 2], "99"),
+        ("gender", [1, 2], "9"),
+        ("gender", ["F", "M"], "9"),
+        ("gender", ["10-19 years", "20+"], "99"),
+    ],
+)
+def test_a_mark_in_a_label_or_a_group_is_said(role, values, mark, own):
+    frame = loans()
+    frame[role] = np.random.default_rng(3).choice(np.array([*values, mark], dtype=object), 400, p=[0.45, 0.45, 0.1])
+    data = own(frame, positive=None if role == "repaid" else 1).load()
+    assert f"column '{role}' holds {mark} in {(frame[role] == mark).sum()} rows, and otherwise" in said(data)
+    assert f"'+dataset.rows.missing_marks={{{role}: [{mark}]}}' says so" in said(data)
+
+
+@pytest.mark.parametrize(
+    "values", [[-1, 1], [-1, 0, 1], [-2, -1, 1, 2], [0, 1, 2], list(range(10)), ["A", "B", "C9"], ["8", "9+", "x"]]
+)
+def test_the_values_of_a_label_and_a_group_mark_nothing_by_themselves(values, own):
+    drawn = np.random.default_rng(3).choice(np.array(values, dtype=object), 1000)
+    frame = loans(1000).assign(repaid=drawn, job=drawn[::-1])
+    positive = values[0] if len(values) == 2 else None
+    assert "missing values" not in said(own(frame, positive=positive, sensitive=["job"]).load())
+
+
+@pytest.mark.parametrize(("values", "marks"), [([1, 2], [8, 9]), (["F", "M"], [97, 99]), ([0, 1, 2, 3], [-9, -8])])
+def test_several_codes_in_a_group_are_said(values, marks, own):
+    drawn = np.random.default_rng(3).choice(np.array([*values, *marks], dtype=object), 1000)
+    data = own(loans(1000).assign(gender=drawn)).load()
+    assert f"'+dataset.rows.missing_marks={{gender: {marks}}}' says so" in said(data)
+
+
+def test_a_refused_label_or_group_tells_of_its_marks(own):
+    frame = loans()
+    frame.loc[::40, "repaid"], frame.loc[::50, "hours"] = -999, -999
+    refused(own(frame), "must have two values, got 3", "'+dataset.rows.missing_marks={repaid: [-999]}' says so")
+    with pytest.raises(InputError) as error:
+        own(frame).load()
+    assert "hours" not in str(error.value)
+    rare = loans()
+    rare.loc[:1, "repaid"] = -9
+    refused(
+        own(rare, positive=None), "3 rows or more of each", "; column 'repaid' holds -9 in 2 rows, and otherwise 0 to 1"
+    )
+
+
+@pytest.mark.parametrize("values", [[99, 80, 97], [-1, -2, -3], [999], [-1.5, -1.5], [-1, -1], [59, 60, 61]])
 def test_numbers_that_others_are_near_mark_nothing(values, own):
     frame = loans()
     frame.loc[: len(values) - 1, "hours"] = values
@@ -562,9 +669,12 @@ def test_an_official_split_is_used_where_asked_in_any_spelling_and_else_said(own
 def test_a_label_one_value_of_which_looks_missing_is_refused_with_a_remedy(own):
     frame = loans().assign(repaid=lambda f: f["repaid"].map({0: "none", 1: "some"}))
     refused(
-        own(frame, positive="some"), "column 'repaid' must have two values or more, got 'some'", "'none'", "marks=[]"
+        own(frame, positive="some"),
+        "column 'repaid' must have two values or more, got 'some'",
+        "('none')",
+        "marks={repaid: []}",
     )
-    assert own(frame, positive="some", rows={"missing_marks": []}).load().train.y.mean() < 1
+    assert own(frame, positive="some", rows={"missing_marks": {"repaid": []}}).load().train.y.mean() < 1
 
 
 def test_a_group_without_test_rows_of_a_label_is_named(own):

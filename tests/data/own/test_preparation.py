@@ -1,5 +1,7 @@
 """New rows become the features that the same rows had in training."""
 
+import dataclasses
+import decimal
 import io
 import json
 
@@ -194,7 +196,7 @@ def test_rows_may_be_of_any_type_of_pandas(own, typed):
     ("change", "said"),
     [
         (lambda f: f.assign(age=1j), "column 'age' must hold numbers, text, booleans or dates, got complex128"),
-        (lambda f: f.assign(age=pd.to_timedelta(3, "D")), "column 'age' must hold numbers, text"),
+        (lambda f: f.assign(age=pd.Period("2020")), "column 'age' must hold numbers, text"),
         (lambda f: pd.concat([f, f[["job"]]], axis=1), "must have every column once, got several named 'job'"),
     ],
 )
@@ -204,3 +206,28 @@ def test_columns_of_no_use_are_named(own, change, said):
     with pytest.raises(InputError) as error:
         dataset.encode(change(loans().head(3)), encoder)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("marks", [[-999, "?"], {"pay": [-999], "hours": [-999, "NA"], "job": ["?"]}])
+def test_marks_in_new_rows_are_those_of_the_table_in_text_and_in_numbers(own, marks):
+    frame = messy().assign(hours=lambda f: f["hours"].mask(f.index % 9 == 0, "-999,0"))
+    frame["pay"] = frame["pay"].mask(frame.index % 7 == 0, "-999 EUR")
+    frame["job"] = frame["job"].where(frame.index % 11 > 0, "?")
+    assert_same_features(own(frame, rows={"missing_marks": marks}), as_text(frame))
+    plain = frame.assign(
+        hours=frame["hours"].str.replace(",", ".").astype("float32"),
+        pay=frame["pay"].str.removesuffix(" EUR").astype(int),
+    )
+    dataset = own(frame, rows={"missing_marks": marks})
+    encoder = dataset.load().encoder
+    expected = dataset.encode(as_text(frame).head(30), encoder)
+    assert np.allclose(dataset.encode(plain.head(30), encoder), expected, atol=1e-6)
+
+
+def test_rows_of_decimals_are_numbers_to_a_model_of_a_parquet_file(own, tmp_path):
+    frame = loans().assign(pay=lambda f: [decimal.Decimal(f"{hours:.2f}") for hours in f["hours"] * 100])
+    frame.loc[::10, "pay"] = None
+    frame.to_parquet(tmp_path / "t.parquet")
+    dataset = dataclasses.replace(own(loans()), path=str(tmp_path / "t.parquet"))
+    assert_same_features(dataset, frame)
+    assert_same_features(dataset, frame.assign(pay=frame["pay"].astype(float)))

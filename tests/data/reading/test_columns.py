@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
 from fairrun.data.reading import numbers
-from fairrun.data.reading.columns import typed
+from fairrun.data.reading.account import Unread
+from fairrun.data.reading.columns import read_as, typed
 from fairrun.data.reading.texts import Forms
 from fairrun.datasets.csv import Csv
 
@@ -26,7 +27,10 @@ def doubtful(*texts, **forms):
 
 def test_a_mark_that_may_be_a_category_is_named():
     (said,) = doubtful("none", "gas", "oil", "none", "", "gas")
-    assert "column 'x': 'none' counts as missing, in 2 rows; if it is a value, dataset.rows.missing_marks=[]" in said
+    remedy = "'+dataset.rows.missing_marks={x: []}' says so"
+    assert said == f"column 'x': 'none' counts as missing, in 2 rows; if it is a value, {remedy}"
+    (said,) = doubtful("none", "gas", "oil", "?", "#N/A")
+    assert """missing_marks={x: ["#N/A", "?"]}' says so""" in said
     assert ["'NA'" in line for line in doubtful("NA", "NO", "NL", "NO")] == [True]
     assert doubtful("NA", "gas", "oil") == doubtful("none", "1.5", "2") == doubtful("", "?", "gas") == []
     assert doubtful("none", "gas", missing=["none"]) == []
@@ -135,6 +139,54 @@ def test_marks_may_be_given_and_are_the_only_ones():
     assert column("NA", "US", "-9", missing=["-9"])[0] == ["NA", "US", None]
 
 
+def test_marks_of_a_column_are_its_own_and_other_columns_have_the_usual_ones():
+    frame = pd.DataFrame({"x": ["-9", "1", "NA"], "y": ["-9", "1", "NA"], "none": ["-9", "none", "NA"]}, dtype=object)
+    read, columns, _ = typed(frame, Forms(missing={"x": ["-9", "NA"], "none": []}))
+    assert read["x"].isna().tolist() == [True, False, True] and read["y"].tolist()[:2] == [-9, 1]
+    assert read["none"].tolist() == ["-9", "none", "NA"]
+    assert [column.marks for column in columns] == [("-9", "NA"), ("NA",), ()]
+
+
+@pytest.mark.parametrize(
+    ("texts", "mark", "values"),
+    [
+        (["1,5", "2,25", "-99,9"], "-99.9", [1.5, 2.25]),
+        (["1,234", "5,678", "-999,0"], "-999", [1.234, 5.678]),  # the mark tells the decimal sign too
+        (["1.234,5", "7,5", "-9.999"], "-9999", [1234.5, 7.5]),
+        (["1,5", "2,25", "-999.0"], "-999", [1.5, 2.25]),
+        (["1.5", "2.25", "-9,999"], "-9999", [1.5, 2.25]),
+        (["1.5", "2.25", "-9,999.00"], "-9999", [1.5, 2.25]),
+        (["$1,200", "$5", "-$999"], "-999", [1200, 5]),
+        (["5 €", "6,50 €", "-999,00 €"], "-999", [5, 6.5]),
+        (["5", "6", "\u2212999"], "-999", [5, 6]),
+        (["5", "6", "-999"], "\u2212999", [5, 6]),
+        (["5", "6", "(999)"], "-999", [5, 6]),
+        (["12%", "7.5 %", "-999 %"], "-999", [12, 7.5]),
+        (["1 234,5", "2,5", "99 999,0"], "99999", [1234.5, 2.5]),
+        (["0.5", "1.5", "-9.990e2"], "-999", [0.5, 1.5]),
+        (["cook", "clerk", "-999.0"], "-999", ["cook", "clerk"]),
+        (["2020-01-31", "2021-12-01", "-999.0"], "-999", [pd.Timestamp(2020, 1, 31), pd.Timestamp(2021, 12, 1)]),
+    ],
+)
+def test_a_mark_that_is_a_number_counts_however_it_is_written(texts, mark, values):
+    read, account = column(*texts, missing=[mark])
+    assert read == [*values, None] and account.marks == (mark,)
+    assert column(*texts, missing=["-77"])[1].marks == ()
+
+
+def test_many_numbers_with_a_unit_may_have_a_mark_with_it():
+    values, account = column(*(f"{k} h" for k in range(30)), "-999 h", missing=["-999"])
+    assert values == [*range(30), None] and account.marks == ("-999",)
+
+
+def test_a_mark_is_no_number_that_has_its_digits_alone():
+    assert column("-9.999", "1.500", "2.25", missing=["-9999"])[0] == [-9.999, 1.5, 2.25]
+    assert column("0999", "01234", "999", missing=["999"])[0] == ["0999", "01234", None]
+    assert column("0999", "A1", "999", missing=["999"])[0] == ["0999", "A1", None]
+    assert column("0999", "01234", "999", missing=["0999"])[0] == [None, "01234", "999"]
+    assert column("0999", "01234", missing=["0999"], categories=["x"])[0] == [None, "01234"]
+
+
 @pytest.mark.parametrize(
     ("texts", "truth"),
     [
@@ -217,6 +269,10 @@ def test_text_among_many_numbers_is_refused_and_among_few_it_is_a_category():
     assert column(*texts, "ten", categories=["x"])[1].type == "category"
     assert column(*texts, "ten", missing=["ten"])[1].missing == 1
     assert column("0", "1", "2", "3+")[0] == ["0", "1", "2", "3+"]
+    with pytest.raises(
+        InputError, match=r"missing values as '\+dataset\.rows\.missing_marks=\{x: \[NA, soon, ten\]\}'; or"
+    ):
+        column(*texts, "NA", "ten", "soon")
     days = [f"2020-01-{day:02}" for day in range(1, 32)]
     with pytest.raises(InputError, match=r"column 'x' must hold dates .*, got text among dates \('soon'\)"):
         column(*days, "soon")
@@ -224,6 +280,62 @@ def test_text_among_many_numbers_is_refused_and_among_few_it_is_a_category():
         column(*days, "01.02.2020")
     with pytest.raises(InputError, match="numbers of several kinds"):
         column(*texts, "1,5", "1,25", "2.5")
+
+
+def test_many_texts_among_numbers_are_not_all_listed():
+    with pytest.raises(InputError) as error:
+        column(*map(str, range(50)), *(f"t{k}" for k in range(40)))
+    assert "'dataset.rows.missing_marks=[...]'" in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("75+", "75"),
+        ("75 +", "75"),
+        ("<5", "5"),
+        ("\u226590", "90"),
+        (">= 90", "90"),
+        ("10-19", "10"),
+        ("10 to 19", "10"),
+        ("80 and over", "80"),
+        ("85 years or older", "85"),
+        ("under 1", "1"),
+        ("more than 95", "95"),
+        ("$1,000+", "1,000"),
+        ("10,000 \u2013 19,999 EUR", "10,000"),
+    ],
+)
+def test_ranges_among_numbers_are_refused_with_what_marks_would_lose(text, number):
+    cells = [str(age) for age in range(18, 75)]
+    with pytest.raises(InputError) as error:
+        column(*cells, text, text)
+    assert str(error.value) == (
+        f"column 'x' must hold numbers or categories, got ranges among numbers ({text!r}): write a number for each "
+        f"range ({number} for {text!r}); or have categories by 'dataset.rows.categories=[x]' "
+        "(as missing, 2 rows would lose their range)"
+    )
+    with pytest.raises(
+        InputError, match=r"text among numbers \('soon'\) and ranges .*: \[soon\]\}'; or have categories"
+    ):
+        column(*cells, text, "soon")
+
+
+@pytest.mark.parametrize("text", ["soon", "A1", "1/2", "75 Main Street", "5 kg", "1.2.3", "+", "-"])
+def test_other_text_is_no_range(text):
+    assert numbers.bound(text) is None
+
+
+def test_a_refused_table_tells_of_all_its_columns():
+    cells = [str(age) for age in range(18, 75)]
+    frame = pd.DataFrame({"age": [*cells, "75+"], "n": map(str, range(58)), "pay": [*cells, "soon"]}, dtype=object)
+    with pytest.raises(Unread, match=r"(?s)column 'age' must .*\ncolumn 'pay' must") as error:
+        typed(frame, Forms())
+    assert [(c.name, c.type, c.done) for c in error.value.account.columns] == [
+        ("age", "other", "refused"),
+        ("n", "integer", ""),
+        ("pay", "other", "refused"),
+    ]
 
 
 def test_spaces_at_the_ends_make_no_category_and_case_is_said():
@@ -271,6 +383,56 @@ def test_parquet_columns_have_plain_values(stored, values, kind, tmp_path):
     frame, account = from_parquet(tmp_path, {"x": stored})
     assert [None if pd.isna(value) else value for value in frame["x"].tolist()] == values
     assert account.column("x").type == kind
+
+
+@pytest.mark.parametrize("stored", [pa.float16(), pa.float32(), pa.float64(), pa.decimal128(6, 1)], ids=str)
+def test_a_mark_is_found_in_numbers_of_any_width(stored, tmp_path):
+    cells = pa.array([1.5, -99.9, None]).cast(pa.float32() if stored == pa.float16() else stored).cast(stored)
+    pyarrow.parquet.write_table(pa.table({"x": cells}), tmp_path / "t.parquet")
+    read, account = Csv(missing_marks=[-99.9, 99999]).read(str(tmp_path / "t.parquet"))
+    assert read["x"].isna().tolist() == [False, True, True] and account.column("x").marks == ("-99.9",)
+    for new in (pd.read_parquet(tmp_path / "t.parquet"), pyarrow.parquet.read_table(tmp_path / "t.parquet")):
+        rows = new if isinstance(new, pd.DataFrame) else new.to_pandas(types_mapper=pd.ArrowDtype)
+        found = read_as(rows["x"], "number", Csv(missing_marks=[-99.9]).forms("."))
+        assert found.isna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("stored", "values", "kind"), PLAIN.values(), ids=PLAIN)
+def test_new_rows_as_pandas_reads_a_parquet_file_are_as_those_of_the_table(stored, values, kind, tmp_path):
+    account = from_parquet(tmp_path, {"x": stored})[1]
+    table = pyarrow.parquet.read_table(tmp_path / "table.parquet")
+    of_arrow = [] if stored.type == pa.string_view() else [table.to_pandas(types_mapper=pd.ArrowDtype)]
+    for new in (table.to_pandas(), *of_arrow):
+        found = read_as(new["x"], account.column("x").type, Csv().forms("."))
+        assert [None if pd.isna(value) else value for value in found.tolist()] == values
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([-99], ["dataset.rows.missing_marks: '-99' stands nowhere in the table; did you mean -999 (column 'n')?"]),
+        ([-999, "none"], ["'none' stands nowhere in the table; did you mean None (column 'job')?"]),
+        ({"job": ["None", -999]}, ["'-999' stands nowhere in column 'job'"]),
+        ([-99.9, "None"], ["'-99.9' stands nowhere in the table; did you mean -99.9000015258789 (column 'x')?"]),
+        ([-999, -999.0, "None"], []),
+        ([-999, "zzz"], ["'zzz' stands nowhere in the table"]),
+        ({"n": [-999], "job": []}, []),
+        (None, []),
+    ],
+)
+def test_a_mark_that_stands_nowhere_is_said_with_the_nearest_value(given, said, tmp_path):
+    frame = pd.DataFrame({"n": [-999, 5, 6], "x": [1.5, 2.5, np.float32(-99.9)], "job": ["None", "cook", "clerk"]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    warnings = Csv(missing_marks=given).read(str(tmp_path / "t.csv"))[1].warnings
+    found = [warning for warning in warnings if "stands nowhere" in warning]
+    assert len(found) == len(said) and all(one.endswith(text) for one, text in zip(found, said, strict=True))
+
+
+@pytest.mark.parametrize("key", ["missing_marks", "categories"])
+def test_a_column_of_a_key_that_is_not_there_is_refused(key, tmp_path):
+    (tmp_path / "t.csv").write_text("hours,job\n1,a\n2,b\n")
+    with pytest.raises(InputError, match=rf"dataset\.rows\.{key} must hold columns .*'hour'; did you mean hours\?"):
+        Csv(**{key: {"hour": [1]} if key == "missing_marks" else ["hour"]}).read(str(tmp_path / "t.csv"))
 
 
 @pytest.mark.parametrize("stored", [pa.array([[1, 2], [3]]), pa.array([{"a": 1}, None]), pa.array([b"\x00", b"\x01"])])
