@@ -252,7 +252,14 @@ def _field_types(cls: type) -> dict[str, Any]:
 
 
 def _as_list(key: str, value: Any, accepts: Callable[[Any], bool]) -> str:
-    """For messages: "; did you mean 'dataset.sensitive=[sex]'?", where a list of the value would be accepted."""
+    """For messages: "; did you mean 'dataset.sensitive=[sex]'?", where a list of the value would be accepted.
+
+    Also in a mapping: {hours: [-999]} for {hours: -999}.
+    """
+    if isinstance(value, dict) and all(isinstance(item, str | int | float) for item in value.values()):
+        listed = {name: [item] for name, item in value.items()}
+        said = ", ".join(f"{name}: [{item}]" for name, item in value.items())
+        return f"; did you mean '{key}={{{said}}}'?" if accepts(listed) else ""
     alone = isinstance(value, str | int | float) and accepts([value])
     return f"; did you mean '{key}=[{value}]'?" if alone else ""
 

@@ -157,7 +157,7 @@ def said_of_marks(own: "OwnTable", rows: Prepared) -> dict[str, str]:
 def _held(values: pd.Series, marks: Sequence[str]) -> str:
     """In how many rows the marks stand, and which other values there are."""
     numbers = pd.api.types.is_numeric_dtype(values)
-    are = values.isin(list(map(float, marks)) if numbers else marks)
+    are = np.isclose(values, np.array(marks, float)[:, None], 1e-6, 0).any(0) if numbers else values.isin(marks)
     others = values[~are].dropna()
     rest = f"{others.min():g} to {others.max():g}" if numbers else listed(sorted(others.unique(), key=str), 3)
     together = " and ".join(filter(None, [", ".join(marks[:-1]), marks[-1]]))

@@ -13,7 +13,7 @@ ROWS_A_VALUE = 5  # on average, from which on values that tell the label are not
 SAMPLED = 50_000  # rows that ``separation`` looks at
 LEAST_OTHERS = 2  # values beside marks of missing ones
 DISTINCT = 10  # fewest numbers among which a mark may be near
-ALONE = r"-?99+|-[189]"  # such marks: 99, 999, ..., -1, -8, -9, -99, ...
+ALONE = r"-?99+(?:\.9+)?|-[189]"  # such marks: 99, 999, ..., -1, -8, -9, -99, -99.9, ...
 TOGETHER = r"-[1-9]|-?(?:9+[6-9]|66+|77+|88+)"  # several of a column: 97, 98 and 99; 77 and 88; -7, -8 and -9
 OF_ROLE = r"[7-9]"  # and those of a label or a group, which have few values
 MOST = 5  # of them
@@ -117,18 +117,23 @@ def marks_among(values: pd.Series, of_role: bool = False) -> list[str]:
     numbers, rows = np.unique(known[np.isfinite(known)].to_numpy(dtype=float), return_counts=True)
     for step in (1, -1):  # the low end, the high end
         if k := _at_end(numbers[::step], rows[::step], alone, together):
-            return [f"{number:.0f}" for number in numbers[::step][:k][::step]]
+            return [_spelt(number) for number in numbers[::step][:k][::step]]
     return []
 
 
 def _at_end(numbers: np.ndarray, rows: np.ndarray, alone: str, together: str) -> int:
     """How many of the first ``numbers``, sorted and of so many ``rows`` each, seem to mark missing values."""
-    spelt = [f"{number:.0f}" if number == np.round(number) else "" for number in numbers[:MOST]]
+    spelt = list(map(_spelt, numbers[:MOST]))
     several = len(list(itertools.takewhile(lambda text: re.fullmatch(together, text), spelt)))
     for k in [*range(several, 1, -1), *[1] * bool(spelt and re.fullmatch(alone, spelt[0]))]:
         if len(numbers) >= k + LEAST_OTHERS and rows[:k].sum() > 1 and _are_marks(numbers, rows, k):
             return k
     return 0
+
+
+def _spelt(number: float) -> str:
+    """As a user writes it: 9999999, and -99.9 also of a number that was rounded to 32 bits."""
+    return f"{number:.0f}" if number == np.round(number) else f"{number:g}"
 
 
 def _are_marks(numbers: np.ndarray, rows: np.ndarray, k: int) -> bool:

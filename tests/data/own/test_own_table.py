@@ -412,7 +412,7 @@ def test_separation_is_that_of_the_best_rule():
     assert separation(by_value, np.zeros(100)) == 0
 
 
-@pytest.mark.parametrize("mark", [-999, -1, -9, 999, 99999])
+@pytest.mark.parametrize("mark", [-999, -1, -9, 999, 99999, -999.9])
 def test_a_number_that_seems_to_mark_missing_values_is_said(mark, own):
     frame = loans()
     rows = 50 if abs(mark) > 9 else 4  # -1 and -9 are more frequent than any other number
@@ -535,6 +535,22 @@ def test_a_mark_that_is_a_number_counts_in_text_and_in_numbers_alike(own, tmp_pa
     for data in (csv.load(), dataclasses.replace(csv, path=str(tmp_path / "t.parquet")).load()):
         assert account_of(data, "hours")["missing"] == 8
         assert account_of(data, "hours")["done"].startswith("missing: ")
+
+
+def test_a_mark_that_was_rounded_to_32_bits_is_said_and_found_as_a_user_writes_it(own, tmp_path):
+    frame = loans().astype({"hours": "float32"})
+    frame.loc[::50, "hours"] = np.float32(-99.9)
+    frame.to_parquet(tmp_path / "t.parquet")
+    stored = dataclasses.replace(own(frame), path=str(tmp_path / "t.parquet"))
+    assert "column 'hours' holds -99.9 in 8 rows, and otherwise" in said(stored.load())
+    assert "'+dataset.rows.missing_marks={hours: [-99.9]}' says so" in said(stored.load())
+    marked = dataclasses.replace(stored, rows=own(frame, rows={"missing_marks": {"hours": [-99.9]}}).rows)
+    assert account_of(marked.load(), "hours")["missing"] == 8 and not said(marked.load())
+
+
+def test_marks_of_a_column_that_are_no_list_get_the_list(own):
+    with pytest.raises(InputError, match=r"did you mean 'dataset\.rows\.missing_marks=\{hours: \[-999\]\}'\?"):
+        own(loans(), rows={"missing_marks": {"hours": -999}})
 
 
 def test_test_rows_that_are_copies_of_training_rows_are_said(own):
