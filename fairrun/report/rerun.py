@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import fairrun
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
 from fairrun.config.values import value
 from fairrun.results.again import overrides, started_in
-from fairrun.results.records import identity_of, read, recorded_identity
+from fairrun.results.records import identity_of, in_words, read, recorded_identity, versions
 
 MOST_NAMED = 4  # keys in a sentence
 
@@ -28,16 +27,18 @@ def otherwise(folder: Path) -> str:
         values, shown = today(given, place)
     except InputError as error:
         return f"its command is refused now: {error}"
-    if identity_of(values) == recorded_identity(record):
+    known = {recorded_identity(record), identity_of(record["config"])}  # by its own version, and by this one
+    if identity_of(values) in known:
         return ""
     then, now = (identity(dotted(config)) for config in (record["config"], shown))
     differ = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    made, ours = (in_words(found) for found in (record["versions"], versions()))
+    if not differ and made != ours:
+        return ""  # values of the environment are known by a digest alone, which another version may make otherwise
     named = [f"{key} is {_text(now, key)}, and was {_text(then, key)}" for key in differ[:MOST_NAMED]]
     more = [f"{len(differ) - len(named)} more"] if len(differ) > len(named) else []
-    made = record["versions"].get("fairrun")
-    version = f" (by fairrun {made}; this is {fairrun.__version__})" if made != fairrun.__version__ else ""
     said = "; ".join([*named, *more]) or "values from the environment are others"
-    return f"its command trains another run now{version}: {said}"
+    return f"its command trains another run now: {said}{f' (made by {made}; this is {ours})' * (made != ours)}"
 
 
 def _text(values: dict[str, object], key: str) -> str:

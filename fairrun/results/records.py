@@ -271,7 +271,8 @@ def versions() -> dict[str, str | None]:
 def in_words(found: Mapping[str, str | None]) -> str:
     """The ``versions`` of fairrun and torch: "fairrun 1.0 at 0123456789-dirty, torch 2.0"."""
     commit, dirty, _ = (found.get("commit") or "").partition("-dirty")
-    return f"fairrun {found['fairrun']}{f' at {commit[:10]}{dirty}' if commit else ''}, torch {found['torch']}"
+    ours, torch = (found.get(name) or "unknown" for name in ("fairrun", "torch"))
+    return f"fairrun {ours}{f' at {commit[:10]}{dirty}' if commit else ''}, torch {torch}"
 
 
 def _commit() -> str | None:

@@ -31,7 +31,7 @@ def run(place, name, given=("method=mine", "dataset=german", "seed=0"), *, hydra
     folder = place / name
     folder.mkdir(parents=True)
     values, shown = today([*hydra, *given], place)
-    records.write(folder, record(config=shown, identity=identity_of(values), **changes), None)
+    records.write(folder, record(**{"config": shown, "identity": identity_of(values)} | changes), None)
     write_overrides(folder, list(given), cwd=str(place), hydra=hydra)
     return folder
 
@@ -47,9 +47,9 @@ def test_a_run_whose_file_was_changed_and_changed_back_has_its_command(place):
     first = run(place, "a", written="2026-01-01")
     save(place, "method", METHOD.format(lam=2))
     second = run(place, "b", written="2026-01-02")
-    assert otherwise(first).endswith(": method.lam is 2, and was 1") and otherwise(second) == ""
+    assert ": method.lam is 2, and was 1 (" in otherwise(first) and otherwise(second) == ""
     save(place, "method", METHOD.format(lam=1))
-    assert otherwise(first) == "" and otherwise(second).endswith(": method.lam is 1, and was 2")
+    assert otherwise(first) == "" and ": method.lam is 1, and was 2 (" in otherwise(second)
 
 
 def test_runs_of_different_seeds_show_a_change_too(place):
@@ -66,19 +66,30 @@ def test_what_a_command_line_says_comes_before_the_file(place):
 
 
 def test_another_version_of_fairrun_is_named_where_it_may_be_the_cause(place):
-    folder = run(place, "a", versions={"fairrun": "0.0.1"})
+    folder = run(place, "a", versions={"fairrun": "0.0.1", "torch": "2.0"})
     save(place, "method", METHOD.format(lam=2) + "eta: 1\n")
     text = otherwise(folder)
-    assert text.startswith("its command trains another run now (by fairrun 0.0.1; this is ") and "file" not in text
-    assert "method.eta is 1, and was not there" in text
+    assert text.startswith("its command trains another run now: method.eta is 1, and was not there; method.lam is 2, ")
+    assert " (made by fairrun 0.0.1, torch 2.0; this is fairrun " in text and "file" not in text
+    again = run(place, "b", versions=records.versions())
+    save(place, "method", METHOD.format(lam=3))
+    named = "method.eta is not there, and was 1; method.lam is 3, and was 2"
+    assert otherwise(again) == f"its command trains another run now: {named}"
+
+
+def test_a_digest_that_another_version_made_otherwise_is_no_difference(place):
+    assert otherwise(run(place, "a", identity="0" * 64)) == ""
 
 
 def test_a_value_of_the_environment_is_told_apart_and_not_shown(place, monkeypatch):
+    """Where another version made the record, nothing tells whether the value or the digest is another."""
+    given = ["method=erm", "dataset=german", "seed=0", "dataset.label=${oc.env:MINE_SECRET}"]
     monkeypatch.setenv("MINE_SECRET", "first-secret")
-    folder = run(place, "a", ["method=erm", "dataset=german", "seed=0", "dataset.label=${oc.env:MINE_SECRET}"])
-    assert otherwise(folder) == ""
+    ours, other = run(place, "a", given, versions=records.versions()), run(place, "b", given)
+    assert otherwise(ours) == otherwise(other) == ""
     monkeypatch.setenv("MINE_SECRET", "other-secret")
-    assert otherwise(folder).endswith("values from the environment are others") and "-secret" not in otherwise(folder)
+    assert otherwise(ours) == "its command trains another run now: values from the environment are others"
+    assert otherwise(other) == ""
 
 
 def test_a_command_that_is_refused_now_says_why(place):
@@ -146,7 +157,7 @@ def test_a_run_that_no_command_makes_any_more_has_none_and_stands_last(tmp_path,
     assert page.count("No command makes this any more: see below.") == 1
     for text in (page, " ".join(printed.split())):
         assert text.count("There is no command to train it again, as its command trains another run now") == 1
-        assert "dataset.sensitive is [age], and was [sex]." in text
+        assert "dataset.sensitive is [age], and was [sex] (made by fairrun 0.1.0, torch 2.9; this is" in text
         assert text.count("fairrun train method=") == 1
     results = Results(tmp_path)
     gone, there = (results.best(dataset=name) for name in names)
