@@ -4,16 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fairrun.analysis.verdict import Verdict
-from fairrun.claims.told import Told, budgets, effect, verdict_of
+from fairrun.claims.told import VERDICTS, Told, budgets, effect, verdict_of
 from fairrun.report.tables import grid
-
-PARTS = """
-A claim of several data sets, rivals, settings or protocols has a part for each, which is tested alone. Most claims show
-where all of their parts do, and a claim of "some" or "somewhere" where one does, at a p-value times their number. A
-paper's page has every part with its interval. Of many claims some would show by chance, so that verdicts stand after
-Holm's correction. It counts all claims of a paper together, and those that we added to the paper ("ours") apart, so
-that none of ours changes what is said of the paper's.
-""".strip()
 
 
 def index(papers: Sequence[Told]) -> str:
@@ -23,7 +15,7 @@ def index(papers: Sequence[Told]) -> str:
         "Every claim has a verdict that a rule computes from runs ([the rules](../claims.md)); a paper's page has its "
         "tables, pictures, commands and protocols.",
         counts(papers),
-        PARTS,
+        VERDICTS,
     ]
     for told in papers:
         parts += [f"## [{told.paper.title}]({told.paper.name}.md)", _lines(told)]

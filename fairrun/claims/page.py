@@ -13,7 +13,18 @@ from fairrun.claims.frames import Runs, tells_apart
 from fairrun.claims.judge import cells_of, has, keys_of, picked
 from fairrun.claims.pictures import CAPTIONS
 from fairrun.claims.spec import Paper, PictureSpec, TableSpec
-from fairrun.claims.told import Told, budgets, changed, counted, datasets, effect, number, sources_of, verdict_of
+from fairrun.claims.told import (
+    VERDICTS,
+    Told,
+    budgets,
+    changed,
+    counted,
+    datasets,
+    effect,
+    number,
+    sources_of,
+    verdict_of,
+)
 from fairrun.config.metrics import bounds
 from fairrun.report.tables import grid
 from fairrun.results import records
@@ -28,15 +39,6 @@ LESS = {  # what a budget has less of
     "tiny": "runs that are too short to decide anything",
     "quick": "fewer seeds, data sets or epochs than full",
 }
-RULES = """
-The effect is the measured value minus the claimed bound, turned so that the claim says it is above 0. *Shows*: its 95%
-interval over seeds (Student's) is above 0, and Holm's correction leaves it so: for the paper's claims on this page, or,
-of a claim that is ours, for ours.
-*Contradicted*: the interval is below 0, likewise. *Does not show*: an effect as large as the smallest one that would
-matter is excluded. *Undecided*: the interval is too wide. *Cannot be tested here*: there are no such runs, or too few
-seeds. A claim of several parts shows where all of them do, one of "somewhere" or "some" where at least one does; what
-speaks against it is corrected for the number of parts, whose smallest and largest effects stand above.
-""".strip()
 
 
 def summary(paper: Paper, verdicts: Mapping[str, Found]) -> Table:
@@ -57,7 +59,7 @@ def page(told: Told) -> str:
         f"{paper.note} ([paper]({paper.link}))",
         f"**{counted(verdicts)}.** {_budget(paper, runs)}",
         _claims(told),
-        RULES,
+        VERDICTS,
         *(_picture(paper, name, spec, runs) for name, spec in paper.pictures.items()),
         *(_table(paper, spec, runs) for spec in paper.tables.values()),
         *_changes(told),

@@ -12,6 +12,27 @@ from fairrun.claims.frames import Runs
 from fairrun.claims.spec import Claim, Paper
 from fairrun.config.names import counted as so_many
 
+VERDICTS = """
+The *effect* is the measured value minus the claimed bound, turned so that the claim says it is above 0. Beside it
+stands its 95% interval over seeds (Student's). The smallest effect that matters to a claim is its *margin*.
+
+- *shows*: the interval is above 0. Of an equivalence: it lies within the margin. Of what must always hold: no run
+  breaks it.
+- *contradicted*: the interval is below 0. Of an equivalence: it lies outside the margin. Of what must always hold: a
+  run breaks it.
+- *does not show*: an effect as large as the margin is excluded, and nothing above applies.
+- *undecided*: the interval is too wide, or one of the corrections below takes the decision back.
+- *cannot be tested here*: there are no such runs, or fewer than three seeds have a value.
+- *not measured yet*: stored runs lack what the claim asks for.
+
+A claim of several data sets, rivals, settings or protocols has a part for each, which is tested alone; the smallest and
+the largest effect of the parts stand in its line, and all of them on the paper's page. Most claims show where all of
+their parts do; one of "some" or "somewhere" shows where one does. What one part decides counts at its p-value times the
+number of parts. Of many claims some would show by chance, so that decisions stand after Holm's correction: for the
+paper's claims together, and apart for those that we added ("ours"), so that none of ours changes what is said of the
+paper's.
+""".strip()
+
 
 class Told(NamedTuple):
     """A paper with its runs and verdicts, and those at the smaller budget quick, where both are stored."""
