@@ -1,8 +1,12 @@
 """The command line on a messy table of the user's own."""
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
 
+from fairrun.cli.subcommands import report
 from tests.helpers.command import INLINE, records
 from tests.helpers.here import run_here
 
@@ -41,6 +45,26 @@ def test_a_messy_table_is_trained_on_and_its_account_is_printed_recorded_and_sho
     assert "200 most frequent of 300" in done_to["town"] and "constant ('DE')" in done_to["land"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Columns as read" in page and "200 most frequent of 300" in page
+    (income,) = (column for column in account["columns"] if column["name"] == "income")
+    assert (income["marks"], income["decimal"]) == (["#NV"], ",")
+    shown = columns_of(page)
+    for path in (tmp_path / "out").rglob("record.json"):  # as records were before they had these fields
+        record = json.loads(path.read_text())
+        for column in record["account"]["columns"]:
+            del column["marks"], column["decimal"]
+        path.write_text(json.dumps(record))
+    report.main([str(tmp_path / "out")])
+    assert (
+        shown
+        == columns_of((tmp_path / "out" / "report.html").read_text())
+        == "name type values missing role done".split()
+    )
+
+
+def columns_of(page):
+    """The headings of the table of columns."""
+    head = page[page.index('<caption class="hidden">Columns as read') :].partition("</thead>")[0]
+    return re.findall(r'<th scope="col">(\w+)</th>', head)
 
 
 def test_a_single_run_says_how_many_test_rows_a_small_group_has(tmp_path):

@@ -49,7 +49,7 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         distinct = 0 if read.type == "other" else int(values.nunique())
         missing, done = int(values.isna().sum()), "; ".join(read.done)
         columns.append(Column(name, read.type, distinct, missing, "unused", done, tuple(read.marks), read.decimal))
-        if read.type in ("category", "boolean") and name in texts:
+        if name in texts and (read.type in ("category", "boolean") or forms.marks(name).given is not None):
             warnings += _of_doubtful(name, texts[name], forms)
     if wrong:
         raise Unread("\n".join(wrong), Account(columns))
@@ -147,9 +147,13 @@ def _decimal(columns: Collection[Texts], points: bool) -> str | None:
 
 
 def _from_values(values: pd.Series, marks: Marks) -> Found:
-    """A column of Parquet that holds no text, without the numbers that mark missing values."""
+    """A column of Parquet that holds no text, without the numbers and dates that mark missing values."""
     if pd.api.types.is_datetime64_any_dtype(values):
-        return Found(values.astype("datetime64[us]"), "date")
+        stamps = values.astype("datetime64[us]")
+        gone = stamps.isin(list(marks.dates))
+        dates = {str(date.date()): marks.dates[date] for date in sorted(stamps[gone].unique())}
+        done = ["missing: " + ", ".join(list(dates)[:5])] * bool(dates)
+        return Found(stamps.mask(gone), "date", done, list(dates.values()))
     if values.dtype == object:
         known = values.dropna()
         if known.map(type).isin([bool]).all() and len(known):

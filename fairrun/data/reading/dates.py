@@ -49,6 +49,12 @@ def as_dates(texts: Sequence[str], day_first: bool | None) -> list[pd.Timestamp]
     return list(stamps.dt.tz_localize(None))
 
 
+def stamp(text: str) -> pd.Timestamp | None:
+    """The date that ``text`` spells, the year first; None for other text."""
+    found = as_dates([text], None) if _YEAR_FIRST.fullmatch(text) else None
+    return found[0] if found else None
+
+
 def is_like(text: str) -> bool:
     """Whether ``text`` is written as dates are."""
     return any(pattern.fullmatch(text) for pattern in (_YEAR_FIRST, _YEAR_LAST, _WORDS))

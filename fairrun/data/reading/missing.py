@@ -5,11 +5,13 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from fairrun.config.check import closest
 from fairrun.data.reading.account import Column
+from fairrun.data.reading.dates import stamp
 from fairrun.data.reading.numbers import amount_of, amounts, is_code
 
 _CATEGORIES = """
@@ -49,6 +51,12 @@ class Marks:
         found = ((amount_of(mark), mark) for mark in self.given or ())
         return {number: mark for number, mark in found if number is not None}
 
+    @functools.cached_property
+    def dates(self) -> dict[pd.Timestamp, str]:
+        """Those that are dates, and how they are given."""
+        found = ((stamp(mark), mark) for mark in self.given or ())
+        return {date: mark for date, mark in found if date is not None}
+
     def read(self, text: str) -> str | None:
         """The mark that ``text`` is, "" for an empty cell; None for a value.
 
@@ -62,12 +70,13 @@ class Marks:
         found = amounts(spelt) if self.numbers else set()
         return self.numbers.get(found.pop()) if len(found) == 1 else None
 
-    def among(self, values: Sequence[float | None], digits: Sequence[str]) -> dict[int, str]:
-        """The marks among numbers, by their places; ``digits``: as they are written."""
-        if not self.numbers:
+    def among(self, values: Sequence[Any], texts: Sequence[str]) -> dict[int, str]:
+        """The marks among numbers or dates, by their places; ``texts``: as they are written."""
+        named: dict[Any, str] = {**self.numbers, **self.dates}
+        if not named:
             return {}
-        found = enumerate(zip(values, digits, strict=True))
-        return {k: self.numbers[v] for k, (v, spelt) in found if v in self.numbers and not is_code(spelt)}
+        found = enumerate(zip(values, texts, strict=True))
+        return {k: named[value] for k, (value, text) in found if value in named and not is_code(text)}
 
 
 def _is_usual(spelt: str) -> bool:
@@ -119,8 +128,10 @@ def _nearest(mark: str, columns: Sequence[Column], frame: pd.DataFrame) -> str:
 
 
 def _values(column: Column, values: pd.Series) -> list[str]:
-    """Values of a column that may be meant by a mark: the least and the largest number, texts."""
+    """Values of a column that may be meant by a mark: the least and the largest number or date, texts."""
     if column.type in ("integer", "number"):
         ends = [float(values.min()), float(values.max())]
         return [f"{end:.0f}" if end.is_integer() else repr(end) for end in ends]
+    if column.type == "date":
+        return [str(end.date()) for end in (values.min(), values.max()) if end is not pd.NaT]
     return list(map(str, values.dropna().unique()[:MOST])) if column.type in ("category", "boolean") else []

@@ -94,8 +94,9 @@ def texts_of(values: pd.Series, marks: Marks) -> Texts:
     if differ:
         done.append("spaces at the ends left out")
     rows = np.bincount(codes[codes >= 0], minlength=len(texts))
-    doubtful = _doubtful(values, gone, texts) if marks.given is None else {}
-    return Texts(codes, texts, rows, done, list(dict.fromkeys(gone.values())), _numbers_of(gone), doubtful)
+    doubtful = _doubtful(gone, texts) if marks.given is None else [text for text in gone if numbers.bound(text)]
+    rows_of = {mark: int((values == mark).sum()) for mark in doubtful}
+    return Texts(codes, texts, rows, done, list(dict.fromkeys(gone.values())), _numbers_of(gone), rows_of)
 
 
 def _told(gone: Collection[str]) -> str:
@@ -107,11 +108,10 @@ def _numbers_of(gone: Collection[str]) -> list[str]:
     return [numbers.split_unit(text)[0] for text in gone if numbers.amounts(text)]
 
 
-def _doubtful(values: pd.Series, gone: Collection[str], texts: Sequence[str]) -> dict[str, int]:
-    """The marks that may be values, with their rows: words as "none", and NA among codes of two letters as NO."""
+def _doubtful(gone: Collection[str], texts: Sequence[str]) -> list[str]:
+    """The usual marks that may be values: words as "none", and NA among codes of two letters as NO."""
     codes = bool(texts) and all(len(text) == 2 and text.isalpha() and text.isupper() for text in texts)
-    found = [mark for mark in gone if mark.casefold() in WORDS or (codes and mark == "NA")]
-    return {mark: int((values == mark).sum()) for mark in found}
+    return [mark for mark in gone if mark.casefold() in WORDS or (codes and mark == "NA")]
 
 
 def from_text(name: str, column: Texts, forms: Forms) -> Found:
@@ -146,7 +146,7 @@ def text_as(name: str, kind: str, column: Texts, forms: Forms) -> pd.Series:
     if wrong:
         what = {"date": "dates", "time": "times"}.get(kind, "numbers")
         raise InputError(f"column {name!r} must hold {what}, as in the training rows, got {listed(wrong, 5)}")
-    gone = {} if kind in ("date", "time") else marks.among(values, column.texts)
+    gone = {} if kind == "time" else marks.among(values, column.texts)
     values = [np.nan if k in gone else value for k, value in enumerate(values)]
     return column.spread(values, "datetime64[us]" if kind == "date" else "float64")
 
@@ -233,6 +233,8 @@ def _date(name: str, column: Texts, forms: Forms) -> Found | None:
             "dataset.rows.day_first=true or false"
         ) from None
     if stamps is not None:
+        if gone := forms.marks(name).among(stamps, column.texts):
+            return from_text(name, _without(column, gone), forms)
         return column.found(column.spread(stamps, "datetime64[us]"), "date")
     hours = dates.as_hours(column.texts)
     return None if hours is None else column.found(column.spread(hours, "float64"), "time", "hours since midnight")

@@ -282,6 +282,14 @@ def test_text_among_many_numbers_is_refused_and_among_few_it_is_a_category():
         column(*texts, "1,5", "1,25", "2.5")
 
 
+def test_a_range_that_is_given_as_a_mark_is_said():
+    cells = [*map(str, range(18, 75)), "75+", "75+", "NA"]
+    (said,) = doubtful(*cells, missing={"x": ["75+", "NA"]})
+    remedy = "'+dataset.rows.missing_marks={x: [NA]}' says so"
+    assert said == f"column 'x': '75+' counts as missing, in 2 rows; if it is a value, {remedy}"
+    assert doubtful(*cells[:-3], "NA", missing=["75+", "NA"]) == []
+
+
 def test_many_texts_among_numbers_are_not_all_listed():
     with pytest.raises(InputError) as error:
         column(*map(str, range(50)), *(f"t{k}" for k in range(40)))
@@ -395,6 +403,23 @@ def test_a_mark_is_found_in_numbers_of_any_width(stored, tmp_path):
         rows = new if isinstance(new, pd.DataFrame) else new.to_pandas(types_mapper=pd.ArrowDtype)
         found = read_as(rows["x"], "number", Csv(missing_marks=[-99.9]).forms("."))
         assert found.isna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("written", ["{}", "{} 00:00:00", "{}T00:00:00Z"])
+def test_a_mark_that_is_a_date_is_found_in_text_and_in_dates(written, tmp_path):
+    cells = ["2020-01-31", "1900-01-01", "2021-12-01"]
+    values, account = column(*map(written.format, cells), missing=["1900-01-01"])
+    assert values == [pd.Timestamp(2020, 1, 31), None, pd.Timestamp(2021, 12, 1)] and account.marks == ("1900-01-01",)
+    table = pa.table({"x": pd.to_datetime(pd.Series(cells)), "y": range(3)})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    read, whole = Csv(missing_marks={"x": ["1900-01-01"]}).read(str(tmp_path / "t.parquet"))
+    assert read["x"].isna().tolist() == [False, True, False] and whole.column("x").marks == ("1900-01-01",)
+    assert whole.column("x").done == "missing: 1900-01-01" and not whole.warnings
+    forms = Forms(".", missing=["1900-01-01"])
+    for new in (table.to_pandas()["x"], pd.Series(map(written.format, cells), name="x")):
+        assert read_as(new, "date", forms).isna().tolist() == [False, True, False]
+    said = Csv(missing_marks=["1900-01-02"]).read(str(tmp_path / "t.parquet"))[1].warnings
+    assert said[0].endswith("'1900-01-02' stands nowhere in the table; did you mean 1900-01-01 (column 'x')?")
 
 
 @pytest.mark.parametrize(("stored", "values", "kind"), PLAIN.values(), ids=PLAIN)
