@@ -16,7 +16,7 @@ from fairrun.data.reading.account import Account, Column, Unread
 from fairrun.data.reading.dates import DAY
 from fairrun.data.reading.missing import Marks, remedy
 from fairrun.data.reading.parquet import decoded
-from fairrun.data.reading.texts import Forms, Found, Texts, from_text, text_as, texts_of, whole
+from fairrun.data.reading.texts import Forms, Found, Texts, from_text, text_as, texts_of, told, whole
 
 NUMBERS = ("integer", "number", "boolean")  # types that a column of numbers may be given as
 
@@ -37,7 +37,7 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
     for name in frame:
         try:
             if name in plain:
-                read = Found(*whole(plain[name].values))
+                read = Found(*whole(plain[name].values), told(plain[name].marks), plain[name].marks)
             elif name in texts:
                 read = from_text(name, texts[name], forms)
             else:
@@ -58,13 +58,12 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
 
 def _plain_numbers(name: str, values: pd.Series, forms: Forms) -> "numbers.Plain | None":
     """The numbers of a column of text that holds nothing but plain ones; None where it must be looked at as text."""
-    if (
-        forms.marks(name).numbers
-        or name in forms.categories
-        or not (values.dtype == object or isinstance(values.dtype, pd.StringDtype))
-    ):
+    marks = forms.marks(name)
+    if any(map(numbers.bound, marks.given or ())):  # a range counts as missing, which is to be said
         return None
-    return numbers.plain(values)
+    if name in forms.categories or not (values.dtype == object or isinstance(values.dtype, pd.StringDtype)):
+        return None
+    return numbers.plain(values, marks.given or [], marks.numbers)
 
 
 def _of_doubtful(name: str, column: Texts, forms: Forms) -> Iterator[str]:

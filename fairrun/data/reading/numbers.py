@@ -1,7 +1,7 @@
 """Numbers as people write them: decimal commas, thousands, currencies, per cent."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -43,20 +43,24 @@ _ONE = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"  # for Arrow, whose expressions 
 class Plain(NamedTuple):
     """A column of text that is plain numbers and empty cells alone."""
 
-    values: pd.Series  # float64, NaN of an empty cell
+    values: pd.Series  # float64, NaN of an empty cell and of a mark
     points: bool  # whether some have a decimal point, which cannot be one of thousands
+    marks: list[str]  # of missing values, that were found
 
 
-def plain(values: pd.Series) -> Plain | None:
+def plain(values: pd.Series, marks: Collection[str] = (), amounts: Collection[float] = ()) -> Plain | None:
     """The numbers of a column of text, at once; None where any may be meant in another way.
 
-    That is: other text, 1.234 alone, codes with leading zeros, dates as 20200131, and a column without a number.
+    That is: other text, 1.234 alone, codes with leading zeros, dates as 20200131, and a column without a number.  The
+    ``marks`` of missing values count as they are written; None where another cell is one of their ``amounts``.
     """
     try:
         cells = pa.array(values, pa.large_string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # other values than text
         return None
-    cells = pc.if_else(pc.equal(cells, ""), None, cells)
+    are_marks = pc.is_in(cells, value_set=pa.array(marks, pa.large_string()))
+    found = sorted(pc.unique(cells.filter(are_marks)).to_pylist())
+    cells = pc.if_else(pc.or_(pc.equal(cells, ""), are_marks), None, cells)
     if cells.null_count == len(cells) or not _all(cells, f"^{_ONE}$") or _any(cells, "^-?0[0-9]"):
         return None
     points = _any(cells, r"\.")
@@ -65,9 +69,10 @@ def plain(values: pd.Series) -> Plain | None:
     if not points and _all(cells, "^(19|20)[0-9]{6}$"):
         return None
     try:
-        return Plain(pd.Series(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False), values.index), points)
+        read = pd.Series(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False), values.index)
     except pa.ArrowInvalid:  # a number beyond float64
         return None
+    return None if amounts and read.isin(list(amounts)).any() else Plain(read, points, found)
 
 
 def amount_of(text: str) -> float | None:

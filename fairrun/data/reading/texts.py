@@ -89,7 +89,7 @@ def texts_of(values: pd.Series, marks: Marks) -> Texts:
     number = np.array([place.get(text, -1) if mark is None else -1 for text, mark in zip(stripped, read, strict=True)])
     codes = np.append(number, -1)[codes]
     gone = dict(sorted((text, mark) for text, mark in zip(stripped, read, strict=True) if mark))
-    done = [_told(gone)] if gone else []
+    done = told(gone)
     differ = {s for s, t, mark in zip(spelt, stripped, read, strict=True) if s != t and mark is None and t in as_is}
     if differ:
         done.append("spaces at the ends left out")
@@ -99,8 +99,9 @@ def texts_of(values: pd.Series, marks: Marks) -> Texts:
     return Texts(codes, texts, rows, done, list(dict.fromkeys(gone.values())), _numbers_of(gone), rows_of)
 
 
-def _told(gone: Collection[str]) -> str:
-    return "missing: " + ", ".join(map(repr, list(gone)[:SHOWN]))
+def told(gone: Collection[str]) -> list[str]:
+    """What is said of a column with marks of missing values."""
+    return ["missing: " + ", ".join(map(repr, list(gone)[:SHOWN]))] if gone else []
 
 
 def _numbers_of(gone: Collection[str]) -> list[str]:
@@ -182,7 +183,7 @@ def _without(column: Texts, gone: Mapping[int, str]) -> Texts:
         codes=place[column.codes],
         texts=[column.texts[k] for k in kept],
         rows=column.rows[kept],
-        done=[*column.done, _told(left_out)],
+        done=[*column.done, *told(left_out)],
         marks=list(dict.fromkeys([*column.marks, *gone.values()])),
         marking=[*column.marking, *_numbers_of(left_out)],
     )

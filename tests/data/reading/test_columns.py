@@ -514,7 +514,7 @@ CELLS += ["", " 4", "1,5", "1,234", "yes", "?", "-", "+2", ".5", "3.", "10%", "9
     columns=st.lists(st.lists(st.sampled_from(CELLS), min_size=12, max_size=12), min_size=1, max_size=3),
     few=st.integers(1, len(CELLS)),
     decimal=st.sampled_from([None, ".", ","]),
-    marks=st.sampled_from([None, [], ["-7"], ["?"]]),
+    marks=st.sampled_from([None, [], ["-7"], ["?"], ["-7.0", "1.5"], ["1.234", "20200131"], ["1", "007", "12.345"]]),
 )
 def test_plain_numbers_are_read_at_once_as_they_are_read_one_by_one(columns, few, decimal, marks):
     """``few``: of the cells, so that many columns are plain."""
@@ -522,7 +522,7 @@ def test_plain_numbers_are_read_at_once_as_they_are_read_one_by_one(columns, few
     forms = Forms(decimal=decimal, missing=marks)
     found = [_typed(frame, forms)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers, "plain", lambda values: None)
+        patch.setattr(numbers, "plain", lambda *_: None)
         found.append(_typed(frame, forms))
     assert found[0] == found[1]
 
@@ -536,5 +536,7 @@ def _typed(frame, forms):
 
 
 def test_a_column_of_plain_numbers_is_read_at_once():
-    (one, points), other = numbers.plain(pd.Series(["1.5", "", "-2e3"])), numbers.plain(pd.Series(["1", "x"]))
+    (one, points, _), other = numbers.plain(pd.Series(["1.5", "", "-2e3"])), numbers.plain(pd.Series(["1", "x"]))
     assert one.tolist()[::2] == [1.5, -2000.0] and one.isna()[1] and points and other is None
+    assert numbers.plain(pd.Series(["1", "?", "-999"]), ["?", "-999"], [-999.0]).marks == ["-999", "?"]
+    assert numbers.plain(pd.Series(["1", "-999.0"]), ["-999"], [-999.0]) is None
