@@ -26,8 +26,8 @@ from fairrun.config.build import build
 from fairrun.data.table import Data
 from fairrun.method.bargaining import nash_bargaining
 from fairrun.results.records import read
+from fairrun.runs.built import network
 from fairrun.runs.job import load
-from fairrun.runs.validate import network
 from fairrun.train import CONF
 from fairrun.training.fit import fit
 

@@ -124,10 +124,10 @@ def run(cfg: DictConfig) -> float:
     _say_start(cfg)
     load("fairrun.runs.runner")
     from fairrun.results.records import choices_of
+    from fairrun.runs.checks.keys import check_keys
     from fairrun.runs.job import Job
     from fairrun.runs.runner import Sweep
     from fairrun.runs.single_task import complete
-    from fairrun.runs.validate import check_keys
     from hydra_plugins.fairrun_compose import settle
 
     hydra_config = HydraConfig.get()

@@ -88,10 +88,11 @@ class StackedLauncher(Launcher):
         executor, stack_size = self._settings(folder)
         started = _start(executor, composed)  # workers import torch while it is imported here
         load("fairrun.runs.runner")
+        from fairrun.runs.checks.alone import check_report
+        from fairrun.runs.checks.keys import check_keys
         from fairrun.runs.place import places
         from fairrun.runs.runner import Sweep
         from fairrun.runs.single_task import complete
-        from fairrun.runs.validate import check_keys, check_report
 
         for config in {frozenset(dotted(job.resolved)): job.resolved for job in composed.values()}.values():
             check_keys(config)

@@ -151,8 +151,8 @@ def conclude(config: DictConfig, *, complete: bool) -> str | None:
     from fairrun.config.build import build
     from fairrun.report.cli import show
     from fairrun.results.records import RECORD, load
+    from fairrun.runs.checks.alone import check_report
     from fairrun.runs.runner import WORK
-    from fairrun.runs.validate import check_report
 
     folder = Path(config.hydra.sweep.dir)
     settle(config, config.hydra.runtime.choices.method, config.hydra.overrides.task)

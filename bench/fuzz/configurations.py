@@ -20,9 +20,11 @@ from fairrun.command.renames import current
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF, dotted
 from fairrun.results.records import GROUPS
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
+from fairrun.runs.checks.keys import check_keys
 from fairrun.runs.job import Job, facts, load
 from fairrun.runs.runner import Sweep
-from fairrun.runs.validate import check, check_data, check_keys
 from hydra_plugins.fairrun_compose import settle
 
 CHOICES = {

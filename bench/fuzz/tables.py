@@ -7,8 +7,10 @@ from pathlib import Path
 
 from bench.fuzz.cases import Counts, count, outcome
 from bench.fuzz.configurations import job_of, trained
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
+from fairrun.runs.checks.keys import check_keys
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check, check_data, check_keys
 
 Column = tuple[str, list[str]]  # its name, and a cell for each row
 MISSING = ("", "NA", "NULL", "NaN", "?", "#N/A", "-", "none", " ")

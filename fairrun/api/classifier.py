@@ -26,8 +26,10 @@ from fairrun.data.own.rows import refuse_infinite
 from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Method
+from fairrun.runs.built import network
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts
-from fairrun.runs.validate import check, check_data, network
 from fairrun.runs.worker import bound_of, settings_of
 from fairrun.training.fit import fit
 from fairrun.training.thresholds.frontier import CURVES

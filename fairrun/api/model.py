@@ -36,7 +36,7 @@ from fairrun.method.library import Fitted
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, described, read
 from fairrun.runs import model as files
-from fairrun.runs.validate import network
+from fairrun.runs.built import network
 from fairrun.training.metrics import evaluate_decisions, evaluation
 from fairrun.training.thresholds.postprocess import probabilities
 from fairrun.training.thresholds.unaware import Groups, chances

@@ -34,7 +34,7 @@ from fairrun.command.renames import current
 from fairrun.config import plugins
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import CONF
-from fairrun.runs.validate import check_keys
+from fairrun.runs.checks.keys import check_keys
 from fairrun.training.stop import Stopped
 from hydra_plugins import fairrun_compose
 

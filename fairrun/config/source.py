@@ -33,7 +33,7 @@ MAKE_RESULTS = (
         "method",
     ),
     *("models/ensemble.py", "models/functional.py", "models/network.py", "models/row_gradients.py"),
-    *("results/selection.py", "runs/job.py", "runs/model.py", "runs/validate.py", "runs/worker.py", "training"),
+    *("results/selection.py", "runs/built.py", "runs/job.py", "runs/model.py", "runs/worker.py", "training"),
 )
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that pip installs
 BY_VERSION = ("torch", "torchvision")  # packages whose files are too many to read

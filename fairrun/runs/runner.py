@@ -25,6 +25,9 @@ from fairrun.config.plugins import named, told
 from fairrun.config.source import own_hash
 from fairrun.models.network import Network
 from fairrun.results.records import RECORD, REFUSED, dataset_name, read, read_history, write
+from fairrun.runs.built import network_of
+from fairrun.runs.checks.alone import ANY_CODE, check
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed, suited
 from fairrun.runs.job import (
     Job,
@@ -43,7 +46,6 @@ from fairrun.runs.live import Listener, Live
 from fairrun.runs.model import UNSAVED, Rows, has_weights, rows_of, save, wants_weights
 from fairrun.runs.plan import plan
 from fairrun.runs.progress import Display
-from fairrun.runs.validate import ANY_CODE, check, check_data, network_of
 from fairrun.runs.worker import Failure, Task, Trained, _store, train
 from fairrun.trackers import Tracker
 from fairrun.training.fit import Run

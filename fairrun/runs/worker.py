@@ -28,10 +28,10 @@ from fairrun.method.api import Method
 from fairrun.method.library import LibraryMethod
 from fairrun.results.records import versions
 from fairrun.results.selection import BALANCED, SELECTED, Traded, ranks
+from fairrun.runs.built import averaging, network, schedule
 from fairrun.runs.job import load
 from fairrun.runs.live import tell
 from fairrun.runs.progress import publish
-from fairrun.runs.validate import averaging, network, schedule
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.chosen import Ranks
 from fairrun.training.fit import Run, fit

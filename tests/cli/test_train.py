@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
 from fairrun.results import records as results
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
+from fairrun.runs.checks.keys import check_keys
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check, check_data, check_keys
 from tests.helpers import langevin
 from tests.helpers.command import DESCRIPTION, INLINE, records, run
 from tests.helpers.here import run_here

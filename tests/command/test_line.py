@@ -22,7 +22,8 @@ from fairrun.command.line import (
 )
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
-from fairrun.runs.validate import check, check_keys
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.keys import check_keys
 from tests.helpers.synthetic import config
 
 FILES = {

@@ -8,7 +8,7 @@ from fairrun.command.line import chosen
 from fairrun.command.renames import current, warn
 from fairrun.config.check import InputError
 from fairrun.config.keys import RENAMED, dotted, is_below
-from fairrun.runs.validate import check_keys
+from fairrun.runs.checks.keys import check_keys
 from hydra_plugins.fairrun_compose import settle
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here

@@ -12,8 +12,8 @@ from fairrun.config.check import InputError, imported
 from fairrun.config.keys import dotted
 from fairrun.config.metrics import METRICS, of_node
 from fairrun.method.losses import LOSSES
+from fairrun.runs.checks.alone import check
 from fairrun.runs.search import divide
-from fairrun.runs.validate import check
 from fairrun.train import CONF
 from tests.helpers.synthetic import built, config
 

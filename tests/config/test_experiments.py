@@ -9,8 +9,10 @@ import yaml
 from omegaconf import OmegaConf
 
 from fairrun.method.steps import split
+from fairrun.runs.built import network
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check, check_data, network
 from fairrun.train import CONF
 from tests.helpers.synthetic import METHODS, config
 

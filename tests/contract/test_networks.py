@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from fairrun.about import files
 from fairrun.contract import NETWORK, Exempt, Subject, check
-from fairrun.runs.validate import network
+from fairrun.runs.built import network
 from tests.helpers.synthetic import HEADS, config
 
 WITH = {

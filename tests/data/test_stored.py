@@ -13,8 +13,9 @@ from PIL import Image
 from fairrun.config.check import InputError
 from fairrun.data.pixels import files
 from fairrun.data.pixels.stored import Stored
+from fairrun.runs.built import network_of
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts
-from fairrun.runs.validate import check_data, network_of
 from fairrun.runs.worker import _open, _store
 from fairrun.training.fit import fit
 from tests.helpers.celeba import write_celeba

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
 from fairrun.datasets.lsac import CATEGORIES, COLUMNS, NUMBERS
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check_data
 from tests.helpers.synthetic import config
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from fairrun.results.records import GROUPS
+from fairrun.runs.built import network
 from fairrun.runs.job import Job
 from fairrun.runs.plan import plan
 from fairrun.runs.runner import Sweep
-from fairrun.runs.validate import network
 from tests.helpers.synthetic import config
 
 SHAPES = {key: [] for key in ("groups", "tasks", "categories", "classes")}

@@ -19,7 +19,7 @@ from fairrun.method.privacy import (
     standard_errors,
 )
 from fairrun.models.mlp import MLP
-from fairrun.runs.validate import check_data
+from fairrun.runs.checks.data import check_data
 from fairrun.training.fit import fit
 from fairrun.training.optim import SGD
 from tests.helpers.synthetic import config, data, method

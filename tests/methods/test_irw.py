@@ -18,7 +18,7 @@ from fairrun.methods.irw_global import IRWGlobal
 from fairrun.methods.irwo import IRWO
 from fairrun.models.functional import Classifier
 from fairrun.models.mlp import MLP
-from fairrun.runs.validate import check
+from fairrun.runs.checks.alone import check
 from fairrun.training.binding import bind
 from fairrun.training.optim import SGD
 from tests.helpers.synthetic import config, method

@@ -9,8 +9,10 @@ from torch import nn
 
 from fairrun.config.check import InputError, located
 from fairrun.models.resnet import ResNet, ResNet18
+from fairrun.runs.built import network_of
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check, check_data, network_of
 from fairrun.training.fit import fit
 from tests.helpers.celeba import write_celeba
 from tests.helpers.networks import generators

@@ -14,7 +14,10 @@ from fairrun.data.table import Data, Table
 from fairrun.models.network import Network
 from fairrun.results.records import by_class
 from fairrun.runs import job
-from fairrun.runs.validate import check, check_data, check_keys, network_of, share_without
+from fairrun.runs.built import network_of
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data, share_without
+from fairrun.runs.checks.keys import check_keys
 from tests.helpers.synthetic import config, table
 
 SPLITS = ("train", "val", "test", "balanced")

@@ -10,9 +10,10 @@ import pytest
 import fairrun
 from fairrun.config.check import InputError
 from fairrun.results import records as results
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.executors import Loky
 from fairrun.runs.job import facts, load
-from fairrun.runs.validate import check, check_data
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
 from tests.helpers.jobs import job, jobs_of, planned, train

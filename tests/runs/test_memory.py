@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
-from fairrun.runs.validate import _layers
+from fairrun.runs.built import _layers
 from tests.helpers.synthetic import config
 
 

@@ -18,11 +18,11 @@ from fairrun.config.source import own_hash
 from fairrun.data.dataset import Dataset
 from fairrun.results import records as results
 from fairrun.runs import executors, live, worker
+from fairrun.runs.built import network
 from fairrun.runs.executors import Loky
 from fairrun.runs.job import Job, load, record, remark
 from fairrun.runs.plan import MOST_RUNS
 from fairrun.runs.runner import Sweep
-from fairrun.runs.validate import network
 from fairrun.trackers import Tracker
 from fairrun.training.fit import Run
 from tests.helpers.jobs import SHAPES, job, jobs_of, planned, train

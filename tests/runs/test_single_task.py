@@ -7,10 +7,10 @@ from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
 from fairrun.results import records as results
 from fairrun.results.records import GROUPS
+from fairrun.runs.checks.alone import check
 from fairrun.runs.job import Job
 from fairrun.runs.runner import Outcome, Sweep
 from fairrun.runs.single_task import complete
-from fairrun.runs.validate import check
 from tests.helpers.command import INLINE, records
 from tests.helpers.here import run_here
 from tests.helpers.synthetic import config

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from fairrun.config.check import InputError
 from fairrun.models.mlp import MLP
+from fairrun.runs.built import network
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts
-from fairrun.runs.validate import check_data, network
 from fairrun.training.fit import fit
 from tests.helpers.command import INLINE, records
 from tests.helpers.here import run_here

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from fairrun.config.check import InputError
 from fairrun.method import Method, State
 from fairrun.models.mlp import MLP
-from fairrun.runs.validate import check
+from fairrun.runs.checks.alone import check
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.fit import fit
 from fairrun.training.optim import SGD

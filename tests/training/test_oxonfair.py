@@ -9,8 +9,9 @@ import torch
 from fairrun.config.check import InputError
 from fairrun.config.metrics import METRICS
 from fairrun.data.table import Table
+from fairrun.runs.checks.alone import check
+from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts
-from fairrun.runs.validate import check, check_data
 from fairrun.training.metrics import evaluate_decisions
 from fairrun.training.thresholds.oxonfair import BOUNDED
 from fairrun.training.thresholds.postprocess import Bound, Scores, fit_thresholds, postprocess, probabilities
@@ -74,7 +75,7 @@ def test_rules_are_one_threshold_for_each_group(split):
 
 def test_what_oxonfair_cannot_do_is_refused_in_one_line(monkeypatch):
     given = ["method=erm", "postprocess=oxonfair"]
-    monkeypatch.setattr("fairrun.runs.validate.check_installed", lambda: None)
+    monkeypatch.setattr("fairrun.runs.checks.alone.check_installed", lambda: None)
     with pytest.raises(InputError, match=r"^fairness_bound must be a number with postprocess=oxonfair, which bounds"):
         check(job("folder", *given).config)
     with pytest.raises(InputError, match=r"^metric\.name must be one of demographic_parity_.* got 'worst_"):

@@ -157,7 +157,7 @@ def test_a_groups_model_is_the_same_after_json():
 
 
 def test_the_group_among_the_features_is_refused(tmp_path, described):
-    from fairrun.runs.validate import check
+    from fairrun.runs.checks.alone import check
 
     (one,) = jobs_of(tmp_path, [*described, "postprocess=frontier_unaware", "dataset.include_sensitive=true"])
     with pytest.raises(InputError, match=r"dataset\.include_sensitive must be false with postprocess=frontier_unaware"):
@@ -179,7 +179,7 @@ def test_a_postprocessing_that_fails_costs_its_own_run_alone(tmp_path, described
 
 
 def test_decisions_of_a_reduction_have_no_such_curve(tmp_path, described):
-    from fairrun.runs.validate import check
+    from fairrun.runs.checks.alone import check
 
     forest = ["estimator@method.estimator=random_forest", "method.estimator.n_estimators=5"]
     words = [*described, "method=exponentiated_gradient", *forest, "postprocess=frontier_unaware"]

@@ -8,7 +8,7 @@ import pytest
 
 from fairrun.cli.main import is_word, names, subcommand
 from fairrun.config.check import InputError
-from fairrun.runs.validate import check
+from fairrun.runs.checks.alone import check
 from tests.helpers.command import INLINE, run_warm
 from tests.helpers.composed import composed
 from tests.helpers.here import run_here

@@ -17,8 +17,8 @@ from torch import Tensor
 from fairrun.api.session import of_calls
 from fairrun.config.build import build
 from fairrun.data.table import Data
+from fairrun.runs.built import network, schedule
 from fairrun.runs.job import load
-from fairrun.runs.validate import network, schedule
 from fairrun.training.fit import fit
 
 SEEDS = 8

@@ -24,8 +24,8 @@ from fairrun.method.api import Batch, Theta
 from fairrun.method.bargaining import nash_bargaining
 from fairrun.methods.nash_meta import cell_weights
 from fairrun.models.functional import Classifier
+from fairrun.runs.built import network
 from fairrun.runs.job import load
-from fairrun.runs.validate import network
 from fairrun.training.batches import padded_table, whole_table
 from fairrun.training.tables import Tables
 

@@ -24,8 +24,8 @@ from fairrun.method.steps import flatten
 from fairrun.methods.irw_global import IRWGlobal, State
 from fairrun.models.functional import Classifier
 from fairrun.models.row_gradients import LinearGradients
+from fairrun.runs.built import network
 from fairrun.runs.job import load
-from fairrun.runs.validate import network
 from fairrun.training.batches import Batches, all_rows, whole_table
 from fairrun.training.binding import bind
 from fairrun.training.optim import SGD, Adagrad, Adam
