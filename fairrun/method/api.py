@@ -214,9 +214,9 @@ class Method(AnyMethod, ABC):
 
     @property
     def second_derivatives(self) -> bool:
-        """Whether ``update`` differentiates gradients of the network, or a loss has gradients in it.
+        """Whether ``update`` differentiates gradients of the network.
 
-        The network then runs in torch, whatever the engine: the kernels have no second derivatives.
+        The network then runs in torch, whatever the engine, because torch's second derivatives are faster.
         """
         return False
 

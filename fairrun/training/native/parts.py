@@ -14,7 +14,6 @@ from torch import Generator, Tensor
 
 from fairrun.config.check import one_of, require
 from fairrun.method.api import Theta
-from fairrun.method.steps import cut_of_now
 from fairrun.models.mlp import MLP
 from fairrun.models.network import Network, outputs
 from fairrun.models.row_gradients import Layer, Pullback
@@ -96,16 +95,22 @@ class Passes:
     outputs: int  # of a head; more than one for a single head only
     dropout: float  # of the trunk's units
 
-    def forward(
-        self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...] = (), *, keep: bool = True
-    ) -> tuple[Tensor, Kept]:
+    def forward(self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...] = ()) -> tuple[Tensor, Kept]:
         """The logits [R, T B], with several outputs [R, B, C], for inputs [R, B, D], and what ``gradient`` needs.
 
         ``p`` are the weight and bias of every layer, of the trunk and then of each head.  With ``masks`` there is
-        dropout.  Without ``keep`` the runs' activations overwrite each other, in the cache, and there is no gradient.
+        dropout.
         """
+        return self._pass(x, p, masks, keep=True)
+
+    def logits(self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...] = ()) -> Tensor:
+        """The logits alone; the runs' activations overwrite each other, in the cache."""
+        return self._pass(x, p, masks, keep=False)[0]
+
+    def _pass(self, x: Tensor, p: Sequence[Tensor], masks: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, Kept]:
         runs, rows, features = x.shape
-        activations = [x.new_empty(runs if keep else 1, rows, _padded(width)) for width in self._hidden]
+        widths = [*self.trunk, *(width for _ in range(self.num_heads) for width in self.head)]
+        activations = [x.new_empty(runs if keep else 1, rows, _padded(width)) for width in widths]
         most = (runs if x.stride(0) else 1) * rows * features + 16  # entries, and a vector behind them
         sizes = (8 * runs * rows, 4 * most, 4 * most, runs)  # bytes of ends, column, value, dense
         memory = x.new_empty(sum(sizes), dtype=torch.uint8)
@@ -122,11 +127,6 @@ class Passes:
         self.kernels.mlp_logits(*arguments, _pointers(masks) if masks else None, _long(keep), _pointer(logits))
         scale = 1 / (1 - self.dropout) if masks else 1.0
         return logits, Kept(activations, scale, arguments, (x, *p, memory))
-
-    @functools.cached_property
-    def _hidden(self) -> list[int]:
-        """The widths of all hidden layers, the trunk's and then each head's."""
-        return [*self.trunk, *(width for _ in range(self.num_heads) for width in self.head)]
 
     def gradient(self, p: Sequence[Tensor], kept: Kept, g: Tensor, wanted: Sequence[bool]) -> list[Tensor | None]:
         """The gradient with respect to those of ``p`` that are ``wanted``, None for the others.
@@ -187,8 +187,8 @@ class NativeMLP(_Native[MLP]):
         p = self._layers(self.network.on_features(theta))
         if x.requires_grad or not _covers(x, p):
             return self.linear.logits(p, x, masks)
-        if not _differentiates(p):
-            return self._forward(x, p, masks, keep=False)[0]
+        if not torch.is_grad_enabled():
+            return _constant(self.passes.logits(x, [*p.values()], _contiguous(masks)), p)
         value, kept = self._forward(x, p, masks)
         done = _Pass(self.passes, p, kept, lambda: self.linear.logits(p, x, masks))
         return done.differentiable(value, [p])
@@ -218,8 +218,8 @@ class NativeMLP(_Native[MLP]):
         """As ``MLP.masks``."""
         return self.network.masks(generators, num_rows)
 
-    def _forward(self, x: Tensor, p: Theta, masks: tuple[Tensor, ...], keep: bool = True) -> tuple[Tensor, Kept]:
-        return self.passes.forward(x, [*p.values()], tuple(mask.contiguous() for mask in masks), keep=keep)
+    def _forward(self, x: Tensor, p: Theta, masks: tuple[Tensor, ...]) -> tuple[Tensor, Kept]:
+        return self.passes.forward(x, [*p.values()], _contiguous(masks))
 
     def _layers(self, theta: Theta) -> Theta:
         """The parameters of the linear layers, first to last."""
@@ -283,14 +283,12 @@ class NativeSharedBottom(_Native[SharedBottom]):
         trunk = {name: theta[name] for name in _parameters([f"{prefix}shared.{k}" for k in range(len(shared))])}
         heads = {name: theta[name] for name in _parameters(layers)}
         passes = Passes(self.kernels, shared, head, len(tasks), outputs=1, dropout=0.0)
-        both = trunk | heads
-        differentiates = _differentiates(both)
-        value, kept = passes.forward(x, [*both.values()], keep=differentiates)
-        logits = value.unflatten(1, (len(tasks), -1))
-        if not differentiates:
-            return logits
+        both, shape = trunk | heads, (len(tasks), -1)
+        if not torch.is_grad_enabled():
+            return _constant(passes.logits(x, [*both.values()]).unflatten(1, shape), both)
+        value, kept = passes.forward(x, [*both.values()])
         done = _Pass(passes, both, kept, lambda: self.linear.logits(theta, x).mT[:, tasks])
-        return done.differentiable(logits, [trunk, heads])
+        return done.differentiable(value.unflatten(1, shape), [trunk, heads])
 
 
 @dataclass(frozen=True)
@@ -307,26 +305,23 @@ class _Pass:
 
         Torch asks for a group as a whole: each adds 0 to the logits, and has its gradient.
         """
-        cut = cut_of_now()
-        if cut is not None and cut.covers(self.p):
-            return cut.at(logits, self._at_leaves)
         found: Tensor = _Logits.apply(self, logits, list(groups[0]), *groups[0].values())
         for group in groups[1:]:
             found = found + _Logits.apply(self, torch.zeros_like(logits), list(group), *group.values())
         return found
 
-    def _at_leaves(self, slope: Tensor) -> Theta:
-        """The gradient at the parameters that require one, for a slope of the loss at the logits."""
-        wanted = [q.requires_grad for q in self.p.values()]
-        grads = self.passes.gradient([*self.p.values()], self.kept, slope, wanted)
-        return {name: g for name, g in zip(self.p, grads, strict=True) if g is not None}
+
+def _constant(logits: Tensor, p: Theta) -> Tensor:
+    """The ``logits`` of a pass that keeps nothing; a forward-mode derivative is refused as with one that does."""
+    found: Tensor = _Logits.apply(None, logits, list(p), *p.values())
+    return found
 
 
 class _Logits(torch.autograd.Function):
     """The logits of a pass, or 0, with the gradient of the logits at a group of parameters."""
 
     @staticmethod
-    def forward(ctx: Any, done: _Pass, logits: Tensor, names: list[str], *group: Tensor) -> Tensor:
+    def forward(ctx: Any, done: _Pass | None, logits: Tensor, names: list[str], *group: Tensor) -> Tensor:
         ctx.done, ctx.names = done, names
         return logits
 
@@ -394,9 +389,8 @@ def _covers(x: Tensor, p: Theta) -> bool:
     return x.shape[1] % ROWS_MULTIPLE == 0 and all(map(_readable, (x, *p.values())))
 
 
-def _differentiates(p: Theta) -> bool:
-    """Whether torch may ask for a gradient at some of the parameters."""
-    return torch.is_grad_enabled() and any(q.requires_grad for q in p.values())
+def _contiguous(masks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(mask.contiguous() for mask in masks)
 
 
 def _parameters(layers: Sequence[str]) -> list[str]:
