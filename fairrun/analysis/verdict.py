@@ -19,8 +19,9 @@ in every run; a single exception contradicts it.  A trend is a rank correlation 
 Intervals and p-values are Student's, two-sided; of equivalence those of two one-sided tests; of trends those of Page's
 test.  A claim of several parts shows where all of them do, at the largest p-value (intersection-union); one part
 contradicts it at its p-value times the number of parts (Bonferroni).  It does not show where the parts together exclude
-that all of them have effects that would matter (Simes, Biometrika 1986, for parts share runs).  Where every seed
-gives the same number, seeds say nothing of chance, and a difference is undecided.
+that all of them have effects that would matter (Simes, Biometrika 1986, for parts share runs).  A claim of "some" or
+"somewhere" shows where one part does; it is never contradicted, for it may hold where it was not tested.  Where every
+seed gives the same number, seeds say nothing of chance, and a difference is undecided.
 """
 
 import math
@@ -61,17 +62,19 @@ class Found:
     high: float = math.nan
     seeds: int = 0
     p: float = math.nan
+    margin: float = math.nan  # the smallest effect that would matter; of an equivalence the largest that would not
     excluded: float = math.nan  # one-sided p-value of an effect as large as the margin
     needed: int = 0  # at least so many seeds decide, if mean and spread stay; 0: not known
     measured: float = math.nan  # the mean before it is turned
     asked: str = ""  # of it, in words: "above 0.5"
     why: str = ""
+    alone: Verdict | None = None  # before Holm's correction, where it took the verdict back
     parts: tuple["Found", ...] = ()
 
 
 def above(name: str, values: np.ndarray, margin: float) -> Found:
     """The verdict on "the mean of ``values`` [seeds] is above 0", before any correction."""
-    found = _measured(name, values)
+    found = replace(_measured(name, values), margin=margin)
     if found.verdict is Verdict.UNTESTED:
         return found
     known = values[~np.isnan(values)]
@@ -93,7 +96,7 @@ def within(name: str, values: np.ndarray, margin: float) -> Found:
 
     ``p`` is that of two one-sided tests.
     """
-    found = _measured(name, values)
+    found = replace(_measured(name, values), margin=margin)
     if found.verdict is Verdict.UNTESTED:
         return found
     known = values[~np.isnan(values)]
@@ -111,7 +114,7 @@ def trend(name: str, correlations: np.ndarray, settings: int, margin: float) -> 
 
     Page's test (JASA 1963): with no trend, a correlation has mean 0 and variance 1 / (settings - 1).
     """
-    found = _measured(name, correlations)
+    found = replace(_measured(name, correlations), margin=margin)
     if found.verdict is Verdict.UNTESTED:
         return found
     p = float(2 * ndtr(-abs(found.effect) * math.sqrt(found.seeds * (settings - 1))))
@@ -149,7 +152,7 @@ def all_of(name: str, parts: Sequence[Found]) -> Found:
         return replace(parts[0], name=name)
     if against := _certain(parts, Verdict.CONTRADICTED):
         p, excluded = _least(against, len(parts)), min(part.excluded for part in against) * len(parts)
-        why = _which(against, parts)
+        why = f"{_which(against, parts)}, at p-values times {len(parts)}"
         return Found(name, Verdict.CONTRADICTED, p=p, excluded=excluded, why=why, parts=tuple(parts))
     p = _largest(parts)
     against = [part for part in parts if part.verdict in (Verdict.NOT, Verdict.CONTRADICTED)]
@@ -166,9 +169,12 @@ def all_of(name: str, parts: Sequence[Found]) -> Found:
 
 
 def any_of(name: str, parts: Sequence[Found]) -> Found:
-    """The verdict on "at least one part holds": its p-value is the smallest times the number of parts (Bonferroni)."""
+    """The verdict on "at least one part holds": its p-value is the smallest times the number of parts (Bonferroni).
+
+    Where all parts are contradicted it does not show, for it may hold where it was not tested.
+    """
     assert parts
-    if len(parts) == 1:
+    if len(parts) == 1 and parts[0].verdict is not Verdict.CONTRADICTED:
         return replace(parts[0], name=name)
     p = _least([part for part in parts if not math.isnan(part.p)], len(parts))
     if shown := _certain(parts, Verdict.SHOWS):
@@ -178,8 +184,8 @@ def any_of(name: str, parts: Sequence[Found]) -> Found:
     if verdicts == {Verdict.UNTESTED}:
         return Found(name, Verdict.UNTESTED, why=parts[0].why, parts=tuple(parts))
     if verdicts == {Verdict.CONTRADICTED}:
-        p = _largest(parts)
-        return Found(name, Verdict.CONTRADICTED, p=p, why="all are contradicted", parts=tuple(parts))
+        why = f"contradicted where it was tested: {_which(parts, parts)}"
+        return Found(name, Verdict.NOT, p=p, why=why, parts=tuple(parts))
     if verdicts <= {Verdict.CONTRADICTED, Verdict.NOT}:
         return Found(name, Verdict.NOT, p=p, why="none shows", parts=tuple(parts))
     unsure = [part for part in parts if part.verdict not in (Verdict.CONTRADICTED, Verdict.NOT)]
@@ -221,7 +227,8 @@ def corrected(claims: Sequence[Found]) -> list[Found]:
             taken = f"it {found.verdict} alone" if found.verdict is Verdict.SHOWS else "it is contradicted alone"
             why = f"{taken} (p = {found.p:.3f}), but not after Holm's correction for {len(order)} claims"
             excluded = found.verdict is Verdict.CONTRADICTED and found.excluded <= LEVEL / 2
-            result[k] = replace(found, verdict=Verdict.NOT if excluded else Verdict.UNDECIDED, why=why)
+            verdict = Verdict.NOT if excluded else Verdict.UNDECIDED
+            result[k] = replace(found, verdict=verdict, alone=found.verdict, why=why)
     return result
 
 

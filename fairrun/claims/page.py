@@ -77,7 +77,7 @@ def _budget(paper: Paper, runs: Runs) -> str:
     several = len(found) > 1
     said = "; ".join(f"{budget} for {', '.join(names)}" if several else budget for budget, names in found.items())
     smaller = "".join(f"; {budget} has {LESS[budget]}" for budget in found if budget in LESS)
-    marked = ", and claims that rest on it are marked" if several and smaller else ""
+    marked = ", and claims that rest on it are marked" if smaller else ""
     data = ", ".join(datasets(runs.frames.values()))
     counted = [runs.about[name] for names in found.values() for name in names]
     again = ", ".join(dict.fromkeys(f"`{own['again']}`" for own in counted))
@@ -126,14 +126,18 @@ def _size(runs: Runs, name: str) -> str:
 
 def _parts(paper: Paper, verdicts: Mapping[str, Found]) -> Iterator[str]:
     for name, found in verdicts.items():
-        if found.parts:
+        parts = found.parts or [found] * (not math.isnan(found.effect))
+        if parts:
             yield f"### {paper.claims[name].claim}"
-            yield grid(["part", "measured", "claimed", "verdict", "effect", "p", "why"], map(_part, found.parts))
+            values = ", ".join(dict.fromkeys(f"`{test.value}` of {test.source}" for test in paper.claims[name].tests))
+            yield f"By {values}."
+            yield grid(["part", "measured", "claimed", "verdict", "effect", "margin", "p", "why"], map(_part, parts))
 
 
 def _part(part: Found) -> list[str]:
     measured = "" if math.isnan(part.measured) else number(part.measured)
-    return [part.name, measured, part.asked, str(part.verdict), effect(part), _p(part.p), part.why]
+    margin = "" if math.isnan(part.margin) else f"{part.margin:g}"
+    return [part.name, measured, part.asked, str(part.verdict), effect(part), margin, _p(part.p), part.why]
 
 
 def _sources(paper: Paper, runs: Runs) -> Iterator[str]:

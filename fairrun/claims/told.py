@@ -14,23 +14,28 @@ from fairrun.config.names import counted as so_many
 
 VERDICTS = """
 The *effect* is the measured value minus the claimed bound, turned so that the claim says it is above 0. Beside it
-stands its 95% interval over seeds (Student's). The smallest effect that matters to a claim is its *margin*.
+stands its 95% interval over seeds (Student's). Of a trend the measured value is the mean of Spearman's correlations of
+ranks, one a seed. The smallest effect that matters to a claim is its *margin*, in the table of parts below each page.
 
 - *shows*: the interval is above 0. Of an equivalence: it lies within the margin. Of what must always hold: no run
   breaks it.
 - *contradicted*: the interval is below 0. Of an equivalence: it lies outside the margin. Of what must always hold: a
   run breaks it.
 - *does not show*: an effect as large as the margin is excluded, and nothing above applies.
-- *undecided*: the interval is too wide, or one of the corrections below takes the decision back.
-- *cannot be tested here*: there are no such runs, or fewer than three seeds have a value.
+- *undecided*: the interval is too wide, every seed gives the same value, or a correction takes the decision back.
+- *cannot be tested here*: there are no such runs, or fewer than three seeds, or less than 80% of them, have a value.
 - *not measured yet*: stored runs lack what the claim asks for.
 
-A claim of several data sets, rivals, settings or protocols has a part for each, which is tested alone; the smallest and
-the largest effect of the parts stand in its line, and all of them on the paper's page. Most claims show where all of
-their parts do; one of "some" or "somewhere" shows where one does. What one part decides counts at its p-value times the
-number of parts. Of many claims some would show by chance, so that decisions stand after Holm's correction: for the
-paper's claims together, and apart for those that we added ("ours"), so that none of ours changes what is said of the
-paper's.
+A claim of several data sets, rivals, settings or protocols has a part for each, which is tested alone. The smallest
+and the largest effect of its parts stand in its line. Most claims say that all of their parts hold. Such a claim shows
+where all parts show. It is contradicted where one part is, at its p-value times the number of parts. It does not show
+where it is excluded that every part has an effect as large as its margin (Simes). A claim of "some" or "somewhere"
+shows where one part does, at its p-value times the number of parts. It is never contradicted, for it may hold
+elsewhere.
+
+Of many claims some would show by chance. So the decisions on the paper's claims stand only after Holm's correction for
+their number. Claims that we added ("ours") are corrected apart, for theirs. A verdict that the correction took back is
+marked with what it was.
 """.strip()
 
 
@@ -99,11 +104,12 @@ def datasets(frames: Iterable[pd.DataFrame]) -> list[str]:
 
 
 def verdict_of(told: Told, name: str) -> str:
-    """The verdict on a claim, marked where its runs are of a smaller budget than others of the page."""
-    found = budgets(told.paper, told.runs)
-    smaller = [budget for budget in found if budget != "full"] if len(found) > 1 else []
+    """The verdict on a claim, marked where its runs are of a smaller budget than full, or Holm's correction made it."""
+    found, verdict = budgets(told.paper, told.runs), told.verdicts[name]
+    smaller = (budget for budget in found if budget != "full")
     marks = [budget for budget in smaller if set(found[budget]) & sources_of(told.paper.claims[name])]
-    return f"**{told.verdicts[name].verdict}**" + "".join(f" ({budget})" for budget in marks)
+    marks += [] if verdict.alone is None else [f"{verdict.alone} before Holm's correction"]
+    return f"**{verdict.verdict}**" + "".join(f" ({mark})" for mark in marks)
 
 
 def sources_of(claim: Claim) -> set[str]:

@@ -101,7 +101,9 @@ SHOWS, NOT, AGAINST, OPEN, UNTESTED, _ = Verdict
         ([of(AGAINST), of(UNTESTED, float("nan"))], AGAINST, OPEN),
         ([of(SHOWS, 0.04), of(OPEN)], OPEN, OPEN),
         ([of(NOT), of(AGAINST)], AGAINST, NOT),
-        ([of(AGAINST), of(AGAINST)], AGAINST, AGAINST),
+        ([of(AGAINST), of(AGAINST)], AGAINST, NOT),  # it may hold where it was not tested
+        ([of(AGAINST)], AGAINST, NOT),
+        ([of(SHOWS)], SHOWS, SHOWS),
         ([of(NOT), of(OPEN)], NOT, OPEN),
         ([of(NOT, 0.024), of(NOT, 0.02), of(AGAINST, 0.024)], NOT, NOT),
         ([of(SHOWS), of(UNTESTED, float("nan"))], UNTESTED, SHOWS),
@@ -125,8 +127,9 @@ def test_holm_takes_back_what_many_claims_give_by_chance():
         NOT,
         SHOWS,
     ]  # an effect that matters is not excluded at .04
+    assert [found.alone for found in (*kept, *lost)] == [None] * 3 + [SHOWS, AGAINST, None, None]
     far = Found("far", AGAINST, p=0.04, excluded=0.001)
-    assert corrected([far, of(OPEN, 0.5)])[0].verdict is NOT
+    assert (corrected([far, of(OPEN, 0.5)])[0].verdict, corrected([far, of(OPEN, 0.5)])[0].alone) == (NOT, AGAINST)
     invariant = always("x", np.array([-1.0]))
     assert corrected([invariant, all_of("all", [invariant, of(OPEN, 0.9)])])[1].verdict is AGAINST
     several = all_of("all", [of(OPEN, 0.3), of(OPEN, 0.4)])

@@ -69,7 +69,24 @@ def test_a_claim_of_a_smaller_budget_is_marked():
     assert "| W | **shows** |" in text and "| W | **contradicted** (quick) |" in text
     assert "| It is down. | **contradicted** (quick) | -1.100 [-1.348, -0.852], 3 seeds |" in index.index([found])
     alone = page.page(told(first=source("quick", 1.0, 1.1, 1.2)))
-    assert "(quick)" not in alone and "Budget quick; quick has fewer" in alone
+    assert "| W | **shows** (quick) |" in alone and "Budget quick; quick has fewer" in alone
+
+
+def test_a_claim_of_one_part_has_its_value_its_margin_and_its_p_value_as_any():
+    text = page.page(told(first=source("full", 1.0, 1.1, 1.2))).partition("## Every part of a claim")[2]
+    assert (
+        "### It is up.\n\nBy `test/x` of first.\n\n| part | measured | claimed | verdict | effect | margin | p |"
+        in text
+    )
+    assert "| 1.100 | above 0 | shows | 1.100 [0.852, 1.348], 3 seeds | 1 | 0.003 |" in text
+    assert "It is new." not in text
+
+
+def test_a_verdict_that_the_correction_took_back_says_what_it_was():
+    """The p-value is .04, and of two claims .08."""
+    found = told(first=source("full", 0.2, 0.9, 0.4, 0.9, 0.1), second=source("full", 0.1, 1.0, 0.4, 0.9, -0.1))
+    assert "| It is up. | **undecided** (shows before Holm's correction) |" in index.index([found])
+    assert "**undecided** (shows before Holm's correction)" in page.page(found)
 
 
 def test_a_table_has_the_papers_number_the_protocol_the_settings_and_the_command():
