@@ -109,7 +109,7 @@ def verdict_of(told: Told, name: str) -> str:
     smaller = (budget for budget in found if budget != "full")
     marks = [budget for budget in smaller if set(found[budget]) & sources_of(told.paper.claims[name])]
     marks += [] if verdict.alone is None else [f"{verdict.alone} before Holm's correction"]
-    return f"**{verdict.verdict}**" + "".join(f" ({mark})" for mark in marks)
+    return f"**{verdict.verdict}**" + (f" ({'; '.join(marks)})" if marks else "")
 
 
 def sources_of(claim: Claim) -> set[str]:
