@@ -68,14 +68,14 @@ class Csv:
         remarks += [f"and {len(frames) - 1} files more"] if len(frames) > 1 else []
         return read, Account(columns, [*remarks, f"{len(read)} rows, {len(columns)} columns"], warnings)
 
-    def forms(self, decimal: str | None = None) -> Forms:
-        """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
+    def forms(self) -> Forms:
+        """How values are written, as the configuration says."""
         given = self.missing_marks
         if isinstance(given, Mapping):
             missing: Given | None = {str(column): list(map(str, marks)) for column, marks in given.items()}
         else:
             missing = None if given is None else list(map(str, given))
-        return Forms(self.decimal or decimal, self.day_first, missing, self.categories or [])
+        return Forms(self.decimal, self.day_first, missing, self.categories or [])
 
     def _part(self, part: Part) -> tuple[pd.DataFrame, str, list[str]]:
         if part.is_parquet:

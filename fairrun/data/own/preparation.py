@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,22 +25,27 @@ class Preparation:
 
     types: dict[str, str]  # column -> its type, as in the account: of features, labels and the sensitive attribute
     decimals: dict[str, str]  # column -> "." or ",", of its numbers as text
+    day_first: dict[str, bool]  # column -> whether 01/02/2020 is in February, where its dates tell
     become: dict[str, dict[str, str]]  # column of features -> its parts -> the features that they are
     numeric: list[str]  # features, without indicators
     categorical: list[str]
     fill: Fill
 
     @classmethod
-    def of_table(cls, rows: Prepared, fill: Fill, account: Account) -> "Preparation":
-        """What was done to the ``rows`` that were trained on; ``account`` is of the table as it was read."""
+    def of_table(cls, rows: Prepared, fill: Fill, account: Account, decimal: str | None) -> "Preparation":
+        """What was done to the ``rows`` that were trained on; ``account`` is of the table as it was read.
+
+        ``decimal`` is the sign that the user gives, if any.
+        """
         numeric = [name for name in rows.numeric if name not in fill.indicators]
         types = {column.name: column.type for column in account.columns if column.role not in ("dropped", "unused")}
         commas = {column.name for column in account.columns if column.decimal == ","}
-        usual = "," if commas else "."  # of whole numbers, which may have signs between thousands
+        usual = decimal or ("," if commas else ".")  # of whole numbers, which may have signs between thousands
         decimals = {name: "," if name in commas else "." if kind == "number" else usual for name, kind in types.items()}
+        orders = {c.name: c.day_first for c in account.columns if c.name in types and c.day_first is not None}
         used = {rows.of(feature) for feature in [*numeric, *rows.categorical]}
         become = {column: rows.become.get(column, {column: column}) for column in types if column in used}
-        return cls(types, decimals, become, numeric, rows.categorical, fill)
+        return cls(types, decimals, orders, become, numeric, rows.categorical, fill)
 
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The features of ``frame``.  Raises ``InputError`` for a column or a value that cannot be used."""
@@ -62,8 +67,13 @@ class Preparation:
     def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The cells of ``frame`` as values of the types that its columns had."""
         plain = frame.reset_index(drop=True)
-        forms = {name: own.rows.forms(decimal=self.decimals[name]) for name in plain}
-        return pd.DataFrame({name: read_as(plain[name], self.types[name], forms[name]) for name in plain}, plain.index)
+        given = own.rows.forms()
+        columns = {}
+        for name in plain:
+            order = self.day_first.get(name, given.day_first)
+            forms = replace(given, decimal=self.decimals[name], day_first=order)
+            columns[name] = read_as(plain[name], self.types[name], forms)
+        return pd.DataFrame(columns, plain.index)
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -73,4 +83,5 @@ class Preparation:
     def of(cls, plain: Mapping[str, Any]) -> "Preparation":
         """The preparation that ``plain`` gave."""
         values = {name: plain[name] for name in ("types", "decimals", "become", "numeric", "categorical")}
-        return cls(**values, fill=Fill(**plain["fill"]))
+        order = plain.get("day_first", {})  # older models have none
+        return cls(**values, day_first=order, fill=Fill(**plain["fill"]))

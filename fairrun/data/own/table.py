@@ -39,8 +39,8 @@ class Readable(Protocol):
         """The table, and what was read; ``mixed``: columns that may hold text among numbers."""
         ...
 
-    def forms(self, decimal: str | None = None) -> Forms:
-        """How values are written: as the configuration says, or else with ``decimal`` as the decimal sign."""
+    def forms(self) -> Forms:
+        """How values are written, as the configuration says."""
         ...
 
 
@@ -91,7 +91,7 @@ class OwnTable(Dataset):
             say(f"dataset.path={self.path}: {warning}", logging.WARNING)
         assert data.numbers is not None
         numbered = {split: torch.from_numpy(rows.numbers)[own] for split, own in data.numbers.items()}
-        encoder = Preparation.of_table(rows, fill, account).plain() | (data.encoder or {})
+        encoder = Preparation.of_table(rows, fill, account, self.rows.forms().decimal).plain() | (data.encoder or {})
         return data._replace(account=account.plain(), encoder=encoder, numbers=numbered)
 
     def encode(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:

@@ -110,7 +110,7 @@ def marks_among(values: pd.Series, of_role: bool = False) -> list[str]:
         codes = [text for text in texts if re.fullmatch(together, text)]
         codes = codes if len(codes) > 1 else [text for text in texts if re.fullmatch(alone, text)]
         words = [text for text in texts if not re.fullmatch(r"[+-]?[\d.,]+", text)]
-        codes = sorted(codes, key=int)
+        codes = sorted(codes, key=float)
         return codes if len(words) >= LEAST_OTHERS and len(words) + len(codes) == known.nunique() else []
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return []
@@ -139,8 +139,8 @@ def _spelt(number: float) -> str:
 def _are_marks(numbers: np.ndarray, rows: np.ndarray, k: int) -> bool:
     """Whether the first ``k`` numbers are far from the rest: farther than the rest are from each other.
 
-    Among many numbers also the only negative one, where it is the most frequent, and several, each in two rows or
-    more, where the hole between them and the rest is the widest.
+    Among many numbers also the only negative one, and several, each in two rows or more, where the hole between them
+    and the rest is the widest.
     """
     rest, hole = numbers[k:], abs(numbers[k] - numbers[k - 1])
     if sorted(-numbers[:k]) == sorted(rest):  # a scale as -2, -1, 1, 2
@@ -150,5 +150,5 @@ def _are_marks(numbers: np.ndarray, rows: np.ndarray, k: int) -> bool:
     if len(rest) < DISTINCT or (numbers[0] < 0 and rest.min() < 0):
         return False
     if k == 1:
-        return bool(numbers[0] < 0 and rows[0] > rows[1:].max())
+        return bool(numbers[0] < 0)
     return bool(rows[:k].min() > 1 and hole > np.abs(np.diff(rest)).max())

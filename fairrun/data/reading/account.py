@@ -23,6 +23,7 @@ class Column:
     done: str = ""  # what was done to it, in words
     marks: Sequence[str] = ()  # of missing values, that were found among its cells
     decimal: str = "."  # sign of its numbers as text
+    day_first: bool | None = None  # of its dates as 01/02/2020
 
     def and_then(self, *words: str, role: str | None = None) -> "Column":
         """With more that was done, and another role."""

@@ -48,7 +48,8 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         values = found[name] = read.values
         distinct = 0 if read.type == "other" else int(values.nunique())
         missing, done = int(values.isna().sum()), "; ".join(read.done)
-        columns.append(Column(name, read.type, distinct, missing, "unused", done, tuple(read.marks), read.decimal))
+        signs = (read.decimal, read.day_first)
+        columns.append(Column(name, read.type, distinct, missing, "unused", done, tuple(read.marks), *signs))
         if name in texts and (read.type in ("category", "boolean") or forms.marks(name).given is not None):
             warnings += _of_doubtful(name, texts[name], forms)
     if wrong:
@@ -79,7 +80,7 @@ def _of_doubtful(name: str, column: Texts, forms: Forms) -> Iterator[str]:
 def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     """A column of new rows, text or plain values, as one of the type ``kind``.  Raises ``InputError`` where it is none.
 
-    ``forms`` must say the decimal sign.
+    ``forms`` must say the decimal sign, and the order of day and month where training rows told.
     """
     name = str(values.name)
     values = _plain(name, values)
@@ -88,6 +89,9 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     found = _from_values(values, forms.marks(name))
     if found.type == "empty":
         return found.values.astype("datetime64[us]") if kind == "date" else found.values
+    if kind == "date" and found.type == "integer":  # 20200131
+        spelt = found.values.map("{:.0f}".format, na_action="ignore").astype(object)
+        return text_as(name, kind, texts_of(spelt, forms.marks(name)), forms)
     must = {"date": ("date",), "time": ("integer", "number"), "integer": NUMBERS, "number": NUMBERS}.get(kind)
     if must and found.type not in must:
         raise InputError(f"column {name!r} must be of type {kind}, as in the training rows, got {found.type}")

@@ -23,35 +23,57 @@ class Ambiguous(ValueError):
     """Dates as 01/02/2020, of which day and month cannot be told apart."""
 
 
-def as_dates(texts: Sequence[str], day_first: bool | None) -> list[pd.Timestamp] | None:
+def order(texts: Sequence[str], given: bool | None = None) -> bool | None:
+    """Whether the day stands before the month in dates as 01/02/2020: as they tell, or else as is ``given``.
+
+    None where they are no such dates, or the same both ways.  Raises ``Ambiguous`` where nothing tells.
+    """
+    last = [match for match in map(_YEAR_LAST.fullmatch, texts) if match]
+    if not last or len(last) < len(texts):
+        return None
+    first, second = (max(int(match[k]) for match in last) for k in (1, 3))
+    told = True if first > 12 else False if second > 12 else (last[0][2] == "." or None)
+    found = given if told is None else told
+    if found is None and any(match[1] != match[3] for match in last):
+        raise Ambiguous(last[0][0])
+    return found
+
+
+def as_dates(texts: Sequence[str], day_first: bool | None = None) -> list[pd.Timestamp] | None:
     """The dates that all of ``texts`` spell, without a zone (those with one in UTC); None where one is no date.
 
-    ``day_first``: of 01/02/2020; None: as the other dates tell.  Raises ``Ambiguous`` where they do not.
+    ``day_first``: of 01/02/2020, as ``order`` tells; where the year stands first, the month is the second.
     """
     last = [match for match in map(_YEAR_LAST.fullmatch, texts) if match]
     if not texts or not (
         len(last) == len(texts) or _all(_YEAR_FIRST, texts) or _all(_WORDS, texts) or _are_compact(texts)
     ):
         return None
-    if last:
-        first, second = (max(int(match[k]) for match in last) for k in (1, 3))
-        if first > 12 and second > 12:
-            return None
-        told = True if first > 12 else False if second > 12 else (last[0][2] == "." or None)
-        day_first = told if told is not None else day_first
-        if day_first is None and any(match[1] != match[3] for match in last):
-            raise Ambiguous(last[0][0])
+    if any(int(match[3 if day_first else 1]) > 12 for match in last):
+        return None
     try:
-        options = {"format": "%Y%m%d"} if _are_compact(texts) else {"format": "mixed", "dayfirst": bool(day_first)}
+        mixed = {"format": "mixed", "dayfirst": bool(last and day_first)}
+        options = {"format": "%Y%m%d"} if _are_compact(texts) else mixed
         stamps = pd.to_datetime(pd.Series(texts, dtype=object), utc=True, **options)
     except (ValueError, OverflowError):  # 31 February
         return None
     return list(stamps.dt.tz_localize(None))
 
 
+def as_date(text: str, day_first: bool | None) -> pd.Timestamp | None:
+    """The date that a cell of a column of dates spells, 20200131 too; None where it is no date.
+
+    ``day_first``: as the column tells; None: as the cell does.  Raises ``Ambiguous`` where it does not.
+    """
+    if _COMPACT.fullmatch(text):
+        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    found = as_dates([text], order([text]) if day_first is None else day_first)
+    return found[0] if found else None
+
+
 def stamp(text: str) -> pd.Timestamp | None:
     """The date that ``text`` spells, the year first; None for other text."""
-    found = as_dates([text], None) if _YEAR_FIRST.fullmatch(text) else None
+    found = as_dates([text]) if _YEAR_FIRST.fullmatch(text) else None
     return found[0] if found else None
 
 

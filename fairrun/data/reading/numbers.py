@@ -44,7 +44,7 @@ class Plain(NamedTuple):
     """A column of text that is plain numbers and empty cells alone."""
 
     values: pd.Series  # float64, NaN of an empty cell and of a mark
-    points: bool  # whether some have a decimal point, which cannot be one of thousands
+    points: bool  # whether some, or marks, have a decimal point, which cannot be one of thousands
     marks: list[str]  # of missing values, that were found
 
 
@@ -52,7 +52,8 @@ def plain(values: pd.Series, marks: Collection[str] = (), amounts: Collection[fl
     """The numbers of a column of text, at once; None where any may be meant in another way.
 
     That is: other text, 1.234 alone, codes with leading zeros, dates as 20200131, and a column without a number.  The
-    ``marks`` of missing values count as they are written; None where another cell is one of their ``amounts``.
+    ``marks`` of missing values count as they are written; None where another cell is one of their ``amounts``, and
+    where they alone tell of a decimal comma.
     """
     try:
         cells = pa.array(values, pa.large_string())
@@ -68,11 +69,14 @@ def plain(values: pd.Series, marks: Collection[str] = (), amounts: Collection[fl
         return None
     if not points and _all(cells, "^(19|20)[0-9]{6}$"):
         return None
+    signs = set() if points else decimals(digits_of(found))
+    if "," in signs:
+        return None
     try:
         read = pd.Series(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False), values.index)
     except pa.ArrowInvalid:  # a number beyond float64
         return None
-    return None if amounts and read.isin(list(amounts)).any() else Plain(read, points, found)
+    return None if amounts and read.isin(list(amounts)).any() else Plain(read, points or signs == {"."}, found)
 
 
 def amount_of(text: str) -> float | None:
@@ -86,6 +90,11 @@ def amounts(text: str) -> set[float]:
     digits = split_unit(text)[0]
     found = set() if is_code(digits) else {as_number(digits, sign) for sign in ".,"}
     return {number for number in found if number is not None}
+
+
+def digits_of(texts: Collection[str]) -> list[str]:
+    """The digits of those texts that are numbers."""
+    return [split_unit(text)[0] for text in texts if amounts(text)]
 
 
 def is_code(digits: str) -> bool:

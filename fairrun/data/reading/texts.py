@@ -15,6 +15,7 @@ from fairrun.data.reading import dates, numbers
 from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, Given, Marks, remedy
 
 SHOWN = 5  # values in a message
+_ORDERS = {None: "", True: " with the day first", False: " with the month first"}  # of dates, for messages
 FEW = 20  # distinct numbers beside other text that may be categories, as 0, 1, 2 and 3+
 
 
@@ -42,6 +43,7 @@ class Found(NamedTuple):
     done: Sequence[str] = ()
     marks: Sequence[str] = ()  # of missing values, that were found
     decimal: str = "."  # sign of its numbers as text
+    day_first: bool | None = None  # of its dates as 01/02/2020
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ class Texts:
         with_missing = pd.Series([*values, np.nan if dtype != "datetime64[us]" else pd.NaT], dtype=dtype)
         return with_missing.iloc[self.codes].reset_index(drop=True)
 
-    def found(self, values: pd.Series, kind: str, *done: str, decimal: str = ".") -> Found:
+    def found(
+        self, values: pd.Series, kind: str, *done: str, decimal: str = ".", day_first: bool | None = None
+    ) -> Found:
         """The column as ``values`` of type ``kind``."""
-        return Found(values, kind, [*self.done, *done], self.marks, decimal)
+        return Found(values, kind, [*self.done, *done], self.marks, decimal, day_first)
 
     def decimals(self) -> set[str]:
         """The decimal signs that could be meant, as ``numbers.decimals``; marks tell it where the numbers do not."""
@@ -96,17 +100,12 @@ def texts_of(values: pd.Series, marks: Marks) -> Texts:
     rows = np.bincount(codes[codes >= 0], minlength=len(texts))
     doubtful = _doubtful(gone, texts) if marks.given is None else [text for text in gone if numbers.bound(text)]
     rows_of = {mark: int((values == mark).sum()) for mark in doubtful}
-    return Texts(codes, texts, rows, done, list(dict.fromkeys(gone.values())), _numbers_of(gone), rows_of)
+    return Texts(codes, texts, rows, done, list(dict.fromkeys(gone.values())), numbers.digits_of(gone), rows_of)
 
 
 def told(gone: Collection[str]) -> list[str]:
     """What is said of a column with marks of missing values."""
     return ["missing: " + ", ".join(map(repr, list(gone)[:SHOWN]))] if gone else []
-
-
-def _numbers_of(gone: Collection[str]) -> list[str]:
-    """The digits of those that are numbers."""
-    return [numbers.split_unit(text)[0] for text in gone if numbers.amounts(text)]
 
 
 def _doubtful(gone: Collection[str], texts: Sequence[str]) -> list[str]:
@@ -142,10 +141,16 @@ def text_as(name: str, kind: str, column: Texts, forms: Forms) -> pd.Series:
         return column.spread(column.texts, "object")
     marks = forms.marks(name)
     column = _without(column, _usual(column, marks))
-    values = [_value_as(kind, text, forms) for text in column.texts]
+    try:
+        values = [_value_as(kind, text, forms) for text in column.texts]
+    except dates.Ambiguous as error:
+        raise InputError(
+            f"column {name!r} must hold dates of which day and month can be told apart, got {str(error)!r}: the "
+            "training rows do not tell; write the year first, as 2020-01-31"
+        ) from None
     wrong = [text for text, value in zip(column.texts, values, strict=True) if value is None]
     if wrong:
-        what = {"date": "dates", "time": "times"}.get(kind, "numbers")
+        what = {"date": f"dates{_ORDERS[forms.day_first]}", "time": "times"}.get(kind, "numbers")
         raise InputError(f"column {name!r} must hold {what}, as in the training rows, got {listed(wrong, 5)}")
     gone = {} if kind == "time" else marks.among(values, column.texts)
     values = [np.nan if k in gone else value for k, value in enumerate(values)]
@@ -160,8 +165,7 @@ def _usual(column: Texts, marks: Marks) -> dict[int, str]:
 
 def _value_as(kind: str, text: str, forms: Forms) -> Any:
     if kind == "date":
-        stamps = dates.as_dates([text], forms.day_first)
-        return stamps[0] if stamps else None
+        return dates.as_date(text, forms.day_first)
     if kind == "time":
         hours = dates.as_hours([text])
         return hours[0] if hours else None
@@ -185,7 +189,7 @@ def _without(column: Texts, gone: Mapping[int, str]) -> Texts:
         rows=column.rows[kept],
         done=[*column.done, *told(left_out)],
         marks=list(dict.fromkeys([*column.marks, *gone.values()])),
-        marking=[*column.marking, *_numbers_of(left_out)],
+        marking=[*column.marking, *numbers.digits_of(left_out)],
     )
 
 
@@ -227,16 +231,17 @@ def _number(name: str, column: Texts, forms: Forms) -> Found | None:
 
 def _date(name: str, column: Texts, forms: Forms) -> Found | None:
     try:
-        stamps = dates.as_dates(column.texts, forms.day_first)
+        day_first = dates.order(column.texts, forms.day_first)
     except dates.Ambiguous as error:
         raise InputError(
             f"column {name!r} holds dates of which day and month cannot be told apart, as {str(error)!r}: give "
             "dataset.rows.day_first=true or false"
         ) from None
-    if stamps is not None:
+    if (stamps := dates.as_dates(column.texts, day_first)) is not None:
         if gone := forms.marks(name).among(stamps, column.texts):
-            return from_text(name, _without(column, gone), forms)
-        return column.found(column.spread(stamps, "datetime64[us]"), "date")
+            told = forms if day_first is None else replace(forms, day_first=day_first)
+            return from_text(name, _without(column, gone), told)
+        return column.found(column.spread(stamps, "datetime64[us]"), "date", day_first=day_first)
     hours = dates.as_hours(column.texts)
     return None if hours is None else column.found(column.spread(hours, "float64"), "time", "hours since midnight")
 

@@ -468,6 +468,21 @@ def test_several_survey_codes_at_one_end_are_said(marks, rest, own):
     assert not said(own(frame, rows={"missing_marks": {"hours": marks}}).load())
 
 
+def test_a_code_that_is_the_only_negative_number_is_said_however_rare(own):
+    frame = loans(4000).assign(hours=np.resize(np.arange(71), 4000))
+    frame.loc[:4, "hours"] = -9
+    assert "column 'hours' holds -9 in 5 rows, and otherwise 0 to 70" in said(own(frame).load())
+    frame.loc[5, "hours"] = -3
+    assert not said(own(frame).load())
+
+
+@pytest.mark.parametrize("mark", ["-99.9", "99.9"])
+def test_a_mark_with_a_decimal_point_among_words_is_said(mark, own):
+    frame = loans()
+    frame["job"] = frame["job"].mask(frame.index % 20 == 0, mark)
+    assert f"column 'job' holds {mark} in 20 rows, and otherwise" in said(own(frame).load())
+
+
 @pytest.mark.parametrize(
     ("role", "values", "mark"),
     [
@@ -520,7 +535,7 @@ def test_a_refused_label_or_group_tells_of_its_marks(own):
     )
 
 
-@pytest.mark.parametrize("values", [[99, 80, 97], [-1, -2, -3], [999], [-1.5, -1.5], [-1, -1], [59, 60, 61]])
+@pytest.mark.parametrize("values", [[99, 80, 97], [-1, -2, -3], [999], [-1.5, -1.5], [-1], [-1, -1, -5], [59, 60, 61]])
 def test_numbers_that_others_are_near_mark_nothing(values, own):
     frame = loans()
     frame.loc[: len(values) - 1, "hours"] = values

@@ -164,6 +164,48 @@ def test_each_column_has_its_own_decimal_sign(own):
     assert_same_features(own(frame), as_text(frame))
 
 
+def test_the_sign_that_a_column_tells_counts_in_new_rows_before_the_one_that_is_given(own):
+    rng = np.random.default_rng(0)
+    frame = loans().assign(point=[f"{value:.3f}" for value in 5 * rng.random(400)])
+    assert_same_features(own(frame, rows={"decimal": ","}), as_text(frame))
+
+
+@pytest.mark.parametrize(("day_first", "wrong"), [(True, "04/21/2024"), (False, "21/04/2024")])
+@pytest.mark.parametrize("how", ["{}", "{} 10:30"])
+def test_new_dates_have_the_order_of_day_and_month_that_training_rows_tell(day_first, wrong, how, own):
+    days = pd.Timestamp("2020-01-15") + pd.to_timedelta(np.random.default_rng(0).integers(0, 900, 400), unit="D")
+    written = days.strftime(how.format("%d/%m/%Y" if day_first else "%m/%d/%Y"))
+    frame = loans().assign(since=written)
+    assert_same_features(own(frame), as_text(frame))
+    dataset = own(frame)
+    encoder = dataset.load().encoder
+    new = pd.concat([frame.head(1)] * 2).assign(since=["01/02/2023", "2023-02-01" if day_first else "2023-01-02"])
+    new["since"] = new["since"].map(how.format)
+    assert np.array_equal(*dataset.encode(new, encoder))
+    order = "day" if day_first else "month"
+    with pytest.raises(InputError, match=f"'since' must hold dates with the {order} first, as in .* got '{wrong}'$"):
+        dataset.encode(frame.head(2).assign(since=["01/02/2023", wrong]), encoder)
+    old = {key: value for key, value in encoder.items() if key != "day_first"}
+    assert np.array_equal(dataset.encode(new.tail(1), old), dataset.encode(new.tail(1), encoder))
+
+
+def test_a_new_date_that_training_rows_do_not_tell_is_one_message(own):
+    dataset = own(messy())
+    encoder = dataset.load().encoder
+    with pytest.raises(InputError, match=r"column 'since' must hold dates of which .* got '01/02/2023': "):
+        dataset.encode(as_text(messy()).head(1).assign(since="01/02/2023"), encoder)
+    given = own(messy(), rows={"day_first": True})
+    found = given.encode(as_text(messy()).head(1).assign(since="01/02/2023"), encoder)
+    assert np.array_equal(found, given.encode(as_text(messy()).head(1).assign(since="2023-02-01"), encoder))
+
+
+def test_dates_as_20200131_are_dates_in_each_new_row_as_text_and_as_numbers(own):
+    days = pd.Timestamp("2020-01-15") + pd.to_timedelta(np.random.default_rng(0).integers(0, 900, 400), unit="D")
+    frame = loans().assign(since=days.strftime("%Y%m%d"))
+    assert_same_features(own(frame), as_text(frame))
+    assert_same_features(own(frame), frame.astype({"since": int}))
+
+
 def test_truth_has_many_spellings_and_what_is_neither_is_refused(own):
     frame = loans().assign(member=np.resize(["yes", "no", "no"], 400))
     dataset = own(frame, keep_columns=["member"])

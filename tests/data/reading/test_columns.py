@@ -243,6 +243,33 @@ def test_numbers_that_are_all_dates_are_dates_where_there_are_many():
     assert column(*days)[1].type == "date" and column(*days[:3])[1].type == "integer"
 
 
+@pytest.mark.parametrize("written", ["{}-{}-{}", "{}/{}/{}", "{}.{}.{}", "{}-{}-{} 10:30", "{}/{}/{}T10:30:00Z"])
+@pytest.mark.parametrize("given", [True, False, None])
+def test_the_order_of_day_and_month_is_none_of_dates_whose_year_stands_first(written, given):
+    texts = [written.format("2024", "12", "03"), written.format("2024", "1", "9")]
+    values, account = column(*texts, day_first=given)
+    assert [value.strftime("%Y-%m-%d") for value in values] == ["2024-12-03", "2024-01-09"]
+    assert account.day_first is None and column(written.format("2024", "13", "03"))[1].type == "category"
+    new = read_as(pd.Series(texts, name="x"), "date", Forms(".", day_first=given))
+    assert new.tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("texts", "given", "order"),
+    [
+        (["21/04/2024", "01/02/2023"], None, True),
+        (["04/21/2024", "01/02/2023"], None, False),
+        (["04/21/2024", "01/02/2023"], True, False),
+        (["01.02.2023"], None, True),
+        (["01/02/2023"], False, False),
+        (["02/02/2023"], None, None),
+        (["2023-01-31"], True, None),
+    ],
+)
+def test_the_account_says_which_of_day_and_month_stands_first(texts, given, order):
+    assert column(*texts, day_first=given)[1].day_first is order
+
+
 def test_dates_of_which_day_and_month_cannot_be_told_apart_are_refused_or_given():
     with pytest.raises(InputError, match=r"column 'x' holds dates .*'01/02/2020'.* dataset\.rows\.day_first=true or f"):
         column("01/02/2020", "03/04/2021")
@@ -401,7 +428,7 @@ def test_a_mark_is_found_in_numbers_of_any_width(stored, tmp_path):
     assert read["x"].isna().tolist() == [False, True, True] and account.column("x").marks == ("-99.9",)
     for new in (pd.read_parquet(tmp_path / "t.parquet"), pyarrow.parquet.read_table(tmp_path / "t.parquet")):
         rows = new if isinstance(new, pd.DataFrame) else new.to_pandas(types_mapper=pd.ArrowDtype)
-        found = read_as(rows["x"], "number", Csv(missing_marks=[-99.9]).forms("."))
+        found = read_as(rows["x"], "number", Forms(".", missing=["-99.9"]))
         assert found.isna().tolist() == [False, True, True]
 
 
@@ -428,7 +455,7 @@ def test_new_rows_as_pandas_reads_a_parquet_file_are_as_those_of_the_table(store
     table = pyarrow.parquet.read_table(tmp_path / "table.parquet")
     of_arrow = [] if stored.type == pa.string_view() else [table.to_pandas(types_mapper=pd.ArrowDtype)]
     for new in (table.to_pandas(), *of_arrow):
-        found = read_as(new["x"], account.column("x").type, Csv().forms("."))
+        found = read_as(new["x"], account.column("x").type, Forms("."))
         assert [None if pd.isna(value) else value for value in found.tolist()] == values
 
 
@@ -506,7 +533,24 @@ CELLS = [
     "20200131",
     "19991231",
 ]
-CELLS += ["", " 4", "1,5", "1,234", "yes", "?", "-", "+2", ".5", "3.", "10%", "9007199254740993", "1e400", "A"]
+CELLS += [
+    "-99.9",
+    "-99,9",
+    "",
+    " 4",
+    "1,5",
+    "1,234",
+    "yes",
+    "?",
+    "-",
+    "+2",
+    ".5",
+    "3.",
+    "10%",
+    "9007199254740993",
+    "1e400",
+    "A",
+]
 
 
 @settings(deadline=None, max_examples=300)
@@ -514,12 +558,14 @@ CELLS += ["", " 4", "1,5", "1,234", "yes", "?", "-", "+2", ".5", "3.", "10%", "9
     columns=st.lists(st.lists(st.sampled_from(CELLS), min_size=12, max_size=12), min_size=1, max_size=3),
     few=st.integers(1, len(CELLS)),
     decimal=st.sampled_from([None, ".", ","]),
-    marks=st.sampled_from([None, [], ["-7"], ["?"], ["-7.0", "1.5"], ["1.234", "20200131"], ["1", "007", "12.345"]]),
+    marks=st.sampled_from([None, [], ["-7"], ["?"], ["-7.0", "1.5"], ["1.234", "20200131"], ["1", "007", "12.345"]])
+    | st.sampled_from([["-99.9"], ["-99,9", "?"], ["-99.9", "1.234"], ["1,234", "-99,9"]]),
+    likely=st.booleans(),
 )
-def test_plain_numbers_are_read_at_once_as_they_are_read_one_by_one(columns, few, decimal, marks):
+def test_plain_numbers_are_read_at_once_as_they_are_read_one_by_one(columns, few, decimal, marks, likely):
     """``few``: of the cells, so that many columns are plain."""
     frame = pd.DataFrame({f"c{k}": [c if c in CELLS[:few] else "1" for c in cells] for k, cells in enumerate(columns)})
-    forms = Forms(decimal=decimal, missing=marks)
+    forms = Forms(decimal=decimal, missing=marks, comma_likely=likely)
     found = [_typed(frame, forms)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numbers, "plain", lambda *_: None)
@@ -533,6 +579,14 @@ def _typed(frame, forms):
     except InputError as error:
         return str(error)
     return read.astype(object).where(read.notna(), None).to_dict("list"), list(read.dtypes), columns, warnings
+
+
+@pytest.mark.parametrize("marks", [["-99.9"], {"a": ["-99.9", "?"]}])
+def test_a_mark_tells_the_decimal_sign_also_where_the_other_numbers_are_whole(marks):
+    frame = pd.DataFrame({"a": ["1", "2", "-99.9", "4"], "b": ["1,234", "2,345", "3,456", "4,567"]}, dtype=object)
+    assert typed(frame, Forms(missing=marks, comma_likely=True))[0]["b"].tolist() == [1234, 2345, 3456, 4567]
+    commas = frame.assign(a=frame["a"].str.replace(".", ","))
+    assert typed(commas, Forms(missing=["-99,9"]))[0]["b"].tolist() == [1.234, 2.345, 3.456, 4.567]
 
 
 def test_a_column_of_plain_numbers_is_read_at_once():
