@@ -203,7 +203,8 @@ def _facts(trade: Tradeoff) -> list[Cells]:
         labels = {f"{split} rows": [f"{sum(of_class):,}" for of_class in of_split] for split, of_split in cells.items()}
         tables.append(_cells(pd.DataFrame({"class": classes} | labels), "Classes"))
     if account := record.get("account"):
-        columns = pd.DataFrame(account["columns"]).drop(columns=["marks", "decimal"], errors="ignore")  # "done" says so
+        said = ["marks", "decimal", "day_first"]  # in "done"
+        columns = pd.DataFrame(account["columns"]).drop(columns=said, errors="ignore")
         tables.append(_cells(columns, "; ".join(["Columns as read", *account["warnings"]])))
     details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {
         "SHA-256 of the table": record.get("data_sha256", "unknown")

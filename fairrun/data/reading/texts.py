@@ -241,7 +241,8 @@ def _date(name: str, column: Texts, forms: Forms) -> Found | None:
         if gone := forms.marks(name).among(stamps, column.texts):
             told = forms if day_first is None else replace(forms, day_first=day_first)
             return from_text(name, _without(column, gone), told)
-        return column.found(column.spread(stamps, "datetime64[us]"), "date", day_first=day_first)
+        done = [] if day_first is None else [f"the {'day' if day_first else 'month'} first"]
+        return column.found(column.spread(stamps, "datetime64[us]"), "date", *done, day_first=day_first)
     hours = dates.as_hours(column.texts)
     return None if hours is None else column.found(column.spread(hours, "float64"), "time", "hours since midnight")
 

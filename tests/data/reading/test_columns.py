@@ -267,7 +267,9 @@ def test_the_order_of_day_and_month_is_none_of_dates_whose_year_stands_first(wri
     ],
 )
 def test_the_account_says_which_of_day_and_month_stands_first(texts, given, order):
-    assert column(*texts, day_first=given)[1].day_first is order
+    account = column(*texts, day_first=given)[1]
+    assert account.day_first is order
+    assert account.done == {True: "the day first", False: "the month first", None: ""}[order]
 
 
 def test_dates_of_which_day_and_month_cannot_be_told_apart_are_refused_or_given():
