@@ -48,9 +48,11 @@ def png(spec: PictureSpec, frame: pd.DataFrame) -> bytes:
 
 def draw(spec: PictureSpec, frame: pd.DataFrame) -> Figure:
     """Draw a panel for each value of ``spec.each``, with one legend."""
+    frame = frame.reset_index(drop=True)
     runs = finished(frame)
     methods = list(dict.fromkeys(runs["method"]))
-    panels = [(cell, runs[cells == cell]) for cells in [cells_of(runs, spec.each)] for cell in dict.fromkeys(cells)]
+    cells = cells_of(frame.loc[runs.index], spec.each)  # of ``runs`` lists are text with brackets
+    panels = [(cell, runs[cells == cell]) for cell in dict.fromkeys(cells)]
     wide = min(WIDE, len(panels))
     height = -(-len(panels) // wide)
     tall = 1.0 + 0.19 * len(methods) if spec.kind == "values" else 3.4

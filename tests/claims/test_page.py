@@ -145,6 +145,17 @@ def test_a_picture_that_cannot_be_drawn_is_one_message(given, message):
         spec.parsed("p", text)
 
 
+def test_a_panel_of_a_list_has_its_values_as_title():
+    frame = source("full", 1.0, 2.0, 3.0)[0]
+    frame = frame.assign(**{"dataset.sensitive": [["sex", "race"]] * 3, "val/accuracy": 0.5})
+    picture = spec.parsed(
+        "p",
+        PAPER
+        + "pictures: {x: {title: X, source: first, kind: values, values: {test/x: x}, each: [dataset.sensitive]}}\n",
+    ).pictures["x"]
+    assert draw(picture, frame).axes[0].get_title(loc="left") == "sex, race"
+
+
 @pytest.mark.parametrize("kind", ["values", "fronts"])
 def test_a_picture_of_the_same_runs_is_the_same_file(kind):
     rows = [
