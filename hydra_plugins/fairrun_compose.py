@@ -18,20 +18,29 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, base, flag_override, open_dict
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+)
 
 import fairrun.command.folders  # noqa: F401 - the resolvers of conf/train.yaml
 from fairrun.about import folders
 from fairrun.command.environment import redacted, resolved
 from fairrun.command.guard import is_inside
-from fairrun.command.line import chosen, composed, explain, searched, searchpath
+from fairrun.command.line import absolute, chosen, composed, explain, searched, searchpath, written
 from fairrun.command.renames import current, entries, never_was, overridden, warn
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
 
 log = logging.getLogger(__name__)
 Shape = tuple[str, ...]  # of a job: its overrides, plain values left out
+ELSEWHERE = (InterpolationResolutionError, UnsupportedInterpolationType)  # of a value that is not to be had here
+NOWHERE = (InterpolationKeyError, InterpolationToMissingValueError)  # of a key that is not there
 FITTED = ("method", "dataset", "model")  # nodes whose keys a job may lack that others of the sweep have
 
 
@@ -331,25 +340,37 @@ def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], d
     return resolved(config)
 
 
-def today(given: Sequence[str], place: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def today(given: Sequence[str], place: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """As ``task_of``, of the command line of one run in the folder ``place``, by what the files say now.
 
-    No package is imported.  Raises ``InputError``.
+    No package is imported.  None where a value comes from what is not here: the environment, or a package's resolver.
+    Raises ``InputError``.
     """
+    given = absolute(given, place)
     if lost := [folder for folder in searched(given) if not folder.is_dir()]:
         raise InputError(f"the search path must hold folders that exist, got {str(lost[0])!r}")
     own = None if searchpath(given) else folders.own(place)
     line = [*searchpath(given), *(o for o in given if not o.startswith(("-", "hydra.searchpath=")))]
-    line += [f"hydra.searchpath=[file://{own}]"] if own else []
-    before = GlobalHydra.instance().hydra  # of a sweep that ends
+    line += [f"hydra.searchpath=[{written(f'file://{own}')}]"] if own else []
+    hydra, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg  # of a sweep that ends
     GlobalHydra.instance().clear()
     try:
         line = current(line, functools.cache(lambda: chosen("method", line)))
-        return task_of(composed(line), line)
-    except Exception as error:  # of Hydra, OmegaConf, YAML or the values in a file
+        return task_of(_started_in(place, composed(line)), line)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        if isinstance(error, ELSEWHERE) and not isinstance(error, NOWHERE):
+            return None
         raise InputError(redacted(explain(error, line))) from None
     finally:
-        GlobalHydra.instance().hydra = before
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = hydra, config
+
+
+def _started_in(place: Path, config: DictConfig) -> DictConfig:
+    """The configuration, whose ``${hydra:runtime.cwd}`` is ``place`` from now on."""
+    with flag_override(config.hydra, ["struct", "readonly"], [False, False]):
+        config.hydra.runtime.cwd = str(place)
+    HydraConfig.instance().set_config(config)
+    return config
 
 
 @functools.cache

@@ -30,6 +30,7 @@ MOST = 8  # choices that a message names
 WITHIN = ("estimator", "optimizer")  # groups whose choices are for nodes of others
 _NAME = (str, QuotedString)
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+FILE = "file://"  # before a folder of the search path
 OF_EXISTING_KEYS = (OverrideType.CHANGE, OverrideType.DEL)  # overrides of keys that must be there
 
 
@@ -434,7 +435,31 @@ def searchpath(arguments: Sequence[str]) -> list[str]:
 
 def searched(arguments: Sequence[str]) -> list[Path]:
     """The folders of ``searchpath``; packages that it names are left to Hydra."""
-    return [Path(folder) for path in searchpath(arguments) for folder in re.findall(r"file://([^,\]]+)", path)]
+    return [Path(folder.removeprefix(FILE)) for folder in _sources(searchpath(arguments)) if _is_folder(folder)]
+
+
+def absolute(arguments: Sequence[str], place: Path) -> list[str]:
+    """A command line whose search path has relative folders as they are seen from the folder ``place``."""
+    return [
+        f"hydra.searchpath={written([_seen_from(place, source) for source in _sources([argument])])}"
+        if argument.startswith("hydra.searchpath=")
+        else argument
+        for argument in arguments
+    ]
+
+
+def _seen_from(place: Path, source: str) -> str:
+    return f"{FILE}{(place / source.removeprefix(FILE)).absolute()}" if _is_folder(source) else source
+
+
+def _sources(path: Sequence[str]) -> list[str]:
+    """What the search path of a command line holds: "file:///folder", "pkg://package"."""
+    values = [override.value() for override in _overrides(path)]
+    return [str(source) for value in values if isinstance(value, list) for source in value]
+
+
+def _is_folder(source: str) -> bool:
+    return source.startswith(FILE) or "://" not in source
 
 
 def assigned(arguments: Sequence[str]) -> dict[str, Any]:

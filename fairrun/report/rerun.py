@@ -14,8 +14,9 @@ MOST_NAMED = 4  # keys in a sentence
 def otherwise(folder: Path) -> str:
     """What the command that trains the run in ``folder`` again does today instead, in words; empty if it trains it.
 
-    Composes that command.  Empty also where nothing can be known: the run was started in a folder that is not here, or
-    files of its configuration come from a package, which would have to be imported.  What data hold is not read.
+    Composes that command.  Empty also where nothing can be known: the run was started in a folder that is not here,
+    files of its configuration come from a package, which would have to be imported, or a value comes from a variable
+    of the environment that is not set here.  What data hold is not read.
     """
     place, given = started_in(folder), overrides(folder, saves=False)
     if place is None or not place.is_dir() or given is None or any("pkg://" in override for override in given):
@@ -24,9 +25,12 @@ def otherwise(folder: Path) -> str:
 
     record = read(folder)
     try:
-        values, shown = today(given, place)
+        composed = today(given, place)
     except InputError as error:
         return f"its command is refused now: {error}"
+    if composed is None:
+        return ""
+    values, shown = composed
     known = {recorded_identity(record), identity_of(record["config"])}  # by its own version, and by this one
     if identity_of(values) in known:
         return ""

@@ -4,6 +4,8 @@ import shutil
 from html import unescape
 
 import pytest
+import yaml
+from hydra.core.hydra_config import HydraConfig
 
 from fairrun.api.run import Results
 from fairrun.config.check import InputError
@@ -96,6 +98,58 @@ def test_a_command_that_is_refused_now_says_why(place):
     folder = run(place, "a")
     (place / "conf" / "method" / "mine.yaml").unlink()
     assert otherwise(folder).startswith("its command is refused now: method=mine is no choice")
+
+
+def test_a_path_below_the_folder_where_the_run_was_started_is_no_refusal(place, tmp_path_factory, monkeypatch):
+    """Whatever the folder of the report is, and with Hydra's own configuration as it was."""
+    given = ["method=erm", "dataset=csv", "dataset.path=${hydra:runtime.cwd}/my.csv", "dataset.label=y", "seed=0"]
+    folder = run(place, "a", given)
+    assert records.read(folder)["config"]["dataset"]["path"] == f"{place}/my.csv"
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert otherwise(folder) == "" and not HydraConfig.initialized()
+
+
+def test_where_the_environment_is_another_one_nothing_is_claimed(place, monkeypatch):
+    given = ["method=erm", "dataset=german", "seed=0", "dataset.label=${oc.env:MINE_LABEL}"]
+    monkeypatch.setenv("MINE_LABEL", "a-label")
+    folder = run(place, "a", given)
+    monkeypatch.delenv("MINE_LABEL")
+    assert otherwise(folder) == ""
+    resolver = [*given[:3], "dataset.label=${of_a_package:1}"]
+    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(resolver))
+    assert otherwise(folder) == ""
+    lacking = [*given[:3], "dataset.label=${dataset.no_such_key}"]
+    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(lacking))
+    assert otherwise(folder).startswith("its command is refused now: ")
+
+
+@pytest.mark.parametrize("source", ["file://more", "'file://more'", "more", "'file://with space'"])
+def test_a_search_path_is_seen_from_the_folder_where_the_run_was_started(place, source, tmp_path_factory, monkeypatch):
+    name = source.strip("'").removeprefix("file://")
+    save(place, "method", METHOD.format(lam=3))
+    (place / "conf").rename(place / name)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    folder = run(place, "a", hydra=[f"hydra.searchpath=[{source}]"])
+    assert records.read(folder)["config"]["method"]["lam"] == 3 and otherwise(folder) == ""
+    shutil.rmtree(place / name)
+    assert f"the search path must hold folders that exist, got '{place}/{name}'" in otherwise(folder)
+
+
+def test_a_mistake_of_the_program_is_no_statement_about_the_run(place, monkeypatch):
+    folder = run(place, "a")
+
+    def broken(config, given):
+        raise AttributeError("ours")
+
+    monkeypatch.setattr("hydra_plugins.fairrun_compose.task_of", broken)
+    with pytest.raises(AttributeError, match="ours"):
+        otherwise(folder)
+
+
+def test_a_file_that_is_no_yaml_is_a_refusal(place):
+    folder = run(place, "a")
+    save(place, "method", "lam: [")
+    assert otherwise(folder).startswith("its command is refused now: ")
 
 
 def test_where_the_files_are_not_here_nothing_is_claimed(place, tmp_path_factory):
