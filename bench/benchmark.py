@@ -19,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bench import loader_loop, meta_loop, player_loop
-from bench.measuring import Value, children_cpu_seconds, command, of_pairs, store, told
+from bench.measuring import Value, check, children_cpu_seconds, command, of_pairs, store, told
 from bench.responses import alphas
 from bench.sweeps import numbers, peers, plain, trees
 from fairrun.config.build import build
@@ -365,9 +365,16 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS, help="pairs, or seeds of what sweeps make")
     parser.add_argument("--store", type=Path, metavar="FOLDER", help="keep what is measured in FOLDER/TABLE.csv")
     arguments = parser.parse_args()
-    for name in arguments.names or BENCHMARKS:
+    names = arguments.names or list(BENCHMARKS)
+    for name in names:
         if name not in BENCHMARKS:
             parser.error(f"a benchmark must be one of {', '.join(BENCHMARKS)}, got {name!r}")
+        if arguments.store:
+            try:
+                check(name, arguments.store)
+            except ValueError as error:
+                parser.error(str(error))
+    for name in names:
         found = list(BENCHMARKS[name](arguments.pairs))
         if arguments.store:
             store(found, arguments.store, f"--pairs {arguments.pairs}" * (arguments.pairs != PAIRS))

@@ -73,11 +73,18 @@ def store(values: Iterable[Value], folder: Path, options: str = "") -> None:
     for table, lines in tables.items():
         path = folder / f"{table}.csv"
         before = read(path) if path.exists() else []
-        kept = [line for line in before if keys_of(line) == keys_of(lines[0])]
+        kept = [line for line in before if set(keys_of(line)) == set(keys_of(lines[0]))]
         if len(kept) < len(before):
             old, new = (", ".join(keys_of(found[0])) for found in (before, lines))
             print(f"{table}: {counted(len(before), 'value')} of before, told apart by {old} and not by {new}: left out")
         write(path, {_place(line): line for line in [*kept, *lines]}.values())
+
+
+def check(benchmark: str, folder: Path) -> None:
+    """Raise ``ValueError`` for a file of the benchmark's tables that cannot be read, before it measures for hours."""
+    for path in sorted(folder.glob(f"{benchmark}*.csv")):
+        if path.stem.partition("_")[0] == benchmark:
+            read(path)
 
 
 def write(path: Path, lines: Iterable[Mapping[str, str]]) -> None:
@@ -90,8 +97,8 @@ def write(path: Path, lines: Iterable[Mapping[str, str]]) -> None:
     replace(path, text.getvalue().encode())
 
 
-def _place(line: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(text for key, text in line.items() if key not in (*VALUES, *HOW))
+def _place(line: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, text) for key, text in line.items() if key not in (*VALUES, *HOW))
 
 
 def _machine() -> str:

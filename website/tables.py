@@ -65,7 +65,7 @@ def made(names: Sequence[str]) -> str:
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The lines of a file of measurements.  Raises ``ValueError`` for a file without lines, or without a column."""
+    """The lines of a file of measurements.  Raises ``ValueError`` for a file without lines, or one that lacks something."""
     with path.open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file)
         lines, header = list(table), list(table.fieldnames or ())
@@ -75,6 +75,8 @@ def read(path: Path) -> list[dict[str, str]]:
         )
     if not lines:
         raise ValueError(f"{path}: there must be a line for each value, got none")
+    if wrong := [k for k, line in enumerate(lines, 2) if None in line or None in line.values()]:
+        raise ValueError(f"{path}: line {wrong[0]} must have {len(header)} values, as the header has")
     return lines
 
 

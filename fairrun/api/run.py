@@ -155,7 +155,7 @@ class Best:
     def model(self) -> Model:
         """Its model; a run of a sweep that left none is trained again, in a folder of its own.
 
-        Raises ``InputError`` where that would be another run, or was one, of other rows.
+        Raises ``InputError`` where that would be another run, also of other rows, before it trains.
         """
         bound = self.found.setting.get(BOUND)
         if files.has_weights(self.result.record) or not self._saves:
@@ -165,10 +165,7 @@ class Best:
         overrides = again.overrides(self.found.folder)
         if overrides is None:
             raise InputError(f"{self.found.folder} must have {again.OVERRIDES}, to train its run again")
-        trained = run(*overrides)
-        if trained.record["data_sha256"] != self.result.record["data_sha256"]:
-            raise InputError(f"{self.found.folder} must hold its model, as {trained.folder} has other rows of its data")
-        return trained.model(bound)
+        return _trained(words(overrides, {}), of=self.result).model(bound)
 
     def __str__(self) -> str:
         return " ".join(sentences_of(self.found))
@@ -186,7 +183,14 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
 
     Raises ``InputError`` for what the command would refuse, and if the run fails.
     """
-    given = words([*_of_data(data), *overrides, *_at("hydra.run.dir", folder)], keys)
+    return _trained(words([*_of_data(data), *overrides, *_at("hydra.run.dir", folder)], keys))
+
+
+def _trained(given: list[str], of: Result | None = None) -> Result:
+    """As ``run``, of a checked command line.  Raises ``InputError`` where the data have not the rows of the run ``of``.
+
+    That is found before anything is trained.
+    """
     with session(given, RunMode.RUN) as (_, config):
         choices = records.choices_of(config.hydra.runtime.choices)
         place = Path(config.hydra.run.dir)
@@ -195,7 +199,11 @@ def run(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str | 
         with locked("folder", str(place)), threads_kept(), listening():
             forget_data()
             trainer = Sweep(place)
-            outcome = dict(trainer.run([job], trainer.finished_or_refused([job])))[place]
+            known = trainer.finished_or_refused([job])
+            refused = place in known and known[place].status == records.REFUSED
+            if of and not refused and trainer.facts(values)["data_sha256"] != of.record["data_sha256"]:
+                raise InputError(f"{of.folder} must hold its model, as its data have other rows now")
+            outcome = dict(trainer.run([job], known))[place]
     if outcome.status != "finished":
         raise InputError(("the run failed: " * (outcome.status == "failed")) + str(outcome.failure))
     return Result(place)

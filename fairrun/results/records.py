@@ -26,7 +26,7 @@ import pandas as pd
 import fairrun
 from fairrun.config.check import InputError
 from fairrun.config.keys import BOUND, active_keys, digest, dotted, identity
-from fairrun.results.refusals import refusals
+from fairrun.results.errors import errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -143,7 +143,7 @@ def load(folder: Path | str) -> pd.DataFrame:
     """
     paths = sorted(Path(folder).rglob(RECORD), key=lambda path: _natural(path.parent))
     if not paths:
-        why = refusals(Path(folder))
+        why = errors(Path(folder))
         raise InputError(f"the folder must hold results of runs ({RECORD}), got {str(folder)!r}{why and f': {why}'}")
     frame = pd.DataFrame(_alike([_row(path.parent) for path in paths]))
     metrics = [name for name in frame if name.startswith(("train/", "val/", "test/"))]

@@ -54,3 +54,33 @@ def test_the_command_that_is_kept_has_the_pairs_that_were_given(given, options, 
     benchmark.main()
     (line,) = tables.read(tmp_path / "train_areas.csv")
     assert line["command"] == f"scripts/benchmark train{options}" and line["n"] == (given[1:] or ["5"])[0]
+
+
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(benchmark.BENCHMARKS, "train", lambda pairs: pytest.fail("it measures"))
+    monkeypatch.setitem(benchmark.BENCHMARKS, "trainer", lambda pairs: iter(()))
+    (tmp_path / "train_areas.csv").write_text("network,value\nMLP,1\n")
+    for names in (["train"], ["trainer", "train"]):
+        monkeypatch.setattr(sys, "argv", ["benchmark", *names, "--store", str(tmp_path)])
+        with pytest.raises(SystemExit):
+            benchmark.main()
+        assert "train_areas.csv: the header must have the column 'column'" in capsys.readouterr().err
+    header = "network,column,value,low,high,shows,n,command,versions,date,machine"
+    (tmp_path / "train_areas.csv").write_text(f"{header}\nMLP,one run,1\n")
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert "train_areas.csv: line 2 must have 11 values" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["benchmark", "trainer", "--store", str(tmp_path)])
+    benchmark.main()  # another benchmark's files are not read
+
+
+def test_rows_stay_whose_columns_stand_in_another_order(tmp_path, capsys):
+    store([of_pairs("train", "speed", {"model": "MLP", "batch": "64"}, "one run", [1.0])], tmp_path)
+    store([of_pairs("train", "speed", {"batch": "256", "model": "MLP"}, "one run", [2.0])], tmp_path)
+    store([of_pairs("train", "speed", {"batch": "64", "model": "MLP"}, "one run", [3.0])], tmp_path)
+    lines = tables.read(tmp_path / "train.csv")
+    assert [(line["model"], line["batch"], line["value"]) for line in lines] == [
+        ("MLP", "64", "3"),
+        ("MLP", "256", "2"),
+    ]
+    assert "left out" not in capsys.readouterr().out

@@ -152,7 +152,7 @@ def test_a_refused_run_is_trained_once_nothing_is_wrong_and_a_finished_one_stays
     assert not records(tmp_path / "sweep")  # nothing of the sweep can be trained
     for command in ("results", "report"):
         refused = run_here(tmp_path, command, "sweep", module="fairrun")
-        assert refused.returncode == 1 and "got 'sweep': all 2 runs were refused before training\n" in refused.stderr
+        assert refused.returncode == 1 and "got 'sweep': all 2 runs ended with an error\n" in refused.stderr
         assert "  sweep/0 and 1 more: dataset.path must be" in refused.stderr
     (tmp_path / "elsewhere.csv").rename(tmp_path / "table.csv")
     done = run_here(tmp_path, *sweep)
