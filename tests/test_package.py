@@ -70,7 +70,7 @@ def test_a_folder_holds_few_modules():
     """
     modules = [path for path in MODULES if not path.name.startswith("__")]
     numbers = Counter(str(path.parent.relative_to(PACKAGE)) for path in modules)
-    limits = {".": 3, "report": 13, "runs": 12, "data": 13, "analysis": 11, "training": 14, "claims": 10}
+    limits = {".": 3, "report": 13, "runs": 12, "data": 13, "analysis": 11, "training": 15, "claims": 10}
     limits |= dict.fromkeys(["methods", "models", "datasets", "cli/subcommands", "report/sections"], len(modules))
     assert not {folder: number for folder, number in numbers.items() if number > limits.get(folder, 9)}
 

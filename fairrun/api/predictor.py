@@ -17,7 +17,7 @@ from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.method.library import Fitted, LibraryMethod
 from fairrun.models.network import Network
-from fairrun.training.fit import padded_logits
+from fairrun.training.held import padded_logits
 from fairrun.training.library import features, log_odds
 from fairrun.training.native.parts import accelerate, choose
 

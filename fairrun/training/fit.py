@@ -6,7 +6,7 @@ multiple of 32.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,9 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from fairrun.config.metrics import METRICS, Metric
-from fairrun.data.pixels.stored import Features
-from fairrun.data.table import Data, Table
-from fairrun.data.target import Target
+from fairrun.data.table import Data
 from fairrun.method.api import Batch, Method, Theta
 from fairrun.models.ensemble import Ensemble
 from fairrun.models.functional import Classifier
@@ -29,12 +27,12 @@ from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint, Progress
 from fairrun.training.chosen import Chosen, Ranks
 from fairrun.training.failures import Failures
-from fairrun.training.metrics import Evaluation, evaluation
+from fairrun.training.held import Held
 from fairrun.training.native.parts import accelerate, choose
 from fairrun.training.optim import at_epoch
 from fairrun.training.removals import Removals
 from fairrun.training.schedule import CONSTANT, Schedule
-from fairrun.training.tables import Tables, padded_parts
+from fairrun.training.tables import Tables
 
 STREAMS = {"init": 0, "shuffle": 1, "dropout": 2, "method": 3}  # a run's independent random streams
 Rules = dict[str, dict[str, Any]]  # group number -> how a score becomes a decision, as JSON
@@ -107,56 +105,39 @@ def fit(
     """
     each, of = _distinct(data, len(seeds))
     each = [one.to(device, dtype) for one in each]
-    first = each[0]
     size = network.size if isinstance(network, Ensemble) else 1  # members of a run
     of_members = [k for k in of for _ in range(size)]
-    num_groups, num_classes = len(first.groups), first.num_classes
-    group_sizes = [one.train.s.bincount(minlength=num_groups).tolist() for one in each]
-    methods = [
-        method.with_group_sizes(group_sizes[k], seed) for method, k, seed in zip(methods, of, seeds, strict=True)
-    ]
+    target, num_groups, num_classes = each[0].target, len(each[0].groups), each[0].num_classes
+    methods = _with_group_sizes(methods, seeds, each, of)
     method = bind([method for method in methods for _ in range(size)], dtype, device)
     native = choose(engine, dtype, device) == "native"
     if native and not method.second_derivatives:
         network = accelerate(network)
     member = network.member if isinstance(network, Ensemble) else network
-    model, constants = Classifier(member, first.target), network.constants()
-    streams = {
-        name: [_generator(seed, stream, k) for seed in seeds for k in range(size)] for name, stream in STREAMS.items()
-    }
+    model = Classifier(member, target)
+    streams = _streams(seeds, size)
     drawn = member.init(streams["init"])
     drawn |= method.draw(drawn, num_groups, streams["init"])
     theta = {name: p.to(device, dtype) for name, p in drawn.items()}
+    train, val = _rows_of(method, each, of_members)
     sees_s = "s" in method.needs
-    train, val = Tables.joined([one.train for one in each], of_members), None
-    if "val" in method.needs:
-        trained, held_out = (Tables.joined(rows, of_members) for rows in zip(*map(Data.held_out, each), strict=True))
-        train, val = trained, padded_table(held_out, num_groups, num_classes)
-    whole = whole_table(train, num_groups, num_classes)
 
     def seen(rows: Batch) -> Batch:
         """All training rows as the method may see them."""
         return rows._replace(sensitive=rows.s if sees_s else None, generators=tuple(streams["method"]))
 
-    state = method.init(model, theta, seen(whole)._replace(val=val))
+    state = method.init(model, theta, seen(whole_table(train, num_groups, num_classes))._replace(val=val))
     batches = Batches(train, val, member, streams, batch_size, num_groups, num_classes, sees_s, native)
-    rows = None
-    if method.reads_all_rows:
-        rows = seen(all_rows(train, num_groups, num_classes))
-    outliers = None
-    if val is None and all(one.outliers is not None for one in each):
-        outliers = torch.stack([cast(Tensor, one.outliers) for one in each]).to(dtype)[of_members]
-    chosen, failures = Chosen(ranks, patience), Failures(len(seeds))
-    averages = Averages(averaging)
+    rows = seen(all_rows(train, num_groups, num_classes)) if method.reads_all_rows else None
+    outliers = None if val is not None else _outliers(each, of_members, dtype)
+    chosen, failures, averages = Chosen(ranks, patience), Failures(len(seeds)), Averages(averaging)
     kept = chosen.start(_of_runs(network, state.theta)), averages.start(state.theta)
     done = Progress(0, (state, *kept), [], failures.step)
     if checkpoint is not None:
         done = checkpoint.load(done, streams)
     first_epoch, (state, chosen.kept, averages.kept), records, failures.step = done
     shown = _of_runs(network, averages.of(state.theta))
-    rates = [[float(labels.y.double().mean()) for labels in one.labels(one.train).values()] for one in each]
-    evaluate = [evaluation(first.target, num_groups, own, metrics) for own in rates]
-    held = {split: Tables.joined([getattr(one, split) for one in each], of) for split in ("val", "test")}
+    held = Held.of_data(network, each, of, metrics)
     for epoch in range(first_epoch, epochs):
         now, weights = _paced(method, schedule.at(epoch, epochs), epoch, native), None
         if rows is not None:
@@ -168,9 +149,7 @@ def fit(
         steps = {name: _of_members(torch.stack([log[name] for log in logs]).double(), size) for name in logs[0]}
         record = {f"train/{name}": values.mean(0) for name, values in steps.items()}
         record |= {f"train/{name}": _of_members(rate, size) for name, rate in removals.rates().items()}
-        for split, tables in held.items():
-            for name, value in _evaluated(network, shown, tables, evaluate).items():
-                record[f"{split}/{name}"] = value.cpu().numpy()
+        record |= held.metrics(shown)
         records.append(record)
         trains = (chosen.ends(len(seeds)) == 0) & (failures.step < 0)
         chosen.see(record, shown, epoch + 1)
@@ -188,9 +167,40 @@ def fit(
         _finish(records[: ends[r] or None], last, best, r, int(failures.step[r]), methods[r], seeds[r])
         for r in range(len(seeds))
     ]
-    for run, own in zip(found, _scores(network, best, held, first.target), strict=True):
-        run.scores, run.constants = own, constants
+    for run, own in zip(found, held.scores(best, target), strict=True):
+        run.scores, run.constants = own, network.constants()
     return found
+
+
+def _with_group_sizes(
+    methods: Sequence[Method], seeds: Sequence[int], each: Sequence[Data], of: Sequence[int]
+) -> list[Method]:
+    """The methods of the runs, told how many training rows each group has in their data sets."""
+    sizes = [one.train.s.bincount(minlength=len(one.groups)).tolist() for one in each]
+    return [method.with_group_sizes(sizes[k], seed) for method, k, seed in zip(methods, of, seeds, strict=True)]
+
+
+def _streams(seeds: Sequence[int], size: int) -> dict[str, list[Generator]]:
+    """The generators of every random stream, one for each member of each run."""
+    return {
+        name: [_generator(seed, stream, k) for seed in seeds for k in range(size)] for name, stream in STREAMS.items()
+    }
+
+
+def _rows_of(method: Method, each: Sequence[Data], of_members: Sequence[int]) -> tuple[Tables, Batch | None]:
+    """The training rows of every run and, for a method that needs it, the balanced batch that is taken out of them."""
+    if "val" not in method.needs:
+        return Tables.joined([one.train for one in each], of_members), None
+    train, held_out = (Tables.joined(rows, of_members) for rows in zip(*map(Data.held_out, each), strict=True))
+    return train, padded_table(held_out, len(each[0].groups), each[0].num_classes)
+
+
+def _outliers(each: Sequence[Data], of_members: Sequence[int], dtype: torch.dtype) -> Tensor | None:
+    """Which training rows are known to be outliers, 1.0 or 0.0, [R, N]; None where nobody knows."""
+    marks = [one.outliers for one in each]
+    if any(own is None for own in marks):
+        return None
+    return torch.stack([cast(Tensor, own) for own in marks]).to(dtype)[of_members]
 
 
 def _steps(
@@ -249,46 +259,6 @@ def _distinct(data: Data | Sequence[Data], num_runs: int) -> tuple[list[Data], l
     each = list({id(one): one for one in of_runs}.values())
     places = {id(one): k for k, one in enumerate(each)}
     return each, [places[id(one)] for one in of_runs]
-
-
-@torch.no_grad()
-def _evaluated(network: Network, theta: Theta, tables: Tables, evaluate: Sequence[Evaluation]) -> dict[str, Tensor]:
-    """Every metric on a split, [R]; each table has its own evaluation."""
-    logits = _logits(network, theta, tables.parts())
-    if tables.single:
-        ((table, _),) = tables.each()
-        return evaluate[0](logits, table)
-    found = [(runs, own(logits[runs], table)) for own, (table, runs) in zip(evaluate, tables.each(), strict=True)]
-    order = torch.cat([runs for runs, _ in found]).argsort()
-    return {name: torch.cat([values[name] for _, values in found])[order] for name in found[0][1]}
-
-
-@torch.no_grad()
-def predict(network: Network, theta: Theta, table: Table) -> Tensor:
-    """The logits of all rows of a split: [R, N], with several tasks [R, N, T], with C > 2 classes [R, N, C]."""
-    return padded_logits(network, theta, table.x)[:, : len(table.y)]
-
-
-@torch.no_grad()
-def _scores(network: Network, theta: Theta, held: Mapping[str, Tables], target: Target) -> list[dict[str, np.ndarray]]:
-    """What each run predicts for the rows of a split, float32: the probability of class 1, [N]; of tasks [N, T].
-
-    For C > 2 classes it is that of each class, [N, C].
-    """
-    logits = {name: _logits(network, theta, tables.parts())[:, : len(tables)] for name, tables in held.items()}
-    found = {name: target.link.scores(values.double()).float() for name, values in logits.items()}
-    num_runs = len(found["val"])
-    return [{name: scores[r].cpu().numpy() for name, scores in found.items()} for r in range(num_runs)]
-
-
-def padded_logits(network: Network, theta: Theta, x: Features) -> Tensor:
-    """The logits of rows ``x`` [N, D] and, after them, of padding rows: rows are padded as in a batch."""
-    num_runs = next(iter(theta.values())).shape[0]
-    return _logits(network, theta, (part.expand(num_runs, *part.shape) for part in padded_parts(x)))
-
-
-def _logits(network: Network, theta: Theta, parts: Iterable[Tensor]) -> Tensor:
-    return torch.cat([network.logits(theta, part) for part in parts], dim=1)
 
 
 def _finish(

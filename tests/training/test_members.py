@@ -13,7 +13,8 @@ from fairrun.models.ensemble import Ensemble
 from fairrun.models.mlp import MLP
 from fairrun.training.averages import Averaging
 from fairrun.training.checkpoint import Checkpoint
-from fairrun.training.fit import fit, predict
+from fairrun.training.fit import fit
+from fairrun.training.held import predict
 from fairrun.training.optim import SGD, Adam
 from fairrun.training.schedule import Schedule
 from tests.helpers.synthetic import data, data_of_classes, method
