@@ -65,7 +65,7 @@ def made(names: Sequence[str]) -> str:
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The lines of a file of measurements.  Raises ``ValueError`` for a file without lines, or one that lacks something."""
+    """The lines of a file of measurements.  Raises ``ValueError`` for a file that lacks a line, a column or a value."""
     with path.open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file)
         lines, header = list(table), list(table.fieldnames or ())

@@ -30,6 +30,11 @@ class Estimate(NamedTuple):
         """Whether the interval leaves 0 out; False without one."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def unclear(self) -> bool:
+        """Whether the interval contains 0; False without one."""
+        return not math.isnan(self.low) and not self.clear
+
 
 class Kept(NamedTuple):
     """How many seeds of a configuration keep the bound on test rows."""
@@ -47,6 +52,12 @@ class Comparison(NamedTuple):
     seeds: int  # that both have
     differences: Mapping[str, Estimate]  # by metric: accuracy, and the fairness metric
     means: Mapping[str, tuple[float, float]]  # by metric: of the configuration, and of the other one, over these seeds
+    keeps: bool  # whether the other one keeps the bound on validation rows, if there is one
+
+    @property
+    def undecided(self) -> bool:
+        """Whether neither difference is clear."""
+        return all(change.unclear for change in self.differences.values())
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,17 @@ class Recommendation:
     kept: Kept | None  # on test rows; None without a bound
     broken: Sequence[Kept]  # other configurations that keep the bound on validation rows and not on test rows
     folder: Path  # of its first run that is not degenerate, by seed
+
+    @property
+    def undecided(self) -> bool:
+        """Whether neither accuracy nor the metric differs clearly from the baseline's."""
+        return self.comparison is not None and self.comparison.undecided
+
+    @property
+    def plain(self) -> str | None:
+        """The baseline's configuration, where it does as well for all that is known; None where it breaks the bound."""
+        other = self.comparison
+        return other.name if other is not None and other.undecided and other.keeps else None
 
 
 def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = ()) -> Recommendation | None:
@@ -118,7 +140,7 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
         seeds=int(row["seeds"]),
         values={f"{s}/{n}": _estimate(row, f"{s}/{n}") for s in ("val", "test") for n in ("accuracy", trade.metric)},
         baseline=baseline,
-        comparison=None if baseline in (None, row["method"]) else _compare(trade, row, str(baseline)),
+        comparison=None if baseline in (None, row["method"]) else _compare(trade, row, str(baseline), bound),
         kept=None if bound is None else _kept(trade, row, bound),
         broken=[] if bound is None else _broken(trade, pool.drop(index=row.name, errors="ignore"), bound),
         folder=_folder(trade, row),
@@ -156,7 +178,7 @@ def _baseline(trade: Tradeoff, method: str, compared: Sequence[Pair]) -> str | N
     return next((name for name in wanted if name in methods), None)
 
 
-def _compare(trade: Tradeoff, row: pd.Series, baseline: str) -> Comparison | None:
+def _compare(trade: Tradeoff, row: pd.Series, baseline: str, bound: float | None) -> Comparison | None:
     """The comparison with the baseline's configuration that has the same values of the keys that both methods share.
 
     If there are several, the most accurate one on validation rows counts.
@@ -176,7 +198,8 @@ def _compare(trade: Tradeoff, row: pd.Series, baseline: str) -> Comparison | Non
     shared = set(sides[0]["seed"]) & set(sides[1]["seed"])
     means = {m: _means(sides, shared, f"test/{m}") for m in metrics}
     changes = {m: _estimate(found, f"test/{m}") for m in metrics}
-    return Comparison(named(other, trade.by), int(found["seeds"]), changes, means)
+    keeps = bound is None or bool(_keeps(trade, pd.Series([other[f"val/{trade.metric}"]]), bound).all())
+    return Comparison(named(other, trade.by), int(found["seeds"]), changes, means, keeps)
 
 
 def _means(sides: tuple[pd.DataFrame, pd.DataFrame], seeds: Collection[int], column: str) -> tuple[float, float]:

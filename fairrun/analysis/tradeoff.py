@@ -48,6 +48,7 @@ class Tradeoff:
     published: pd.DataFrame  # published points of this data set and metric
     published_tasks: pd.DataFrame  # published figures of this data set's tasks: published.of_tasks
     other: "Tradeoff | None"  # the same runs with the other demographic parity difference (hard or soft)
+    several_states: bool = False  # whether other runs of the same problem have other rows
     # What a report adds
     recommended: "Recommendation | None" = None  # None: only one configuration, or none can be chosen
     otherwise: str = ""  # what the command of the recommended run does today, where it does not make that run
@@ -135,11 +136,13 @@ def tradeoff(
     seed_summary: str = "mean",
     keep_degenerate: bool = False,
     points: pd.DataFrame | None = None,
+    several_states: bool = False,
 ) -> Tradeoff:
     """Analyse the runs of one data set.
 
     ``columns`` are more metrics to show, ``compared`` pairs of methods, and ``points`` published results as
-    ``published.read`` returns them.  Raises ``InputError`` if no run finished.
+    ``published.read`` returns them.  ``several_states``: other runs of the problem have other rows.  Raises
+    ``InputError`` if no run finished.
     """
     runs = finished(runs)
     by = settings(runs)
@@ -167,6 +170,7 @@ def tradeoff(
         published=published.of(points, dataset, metric),
         published_tasks=published.of_tasks(points, dataset),
         other=None,
+        several_states=several_states,
     )
     other = _other(runs, metric)
     return trade if other is None else replace(trade, other=_drawn_by(trade, other, points))

@@ -48,8 +48,7 @@ def _sentence(trade: Tradeoff) -> str:
         return f"{_values(trade, row)}: the choice among {len(rows)} configurations."
     if math.isnan(found.comparison.differences[found.metric].low):
         return f"{_sides(found, found.comparison)}."
-    changes = found.comparison.differences
-    if not (changes[found.metric].clear or changes["accuracy"].clear):
+    if found.undecided:
         return f"{found.name} {_nothing(found, found.comparison)}."
     return f"{found.name} {_gain(found, found.comparison)} {_cost(found, found.comparison)}."
 
@@ -76,8 +75,9 @@ def _nothing(found: Recommendation, compared: Comparison) -> str:
     """Neither of both differs clearly."""
     accuracy, metric = (compared.differences[name] for name in ("accuracy", found.metric))
     new, old = compared.means[found.metric]
-    text = f"shows no clear change against {compared.name}: {words(found.metric)} {old:.3f} \u2192 {new:.3f} (by "
-    return f"{text}{_signed(metric, 1, 3)}), accuracy by {_signed(accuracy, 100, 1)} points"
+    text = f"does not differ clearly from {compared.name}{', the plain choice' * bool(found.plain)}: "
+    text += f"{words(found.metric)} {old:.3f} \u2192 {new:.3f} (by {_signed(metric)}), accuracy by {_signed(accuracy)}"
+    return text
 
 
 def _gain(found: Recommendation, compared: Comparison) -> str:
@@ -86,10 +86,10 @@ def _gain(found: Recommendation, compared: Comparison) -> str:
     metric = f"the {words(found.metric)} of {compared.name}"
     arrow = f"{old:.3f} \u2192 {new:.3f}"
     if not change.clear:
-        return f"does not clearly change {metric} ({arrow}; by {_signed(change, 1, 3)})"
+        return f"does not clearly change {metric} ({arrow}; by {_signed(change)})"
     verb = _verb(new, old, change) if not found.greater_is_better else _plain(change)
     what = verb.replace("cuts", f"cuts {metric}") if verb.startswith("cuts") else f"{verb} {metric}"
-    return f"{what} ({arrow}; by {_size(change, 1, 3)})"
+    return f"{what} ({arrow}; by {_size(change)})"
 
 
 def _verb(new: float, old: float, change: Estimate) -> str:
@@ -108,20 +108,19 @@ def _cost(found: Recommendation, compared: Comparison) -> str:
     change = compared.differences["accuracy"]
     metric = compared.differences[found.metric]
     improved = metric.clear and metric.mean * (1 if found.greater_is_better else -1) > 0
-    digits = 1 if abs(change.mean) >= 0.001 else 2
     if not change.clear:
-        return f"with no clear change of accuracy ({_signed(change, 100, digits)} points)"
-    size = _size(change, 100, digits).replace(" [", " points of accuracy [")
+        return f"with no clear change of accuracy (by {_signed(change)})"
     if change.mean > 0:
-        return f"and gains {size}"
-    return f"for {size}" if improved else f"and costs {size}"
+        return f"and gains {_size(change)} of accuracy"
+    return f"for {_size(change)} of accuracy" if improved else f"and costs {_size(change)} of accuracy"
 
 
-def _size(change: Estimate, scale: float, digits: int) -> str:
+def _size(change: Estimate) -> str:
     """The size of a change, with the interval in its direction."""
-    return _signed(change if change.mean >= 0 else Estimate(-change.mean, -change.high, -change.low), scale, digits)
+    return _signed(change if change.mean >= 0 else Estimate(-change.mean, -change.high, -change.low))
 
 
-def _signed(change: Estimate, scale: float, digits: int) -> str:
-    mean, low, high = (f"{round(scale * value, digits) + 0.0:.{digits}f}" for value in change)
+def _signed(change: Estimate) -> str:
+    digits = 3 if abs(change.mean) >= 0.001 else 4
+    mean, low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in change)
     return f"{mean} [{low}, {high}]"

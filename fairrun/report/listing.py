@@ -83,7 +83,7 @@ def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]
     """The columns of the table for a terminal of ``width``, and how many have no room in it.
 
     What a run is, its accuracy and its fairness metric are always there, whole; a narrow terminal breaks the names of
-    runs and methods.
+    runs and methods.  The names of data sets are shortened before a key in which runs differ is left out.
     """
     from fairrun.analysis.front import settings
 
@@ -98,9 +98,24 @@ def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]
     others += [_of_metric(name, frame) for name in metrics[2:]]
     found = list(always)
     for column in others:
-        if sum(map(_width, [*found, column])) <= width:
+        if sum(_width(_short(name, NARROWEST)) for name in [*found, column]) <= width:
             found.append(column)
-    return found, len(always) + len(others) - len(found)
+    room = width - sum(_width(column) for column in found if column[0] != "dataset") - GAP
+    return [_short(column, max(room, NARROWEST)) for column in found], len(always) + len(others) - len(found)
+
+
+def _short(column: list[str], width: int) -> list[str]:
+    """The column of data sets with names of ``width``, or as much more as tells them apart; any other as it is."""
+    if column[0] != "dataset":
+        return column
+    tries = ([_ends(name, most) for name in column] for most in range(width, _width(column)))
+    return next((cells for cells in tries if len(set(cells)) == len(set(column))), column)
+
+
+def _ends(text: str, width: int) -> str:
+    """The text, or both of its ends."""
+    end = width // 2
+    return text if cell_len(text) <= width else f"{text[: width - end - 1]}…{text[-end:]}"
 
 
 def _degenerate(frame: pd.DataFrame) -> np.ndarray:

@@ -20,7 +20,6 @@ from fairrun.results.records import with_points
 
 log = logging.getLogger(__name__)
 NOTHING = ReportOptions()
-DATA = ", data "  # before the hash of rows in the name of a data set
 
 
 def complete(frame: pd.DataFrame, given: ReportOptions = NOTHING) -> ReportOptions:
@@ -66,6 +65,7 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
     methods = sorted(runs["method"].unique())
     _present("compare", sorted({method for pair in options.compare for method in pair}), methods)
     points = _points(options.published)
+    states = _several_states(runs, _problems(runs))
     trades = [
         tradeoff(
             own,
@@ -77,6 +77,7 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
             seed_summary=options.seed_summary,
             keep_degenerate=options.degenerate == "keep",
             points=points,
+            several_states=bool(states[own.index].any()),
         )
         for _, own in by_problem(runs).groupby("dataset")
     ]
@@ -152,8 +153,19 @@ def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
 
     Runs with other rows, labels, groups or splits are never on one front.
     """
-    names = pd.concat([own["dataset"] + _problems(own) for _, own in runs.groupby("dataset")])
-    return runs.assign(dataset=names)
+    names = _problems(runs)
+    states = _several_states(runs, names)
+    return runs.assign(dataset=names.where(~states, names + ", data " + runs["data_sha256"].str[:8]))
+
+
+def _several_states(runs: pd.DataFrame, names: "pd.Series[str]") -> "pd.Series[bool]":
+    """Whether there are runs of the same problem with other rows; ``names`` are those of the problems."""
+    return runs["data_sha256"].groupby(names).transform("nunique") > 1
+
+
+def _problems(runs: pd.DataFrame) -> "pd.Series[str]":
+    """The name of each run's data set, extended by what differs between problems but for their rows."""
+    return pd.concat([own["dataset"] + _differing(own) for _, own in runs.groupby("dataset")])[runs.index]
 
 
 def suffix(dataset: str, *, several: bool) -> str:
@@ -161,7 +173,7 @@ def suffix(dataset: str, *, several: bool) -> str:
     return f"_{file_name(dataset)}" if several else ""
 
 
-def _problems(runs: pd.DataFrame) -> pd.Series:
+def _differing(runs: pd.DataFrame) -> pd.Series:
     """What differs between the problems of one data set's runs: ", tasks income and gain, split.seed 1".
 
     It is "" if there is only one problem.
@@ -173,14 +185,7 @@ def _problems(runs: pd.DataFrame) -> pd.Series:
         of_tasks = key.startswith("dataset.task") and parts
         if values.nunique() > 1 and not of_tasks and not (values == runs["seed"].map(_text)).all():
             parts.append(f", {key.removeprefix('dataset.').removesuffix('._target_')} " + values)
-    found = pd.Series("", index=runs.index).str.cat(parts) if parts else pd.Series("", index=runs.index)
-    several = runs["data_sha256"].groupby(found).transform("nunique") > 1
-    return found.where(~several, found + DATA + runs["data_sha256"].str[:8])
-
-
-def has_other_rows(trade: Tradeoff) -> bool:
-    """Whether other runs of the same problem have other rows, so that the name of the data set tells them apart."""
-    return trade.dataset.endswith(f"{DATA}{trade.runs['data_sha256'].iloc[0][:8]}")
+    return pd.Series("", index=runs.index).str.cat(parts) if parts else pd.Series("", index=runs.index)
 
 
 def _text(cell: object) -> str:

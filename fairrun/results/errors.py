@@ -1,4 +1,4 @@
-"""The errors with which runs without a record ended, by their logs: a sweep whose runs are all refused has no record."""
+"""The errors with which runs ended, by their logs: a sweep whose runs are all refused leaves no record."""
 
 import re
 from collections.abc import Iterator

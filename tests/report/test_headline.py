@@ -28,8 +28,8 @@ def with_penalty(folder, lam, seeds=3):
     ],
 )
 def test_it_says_what_the_choice_gains_and_costs(tmp_path, lam, gain):
-    cost = f"{5 * lam:.1f}"
-    expected = f"penalty lam {lam} {gain} for {cost} points of accuracy [{cost}, {cost}]."
+    cost = f"{lam / 20:.3f}"
+    expected = f"penalty lam {lam} {gain} for {cost} [{cost}, {cost}] of accuracy."
     rows = with_penalty(tmp_path, lam)
     for row in rows[3:]:
         row["method.lam"] = lam
@@ -43,10 +43,12 @@ def test_without_a_difference_from_0_nothing_is_claimed(tmp_path):
         row[f"test/{HARD}"] += noise
         row["test/accuracy"] += noise
     said = of(tmp_path, rows, bound=0.295)
-    assert said.startswith(
-        "penalty shows no clear change against erm: demographic parity difference 0.303 → 0.291 (by "
-    )
-    assert "), accuracy by -0.5 [" in said and said.endswith("] points.")
+    assert said.startswith("penalty does not differ clearly from erm: demographic parity difference 0.303 → 0.291 (by ")
+    assert "), accuracy by -0.005 [" in said
+    for row in rows[3:]:
+        row["val/accuracy"] += 0.1
+    said = of(tmp_path, rows, bound=0.31)  # which erm keeps too
+    assert said.startswith("penalty does not differ clearly from erm, the plain choice: demographic")
 
 
 def test_a_cost_that_is_clear_without_a_gain_that_is_clear_is_no_price(tmp_path):
@@ -55,7 +57,7 @@ def test_a_cost_that_is_clear_without_a_gain_that_is_clear_is_no_price(tmp_path)
         row[f"test/{HARD}"] += noise
     said = of(tmp_path, rows, bound=0.295)
     assert "does not clearly change the demographic parity difference of erm" in said
-    assert said.endswith(" and costs 0.5 points of accuracy [0.5, 0.5].")
+    assert said.endswith(" and costs 0.005 [0.005, 0.005] of accuracy.")
 
 
 def test_a_metric_whose_greater_values_are_better_rises(tmp_path):
@@ -64,8 +66,8 @@ def test_a_metric_whose_greater_values_are_better_rises(tmp_path):
         row["val/worst_group_accuracy"] = row["test/worst_group_accuracy"] = 0.8 + row["seed"] / 500
     said = of(tmp_path, rows, metric="worst_group_accuracy", bound=0.79)
     assert said == (
-        "penalty raises the worst group accuracy of erm (0.752 → 0.802; by 0.050 [0.050, 0.050]) for 5.0 points of "
-        "accuracy [5.0, 5.0]."
+        "penalty raises the worst group accuracy of erm (0.752 → 0.802; by 0.050 [0.050, 0.050]) for 0.050 "
+        "[0.050, 0.050] of accuracy."
     )
 
 

@@ -98,3 +98,34 @@ def test_values_of_the_configuration_are_words_and_no_python(key, values, words,
     listing.main([str(tmp_path)])
     printed = capsys.readouterr().out
     assert all(f"  {text}" in printed for text in words) and "{" not in printed and "'" not in printed
+
+
+def swept(folder, datasets):
+    """Write runs of two values of lam on each data set."""
+    for k, (dataset, lam) in enumerate((dataset, lam) for dataset in datasets for lam in (0.125, 0.5)):
+        (folder / str(k)).mkdir()
+        metric = {"name": "demographic_parity_difference"}
+        config = record()["config"] | {"method": {"lam": lam}, "metric": metric}
+        metrics = {"test/accuracy": 0.5, "test/demographic_parity_difference": 0.25, "test/roc_auc": 0.125}
+        choices = record()["choices"] | {"method": "penalty", "dataset": dataset}
+        results.write(folder / str(k), record(config=config, choices=choices, metrics=metrics), HISTORY)
+
+
+def test_a_data_set_has_a_short_name_before_a_key_in_which_runs_differ_is_left_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    swept(tmp_path, ["loans of all our branches, sensitive sex", "loans of all our branches, sensitive race"])
+    listing.main([str(tmp_path)])
+    head, _, rows = capsys.readouterr().out.partition("─")
+    assert "lam" in head and "0.1250" not in rows  # the metric has no room
+    lines = [line for line in rows.splitlines() if "0.2500" in line]
+    assert len(lines) == 4 and all("0.125" in line or "0.5 " in line for line in lines)
+    assert [sum(end in line for line in lines) for end in ("sex ", "race ")] == [2, 2]
+    assert sum("finished " in line or "loans" in line for line in rows.splitlines()) == 4  # a line a run
+
+
+def test_shortened_names_are_not_alike(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    swept(tmp_path, ["loans of all branches, sex, 2024", "loans of all branches, age, 2024"])
+    listing.main([str(tmp_path)])
+    rows = capsys.readouterr().out.partition("─")[2]
+    assert [rows.count(f"…{end}, 2024") for end in ("x", "e")] == [2, 2]

@@ -104,6 +104,17 @@ def test_it_is_the_first_thing_on_the_page_of_each_data_set(tmp_path):
         assert f"<code>{command}</code><button" in part
 
 
+def test_where_nothing_differs_clearly_the_baseline_is_the_plain_choice(tmp_path):
+    rows = sweep(tmp_path)
+    alike = [
+        row | {f"test/{name}": rows[k % 3][f"test/{name}"] for name in ("accuracy", HARD)} | {"val/accuracy": 0.9}
+        for k, row in enumerate(rows[3:])
+    ]
+    text = said(tmp_path, bounded([*rows[:3], *alike], 0.4))
+    assert text.startswith("adult: the rule picks penalty lam ") and "So erm is the plain choice.\n" in text
+    assert "This command trains penalty lam " in text
+
+
 def test_a_command_says_that_its_data_have_had_several_states(tmp_path):
     """Which one their files hold now is not known without reading them."""
     rows = sweep(tmp_path)
@@ -111,3 +122,5 @@ def test_a_command_says_that_its_data_have_had_several_states(tmp_path):
     page = texts(tmp_path, [*rows, *before])["report.html"].read_text()
     assert page.count("; runs here have several states of these data, and it reads them as they are now:") == 2
     assert "several states" not in texts(tmp_path, rows)["report.html"].read_text()
+    named = sweep(tmp_path / "named", dataset="adult, data abababab")  # as the hash of their rows begins
+    assert "several states" not in texts(tmp_path, named)["report.html"].read_text()

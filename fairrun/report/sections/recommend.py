@@ -12,7 +12,6 @@ from fairrun.config.plugins import can_be_saved
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section
-from fairrun.report.tradeoffs import has_other_rows
 from fairrun.results.again import OVERRIDES, command
 
 OF_TODAY = "; runs here have several states of these data, and it reads them as they are now"
@@ -40,19 +39,23 @@ def build(trade: Tradeoff, options: ReportOptions) -> Section | None:
         left = "and saves the model" if saves else "but saves no model, as no file of its classifier is safe to load"
         if (bound := found.setting.get(BOUND)) is not None and saves:
             left += f", which fairrun.load(FOLDER, bound={bound:g}) loads with these thresholds"
-        sentences.append(f"This command trains it with one of its seeds, {left}{OF_TODAY * has_other_rows(trade)}:")
+        which = "it" if found.plain is None else found.name
+        sentences.append(f"This command trains {which} with one of its seeds, {left}{OF_TODAY * trade.several_states}:")
     return Section(title="Which model to take", sentences=sentences, commands=[again] if again else [])
 
 
 def sentences_of(found: Recommendation, mark: str = "") -> list[str]:
     """What to take and why, what it costs, and who keeps the bound.  ``mark`` stands behind the metric's name."""
     cost = _values(found, mark) if found.comparison is None else _differences(found, found.comparison, mark)
-    text = " ".join([f"{found.dataset}: {_choice(found, mark)}.", f"On test rows {cost}.", *_kept(found)])
+    text = " ".join(
+        [f"{found.dataset}: {_choice(found, mark)}.", f"On test rows {cost}.", *_kept(found), *_plain(found)]
+    )
     return [text, *_others(found)]
 
 
 def _choice(found: Recommendation, mark: str) -> str:
     metric, several = f"{found.heading}{mark}", found.among > 1
+    take = "the rule picks" if found.undecided else "take"
     number = f"{found.among} of {found.of}"
     if found.bound is not None:
         limit = f"{metric} is {'at least' if found.greater_is_better else 'at most'} {found.bound:g} on validation rows"
@@ -60,13 +63,13 @@ def _choice(found: Recommendation, mark: str) -> str:
             reached = _number(found.values[f"val/{found.metric}"].mean)
             return f"there is no configuration whose {limit}; nearest is {found.name} with {reached}"
         which = f"most accurate of the configurations ({number})" if several else "only configuration"
-        return f"take {found.name}, the {which} whose {limit}"
+        return f"{take} {found.name}, the {which} whose {limit}"
     front = f"the validation front of accuracy and {metric}"
     if found.rule == "knee":
-        return f"take {found.name}, the knee of {front} ({number} configurations are on it)"
+        return f"{take} {found.name}, the knee of {front} ({number} configurations are on it)"
     if several:
-        return f"take {found.name}, the most accurate of the configurations ({number}) on {front}, which has no knee"
-    return f"take {found.name}, the only configuration on {front}"
+        return f"{take} {found.name}, the most accurate of the configurations ({number}) on {front}, which has no knee"
+    return f"{take} {found.name}, the only configuration on {front}"
 
 
 def _differences(found: Recommendation, compared: Comparison, mark: str) -> str:
@@ -76,24 +79,22 @@ def _differences(found: Recommendation, compared: Comparison, mark: str) -> str:
     gain = _change(metric, name, f"lowers {name} by {{}}", f"raises {name} by {{}}")
     loss = metric.mean * (-1 if found.greater_is_better else 1)
     worse = accuracy.mean < 0 < loss and bool(_rounded(accuracy.mean)) and bool(_rounded(loss))
-    sure = not (_unclear(accuracy) or _unclear(metric))
+    sure = not (accuracy.unclear or metric.unclear)
     better = f": {compared.name} is better in both" if sure else f": {compared.name} has the better means of both"
     seeds = _over(compared.seeds, "shared ")
-    comma = "," * _unclear(accuracy)
-    return f"it {cost}{comma} against {compared.name}, and {gain} ({seeds}){better if worse else ''}"
+    comma = "," * accuracy.unclear
+    said = f"{cost}{comma} against {compared.name}, and {gain}"
+    none = f"does not differ clearly from {compared.name} in accuracy, by {_text(accuracy)}, nor in {name}, by "
+    return f"it {none + _text(metric) if compared.undecided else said} ({seeds}){better if worse else ''}"
 
 
 def _change(change: Estimate, name: str, falls: str, rises: str) -> str:
     """A mean change in words, with its interval; none is claimed where that contains 0."""
-    if _unclear(change):
+    if change.unclear:
         return f"shows no clear change of {name}, by {_text(change)}"
     if not math.isnan(change.mean) and not _rounded(change.mean):
         return f"changes {name} by {_text(change)}"
     return (falls if change.mean <= 0 else rises).format(_text(_positive(change)))
-
-
-def _unclear(change: Estimate) -> bool:
-    return not math.isnan(change.low) and not change.clear
 
 
 def _values(found: Recommendation, mark: str) -> str:
@@ -117,6 +118,14 @@ def _kept(found: Recommendation) -> list[str]:
         return [f"{text}."]
     warning = ": do not rely on it" * (not seeds)
     return [f"{text}; their {value}, {reached}, does not{warning}."]
+
+
+def _plain(found: Recommendation) -> list[str]:
+    """That the baseline does as well, where nothing differs clearly, or that it breaks the bound."""
+    if not found.undecided or found.comparison is None:
+        return []
+    name = found.comparison.name
+    return [f"So {name} is the plain choice." if found.plain else f"But {name} breaks the bound on validation rows."]
 
 
 def _others(found: Recommendation) -> list[str]:
