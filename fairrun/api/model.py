@@ -21,12 +21,10 @@ from fairrun.api.card import card
 from fairrun.api.predictor import OfLibrary, OfNetwork, Predictor
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, one_of, require
-from fairrun.config.metrics import computed
+from fairrun.config.metrics import LEAST_ROWS, computed
 from fairrun.config.plugins import allow, is_allowed
 from fairrun.config.source import WEIGHTS
 from fairrun.config.values import listed
-from fairrun.data.dataset import refuse_missing_values
-from fairrun.data.encoding import need_columns
 from fairrun.data.groups import numbered, numbered_again
 from fairrun.data.own.guards import check_reach
 from fairrun.data.table import Table
@@ -99,21 +97,42 @@ class Model:
     ) -> "pd.Series[float] | pd.DataFrame":
         """Every metric on rows that have the label, by the names of a run's record.
 
-        Groups are those of the training rows, or the values of the columns ``sensitive``.  ``by`` names a column: the
-        answer then has a row for each of its values, and one for rows without any.  Rows that the model was trained on
-        flatter it: as many rows as its whole data set has are named in a warning.  Raises ``InputError`` for a column,
-        a label or a group that is not known.
+        Groups are those of the training rows, or the values of the columns ``sensitive``; a column that training made
+        groups of is merged and cut as there.  ``by`` names a column: the answer then has a row for each of its values,
+        and one for rows without any.  Rows without a label or a group are left out where training leaves them out, and
+        said in a warning, as are groups of few rows, and as many rows as the model's whole data set has: those that it
+        was trained on flatter it.  Raises ``InputError`` for a column, a label or a group that is not known.
         """
         require(isinstance(rows, pd.DataFrame) and len(rows) > 0, "rows", type(rows).__name__, "a frame with rows")
+        if self.about["encoder"] is None:
+            raise InputError("metrics needs a frame with the label and the sensitive attribute of a model of a table")
+        rows = self._whole(rows, self._columns(sensitive))
         if len(rows) == sum(self.record["rows"].values()):
             said = f"{len(rows)} rows are as many as the model's data set has: those that it was trained on flatter it"
             warnings.warn(f"{said}; metrics of test rows alone are in record['metrics']", stacklevel=2)
+        _, s, groups = self._labelled(rows, sensitive)
+        _warn_of_few(s, groups)
         if by is not None:
             require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
-            groups = self._labelled(rows, sensitive)[2]  # of all rows, so that each part has the same columns
+            # the groups are those of all rows, so that each part has the same columns
             parts = {v: self._metrics(part, sensitive, groups) for v, part in rows.groupby(by, sort=True, dropna=False)}
             return pd.DataFrame(parts).T.rename_axis(by)
         return self._metrics(rows, sensitive)
+
+    def _columns(self, sensitive: str | Sequence[str] | None) -> list[str]:
+        """The columns of the groups that ``metrics`` is asked for."""
+        if sensitive is None:
+            return list(self.dataset.sensitive_columns)
+        return [sensitive] if isinstance(sensitive, str) else list(sensitive)
+
+    def _whole(self, rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+        """The rows that have a label and a group; others are left out, as in training, and said."""
+        kept = self.dataset.are_whole(rows, columns, self._encoder)
+        require(kept.any(), "rows", "none", "a frame with a row that has a label and a group")
+        if not kept.all():
+            said = f"{(~kept).sum()} of {len(rows)} rows without a label or a group are left out, as in training"
+            warnings.warn(said, stacklevel=3)
+        return rows[kept]
 
     def _metrics(
         self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None, groups: list[str] | None = None
@@ -209,18 +228,15 @@ class Model:
         self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None, groups: list[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, group numbers and the names of the groups."""
-        if self.about["encoder"] is None or not isinstance(rows, pd.DataFrame):
-            raise InputError("metrics needs a frame with the label and the sensitive attribute of a model of a table")
         y = self.dataset.labels_again(rows, self._encoder)
         if sensitive is None:
             groups = list(self.about["groups"])
             return y, self.dataset.grouped_again(rows, self._encoder, groups), groups
-        columns = [sensitive] if isinstance(sensitive, str) else list(sensitive)
-        need_columns(rows, columns)
-        refuse_missing_values(rows, columns)
+        columns = self._columns(sensitive)
+        found = self.dataset.groups_again(rows, columns, self._encoder)
         if groups is not None:
-            return y, numbered_again(rows[columns], groups), groups
-        return y, *numbered(rows, columns, "sensitive")
+            return y, numbered_again(found, groups), groups
+        return y, *numbered(found, columns, "sensitive")
 
 
 def load(folder: Path | str, epoch: str = "chosen", bound: float | None = None, plugins: Sequence[str] = ()) -> Model:
@@ -331,6 +347,14 @@ def _without_files(config: dict[str, Any]) -> dict[str, Any]:
         if name in above:
             above[name] = None
     return config | {"model": node}
+
+
+def _warn_of_few(s: np.ndarray, groups: Sequence[str]) -> None:
+    """Warn of groups that have few rows, or none; ``s`` holds the number of each row's group."""
+    counts = np.bincount(s, minlength=len(groups))
+    if few := [f"{name!r} ({rows})" for name, rows in zip(groups, counts, strict=True) if rows < LEAST_ROWS]:
+        said = f"groups of fewer than {LEAST_ROWS} rows, whose metrics are uncertain: {', '.join(few)}"
+        warnings.warn(said, stacklevel=3)
 
 
 def _named(name: str, groups: Sequence[str]) -> str:

@@ -132,34 +132,53 @@ class Dataset:
         return encoding.encode(self._typed(frame[columns], encoder))
 
     def labels_again(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> np.ndarray:
-        """The labels of new rows, as ``Table.y``.
+        """The labels of new rows, as ``Table.y``: of several tasks, a row may lack some.
 
-        Raises ``InputError`` for a column that is not there, and for a label that no training row has.
+        Raises ``InputError`` for a column that is not there, for a row without any label, and for a label that no
+        training row has.
         """
         labels = self._labels() if self.task is None else {"": self._labels()[self.task]}
-        rows = self._as_read(frame, [label.column for label in labels.values()], encoder)
-        y = [label.again(rows[label.column], encoder["labels"][name]) for name, label in labels.items()]
-        return np.stack(y, axis=-1) if "" not in labels else y[0]
+        columns = list(dict.fromkeys(label.column for label in labels.values()))
+        rows = self.read_again(frame, columns, encoder)
+        if rows.isna().all(axis=1).any():
+            refuse_missing_values(rows, columns)
+        y = np.full((len(rows), len(labels)), np.nan)
+        for t, (name, label) in enumerate(labels.items()):
+            known = rows[label.column].notna().to_numpy()
+            y[known, t] = label.again(rows.loc[known, label.column], encoder["labels"][name])
+        return y if "" not in labels else y[:, 0]
 
     def grouped_again(self, frame: pd.DataFrame, encoder: Mapping[str, Any], groups: Sequence[str]) -> np.ndarray:
         """The numbers of the groups of new rows, [N].
 
         Raises ``InputError`` for a column that is not there, and for a group that no training row has.
         """
-        columns = self.sensitive_columns
-        rows = self._as_read(frame, columns, encoder)
-        return numbered_again(self._grouped(rows, known=False)[columns], groups)
+        return numbered_again(self.groups_again(frame, self.sensitive_columns, encoder), groups)
 
-    def _as_read(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> pd.DataFrame:
-        """The columns of labels or groups of new rows, with levels merged.
+    def groups_again(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> pd.DataFrame:
+        """``columns`` of new rows as groups: those of the sensitive attribute are made as in training.
 
-        Raises ``InputError`` for missing values.
+        Raises ``InputError`` for a column that is not there, and for missing values.
+        """
+        rows = self.read_again(frame, columns, encoder)
+        refuse_missing_values(rows, list(rows))
+        return self._grouped(rows, known=False)
+
+    def are_whole(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> np.ndarray:
+        """Whether each new row has a label and the groups of ``columns``, [N], where training leaves out those without.
+
+        Here it leaves out none: they are refused.  Raises ``InputError`` for a column that is not there.
+        """
+        return np.ones(len(frame), dtype=bool)
+
+    def read_again(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> pd.DataFrame:
+        """Columns of new rows with levels merged, and cells read as those of training rows were.
+
+        Raises ``InputError`` for a column that is not there.
         """
         named = list(dict.fromkeys(columns))
         need_columns(frame, named)
-        rows = self._typed(frame[named], encoder)
-        refuse_missing_values(rows, named)
-        return rows
+        return self._typed(frame[named].reset_index(drop=True), encoder)
 
     def _typed(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
         """New rows with cells read as those of training rows were, and levels merged."""
@@ -178,14 +197,14 @@ class Dataset:
         return labels_of(self.label, self.positive, self.tasks, self.task)
 
     def _grouped(self, frame: pd.DataFrame, *, known: bool = True) -> pd.DataFrame:
-        """The frame with sensitive columns merged, binned and binarized as the schema says; ``known`` as ``merged``."""
-        for entry in parse_sensitive(self.sensitive):
+        """The frame with its sensitive columns merged, binned and binarized as in training; ``known`` as ``merged``."""
+        for entry in (entry for entry in parse_sensitive(self.sensitive) if entry.column in frame):
             if entry.merge is not None:
                 frame = merged(frame, {entry.column: entry.merge}, "dataset.sensitive.merge", known=known)
             if entry.bins is not None:
                 frame = with_columns(frame, {entry.column: binned(frame[entry.column], entry.bins, known=known)})
         columns = {}
-        for column in self.binarize.keys() & set(self.sensitive_columns):
+        for column in self.binarize.keys() & set(self.sensitive_columns) & set(frame):
             value = spelt(self.binarize[column], frame[column].unique())
             value = self.binarize[column] if value is None and not known else value
             columns[column] = frame[column].astype(str).where(frame[column] == value, f"not {value}")

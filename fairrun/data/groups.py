@@ -1,5 +1,6 @@
 """The sensitive attribute: its columns, binned numbers, merged levels, and the resulting groups."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from fairrun.config.check import InputError, is_number, require
 from fairrun.config.values import listed, spelt
 
 Merge = Mapping[str, Mapping[str, list[Any]]]  # column -> new level -> the levels that become it
+_WHOLE = re.compile(r"(?<==)(-?\d+)\.0(?=, |$)")  # a whole number with a decimal point in a group's name
 
 
 class Sensitive(NamedTuple):
@@ -118,11 +120,14 @@ def group_names(frame: pd.DataFrame) -> list[str]:
 
 
 def numbered_again(frame: pd.DataFrame, groups: Sequence[str]) -> np.ndarray:
-    """The group number of new rows, [N].  Raises ``InputError`` for a group that no training row has."""
-    found = group_names(frame)
-    wrong = sorted(set(found) - set(groups))
+    """The group number of new rows, [N]; the numbers 1 and 1.0 are one group.
+
+    Raises ``InputError`` for a group that no training row has.
+    """
+    number = {_WHOLE.sub(r"\1", name): k for k, name in enumerate(groups)} | {name: k for k, name in enumerate(groups)}
+    found = [name if name in number else _WHOLE.sub(r"\1", name) for name in group_names(frame)]
+    wrong = sorted(set(found) - set(number))
     if wrong:
         has = f"the groups of the training rows ({listed(list(groups), 10)})"
         raise InputError(f"the rows must be of {has}, got {listed(wrong, 5)}")
-    number = {name: k for k, name in enumerate(groups)}
     return np.array([number[name] for name in found], dtype=np.int64)

@@ -19,6 +19,8 @@ from fairrun.runs.job import load
 from tests.helpers.jobs import jobs_of, train
 from tests.helpers.modules import Partly
 
+pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
+
 SAVE = "results.save=chosen"
 
 
@@ -191,6 +193,54 @@ def test_metrics_may_be_of_other_groups_and_by_a_column(tmp_path, described):
         model.metrics(rows.sample(total, replace=True, random_state=0))
     with pytest.raises(InputError, match=r"^sensitive must hold columns with two values or more, got kind with one$"):
         model.metrics(rows.assign(kind="a"), sensitive="kind")
+
+
+MERGED = ["+dataset.merge={group: {North: [north, n]}}", "dataset.sensitive=[group, {column: x4, bins: [0]}]"]
+
+
+def test_metrics_of_a_column_of_the_groups_are_of_the_groups_of_training(tmp_path, described, csv):
+    frame = csv.assign(group=csv["group"].mask((csv["group"] == "north") & (csv.index % 2 == 0), "n"))
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    (folder,) = trained(tmp_path, [*described, SAVE, *MERGED])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    found = model.metrics(rows, sensitive="group")
+    assert [name for name in found.index if name.startswith("accuracy/")] == [
+        f"accuracy/group={name}" for name in ("North", "south", "west")
+    ]
+    bins = model.metrics(rows, sensitive=["x4"])
+    assert {"accuracy/x4=under 0", "accuracy/x4=0 and over"} <= set(bins.index)
+    both = model.metrics(rows, sensitive=["group", "x4"])
+    pd.testing.assert_series_equal(both, model.metrics(rows))
+    with pytest.warns(UserWarning, match="^groups of fewer than 30 rows, whose metrics are uncertain: 'group=North' "):
+        model.metrics(rows.head(20), sensitive="group")
+
+
+def test_rows_without_a_label_or_a_group_are_left_out_of_metrics_as_in_training(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    rows = rows.reset_index(drop=True)
+    gaps = rows.assign(hired=rows["hired"].mask(rows.index < 2), group=rows["group"].mask(rows.index == 4, "NA"))
+    expected = model.metrics(rows.drop(index=[0, 1, 4]))
+    with pytest.warns(UserWarning, match=f"^3 of {len(rows)} rows without a label or a group are left out, as in tra"):
+        pd.testing.assert_series_equal(model.metrics(gaps), expected)
+    with pytest.warns(UserWarning, match="^3 of "):
+        found = model.metrics(gaps, sensitive="group", by="kind")
+    assert found["accuracy"].tolist() == model.metrics(rows.drop(index=[0, 1, 4]), by="kind")["accuracy"].tolist()
+    with pytest.raises(InputError, match="rows must be a frame with a row that has a label and a group, got 'none'"):
+        model.metrics(rows.assign(hired=None))
+
+
+def test_rows_that_lack_the_label_of_one_task_count_for_the_others(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE, *KINDS["several tasks"]])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    rows = rows.reset_index(drop=True)
+    whole, gaps = model.metrics(rows), model.metrics(rows.assign(hired=rows["hired"].mask(rows.index < 5)))
+    of_kind = [name for name in whole.index if "/a" in name]
+    pd.testing.assert_series_equal(gaps[of_kind], whole[of_kind])
+    assert gaps["accuracy/hired"] == pytest.approx(model.metrics(rows.iloc[5:])["accuracy/hired"])
 
 
 def test_metrics_by_a_column_have_rows_without_it_and_parts_of_one_group(tmp_path, described):

@@ -11,6 +11,8 @@ from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
 from tests.helpers.reports import write_overrides
 
+pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
+
 TRAIN = "fairrun train "
 
 

@@ -23,6 +23,8 @@ from tests.helpers.here import run_here
 from tests.helpers.jobs import jobs_of, train
 from tests.helpers.synthetic import table
 
+pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
+
 
 def rows(seed, num_rows, num_groups):
     """Scores with ties, labels and groups; every group has rows of both labels."""

@@ -18,6 +18,8 @@ from fairrun.training.thresholds.unaware import Groups, Rule, Told, fit, unaware
 from tests.helpers.gaps import difference
 from tests.helpers.jobs import jobs_of, train
 
+pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
+
 
 def rows(num_rows=4000, num_groups=2, seed=0):
     """Features that tell the group in part, labels whose rate depends on it -> x, probability of 1, labels, groups."""

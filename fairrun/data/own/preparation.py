@@ -65,11 +65,11 @@ class Preparation:
         return self.fill.apply(found)
 
     def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
-        """The cells of ``frame`` as values of the types that its columns had."""
+        """The cells of ``frame`` as values of the types that its columns had; a column without a type is as it is."""
         plain = frame.reset_index(drop=True)
         given = own.rows.forms()
-        columns = {}
-        for name in plain:
+        columns = dict(plain.items())
+        for name in (name for name in plain if name in self.types):
             order = self.day_first.get(name, given.day_first)
             forms = replace(given, decimal=self.decimals[name], day_first=order)
             columns[name] = read_as(plain[name], self.types[name], forms)

@@ -1,7 +1,7 @@
 """The schema of a user's own table: from what was read to tensors, with an account of every column."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol
 
@@ -103,6 +103,15 @@ class OwnTable(Dataset):
 
     def _typed(self, frame: pd.DataFrame, encoder: Mapping[str, Any]) -> pd.DataFrame:
         return self.merged_again(Preparation.of(encoder).read(self, frame))
+
+    def are_whole(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> np.ndarray:
+        """As ``Dataset.are_whole``; of several tasks, the label of one is enough where it is in training."""
+        if self.missing == "refuse":
+            return super().are_whole(frame, columns, encoder)
+        labels = [label.column for name, label in self._labels().items() if self.task in (None, name)]
+        known = self.read_again(frame, [*labels, *columns], encoder).notna()
+        labelled = known[labels].all(axis=1) if self.missing == "drop" else known[labels].any(axis=1)
+        return (labelled & known[list(columns)].all(axis=1)).to_numpy()
 
     @property
     def named(self) -> set[str]:

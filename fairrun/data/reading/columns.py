@@ -85,7 +85,8 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     name = str(values.name)
     values = _plain(name, values)
     if _holds_text(values):
-        return text_as(name, kind, texts_of(values, forms.marks(name)), forms)
+        read = text_as(name, kind, texts_of(values, forms.marks(name)), forms)
+        return whole(read)[0] if kind == "integer" else read
     found = _from_values(values, forms.marks(name))
     if found.type == "empty":
         return found.values.astype("datetime64[us]") if kind == "date" else found.values

@@ -206,6 +206,18 @@ def test_dates_as_20200131_are_dates_in_each_new_row_as_text_and_as_numbers(own)
     assert_same_features(own(frame), frame.astype({"since": int}))
 
 
+def test_groups_that_are_whole_numbers_are_so_in_text_and_beside_missing_cells(own):
+    frame = loans().assign(gender=lambda f: 1 + (f["gender"] == "F"))
+    assert_same_features(own(frame), as_text(frame))
+    gaps = frame.assign(gender=frame["gender"].mask(frame.index % 10 == 0))
+    dataset = own(gaps)
+    data = dataset.load()
+    for new in (frame, as_text(frame), gaps[gaps["gender"].notna()]):
+        assert dataset.grouped_again(new.iloc[1:9], data.encoder, data.groups).tolist() == [
+            int(gender) - 1 for gender in new["gender"].iloc[1:9]
+        ]
+
+
 def test_truth_has_many_spellings_and_what_is_neither_is_refused(own):
     frame = loans().assign(member=np.resize(["yes", "no", "no"], 400))
     dataset = own(frame, keep_columns=["member"])
