@@ -31,9 +31,15 @@ def path_of(asked: str, data: str) -> Path:
         asked or path.stem,
         "another name than those of fairrun's data sets (fairrun list datasets)",
     )
-    other = "as --yaml NAME for another one; delete this one to write it anew"
-    require(not path.exists(), "--yaml", str(path), f"a file that does not exist yet, {other}")
     return path
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise ``InputError`` where the file is there, unless ``write`` made it and ``force`` is to write it anew."""
+    ours = _is_written(path)
+    way = "--force writes this one anew" if ours else "this one was not written by fairrun: delete it to write it anew"
+    allowed = f"a file that does not exist yet, as --yaml NAME for another one; {way}"
+    require(not path.exists() or (force and ours), "--yaml", str(path), allowed)
 
 
 def _is_written(path: Path) -> bool:

@@ -182,6 +182,23 @@ def test_an_override_is_one_wherever_it_stands_behind_yaml(arguments, fairrun, c
     assert "\nscale: all " in (tmp_path / "conf" / "dataset" / "my.yaml").read_text()
 
 
+def test_data_tells_the_facts_where_its_file_is_there_and_writes_it_anew_by_force(fairrun, csv, tmp_path):
+    csv.rename(columns={"group": "gender"}).to_csv(tmp_path / "my.csv", index=False)
+    command = ["data", "my.csv", "--label", "hired", "--yaml", "mine"]
+    _, first, _ = fairrun(*command)
+    status, said, error = fairrun(*command, "dataset.scale=all")
+    assert status == 1 and said.splitlines() == first.splitlines()[:-3] and "--force writes this one anew" in error
+    file = tmp_path / "conf" / "dataset" / "mine.yaml"
+    assert "scale" not in file.read_text()
+    status, said, _ = fairrun(*command, "dataset.scale=all", "--force")
+    assert status == 0 and said.endswith("written: conf/dataset/mine.yaml\nfairrun train dataset=mine\n")
+    assert "\nscale: all " in file.read_text()
+    assert (
+        "another name than that of the data set mine itself" in fairrun("data", "mine", "--yaml", "mine", "--force")[2]
+    )
+    assert fairrun("data", "my.csv", "--label", "hired", "--force")[0] == 2
+
+
 def test_marks_of_columns_are_written_and_found_again(fairrun, csv, tmp_path):
     frame = csv.rename(columns={"group": "gender"})
     frame.loc[::20, "x0"] = -999

@@ -4,7 +4,7 @@ import pytest
 
 from fairrun.about import files
 from fairrun.config.check import InputError
-from fairrun.facts.written import command, path_of, write
+from fairrun.facts.written import command, path_of, refuse_existing, write
 
 
 @pytest.fixture(autouse=True)
@@ -20,26 +20,33 @@ def test_the_file_goes_where_it_is_found(asked, path):
     assert str(path_of(asked, "/data/my.csv.gz")) == (path or asked)
 
 
-@pytest.mark.parametrize("asked", ["adult", "some/where/b.yaml", "taken"])
-def test_a_file_that_would_not_be_found_or_that_is_there_is_refused(asked, here):
-    (here / "conf" / "dataset").mkdir(parents=True)
-    (here / "conf" / "dataset" / "taken.yaml").touch()
+@pytest.mark.parametrize("asked", ["adult", "some/where/b.yaml"])
+def test_a_file_that_would_not_be_found_is_refused(asked):
     with pytest.raises(InputError, match="--yaml must be"):
         path_of(asked, "my.csv")
 
 
 def test_a_second_file_of_the_same_name_is_refused_with_the_ways_out(here):
     write(path_of("", "my.csv"), "csv", {"label": "y"}, "My table")
-    with pytest.raises(InputError, match="yet, as --yaml NAME for another one; delete this one to write it anew, got"):
-        path_of("", "my.csv")
-    assert path_of("other", "my.csv").name == "other.yaml"
+    with pytest.raises(InputError, match="yet, as --yaml NAME for another one; --force writes this one anew, got"):
+        refuse_existing(path_of("", "my.csv"), False)
+    refuse_existing(path_of("", "my.csv"), True)
+    refuse_existing(path_of("other", "my.csv"), False)
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_file_that_is_not_of_fairrun_is_never_written_over(force, here):
+    (here / "conf" / "dataset").mkdir(parents=True)
+    (here / "conf" / "dataset" / "taken.yaml").write_text("label: mine\n")
+    with pytest.raises(InputError, match="this one was not written by fairrun: delete it to write it anew, got"):
+        refuse_existing(path_of("taken", "my.csv"), force)
 
 
 def test_in_a_clone_whose_conf_is_fairruns_own_it_is_the_same(here, monkeypatch):
     write(path_of("", "my.csv"), "csv", {"label": "y"}, "My table")
     monkeypatch.setattr(files, "choices", lambda group: ["adult", "my"])
-    with pytest.raises(InputError, match="delete this one to write it anew"):
-        path_of("", "my.csv")
+    with pytest.raises(InputError, match="--force writes this one anew"):
+        refuse_existing(path_of("", "my.csv"), False)
     with pytest.raises(InputError, match="another name than those of fairrun's data sets"):
         path_of("adult", "my.csv")
 

@@ -16,7 +16,7 @@ from fairrun.about import files
 from fairrun.about.completion import overrides
 from fairrun.about.folders import folders
 from fairrun.command.parser import Parser
-from fairrun.config.check import InputError, nearest
+from fairrun.config.check import InputError, nearest, require
 from fairrun.data.reading.account import Unread
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> None:
     """The subcommand."""
     parser = _parser()
     given = _sorted(parser.parse_intermixed_args(arguments))
+    if given.force and given.yaml is None:
+        parser.error("--force needs --yaml")
     if given.data is None:
         parser.error("a data set (fairrun list datasets), or a table of your own, must be given")
     known = files.choices(GROUP, folders())
@@ -87,12 +89,14 @@ def _tell(given: argparse.Namespace, base: str, description: dict[str, Any]) -> 
         roles = _roles(given, description)
         description |= {"label": roles.label, "positive": roles.positive, "sensitive": roles.sensitive}
     if given.yaml is not None:
-        from fairrun.facts.written import path_of
+        from fairrun.facts.written import path_of, refuse_existing
 
         path = path_of(given.yaml, given.data)
+        require(path.stem != base, "--yaml", path.stem, f"another name than that of the data set {base} itself")
     node = _node(base, description, given.overrides)
     _show(node)
     if given.yaml is not None:
+        refuse_existing(path, given.force)
         _write(path, base, node, given)
     elif base == TABLE:
         shown = _overrides(base, description | {"path": given.data})
@@ -189,4 +193,5 @@ def _parser() -> Parser:
     parser.add_argument("--sensitive", help="columns of the groups, as in gender,age; with cuts of numbers age:25:60")
     text = "write the data set's configuration file, so that dataset=NAME finds it: conf/dataset/NAME.yaml by default"
     parser.add_argument("--yaml", nargs="?", const="", metavar="NAME|FILE", help=text)
+    parser.add_argument("--force", action="store_true", help="with --yaml: write anew a file that fairrun data wrote")
     return parser

@@ -13,6 +13,7 @@ from fairrun.data.own.rows import Prepared, refuse_infinite, without_rows
 from fairrun.data.own.tells import UNIQUE, are_ids, is_called_id, is_index
 from fairrun.data.reading.account import Account, Column
 from fairrun.data.reading.dates import as_numbers
+from fairrun.data.reading.texts import alike
 
 if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
@@ -39,7 +40,8 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, numbers: np.ndarray, account:
             account = account.changed(column, f"{part} {why}: left out".strip(), role=_dropped(account.column(column)))
             account = account.with_warning(f"column {feature!r} {why}: left out (dataset.keep_columns keeps it)")
         else:
-            account = account.changed(column, _became(column, become), role=_used(account.column(column)))
+            said = _near(kept[feature]) if feature in categorical else ""
+            account = account.changed(column, said, _became(column, become), role=_used(account.column(column)))
     for column in own.drop_columns:
         account = account.changed(column, "dataset.drop_columns", role=_dropped(account.column(column)))
     numeric, categorical = ([c for c in columns if c not in gone] for columns in (numeric, categorical))
@@ -130,6 +132,12 @@ def _id(values: pd.Series, most: int) -> str:
     if not pd.api.types.is_numeric_dtype(values) and are_ids(values, most):
         return f"has {values.nunique()} categories in {len(values)} rows"
     return ""
+
+
+def _near(values: pd.Series) -> str:
+    """What is to be said of categories that differ in case or spaces alone."""
+    pairs = alike(sorted(values.dropna().unique()))
+    return f"differ in case or spaces alone: {', '.join(map(repr, pairs[0]))}" if pairs else ""
 
 
 def _became(column: str, become: dict[str, dict[str, str]]) -> str:

@@ -73,7 +73,9 @@ def check_spelling(frame: pd.DataFrame, columns: Sequence[str], words: Words) ->
     for column in columns:
         pairs = alike(sorted(frame[column].dropna().astype(str).unique())) if _is_text(frame[column]) else []
         if pairs:
-            merges = ", ".join(f"{_plain(pair[0])}: [{', '.join(map(_plain, pair))}]" for pair in pairs)
+            rows = frame[column].astype(str).value_counts()
+            named = [(max(pair, key=lambda value: rows[value]), pair) for pair in pairs]  # as most rows spell it
+            merges = ", ".join(f"{_plain(name)}: [{', '.join(map(_plain, pair))}]" for name, pair in named)
             raise InputError(
                 f"column {column!r} must not hold values that differ in case or spaces alone, got {listed(pairs[0])}: "
                 f"make them one{words.merge.format(column=column, merges=merges)}"
@@ -165,16 +167,21 @@ def _held(values: pd.Series, marks: Sequence[str]) -> str:
 
 
 def with_copies(rows: Prepared, account: Account, divided: Divided) -> Account:
-    """With what is to be said of test rows that are copies of training rows, in features, groups and labels."""
+    """With how many rows are copies of others in features, groups and labels, and a warning of many in test rows."""
     parts = [rows.frame[feature] for feature in [*rows.numeric, *rows.categorical]]
     parts += [pd.Series(divided.s), *map(pd.Series, divided.y.reshape(len(divided.y), -1).T)]
     key = np.zeros(len(divided.s), dtype=np.uint64)
     for part in parts:
         key = key * np.uint64(1_000_003) + pd.util.hash_array(part.to_numpy())
-    if np.prod([float(part.nunique()) for part in parts]) < CHANCE * len(np.unique(key)):
-        return account  # so few different rows are possible that they repeat by chance
     train, test = (key[divided.rows[split]] for split in ("train", "test"))
     copied = np.isin(test, train)
+    if again := len(key) - len(np.unique(key)):
+        account = account.with_remark(
+            f"copies of rows before them, in all features, groups and labels: {again} of {len(key)} rows; of training "
+            f"rows: {copied.sum()} of {len(test)} test rows"
+        )
+    if np.prod([float(part.nunique()) for part in parts]) < CHANCE * len(np.unique(key)):
+        return account  # so few different rows are possible that they repeat by chance
     if copied.sum() < LEAST_ROWS or copied.mean() < COPIED:
         return account
     return account.with_warning(

@@ -52,6 +52,10 @@ class Account:
         """With more that the user should know."""
         return replace(self, warnings=[*self.warnings, *warnings])
 
+    def with_remark(self, remark: str) -> "Account":
+        """With more that holds for the whole table."""
+        return replace(self, remarks=[*self.remarks, remark])
+
     def plain(self) -> dict[str, Any]:
         """As JSON, for a run's record."""
         return {

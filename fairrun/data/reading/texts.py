@@ -132,7 +132,7 @@ def from_text(name: str, column: Texts, forms: Forms) -> Found:
             return result
     if name not in forms.mixed:
         _refuse_mixed(name, kept, forms)
-    return column.found(column.spread(column.texts, "object"), "category", *_near(column.texts))
+    return column.found(column.spread(column.texts, "object"), "category")
 
 
 def text_as(name: str, kind: str, column: Texts, forms: Forms) -> pd.Series:
@@ -271,12 +271,6 @@ def _refuse_mixed(name: str, column: Texts, forms: Forms) -> None:
         ways.append(f"or have categories by 'dataset.rows.categories=[{name}]'")
         said = f"column {name!r} must hold {kind} or categories, got {got}: {'; '.join(ways)}"
         raise InputError(said + f" (as missing, {lost} rows would lose their range)" * bool(ranges))
-
-
-def _near(texts: Sequence[str]) -> list[str]:
-    """What is to be said of categories that differ in case or spaces alone."""
-    pairs = alike(texts)
-    return [f"differ in case or spaces alone: {', '.join(map(repr, pairs[0]))}"] if pairs else []
 
 
 def alike(texts: Sequence[object]) -> list[list[object]]:

@@ -569,12 +569,33 @@ def test_marks_of_a_column_that_are_no_list_get_the_list(own):
 
 
 def test_test_rows_that_are_copies_of_training_rows_are_said(own):
-    copied = "test rows are copies of training rows, in all features, groups and labels"
+    copied = "test rows are copies of training rows, in all features, groups and labels: if"
     assert copied in said(own(pd.concat([loans()] * 3)).load())
     assert copied not in said(own(pd.concat([loans(), loans().head(20)])).load())
     again = pd.concat([loans(), loans().assign(repaid=lambda f: 1 - f["repaid"])])
     assert copied not in said(own(again).load())
     assert copied not in said(own(loans().assign(age=lambda f: f["age"] % 3, hours=lambda f: f["hours"] // 20)).load())
+
+
+def test_few_copies_are_counted_too(own):
+    frame = loans().assign(hours=np.random.default_rng(5).normal(40, 5, 400))
+    assert "copies" not in " ".join(own(frame).load().account["remarks"])
+    data = own(pd.concat([frame, frame.head(20)])).load()
+    told = "copies of rows before them, in all features, groups and labels: 20 of 420 rows; of training rows: "
+    assert data.account["remarks"][-1].startswith(told) and "copies" not in said(data)
+
+
+def test_features_that_differ_in_case_alone_are_said_until_they_are_merged(own):
+    frame = loans().assign(job=lambda f: f["job"].mask(f.index % 9 == 0, f["job"].str.upper()))
+    assert "differ in case or spaces alone: 'CHEF', 'chef'" in account_of(own(frame).load(), "job")["done"]
+    merge = {"job": {job: [job, job.upper()] for job in ("chef", "clerk", "nurse")}}
+    assert "differ in case" not in account_of(own(frame, merge=merge).load(), "job")["done"]
+    assert "differ in case" not in account_of(own(frame, sensitive=["job"], merge=merge).load(), "job")["done"]
+
+
+def test_the_merge_that_is_proposed_has_the_name_that_most_rows_have(own):
+    frame = loans().assign(gender=lambda f: f["gender"].str.lower().mask(f.index % 9 == 0, f["gender"]))
+    refused(own(frame), "by '+dataset.merge={gender: {f: [F, f], m: [M, m]}}'")
 
 
 # Groups and values
