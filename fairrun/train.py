@@ -21,21 +21,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.about import completion, version
 from fairrun.command import guard, help
+from fairrun.command.compose import chosen, with_folders
 from fairrun.command.environment import debugging, redact_logs, redacted, resolved
 from fairrun.command.folders import locked
 from fairrun.command.imports import begin, load
-from fairrun.command.line import (
-    chosen,
-    explain,
-    in_one_line,
-    later,
-    options_first,
-    packages,
-    quoted,
-    refuse_missing_groups,
-    with_folders,
-)
+from fairrun.command.mistakes import explain, in_one_line, refuse_missing_groups
 from fairrun.command.renames import current
+from fairrun.command.words import later, options_first, packages, quoted
 from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF

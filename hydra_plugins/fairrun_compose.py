@@ -30,10 +30,12 @@ from omegaconf.errors import (
 
 import fairrun.command.folders  # noqa: F401 - the resolvers of conf/train.yaml
 from fairrun.about import folders
+from fairrun.command.compose import absolute, chosen, composed, searched, searchpath
 from fairrun.command.environment import redacted, resolved
 from fairrun.command.guard import is_inside
-from fairrun.command.line import absolute, chosen, composed, explain, searched, searchpath, written
+from fairrun.command.mistakes import explain
 from fairrun.command.renames import current, entries, never_was, overridden, warn
+from fairrun.command.words import written
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
 

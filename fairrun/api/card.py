@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairrun.command.line import written
+from fairrun.command.words import written
 from fairrun.config.keys import active_keys, dotted, is_below, is_setting, role
 from fairrun.config.metrics import GROUP_METRICS, LEAST_ROWS, METRICS
 from fairrun.data.groups import parse_sensitive

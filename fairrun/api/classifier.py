@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fairrun.api.predictor import logits_of
 from fairrun.api.session import of_calls, threads_kept
-from fairrun.command.line import written
+from fairrun.command.words import written
 from fairrun.config.build import build
 from fairrun.config.check import InputError, is_number, require
 from fairrun.config.keys import dotted, is_below, is_whole

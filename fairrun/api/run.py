@@ -25,7 +25,7 @@ from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.api.model import Model, load
 from fairrun.api.session import session, task_of, threads_kept, words
 from fairrun.command.folders import locked
-from fairrun.command.line import written
+from fairrun.command.words import written
 from fairrun.config.check import InputError, one_of, require
 from fairrun.config.keys import BOUND, dotted
 from fairrun.config.plugins import can_be_saved

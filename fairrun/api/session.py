@@ -17,20 +17,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.command import folders  # noqa: F401 - the resolvers of conf/train.yaml
+from fairrun.command.compose import chosen, with_folders
 from fairrun.command.environment import redacted
 from fairrun.command.guard import check_hydra
-from fairrun.command.line import (
-    chosen,
-    explain,
-    is_sweep,
-    later,
-    packages,
-    quoted,
-    refuse_missing_groups,
-    with_folders,
-    written,
-)
+from fairrun.command.mistakes import explain, refuse_missing_groups
 from fairrun.command.renames import current
+from fairrun.command.words import is_sweep, later, packages, quoted, written
 from fairrun.config import plugins
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import CONF

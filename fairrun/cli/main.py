@@ -112,7 +112,7 @@ def _carry_out(name: str, arguments: list[str]) -> None:
         sys.exit(str(error))
     except Exception as error:
         from fairrun.command.environment import debugging
-        from fairrun.command.line import explain
+        from fairrun.command.mistakes import explain
 
         if debugging():
             raise

@@ -14,8 +14,8 @@ from torch import nn
 import fairrun.command.folders  # noqa: F401 - the resolvers of conf/train.yaml
 from fairrun.about import files
 from fairrun.about.folders import folders
+from fairrun.command.compose import composed, searchpath, with_folders
 from fairrun.command.environment import resolved
-from fairrun.command.line import composed, searchpath, with_folders
 from fairrun.config import plugins
 from fairrun.config.build import build, class_of
 from fairrun.config.check import InputError, located, require

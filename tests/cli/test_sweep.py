@@ -19,7 +19,7 @@ import yaml
 from mlflow import MlflowClient
 
 from fairrun.command.folders import sweep_name
-from fairrun.command.line import later
+from fairrun.command.words import later
 from fairrun.results import records as results
 from fairrun.runs.runner import Outcome
 from fairrun.trackers.mlflow import Mlflow

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from fairrun.command.guard import Guarded, check_hydra, is_inside
-from fairrun.command.line import packages
+from fairrun.command.words import packages
 from fairrun.config import plugins
 from fairrun.config.check import InputError, imported, is_path
 from fairrun.config.keys import CONF

@@ -10,16 +10,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fairrun.command.line import (
-    explain,
-    in_one_line,
-    mistakes,
-    options_first,
-    quoted,
-    refuse_missing_groups,
-    with_folders,
-    written,
-)
+from fairrun.command.compose import with_folders
+from fairrun.command.mistakes import explain, in_one_line, mistakes, refuse_missing_groups
+from fairrun.command.words import options_first, quoted, written
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
 from fairrun.runs.checks.alone import check

@@ -3,8 +3,8 @@
 import pytest
 from omegaconf import OmegaConf
 
+from fairrun.command.compose import chosen
 from fairrun.command.folders import sweep_name
-from fairrun.command.line import chosen
 from fairrun.command.renames import current, warn
 from fairrun.config.check import InputError
 from fairrun.config.keys import RENAMED, dotted, is_below

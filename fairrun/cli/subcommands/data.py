@@ -139,14 +139,16 @@ def _roles(given: argparse.Namespace, description: dict[str, Any]) -> "Roles":
 
 
 def _overrides(base: str, description: dict[str, Any]) -> list[str]:
-    from fairrun.command.line import written
+    from fairrun.command.words import written
 
     return [f"{GROUP}={base}", *(f"{GROUP}.{key}={written(value)}" for key, value in description.items())]
 
 
 def _node(base: str, description: dict[str, Any], more: Sequence[str]) -> dict[str, Any]:
     """The node ``dataset`` of the configuration.  Raises ``InputError``."""
-    from fairrun.command.line import composition, packages, quoted, with_folders
+    from fairrun.command.compose import with_folders
+    from fairrun.command.line import composition
+    from fairrun.command.words import packages, quoted
     from fairrun.config import plugins
 
     given = quoted([*_overrides(base, description), *more])
