@@ -205,7 +205,7 @@ def _facts(trade: Tradeoff) -> list[Cells]:
     if account := record.get("account"):
         said = ["marks", "decimal", "day_first"]  # in "done"
         columns = pd.DataFrame(account["columns"]).drop(columns=said, errors="ignore")
-        tables.append(_cells(columns, "; ".join(["Columns as read", *account["warnings"]])))
+        tables.append(_cells(columns, "Columns as read", account["warnings"]))
     details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {
         "SHA-256 of the table": record.get("data_sha256", "unknown")
     }
@@ -260,5 +260,5 @@ def _pairs(values: dict[str, str], caption: str = "") -> Cells:
     return _cells(pd.DataFrame({"key": list(values), "value": list(values.values())}, dtype=str), caption)
 
 
-def _cells(table: pd.DataFrame, caption: str) -> Cells:
-    return {"columns": list(table.columns), "rows": table.to_numpy().tolist(), "caption": caption}
+def _cells(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> Cells:
+    return {"columns": list(table.columns), "rows": table.to_numpy().tolist(), "caption": caption, "notes": notes}

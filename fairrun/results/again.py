@@ -11,7 +11,7 @@ from fairrun.config.keys import IGNORED, role
 
 OVERRIDES, HYDRA = ".hydra/overrides.yaml", ".hydra/hydra.yaml"
 SWEEP, MULTIRUN = "multirun.yaml", "hydra.mode=MULTIRUN"
-SAVED = "results.save=chosen"
+SAVED, SEARCHPATH = "results.save=chosen", "hydra.searchpath="
 _KEY = re.compile(r"[+~]*([^=@]+).*", re.DOTALL)
 
 
@@ -30,10 +30,12 @@ def sweep_command(folder: Path) -> str | None:
     """The command that made the sweep in ``folder``.  None if it is not a sweep's, or cannot be read."""
     try:
         node = _read(folder / SWEEP)["hydra"]
-        given = [str(override) for override in (*node["overrides"]["task"], *node["overrides"]["hydra"])]
+        searched = searchpath(node)
+        task, hydra = ([str(override) for override in node["overrides"][name]] for name in ("task", "hydra"))
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
         return None
-    return shlex.join(["fairrun", "sweep", *(override for override in given if override != MULTIRUN)])
+    others = [override for override in hydra if override != MULTIRUN and not override.startswith(SEARCHPATH)]
+    return shlex.join(["fairrun", "sweep", *searched, *task, *others])
 
 
 def overrides(folder: Path, *, saves: bool = True) -> list[str] | None:
@@ -70,6 +72,6 @@ def searchpath(hydra: dict[str, Any]) -> list[str]:
     """Where else the run's configuration files are, but for the folder ``conf`` where it was started: that is found."""
     runtime = hydra["runtime"]
     folders = [source["path"] for source in runtime["config_sources"] if source["provider"] == "command-line"]
-    own = f"hydra.searchpath=[file://{runtime['cwd']}/conf]"
-    searched = [o for o in hydra["overrides"]["hydra"] if o.startswith("hydra.searchpath=") and o != own]
+    own = f"{SEARCHPATH}[file://{runtime['cwd']}/conf]"
+    searched = [o for o in hydra["overrides"]["hydra"] if o.startswith(SEARCHPATH) and o != own]
     return [*(f"--config-dir={folder}" for folder in folders), *searched]

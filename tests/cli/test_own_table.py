@@ -47,7 +47,7 @@ def test_a_messy_table_is_trained_on_and_its_account_is_printed_recorded_and_sho
     )
     assert "200 most frequent of 300" in done_to["town"] and "constant ('DE')" in done_to["land"]
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "Columns as read" in page and "200 most frequent of 300" in page
+    assert '<p class="note">Columns as read</p>' in page and "200 most frequent of 300" in page
     (income,) = (column for column in account["columns"] if column["name"] == "income")
     assert (income["marks"], income["decimal"]) == (["#NV"], ",")
     shown = columns_of(page)

@@ -109,7 +109,9 @@ def test_few_seeds_have_points_instead_of_intervals(seeds, drawn):
 
 
 def test_a_rule_beyond_the_panel_is_a_mark_at_its_edge():
-    inside, beyond = plot(chart([], [Rule("y", 0.4, "majority"), Rule("x", 1.5, "labels")]))["panels"][0]["rules"]
+    (panel,) = plot(chart([], [Rule("y", 0.4, "majority"), Rule("x", 1.5, "labels")]))["panels"]
+    inside, beyond = panel["rules"]
+    assert panel["beyond"] == ["→ labels 1.500"]  # below the panel on the page, where it covers no point
     assert (inside["arrow"], inside["at"], inside["text"]) == ("", 60, "majority")
     assert beyond["text"] == "→ labels 1.500"
 

@@ -106,12 +106,22 @@ def test_data_sets_that_define_a_word_differently_have_an_entry_each(tmp_path):
 
 def test_runs_are_links_to_their_folders_and_the_command_that_made_the_sweep_is_there(tmp_path):
     rows = sweep(tmp_path)
-    given = {"hydra": ["hydra.sweep.dir=a b", "hydra.mode=MULTIRUN"], "task": ["benchmark=quickstart"]}
-    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": given}}))
+    own = "hydra.searchpath=[file:///home/a/conf]"  # which nobody has typed, and every command finds
+    given = {"hydra": ["hydra.sweep.dir=a b", "hydra.mode=MULTIRUN", own], "task": ["benchmark=quickstart"]}
+    node = {"overrides": given, "runtime": {"cwd": "/home/a", "config_sources": []}}
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": node}))
     text = texts(tmp_path, rows)["report.html"].read_text()
     links = [own["href"] for own in Elements(text).all("a")]
     assert all((tmp_path / link).is_dir() for link in links) and len(links) == 12
     assert "<code>fairrun sweep benchmark=quickstart &#39;hydra.sweep.dir=a b&#39;</code>" in text
+
+
+def test_what_a_chart_says_of_a_line_covers_no_point(page):
+    """A value beyond the axes stands below the panel; the text at a line lies behind the points."""
+    assert "Beyond the axes: " in page and not re.search(r'class="rule-text[^>]*>[←→↑↓]', page)
+    for plot in page.split('<div class="plot">')[1:]:
+        texts, points = plot.rfind('class="rule-text'), plot.find('<div class="points')
+        assert points == -1 or texts < points
 
 
 def test_what_is_recommended_is_marked_in_chart_and_table(page):

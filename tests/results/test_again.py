@@ -3,9 +3,10 @@
 import shlex
 
 import pytest
+import yaml
 
 import fairrun
-from fairrun.results.again import command
+from fairrun.results.again import command, sweep_command
 from fairrun.results.records import read
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
@@ -37,6 +38,17 @@ def test_folders_of_configuration_files_stay(tmp_path):
         (tmp_path / name).mkdir()
         found = command(written(tmp_path / name, ["seed=1"], sources=sources, hydra=hydra))
         assert shlex.split(found)[2:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
+
+
+def test_a_sweep_is_repeated_with_the_folders_that_were_named(tmp_path):
+    node = {"overrides": {"task": ["seed=0,1"], "hydra": ["hydra.searchpath=[file:///home/b]", "hydra.mode=MULTIRUN"]}}
+    node |= {"runtime": {"cwd": "/home/a", "config_sources": [{"path": "/home/c", "provider": "command-line"}]}}
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": node}))
+    assert shlex.split(sweep_command(tmp_path))[2:] == [
+        "--config-dir=/home/c",
+        "hydra.searchpath=[file:///home/b]",
+        "seed=0,1",
+    ]
 
 
 @pytest.mark.parametrize("text", [None, "", "3", "[1]", "[a"])

@@ -68,6 +68,7 @@ def _panel(panel: Panel, chart: Chart) -> Shapes:
         "y": {"title": y.title, "ticks": [(100 - _share(p, y), text) for p, text in ticks(y.low, y.high, 5)]},
         "better": panel.better,
         "rules": [_rule(rule, panel) for rule in panel.rules],
+        "beyond": [mark for rule in panel.rules if (mark := rule.mark(panel.x if rule.axis == "x" else panel.y))],
         "series": [_series(series, panel, chart) for series in panel.series],
         "count": sum(point.known for series in panel.series for point in series.points),
         "missing": panel.missing,
@@ -87,7 +88,7 @@ def _rule(rule: Rule, panel: Panel) -> Shapes:
     share = _share(rule.at, axis)
     share = share if rule.axis == "x" else 100 - share
     mark = rule.mark(axis)
-    side = "" if mark or rule.axis == "y" or share > 40 else "right"
+    side = "" if rule.axis == "y" or share > 40 else "right"
     return {
         "axis": rule.axis,
         "at": share,
