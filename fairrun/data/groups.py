@@ -10,6 +10,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, is_number, require
 from fairrun.config.values import listed, spelt
+from fairrun.data.reading.numbers import span
 
 Merge = Mapping[str, Mapping[str, list[Any]]]  # column -> new level -> the levels that become it
 _WHOLE = re.compile(r"(?<==)(-?\d+)\.0(?=, |$)")  # a whole number with a decimal point in a group's name
@@ -74,27 +75,40 @@ def merged(frame: pd.DataFrame, merge: Merge, key: str = "dataset.merge", *, kno
 
 
 def binned(values: pd.Series, cuts: Sequence[float], *, known: bool = True) -> pd.Series:
-    """The bin that each number is in, by its name, in order.
+    """The bin that each number, or range as 75+, is in, by its name, in order.
 
-    Raises ``InputError`` for text and, where the bins must be ``known``, for a bin without rows.
+    Raises ``InputError`` for other text, for a range that a cut parts and, where the bins must be ``known``, for a bin
+    without rows.
     """
     name = str(values.name)
-    require(
-        pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values),
-        "dataset.sensitive",
-        name,
-        "a column of numbers where bins are given",
-    )
+    least, largest = _ends(values)
     between = [f"{low:g} to under {high:g}" for low, high in pairwise(cuts)]
     names = [f"under {cuts[0]:g}", *between, f"{cuts[-1]:g} and over"]
-    codes = np.searchsorted(cuts, values.to_numpy(), side="right")
+    codes = np.searchsorted(cuts, least, side="right")
+    if (parted := codes != np.searchsorted(cuts, largest, side="right")).any():
+        got = f"{listed(sorted(values[parted].unique()), 3)}, which a cut parts: take other bins"
+        raise InputError(f"dataset.sensitive: every range of {name!r} must be within one bin, got {got}")
     for k, bin_name in enumerate(names):
         if known and not (codes == k).any():
             raise InputError(
                 f"dataset.sensitive: every bin of {name!r} must have rows, got none {bin_name} "
-                f"(it has {values.min():g} to {values.max():g})"
+                f"(it has {least.min():g} to {largest.max():g})"
             )
     return pd.Series(pd.Categorical.from_codes(codes, names, ordered=True), index=values.index)
+
+
+def _ends(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest number that each value may be, [N] each; of numbers they are the same."""
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return values.to_numpy(), values.to_numpy()
+    spans = {value: span(str(value)) for value in values.unique()}
+    if wrong := [value for value, found in spans.items() if found is None]:
+        got = f"{str(values.name)!r} with {listed(sorted(wrong, key=str), 3)}"
+        raise InputError(
+            f"dataset.sensitive must be a column of numbers, or of ranges as 75+, where bins are given, got {got}"
+        )
+    ends = np.array([spans[value] for value in values], dtype=np.float64).reshape(-1, 2)
+    return ends[:, 0], ends[:, 1]
 
 
 def numbered(

@@ -1,5 +1,6 @@
 """Numbers as people write them: decimal commas, thousands, currencies, per cent."""
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -36,6 +37,10 @@ _RANGES = [
     )
 ]  # >= 75, 75+, 75 or older, 10-19
 
+_AT_MOST = re.compile(r"[<\u2264]|less|fewer|under|younger|below|up to|at most", re.IGNORECASE)  # such ranges
+_BELOW = re.compile(
+    r"<(?!=)|less|fewer|under|younger|below", re.IGNORECASE
+)  # at their start: without the number itself
 
 _ONE = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"  # for Arrow, whose expressions are faster, and alike
 
@@ -143,6 +148,22 @@ def bound(text: str) -> str | None:
     """The first number of a range, as 75 of 75+, >= 75, 75 or older and 75-79; None for other text."""
     matches = (pattern.fullmatch(text) for pattern in _RANGES)
     return next((match[1] for match in matches if match), None)
+
+
+def span(text: str) -> tuple[float, float] | None:
+    """The least and the largest number that a number or a range may be: 75 to infinity of 75+; None of other text."""
+    if (number := amount_of(text)) is not None:
+        return number, number
+    match = next((match for match in (pattern.fullmatch(text.strip()) for pattern in _RANGES) if match), None)
+    ends = [amount_of(digits) for digits in match.groups()] if match and "~" not in text else []
+    known = [end for end in ends if end is not None]
+    if not known or len(known) < len(ends) or known != sorted(known):
+        return None
+    if len(known) == 2:
+        return known[0], known[1]
+    if not _AT_MOST.search(text):
+        return known[0], math.inf
+    return -math.inf, math.nextafter(known[0], -math.inf) if _BELOW.match(text.strip()) else known[0]
 
 
 def common_unit(texts: Sequence[str]) -> str:

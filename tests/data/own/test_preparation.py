@@ -218,6 +218,23 @@ def test_groups_that_are_whole_numbers_are_so_in_text_and_beside_missing_cells(o
         ]
 
 
+def test_ranges_among_the_numbers_of_a_group_are_in_the_bin_that_holds_them(own):
+    frame = loans().astype({"age": str})
+    frame["age"] = frame["age"].mask(frame.index % 15 == 0, "75+").mask(frame.index % 15 == 1, "<20")
+    changes = {"sensitive": [{"column": "age", "bins": [30, 60]}], "rows": {"categories": ["age"]}}
+    assert_same_features(own(frame, **changes), as_text(frame))
+    dataset = own(frame, **changes)
+    data = dataset.load()
+    assert data.groups == ["age=under 30", "age=30 to under 60", "age=60 and over"]
+    new = frame.head(4).assign(age=["75+", "<20", "80 or older", "31-59"])
+    assert dataset.grouped_again(new, data.encoder, data.groups).tolist() == [2, 0, 2, 1]
+    assert dataset.grouped_again(new.assign(age=[29, 30, 59, 60]), data.encoder, data.groups).tolist() == [0, 1, 1, 2]
+    with pytest.raises(InputError, match="every range of 'age' must be within one bin, got '25-35', which a cut part"):
+        dataset.grouped_again(new.assign(age=["75+", "<20", "25-35", "31-59"]), data.encoder, data.groups)
+    with pytest.raises(InputError, match=r"or of ranges as 75\+, where bins are given, got 'age' with 'old'"):
+        dataset.grouped_again(new.assign(age="old"), data.encoder, data.groups)
+
+
 def test_truth_has_many_spellings_and_what_is_neither_is_refused(own):
     frame = loans().assign(member=np.resize(["yes", "no", "no"], 400))
     dataset = own(frame, keep_columns=["member"])

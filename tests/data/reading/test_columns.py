@@ -311,6 +311,34 @@ def test_text_among_many_numbers_is_refused_and_among_few_it_is_a_category():
         column(*texts, "1,5", "1,25", "2.5")
 
 
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("75+", 75, np.inf),
+        (">= 90", 90, np.inf),
+        ("80 and over", 80, np.inf),
+        ("65 or older", 65, np.inf),
+        ("5 and up", 5, np.inf),
+        ("10-19", 10, 19),
+        ("10 to 19", 10, 19),
+        ("<5", -np.inf, np.nextafter(5, 0)),
+        ("under 5", -np.inf, np.nextafter(5, 0)),
+        ("<= 5", -np.inf, 5),
+        ("5 or younger", -np.inf, 5),
+        ("up to 5", -np.inf, 5),
+        ("at most 5", -np.inf, 5),
+        (" 7.5", 7.5, 7.5),
+    ],
+)
+def test_a_range_spans_the_numbers_that_it_may_be(text, low, high):
+    assert numbers.span(text) == (low, high)
+
+
+@pytest.mark.parametrize("text", ["old", "~5", "19-10", "1,000+", "", "5x"])
+def test_what_is_no_clear_range_spans_nothing(text):
+    assert numbers.span(text) is None
+
+
 def test_a_range_that_is_given_as_a_mark_is_said():
     cells = [*map(str, range(18, 75)), "75+", "75+", "NA"]
     (said,) = doubtful(*cells, missing={"x": ["75+", "NA"]})
