@@ -109,6 +109,8 @@ def mistakes(arguments: Sequence[str]) -> list[str]:
         return unread
     if lost := [folder for folder in folders if not folder.is_dir()]:
         return [f"the search path must hold folders that exist, got {str(folder)!r}" for folder in lost]
+    if unlike := [path for folder in folders[1:] for path in sorted(folder.rglob("*.yaml")) if not _is_text(path)]:
+        return [f"{path} must be text in UTF-8" for path in unlike]
     lines = list(lines_of(arguments, folders))
     wrong = [said for line in lines if (said := wrong_choice(line, folders))]
     plain = [line for line in lines if re.split("[=@]", line)[0] not in WITHIN]
@@ -118,6 +120,14 @@ def mistakes(arguments: Sequence[str]) -> list[str]:
         or _of_nodes(lines, plain, arguments, folders)
         or _of_keys(lines, arguments, folders)
     )
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _words(arguments: Sequence[str]) -> list[str]:

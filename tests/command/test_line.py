@@ -155,6 +155,14 @@ def test_a_broken_file_is_named_with_its_line(path, tmp_path):
         compose("train", [path, "experiment=broken"])
     said = explain(found.value, [])
     assert said.startswith("a configuration file must be YAML: ") and f"{tmp_path}/experiment/broken.yaml" in said
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_bytes(b"lam: \xff")
+    error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    said = explain(error, ["method=mine", f"hydra.searchpath=[file://{tmp_path}]"])
+    assert said == f"{tmp_path}/method/mine.yaml must be text in UTF-8"
     assert "\n" not in said
 
 
