@@ -42,7 +42,6 @@ from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
 log = logging.getLogger(__name__)
 Shape = tuple[str, ...]  # of a job: its overrides, plain values left out
 ELSEWHERE = (InterpolationResolutionError, UnsupportedInterpolationType)  # of a value that is not to be had here
-OF_FILES = (UnicodeError, OSError, TypeError)  # files that are no text or cannot be read, values of the wrong kind
 NOWHERE = (InterpolationKeyError, InterpolationToMissingValueError)  # of a key that is not there
 FITTED = ("method", "dataset", "model")  # nodes whose keys a job may lack that others of the sweep have
 
@@ -359,13 +358,23 @@ def today(given: Sequence[str], place: Path) -> tuple[dict[str, Any], dict[str, 
     GlobalHydra.instance().clear()
     try:
         line = current(line, functools.cache(lambda: chosen("method", line)))
-        return task_of(_started_in(place, composed(line)), line)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, *OF_FILES) as error:
+        return task_of(_started_in(place, _composed(line)), line)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         if isinstance(error, ELSEWHERE) and not isinstance(error, NOWHERE):
             return None
         raise InputError(redacted(explain(error, line))) from None
     finally:
         GlobalHydra.instance().hydra, HydraConfig.instance().cfg = hydra, config
+
+
+def _composed(line: Sequence[str]) -> DictConfig:
+    """What the line composes.  Raises ``InputError`` for files of which Hydra lets Python's own errors pass."""
+    try:
+        return composed(line)
+    except (ValueError, TypeError, OSError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(redacted(explain(error, line))) from None
 
 
 def _started_in(place: Path, config: DictConfig) -> DictConfig:

@@ -1,5 +1,6 @@
 """What a command line composes, and where it looks for configuration files."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def searchpath(arguments: Sequence[str]) -> list[str]:
     for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
         flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
-            path = path or [f"hydra.searchpath=[file://{Path(value or after).absolute()}]"]
+            path = path or [f"hydra.searchpath=[{_source(Path(value or after).absolute())}]"]
     return path
 
 
@@ -45,6 +46,12 @@ def absolute(arguments: Sequence[str], place: Path) -> list[str]:
     ]
 
 
+def _source(folder: Path) -> str:
+    """A folder as the search path names it; quoted where Hydra would read it as something else."""
+    said = f"{FILE}{folder}"
+    return said if re.fullmatch(r"[A-Za-z0-9_:/.@+-]*", said) else written(said)
+
+
 def _seen_from(place: Path, source: str) -> str:
     return f"{FILE}{(place / source.removeprefix(FILE)).absolute()}" if _is_folder(source) else source
 
@@ -61,7 +68,7 @@ def _is_folder(source: str) -> bool:
 
 def with_folders(arguments: list[str]) -> list[str]:
     """A command line that also looks for files in the folders of ``fairrun.about.folders``, unless it names folders."""
-    found = ",".join(f"file://{folder}" for folder in more())
+    found = ",".join(map(_source, more()))
     return arguments if not found or searchpath(arguments) else [*arguments, f"hydra.searchpath=[{found}]"]
 
 

@@ -39,13 +39,23 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         return "\n".join(mistakes(arguments)) or in_one_line(error)
     if isinstance(error, yaml.YAMLError):
         return f"a configuration file must be YAML: {' '.join(str(error).split())}"
-    if isinstance(error, ValueError | TypeError | KeyError) and (said := mistakes(arguments)):
+    if isinstance(error, ValueError | TypeError | KeyError) and (said := _mistakes_if_any(arguments)):
         return "\n".join(said)  # OmegaConf's own, of a key below a list
+    if isinstance(error, ValueError) and "defaults" in str(error):
+        return f"a configuration file cannot be read: {' '.join(str(error).split())}"  # Hydra's own
     if isinstance(error, MemoryError):
         return f"out of memory: {str(error) or 'use a smaller model, batch_size or hydra.launcher.stack_size'}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error} (FAIRRUN_DEBUG=1 shows where)"
+
+
+def _mistakes_if_any(arguments: Sequence[str]) -> list[str]:
+    """``mistakes``; none where files are such that nothing can be composed to look for them."""
+    try:
+        return mistakes(arguments)
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 def _of_hydra(error: HydraException) -> str:

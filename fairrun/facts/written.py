@@ -46,7 +46,7 @@ def _is_written(path: Path) -> bool:
     """Whether ``write`` made the file, also where the folder conf is fairrun's own, as in a clone."""
     try:
         return WRITTEN in path.read_text(encoding="utf-8").partition("\n")[0]
-    except OSError:  # not there
+    except (OSError, UnicodeError):  # not there, or no text
         return False
 
 

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fairrun.command.compose import with_folders
+from fairrun.command.compose import composed, searched, with_folders
 from fairrun.command.mistakes import explain, in_one_line, mistakes, refuse_missing_groups
 from fairrun.command.words import options_first, quoted, written
 from fairrun.config.check import InputError
@@ -155,6 +155,17 @@ def test_a_broken_file_is_named_with_its_line(path, tmp_path):
         compose("train", [path, "experiment=broken"])
     said = explain(found.value, [])
     assert said.startswith("a configuration file must be YAML: ") and f"{tmp_path}/experiment/broken.yaml" in said
+
+
+@pytest.mark.parametrize("name", ["x (1)", "it's", "a,b", "plain"])
+def test_a_folder_of_any_name_is_searched(name, tmp_path, monkeypatch):
+    files = tmp_path / name / "conf"
+    (files / "method").mkdir(parents=True)
+    (files / "method" / "mine.yaml").write_text("defaults: [erm]\n")
+    assert searched(["method=mine", f"--config-dir={files}"]) == [files]
+    monkeypatch.setattr("fairrun.command.compose.more", lambda: [files])
+    line = with_folders(["method=mine"])
+    assert searched(line) == [files] and composed(line).method._target_ == "fairrun.methods.erm.ERM"
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):

@@ -153,6 +153,8 @@ def test_a_file_that_is_no_yaml_is_a_refusal(place):
     assert otherwise(folder).startswith("its command is refused now: ")
     (place / "conf" / "method" / "mine.yaml").write_bytes(b"lam: \xff\xfe1")
     assert "mine.yaml must be text in UTF-8" in otherwise(folder)
+    save(place, "method", "defaults: erm\nlam: 1")
+    assert otherwise(folder).startswith("its command is refused now: ") and "Invalid defaults list" in otherwise(folder)
 
 
 def test_where_the_files_are_not_here_nothing_is_claimed(place, tmp_path_factory):

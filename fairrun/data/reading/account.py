@@ -59,7 +59,7 @@ class Account:
     def plain(self) -> dict[str, Any]:
         """As JSON, for a run's record."""
         return {
-            "columns": [asdict(column) for column in self.columns],
+            "columns": [{**asdict(column), "marks": list(column.marks)} for column in self.columns],
             "remarks": list(self.remarks),
             "warnings": list(self.warnings),
         }

@@ -37,6 +37,7 @@ _RANGES = [
     )
 ]  # >= 75, 75+, 75 or older, 10-19
 
+_OF_RANGES = {*re.findall(r"[a-z]+", f"{_LESS} than to at least most or and bis")}  # the words of ranges without units
 _AT_MOST = re.compile(r"[<\u2264]|less|fewer|under|younger|below|up to|at most", re.IGNORECASE)  # such ranges
 _BELOW = re.compile(
     r"<(?!=)|less|fewer|under|younger|below", re.IGNORECASE
@@ -151,7 +152,13 @@ def bound(text: str) -> str | None:
 
 
 def span(text: str) -> tuple[float, float] | None:
-    """The least and the largest number that a number or a range may be: 75 to infinity of 75+; None of other text."""
+    """The least and the largest number that a number or a range may be: 75 to infinity of 75+.
+
+    None of other text, of numbers with units and of those that may be two numbers, as 1.500.
+    """
+    words = set(re.findall(r"[^\W\d_]+", text.lower()))
+    if not words <= _OF_RANGES or "%" in text or any(len(amounts(n)) > 1 for n in re.findall(r"[\d.,]*\d", text)):
+        return None
     if (number := amount_of(text)) is not None:
         return number, number
     match = next((match for match in (pattern.fullmatch(text.strip()) for pattern in _RANGES) if match), None)

@@ -334,7 +334,24 @@ def test_a_range_spans_the_numbers_that_it_may_be(text, low, high):
     assert numbers.span(text) == (low, high)
 
 
-@pytest.mark.parametrize("text", ["old", "~5", "19-10", "1,000+", "", "5x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "old",
+        "~5",
+        "19-10",
+        "1,000+",
+        "",
+        "5x",
+        "6-11 months",
+        "30+ years",
+        "20k-30k",
+        "<50k",
+        "5-10%",
+        "1.500",
+        "<1.500",
+    ],
+)
 def test_what_is_no_clear_range_spans_nothing(text):
     assert numbers.span(text) is None
 
