@@ -98,10 +98,11 @@ class Model:
         """Every metric on rows that have the label, by the names of a run's record.
 
         Groups are those of the training rows, or the values of the columns ``sensitive``; a column that training made
-        groups of is merged and cut as there.  ``by`` names a column: the answer then has a row for each of its values,
-        and one for rows without any.  Rows without a label or a group are left out where training leaves them out, and
-        said in a warning, as are groups of few rows, and as many rows as the model's whole data set has: those that it
-        was trained on flatter it.  Raises ``InputError`` for a column, a label or a group that is not known.
+        groups of is merged, cut and made two as there.  ``by`` names a column: the answer then has a row for each of
+        its values, and one for rows without any.  Rows without a label or a group are left out where training leaves
+        them out, and said in a warning, as are groups of few rows, and as many rows as the model's whole data set has:
+        those that it was trained on flatter it.  Raises ``InputError`` for a column, a label or a group that is not
+        known.
         """
         require(isinstance(rows, pd.DataFrame) and len(rows) > 0, "rows", type(rows).__name__, "a frame with rows")
         if self.about["encoder"] is None:

@@ -167,8 +167,12 @@ class Dataset:
     def are_whole(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> np.ndarray:
         """Whether each new row has a label and the groups of ``columns``, [N], where training leaves out those without.
 
-        Here it leaves out none: they are refused.  Raises ``InputError`` for a column that is not there.
+        Here it leaves out none: they are refused, of several tasks for the label of any.  Raises ``InputError`` for
+        these, and for a column that is not there.
         """
+        labels = [label.column for name, label in self._labels().items() if self.task in (None, name)]
+        named = list(dict.fromkeys([*labels, *columns]))
+        refuse_missing_values(self.read_again(frame, named, encoder), named)
         return np.ones(len(frame), dtype=bool)
 
     def read_again(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> pd.DataFrame:

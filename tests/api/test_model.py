@@ -243,6 +243,15 @@ def test_rows_that_lack_the_label_of_one_task_count_for_the_others(tmp_path, des
     assert gaps["accuracy/hired"] == pytest.approx(model.metrics(rows.iloc[5:])["accuracy/hired"])
 
 
+def test_where_training_refuses_missing_labels_metrics_do_for_each_task(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE, *KINDS["several tasks"], "dataset.missing=refuse"])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    rows = rows.reset_index(drop=True)
+    with pytest.raises(InputError, match="hired"):
+        model.metrics(rows.assign(hired=rows["hired"].mask(rows.index < 5)))
+
+
 def test_metrics_by_a_column_have_rows_without_it_and_parts_of_one_group(tmp_path, described):
     (folder,) = trained(tmp_path, [*described, SAVE])
     model = fairrun.load(folder)

@@ -119,9 +119,10 @@ def test_runs_are_links_to_their_folders_and_the_command_that_made_the_sweep_is_
 def test_what_a_chart_says_of_a_line_covers_no_point(page):
     """A value beyond the axes stands below the panel; the text at a line lies behind the points."""
     assert "Beyond the axes: " in page and not re.search(r'class="rule-text[^>]*>[←→↑↓]', page)
-    for plot in page.split('<div class="plot">')[1:]:
-        texts, points = plot.rfind('class="rule-text'), plot.find('<div class="points')
-        assert points == -1 or texts < points
+    plots = page.split('<div class="plot">')[1:]
+    places = [(plot.rfind('class="rule-text'), plot.find('<div class="points')) for plot in plots]
+    both = [(texts, points) for texts, points in places if texts > -1 and points > -1]
+    assert both and all(texts < points for texts, points in both)
 
 
 def test_what_is_recommended_is_marked_in_chart_and_table(page):
