@@ -68,10 +68,15 @@ def _key(override: str) -> str:
     return _KEY.sub(r"\1", override)
 
 
+def _only_folder(override: str) -> str:
+    """What a search path of one folder names, without the quotes of the command line."""
+    return override.removeprefix(SEARCHPATH).removeprefix("[").removesuffix("]").strip("'").replace("\\'", "'")
+
+
 def searchpath(hydra: dict[str, Any]) -> list[str]:
     """Where else the run's configuration files are, but for the folder ``conf`` where it was started: that is found."""
     runtime = hydra["runtime"]
     folders = [source["path"] for source in runtime["config_sources"] if source["provider"] == "command-line"]
-    own = f"{SEARCHPATH}[file://{runtime['cwd']}/conf]"
-    searched = [o for o in hydra["overrides"]["hydra"] if o.startswith(SEARCHPATH) and o != own]
+    own = f"file://{runtime['cwd']}/conf"
+    searched = [o for o in hydra["overrides"]["hydra"] if o.startswith(SEARCHPATH) and _only_folder(o) != own]
     return [*(f"--config-dir={folder}" for folder in folders), *searched]

@@ -34,7 +34,8 @@ def test_overrides_that_make_no_run_another_run_are_left_out(tmp_path):
 def test_folders_of_configuration_files_stay(tmp_path):
     searched, own = "hydra.searchpath=[file:///home/b/conf]", "hydra.searchpath=[file:///home/a/conf]"
     sources = [{"path": "/x/conf", "provider": "main"}, {"path": "/home/c", "provider": "command-line"}]
-    for name, hydra, given in (("own", [own], []), ("other", [searched], [searched])):
+    quoted = "hydra.searchpath=['file:///home/a/conf']"  # as of a folder with a space in its name
+    for name, hydra, given in (("own", [own], []), ("quoted", [quoted], []), ("other", [searched], [searched])):
         (tmp_path / name).mkdir()
         found = command(written(tmp_path / name, ["seed=1"], sources=sources, hydra=hydra))
         assert shlex.split(found)[2:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
