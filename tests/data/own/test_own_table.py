@@ -49,7 +49,7 @@ def test_the_account_says_of_every_column_what_it_is_and_what_was_done(own):
     frame = loans().assign(day=pd.date_range("2020-01-01", periods=400).astype(str), note="same")
     frame.loc[3:5, "hours"] = np.nan
     data = own(frame.astype({"hours": object}).fillna("NA")).load()
-    assert account_of(data, "hours")["marks"] == ("NA",)
+    assert account_of(data, "hours")["marks"] == ["NA"]
     assert json.loads(json.dumps(data.account))["remarks"][-1] == "400 rows, 7 columns"
     columns = {entry.pop("name"): tuple(entry.values())[:5] for entry in data.account["columns"]}
     assert columns["gender"] == ("category", 2, 0, "sensitive", "")
