@@ -30,12 +30,11 @@ from omegaconf.errors import (
 
 import fairrun.command.folders  # noqa: F401 - the resolvers of conf/train.yaml
 from fairrun.about import folders
-from fairrun.command.compose import absolute, chosen, composed, searched, searchpath
+from fairrun.command.compose import absolute, chosen, composed, searched, searchpath, source_of
 from fairrun.command.environment import redacted, resolved
 from fairrun.command.guard import is_inside
 from fairrun.command.mistakes import explain
 from fairrun.command.renames import current, entries, never_was, overridden, warn
-from fairrun.command.words import written
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
 
@@ -353,7 +352,7 @@ def today(given: Sequence[str], place: Path) -> tuple[dict[str, Any], dict[str, 
         raise InputError(f"the search path must hold folders that exist, got {str(lost[0])!r}")
     own = None if searchpath(given) else folders.own(place)
     line = [*searchpath(given), *(o for o in given if not o.startswith(("-", "hydra.searchpath=")))]
-    line += [f"hydra.searchpath=[{written(f'file://{own}')}]"] if own else []
+    line += [f"hydra.searchpath=[{source_of(own)}]"] if own else []
     hydra, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg  # of a sweep that ends
     GlobalHydra.instance().clear()
     try:

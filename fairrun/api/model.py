@@ -25,7 +25,7 @@ from fairrun.config.metrics import LEAST_ROWS, computed
 from fairrun.config.plugins import allow, is_allowed
 from fairrun.config.source import WEIGHTS
 from fairrun.config.values import listed
-from fairrun.data.groups import numbered, numbered_again
+from fairrun.data.groups import numbered
 from fairrun.data.own.guards import check_reach
 from fairrun.data.table import Table
 from fairrun.data.target import Target
@@ -111,14 +111,15 @@ class Model:
         if len(rows) == sum(self.record["rows"].values()):
             said = f"{len(rows)} rows are as many as the model's data set has: those that it was trained on flatter it"
             warnings.warn(f"{said}; metrics of test rows alone are in record['metrics']", stacklevel=2)
-        _, s, groups = self._labelled(rows, sensitive)
+        y, s, groups = self._labelled(rows, sensitive)
         _warn_of_few(s, groups)
-        if by is not None:
-            require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
-            # the groups are those of all rows, so that each part has the same columns
-            parts = {v: self._metrics(part, sensitive, groups) for v, part in rows.groupby(by, sort=True, dropna=False)}
-            return pd.DataFrame(parts).T.rename_axis(by)
-        return self._metrics(rows, sensitive)
+        if by is None:
+            return self._metrics(rows, y, s, groups)
+        require(by in rows, "by", by, f"a column of the rows ({', '.join(map(str, rows))})")
+        # the groups are those of all rows, so that each part has the same columns
+        each = rows.reset_index(drop=True).groupby(by, sort=True, dropna=False)
+        parts = {v: self._metrics(part, y[part.index], s[part.index], groups) for v, part in each}
+        return pd.DataFrame(parts).T.rename_axis(by)
 
     def _columns(self, sensitive: str | Sequence[str] | None) -> list[str]:
         """The columns of the groups that ``metrics`` is asked for."""
@@ -135,11 +136,8 @@ class Model:
             warnings.warn(said, stacklevel=3)
         return rows[kept]
 
-    def _metrics(
-        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None, groups: list[str] | None = None
-    ) -> "pd.Series[float]":
-        """Every metric on rows of the ``groups``; by default, of those that the rows have."""
-        y, s, groups = self._labelled(rows, sensitive, groups)
+    def _metrics(self, rows: pd.DataFrame, y: np.ndarray, s: np.ndarray, groups: list[str]) -> "pd.Series[float]":
+        """Every metric on rows with labels ``y``, of the ``groups`` with the numbers ``s``."""
         table = Table(torch.zeros(len(y), 0), torch.tensor(y), torch.tensor(s))
         metrics = computed(self.record["config"]["metric"])
         if (p := self._chances(rows)) is not None:
@@ -226,7 +224,7 @@ class Model:
         return torch.from_numpy(self.dataset.grouped_again(rows, self._encoder, self.about["groups"]))
 
     def _labelled(
-        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None, groups: list[str] | None = None
+        self, rows: pd.DataFrame, sensitive: str | Sequence[str] | None
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, group numbers and the names of the groups."""
         y = self.dataset.labels_again(rows, self._encoder)
@@ -235,8 +233,6 @@ class Model:
             return y, self.dataset.grouped_again(rows, self._encoder, groups), groups
         columns = self._columns(sensitive)
         found = self.dataset.groups_again(rows, columns, self._encoder)
-        if groups is not None:
-            return y, numbered_again(found, groups), groups
         return y, *numbered(found, columns, "sensitive")
 
 

@@ -27,7 +27,7 @@ def searchpath(arguments: Sequence[str]) -> list[str]:
     for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
         flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
-            path = path or [f"hydra.searchpath=[{_source(Path(value or after).absolute())}]"]
+            path = path or [f"hydra.searchpath=[{source_of(Path(value or after).absolute())}]"]
     return path
 
 
@@ -46,7 +46,7 @@ def absolute(arguments: Sequence[str], place: Path) -> list[str]:
     ]
 
 
-def _source(folder: Path) -> str:
+def source_of(folder: Path) -> str:
     """A folder as the search path names it; quoted where Hydra would read it as something else."""
     said = f"{FILE}{folder}"
     return said if re.fullmatch(r"[A-Za-z0-9_:/.@+-]*", said) else written(said)
@@ -68,7 +68,7 @@ def _is_folder(source: str) -> bool:
 
 def with_folders(arguments: list[str]) -> list[str]:
     """A command line that also looks for files in the folders of ``fairrun.about.folders``, unless it names folders."""
-    found = ",".join(map(_source, more()))
+    found = ",".join(map(source_of, more()))
     return arguments if not found or searchpath(arguments) else [*arguments, f"hydra.searchpath=[{found}]"]
 
 

@@ -147,8 +147,13 @@ def split_unit(text: str) -> tuple[str, str]:
 
 def bound(text: str) -> str | None:
     """The first number of a range, as 75 of 75+, >= 75, 75 or older and 75-79; None for other text."""
-    matches = (pattern.fullmatch(text) for pattern in _RANGES)
-    return next((match[1] for match in matches if match), None)
+    match = _range(text)
+    return match[1] if match else None
+
+
+def _range(text: str) -> re.Match[str] | None:
+    """The match of a range, whose groups are its numbers."""
+    return next((match for match in (pattern.fullmatch(text) for pattern in _RANGES) if match), None)
 
 
 def span(text: str) -> tuple[float, float] | None:
@@ -161,7 +166,7 @@ def span(text: str) -> tuple[float, float] | None:
         return None
     if (number := amount_of(text)) is not None:
         return number, number
-    match = next((match for match in (pattern.fullmatch(text.strip()) for pattern in _RANGES) if match), None)
+    match = _range(text.strip())
     ends = [amount_of(digits) for digits in match.groups()] if match and "~" not in text else []
     known = [end for end in ends if end is not None]
     if not known or len(known) < len(ends) or known != sorted(known):
