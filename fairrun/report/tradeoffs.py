@@ -65,7 +65,7 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
     methods = sorted(runs["method"].unique())
     _present("compare", sorted({method for pair in options.compare for method in pair}), methods)
     points = _points(options.published)
-    states = _several_states(runs, _problems(runs))
+    problems, several = _named(runs)
     trades = [
         tradeoff(
             own,
@@ -77,9 +77,9 @@ def tradeoffs(frame: pd.DataFrame, options: ReportOptions) -> list[Tradeoff]:
             seed_summary=options.seed_summary,
             keep_degenerate=options.degenerate == "keep",
             points=points,
-            several_states=bool(states[own.index].any()),
+            several_states=bool(several[own.index].any()),
         )
-        for _, own in by_problem(runs).groupby("dataset")
+        for _, own in problems.groupby("dataset")
     ]
     if points is not None:
         _warn_of_no_points(trades, points)
@@ -153,19 +153,14 @@ def by_problem(runs: pd.DataFrame) -> pd.DataFrame:
 
     Runs with other rows, labels, groups or splits are never on one front.
     """
-    names = _problems(runs)
-    states = _several_states(runs, names)
-    return runs.assign(dataset=names.where(~states, names + ", data " + runs["data_sha256"].str[:8]))
+    return _named(runs)[0]
 
 
-def _several_states(runs: pd.DataFrame, names: "pd.Series[str]") -> "pd.Series[bool]":
-    """Whether there are runs of the same problem with other rows; ``names`` are those of the problems."""
-    return runs["data_sha256"].groupby(names).transform("nunique") > 1
-
-
-def _problems(runs: pd.DataFrame) -> "pd.Series[str]":
-    """The name of each run's data set, extended by what differs between problems but for their rows."""
-    return pd.concat([own["dataset"] + _differing(own) for _, own in runs.groupby("dataset")])[runs.index]
+def _named(runs: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    """The runs as ``by_problem`` names them, and whether there are runs of the same problem with other rows."""
+    names = pd.concat([own["dataset"] + _differing(own) for _, own in runs.groupby("dataset")])[runs.index]
+    several = runs["data_sha256"].groupby(names).transform("nunique") > 1
+    return runs.assign(dataset=names.where(~several, names + ", data " + runs["data_sha256"].str[:8])), several
 
 
 def suffix(dataset: str, *, several: bool) -> str:
