@@ -375,9 +375,9 @@ def main() -> None:
             except ValueError as error:
                 parser.error(str(error))
     for name in names:
-        found = list(BENCHMARKS[name](arguments.pairs))
-        if arguments.store:
-            store(found, arguments.store, f"--pairs {arguments.pairs}" * (arguments.pairs != PAIRS))
+        for value in BENCHMARKS[name](arguments.pairs):
+            if arguments.store:
+                store([value], arguments.store, f"--pairs {arguments.pairs}" * (arguments.pairs != PAIRS))
 
 
 if __name__ == "__main__":

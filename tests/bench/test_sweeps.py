@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.sweeps import NUMBERS, PEERS, PLAIN, TREES
+from bench import sweeps
+from bench.sweeps import LIMITS, NUMBERS, PEERS, PLAIN, TREES, Peer
 from fairrun.about import files
 from tests.helpers.composed import composed, of_one_seed
 
@@ -21,3 +22,18 @@ def test_a_sweep_names_keys_and_choices_that_are_there(words):
 
 def test_data_sets_are_there():
     assert {*TREES, *NUMBERS} <= set(files.choices("dataset"))
+
+
+def test_a_peer_is_measured_by_its_report_s_files(monkeypatch):
+    peer = Peer("ERM", ("method=erm", "postprocess=frontier", "epochs=1"))
+    monkeypatch.setattr(sweeps, "PEERS", (peer, Peer("other", (), package="not_installed")))
+    found = {value.column: value for value in sweeps.peers(2, ["german"])}
+    assert list(found) == ["CPU-s", "hypervolume", "AOPAC", *(f"accuracy at DP <= {limit:g}" for limit in LIMITS)]
+    assert {tuple(value.row.values()) for value in found.values()} == {("german", "ERM")}
+    assert 0 < float(found["hypervolume"].value) < 1
+    assert all(0.5 < float(found[f"accuracy at DP <= {limit:g}"].value) < 1 for limit in LIMITS)
+
+
+def test_a_limit_that_no_setting_keeps_is_said():
+    row = {"seeds": "5", "val/demographic_parity_difference": "0.03", "val/accuracy": "0.8", "test/accuracy": "0.7"}
+    assert [sweeps._within(limit, {}, [row]).value for limit in LIMITS] == ["none", "0.700", "0.700"]
