@@ -14,8 +14,9 @@ from fairrun.methods.erm import ERM
 from fairrun.methods.stl import STL
 from fairrun.models.functional import AnyGradients, Classifier
 from fairrun.models.network import Network, classified
-from fairrun.training.fit import Run, fit
+from fairrun.training.fit import fit
 from fairrun.training.optim import Adam
+from fairrun.training.run import Run
 
 RUNS, ROWS = 3, 32
 FALLEN = 0.999  # share of the first loss below which the last one has fallen; the order of rows changes less

@@ -14,8 +14,8 @@ from fairrun.contract.trials import per_run_fields, same_runs, scaled, soon, tra
 from fairrun.data.table import Data
 from fairrun.method.api import Method
 from fairrun.training.checkpoint import Checkpoint
-from fairrun.training.fit import Run
 from fairrun.training.native.library import library
+from fairrun.training.run import Run
 
 ACCURACY, OF_CLASSES = 0.75, 0.65  # that training must exceed on the test rows; always the larger class has about 0.6
 SAME_OF_GROUPS = ("train/loss", "test/accuracy", "test/demographic_parity_difference", "test/worst_group_accuracy")

@@ -16,7 +16,8 @@ from fairrun.models.functional import Classifier
 from fairrun.models.network import Network
 from fairrun.training.binding import bind
 from fairrun.training.checkpoint import Checkpoint
-from fairrun.training.fit import Listener, Run, fit
+from fairrun.training.fit import Listener, fit
+from fairrun.training.run import Run
 
 BATCH, REAL = 32, 30  # rows of a batch; those before the padding
 

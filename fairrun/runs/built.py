@@ -15,7 +15,7 @@ from fairrun.config.keys import MEMBERS
 from fairrun.data.memory import memory
 from fairrun.models.ensemble import Ensemble
 from fairrun.models.network import Network
-from fairrun.training.averages import KINDS, Averaging
+from fairrun.training.kept.averages import KINDS, Averaging
 from fairrun.training.schedule import Schedule
 
 SMALL = 10**7  # numbers in a layer of a network that every machine can hold

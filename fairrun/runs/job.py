@@ -30,7 +30,7 @@ from fairrun.results.records import (
     versions,
 )
 from fairrun.results.selection import BALANCED, SELECTED, Traded, is_degenerate, select
-from fairrun.training.fit import Run
+from fairrun.training.run import Run
 
 KEPT_BYTES = 2**30  # of the features of data sets that a process keeps; the latest one is kept whatever its size
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from fairrun.config.keys import dotted, is_whole
 from fairrun.config.plugins import can_be_saved
 from fairrun.data.table import Data
 from fairrun.results.records import parquet, replace
-from fairrun.training.fit import Run
+from fairrun.training.run import Run
 
 FOLDER, WEIGHTS, ABOUT, SCORES = "model", "weights.pt", "model.json", "scores.parquet"
 SHARES = "shares"  # in model.json: of each classifier in what is predicted, by the name of its file

@@ -48,7 +48,7 @@ from fairrun.runs.plan import plan
 from fairrun.runs.progress import Display
 from fairrun.runs.worker import Failure, Task, Trained, _store, train
 from fairrun.trackers import Tracker
-from fairrun.training.fit import Run
+from fairrun.training.run import Run
 
 log = logging.getLogger(__name__)
 REMARKS = 2  # on degenerate runs: the first by name, then that there are more

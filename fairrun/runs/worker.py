@@ -33,10 +33,11 @@ from fairrun.runs.job import load
 from fairrun.runs.live import tell
 from fairrun.runs.progress import publish
 from fairrun.training.checkpoint import Checkpoint
-from fairrun.training.chosen import Ranks
-from fairrun.training.fit import Run, fit
+from fairrun.training.fit import fit
+from fairrun.training.kept.chosen import Ranks
 from fairrun.training.library import fit_by_library
 from fairrun.training.native.parts import choose
+from fairrun.training.run import Run
 from fairrun.training.stop import training
 from fairrun.training.thresholds.frontier import FRONTIER, UNAWARE, frontier
 from fairrun.training.thresholds.postprocess import Bound, Scores, postprocess, scores_of

@@ -24,7 +24,7 @@ from fairrun.runs.job import Job, load, record, remark
 from fairrun.runs.plan import MOST_RUNS
 from fairrun.runs.runner import Sweep
 from fairrun.trackers import Tracker
-from fairrun.training.fit import Run
+from fairrun.training.run import Run
 from tests.helpers.jobs import SHAPES, job, jobs_of, planned, train
 from tests.helpers.modules import Net
 

@@ -12,8 +12,9 @@ from fairrun.methods.stl import STL
 from fairrun.models.mlp import MLP
 from fairrun.models.shared_bottom import SharedBottom
 from fairrun.training.batches import Batches
-from fairrun.training.fit import _generator, fit
+from fairrun.training.fit import fit
 from fairrun.training.optim import SGD, Adam
+from fairrun.training.stack import generator
 from fairrun.training.tables import Tables
 from tests.helpers.synthetic import data, data_of_tasks
 
@@ -23,7 +24,7 @@ ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 
 def batches(batch_size, num_runs=2, network=NETWORK):
     streams = {
-        name: [_generator(seed, k) for seed in range(num_runs)]
+        name: [generator(seed, k) for seed in range(num_runs)]
         for k, name in enumerate(("shuffle", "dropout", "method"))
     }
     return Batches(
@@ -66,7 +67,7 @@ def test_each_run_and_each_epoch_has_its_own_order():
 
 def test_random_streams_of_a_run_and_of_neighbouring_seeds_differ():
     draws = {
-        (seed, stream): torch.rand(1, generator=_generator(seed, stream)).item()
+        (seed, stream): torch.rand(1, generator=generator(seed, stream)).item()
         for seed in range(4)
         for stream in range(4)
     }
@@ -81,7 +82,7 @@ def test_full_batch_descent_is_the_same_as_with_a_torch_module():
     method = ERM(SGD(lr=0.1, momentum=0.9, weight_decay=1e-3))
     run = fit(NETWORK, [method], [5], rows, epochs=50, batch_size=150, dtype=torch.float64)[0]
     twin = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1)).double()
-    theta = NETWORK.init([_generator(5, 0)])
+    theta = NETWORK.init([generator(5, 0)])
     for layer, name in ((twin[0], "base.0"), (twin[2], "classifier")):
         layer.weight.data = theta[f"{name}.weight"][0].T.clone()
         layer.bias.data = theta[f"{name}.bias"][0, 0].clone()

@@ -11,10 +11,10 @@ from fairrun.methods.erm import ERM
 from fairrun.methods.jtt import JTT
 from fairrun.models.ensemble import Ensemble
 from fairrun.models.mlp import MLP
-from fairrun.training.averages import Averaging
 from fairrun.training.checkpoint import Checkpoint
 from fairrun.training.fit import fit
 from fairrun.training.held import predict
+from fairrun.training.kept.averages import Averaging
 from fairrun.training.optim import SGD, Adam
 from fairrun.training.schedule import Schedule
 from tests.helpers.synthetic import data, data_of_classes, method
