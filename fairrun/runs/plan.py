@@ -43,12 +43,10 @@ def plan(
         alone = _is_alone(group[0].config)
         size = 1 if alone else stack_size
         size = size or min(_fitting(group[0].config, built), max(2, math.ceil(len(jobs) / workers)))
-        held = _holding(group, facts(group[0].config))
-        count = math.ceil(len(group) / min(size, held))
-        if stack_size is None and count > 1 and held > 1 and not alone:
+        count = math.ceil(len(group) / size)
+        if stack_size is None and count > 1 and not alone:
             count = min(math.ceil(count / workers) * workers, math.ceil(len(group) / 2))
-        cuts = [k * len(group) // count for k in range(count + 1)]
-        stacks += [group[a:b] for a, b in itertools.pairwise(cuts)]
+        stacks += _cut(group, count, _most_tables(group[0].config, facts(group[0].config)))
     return sorted(stacks, key=len, reverse=True)
 
 
@@ -89,12 +87,20 @@ def _by_data(group: list[Job]) -> list[Job]:
     return [job for jobs in of_data.values() for job in jobs]
 
 
-def _holding(group: Sequence[Job], facts: Mapping[str, Any]) -> int:
-    """How many runs of a group may be in a stack, so that the tables of those with rows of their own fit in memory."""
-    if len({_data(job.config) for job in group}) == 1:
-        return len(group)
-    table = BYTES[group[0].config["dtype"]] * facts["features"] * sum(facts["rows"].values())
+def _most_tables(config: dict[str, Any], facts: Mapping[str, Any]) -> int:
+    """How many data sets may be in a stack whose runs have rows of their own, so that their tables fit in memory."""
+    table = BYTES[config["dtype"]] * facts["features"] * sum(facts["rows"].values())
     return max(1, TABLES_BYTES // max(1, table))
+
+
+def _cut(group: Sequence[Job], count: int, most: int) -> list[list[Job]]:
+    """The jobs in ``count`` stacks of about one size, or in the fewest with at most so many data sets in each."""
+    data = [_data(job.config) for job in group]
+    for number in range(count, len(group) + 1):
+        cuts = list(itertools.pairwise(k * len(group) // number for k in range(number + 1)))
+        if all(len(set(data[a:b])) <= most for a, b in cuts):
+            break
+    return [list(group[a:b]) for a, b in cuts]
 
 
 def _static(node: dict[str, Any]) -> dict[str, Any]:

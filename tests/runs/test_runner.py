@@ -138,6 +138,12 @@ def test_a_stack_whose_runs_have_their_own_rows_is_as_large_as_memory_bears(most
     assert [len(stack) for stack in planned(same, None, 1)] == [6]
 
 
+def test_runs_of_a_stack_that_share_rows_take_the_memory_of_one_table(monkeypatch):
+    monkeypatch.setattr("fairrun.runs.plan.TABLES_BYTES", 100)  # of two tables
+    shared = [job(f"{k}", *BASE, f"seed={k}", f"dataset.split.seed={k // 2}") for k in range(6)]
+    assert [len(stack) for stack in planned(shared, None, 1)] == [3, 3]
+
+
 @pytest.mark.parametrize("fact", [{"features": 2}, {"rows": {"train": 5}}, {"base_rates": {"balanced": [[2, 1]]}}])
 def test_runs_whose_tables_have_other_shapes_do_not_share_a_stack(fact):
     jobs = [job(f"{k}", *BASE, f"seed={k}", f"dataset.split.seed={k}") for k in range(2)]
