@@ -1,6 +1,5 @@
 """A small convolutional network with group normalisation, for square images given as rows of features."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from torch import Generator, Tensor
 from fairrun.config.check import one_of, require
 from fairrun.method.api import Theta
 from fairrun.method.steps import uniform
+from fairrun.models.images import image_shape
 from fairrun.models.network import Network, classified, dropout_mask, layer_names, outputs
 
 FAIRNESS_TYPES = ("conv", "residual", "linear")
@@ -68,8 +68,7 @@ class CNN(Network):
         require(0 <= self.fairness_layers <= most, "fairness_layers", self.fairness_layers, allowed)
 
     def _check_images(self) -> None:
-        square = f"such that the data's {self.num_features} features are channels x size x size"
-        require(self.channels * self._size**2 == self.num_features, "channels", self.channels, square)
+        image_shape(self.num_features, self.channels)
         most = self._size.bit_length() - 1 + self.depth - self._blocks
         halved = f"at most {most} for images of {self._size} x {self._size}, which each block halves"
         require(self.depth <= most, "depth", self.depth, halved)
@@ -81,7 +80,7 @@ class CNN(Network):
 
     @property
     def _size(self) -> int:
-        return math.isqrt(self.num_features // self.channels)
+        return image_shape(self.num_features, self.channels)[1]
 
     @property
     def _blocks(self) -> int:

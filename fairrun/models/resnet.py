@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from fairrun.config.check import In
-from fairrun.models.module import TorchNetwork, group_normalised, square
+from fairrun.models.images import image_shape
 from fairrun.models.network import outputs
+from fairrun.models.of_torch.batch_norm import group_normalised
+from fairrun.models.of_torch.network import TorchNetwork
 
 BLOCKS = 2  # in each of the four layers
 
@@ -77,7 +79,7 @@ class ResNet18(TorchNetwork):
     @property
     def row(self) -> tuple[int, ...]:
         """(channels, size, size)."""
-        return square(self.num_features, self.channels)
+        return image_shape(self.num_features, self.channels)
 
     def make(self) -> nn.Module:
         """A new network, drawn as by torchvision."""

@@ -10,7 +10,7 @@ from fairrun.config.build import build
 from fairrun.config.check import InputError
 from fairrun.config.recipe import Recipe
 from fairrun.models.functional import Classifier
-from fairrun.models.module import group_normalised
+from fairrun.models.of_torch.batch_norm import group_normalised
 from fairrun.training.fit import fit
 from tests.helpers import modules
 from tests.helpers.modules import module
