@@ -14,7 +14,7 @@ from fairrun.data.groups import parse_sensitive
 from fairrun.report.tables import line
 from fairrun.results.records import dataset_name, method_name
 from fairrun.runs.job import remark
-from fairrun.training.metrics import Outcome
+from fairrun.training.outcome import Outcome
 from fairrun.training.thresholds.frontier import CURVES, UNAWARE
 from fairrun.training.thresholds.postprocess import OXONFAIR, probabilities
 

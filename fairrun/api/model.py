@@ -35,7 +35,7 @@ from fairrun.models.network import Network
 from fairrun.results.records import RECORD, described, read
 from fairrun.runs import model as files
 from fairrun.runs.built import network
-from fairrun.training.metrics import evaluate_decisions, evaluation
+from fairrun.training.evaluation import evaluate_decisions, evaluation
 from fairrun.training.thresholds.postprocess import probabilities
 from fairrun.training.thresholds.unaware import Groups, chances
 

@@ -13,7 +13,7 @@ from fairrun.data.table import Data, Table
 from fairrun.data.target import Target
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
-from fairrun.training.metrics import Evaluation, evaluation
+from fairrun.training.evaluation import Evaluation, evaluation
 from fairrun.training.tables import Tables, padded_parts
 
 

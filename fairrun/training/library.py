@@ -24,7 +24,7 @@ from fairrun.data.pixels.stored import Features, in_memory
 from fairrun.data.table import Data
 from fairrun.estimators.saved import dump
 from fairrun.method.library import Fitted, LibraryMethod, Rows
-from fairrun.training.metrics import evaluate_decisions, evaluation
+from fairrun.training.evaluation import evaluate_decisions, evaluation
 from fairrun.training.run import Run
 from fairrun.training.thresholds.postprocess import Scores
 

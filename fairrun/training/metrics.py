@@ -1,93 +1,20 @@
 """Accuracy and fairness metrics of R runs on one split, with the names of fairlearn.
 
 Every metric is a function of an ``Outcome`` and returns one value for each run, [R], float64.  The table
-``fairrun.config.metrics`` holds its direction and its other properties.
-
-With two classes, the decision is 1 if the probability is above 0.5.  With several tasks some metrics are also computed
-at the threshold of ``matched``.  With C > 2 classes, the decision is the most probable class, and metrics that need two
-classes are left out.
+``fairrun.config.metrics`` holds its direction and its other properties; metrics that need two classes are left out with
+C > 2 classes.
 
 A difference is the largest value minus the smallest value over the groups for which the value exists, so the order of
 groups does not matter.  It is 0 with one such group and NaN without one.  A rate over no rows is NaN.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from fairrun.config.metrics import GROUP_METRICS, MATCH_RATE, MATCHED, METRICS, Metric, of_classes
-from fairrun.data.table import Table
-from fairrun.data.target import Target
-from fairrun.training.tables import ROWS_MULTIPLE
+from fairrun.training.outcome import Outcome
 
 NUM_BINS = 15  # bins of equal width for the calibration error
-
-
-class Outcome(NamedTuple):
-    """The predictions of R runs for the N rows of a split, and the counts behind every rate.
-
-    Counts are whole numbers, so their sums are exact in any order.  S groups, C classes.
-    """
-
-    logits: Tensor  # [R, N]; with C > 2 classes [R, N, C]
-    p: Tensor  # [R, N] float64, probability of class 1; with C > 2 that of each class, [R, N, C]
-    losses: Tensor  # [R, N] float64, cross-entropy in nats
-    y: Tensor  # [N] float64
-    s: Tensor  # [N]
-    rows: Tensor  # [S, C] float64, number of rows of each group and label
-    correct: Tensor  # [R, S, C] float64, how many of these rows are decided correctly
-
-
-def outcome(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The outcome for a label of two classes.
-
-    ``logits`` [R, M] with M >= N; rows past N are padding.  Padding fixes the position of a row in its tensor, on which
-    the rounding of elementwise functions depends.
-    """
-    num_rows = len(table.y)
-    p = torch.sigmoid(logits.double())[:, :num_rows]
-    logits, y = logits[:, :num_rows], table.y.double()
-    losses = F.binary_cross_entropy_with_logits(logits.double(), y.expand_as(p), reduction="none")
-    counted = _counted((logits > 0) == (y == 1), y, table.s, num_groups, 2)
-    return Outcome(logits, p, losses, y, table.s, *counted)
-
-
-def outcome_of_classes(logits: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The outcome for a label of C classes, with ``logits`` [R, M, C]; M is that of ``outcome``.
-
-    The decision is the most probable class, or the first of equally probable classes.
-    """
-    num_rows, num_classes = len(table.y), logits.shape[-1]
-    log_p = torch.log_softmax(logits.double(), dim=-1)[:, :num_rows]
-    logits, y = logits[:, :num_rows], table.y.long()
-    losses = -log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1)
-    counted = _counted(logits.argmax(-1) == y, y, table.s, num_groups, num_classes)
-    return Outcome(logits, log_p.exp(), losses, table.y.double(), table.s, *counted)
-
-
-def decided(p: Tensor, table: Table, num_groups: int) -> Outcome:
-    """The outcome of random decisions, each of which is 1 with the row's probability ``p`` [R, N] float64.
-
-    Counts are expected values, the score of a row is its ``p``, and losses are NaN.
-    """
-    y = table.y.double()
-    counted = _counted(torch.where(y == 1, p, 1 - p), y, table.s, num_groups, 2)
-    return Outcome(p, p, torch.full_like(p, torch.nan), y, table.s, *counted)
-
-
-def _counted(correct: Tensor, y: Tensor, s: Tensor, num_groups: int, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Count the rows of each group and label, [S, C], and how many of them are decided correctly, [R, S, C].
-
-    ``correct`` [R, N] is bool or probabilities.
-    """
-    correct = correct if correct.is_floating_point() else correct.float()  # sums of 0 and 1 are exact up to 2^24
-    shape = (num_groups, num_classes)
-    cells = F.one_hot(num_classes * s + y.long(), num_groups * num_classes).to(correct)  # [N, SC]
-    return cells.sum(0).double().unflatten(0, shape), (correct @ cells).double().unflatten(1, shape)
 
 
 def accuracy(o: Outcome) -> Tensor:
@@ -320,112 +247,6 @@ def group_expected_calibration_error(o: Outcome) -> Tensor:
     Formula: sum_b (N_b / N) |mean_b y - mean_b p|, over bins b of N_b rows of the group's N.
     """
     return _calibration_error(o, o.s, len(o.rows))
-
-
-Evaluation = Callable[[Tensor, Table], dict[str, Tensor]]  # logits and rows of a split -> every metric by name, [R]
-
-
-def evaluation(target: Target, num_groups: int, rates: Sequence[float], metrics: Sequence[Metric]) -> Evaluation:
-    """The function that evaluates runs: one label, or several tasks and their means.
-
-    ``rates``: the share of label 1 among the training rows of each task.
-    """
-    if not target.tasks:
-        made = outcome if target.num_classes == 2 else outcome_of_classes
-        return lambda logits, table: evaluate(made(logits, table, num_groups), metrics)
-    return lambda logits, table: evaluate_tasks(logits, table, num_groups, target.tasks, rates, metrics)
-
-
-def evaluate(o: Outcome, metrics: Sequence[Metric] = tuple(METRICS.values())) -> dict[str, Tensor]:
-    """Every metric by name and group metric as "name/s=g", each [R]; NaN for a run with a logit that is not finite."""
-    num_classes = o.rows.shape[-1]
-    values = {metric.name: _computed(metric, o) for metric in of_classes(metrics, num_classes)}
-    for metric in of_classes(GROUP_METRICS, num_classes):
-        for g, value in enumerate(metric.fn(o).unbind(-1)):
-            values[f"{metric.name.removeprefix('group_')}/s={g}"] = value
-    return _known(o, values)
-
-
-def evaluate_decisions(
-    p: Tensor, table: Table, num_groups: int, metrics: Sequence[Metric] = tuple(METRICS.values())
-) -> dict[str, Tensor]:
-    """As ``evaluate``, of random decisions, each of which is 1 with the row's probability ``p`` [R, N] float64.
-
-    Metrics that need the label's probability are NaN.
-    """
-    values = evaluate(decided(p, table, num_groups), metrics)
-    no_meaning = {m.name.removeprefix("group_") for m in (*metrics, *GROUP_METRICS) if m.of_probabilities}
-    return {
-        name: torch.full_like(value, torch.nan) if name.partition("/")[0] in no_meaning else value
-        for name, value in values.items()
-    }
-
-
-def _computed(metric: Metric, o: Outcome) -> Tensor:
-    """A metric of each run, [R].  Raises ``ValueError`` if the metric's function returns anything else."""
-    value: Tensor = metric.fn(o)
-    shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-    if shape != [len(o.p)]:
-        raise ValueError(f"metric {metric.name} must be one value a run, a tensor [{len(o.p)}], got {shape}")
-    return value
-
-
-def _known(o: Outcome, values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Replace the values of a run with a logit that is not finite by NaN."""
-    known = o.logits.abs().flatten(1).amax(-1).isfinite()
-    return {name: torch.where(known, value, torch.nan) for name, value in values.items()}
-
-
-def matched(o: Outcome, rate: float) -> Outcome:
-    """The outcome at the match-rate threshold, which a share ``rate`` in [0, 1] of the rows reaches.
-
-    The threshold is the score with int((1 - rate) N) - 1 other scores below it, or else the lowest score.  One row more
-    than the share may reach it.  It is taken from the rows that are decided.  This follows MTA-F's code (Wang et al.,
-    KDD 2021), where ``rate`` is the share of label 1 among the training rows.
-    """
-    below = max(0, int((1 - rate) * len(o.y)) - 1)
-    threshold = o.p.kthvalue(below + 1, dim=-1, keepdim=True).values
-    _, correct = _counted((o.p >= threshold) == (o.y == 1), o.y, o.s, *o.rows.shape)
-    return o._replace(correct=correct)
-
-
-def evaluate_tasks(
-    logits: Tensor,
-    table: Table,
-    num_groups: int,
-    tasks: Sequence[str],
-    rates: Sequence[float],
-    metrics: Sequence[Metric] = tuple(METRICS.values()),
-) -> dict[str, Tensor]:
-    """Every metric of each task, "name/task" and "name/task/s=g", and its mean over tasks, "name" and "name/s=g".
-
-    A task's metrics are of the rows that have its label.  ``logits`` [R, M, T] are padded as in ``outcome``.  ``rates``
-    is the share of label 1 among the training rows of each task.  Metrics with ``at_match_rate`` are also computed at
-    the threshold of ``matched``, as "match_rate_name".
-    """
-    found, table = {}, table.without_features()
-    for t, (task, rate) in enumerate(zip(tasks, rates, strict=True)):
-        o = outcome(_logits_of_task(logits, table, t), table.task(t), num_groups)
-        at_rate = matched(o, rate)
-        matched_values = {f"{MATCH_RATE}{metric.name}": metric.fn(at_rate) for metric in MATCHED}
-        found[task] = evaluate(o, metrics) | _known(o, matched_values)
-    names = next(iter(found.values()))
-    means = {name: torch.stack([values[name] for values in found.values()]).mean(0) for name in names}
-    return means | {of_task(name, task): value for task, values in found.items() for name, value in values.items()}
-
-
-def _logits_of_task(logits: Tensor, table: Table, t: int) -> Tensor:
-    """The logits of task ``t`` for the rows that have its label, padded as in ``outcome``."""
-    own, known = logits[..., t], ~table.y[:, t].isnan()
-    if not known.all():
-        own = F.pad(own[:, : len(known)][:, known], (0, -int(known.sum()) % ROWS_MULTIPLE))
-    return own.contiguous()
-
-
-def of_task(name: str, task: str) -> str:
-    """The name of a metric or group metric for one task: "accuracy/s=0" -> "accuracy/TASK/s=0"."""
-    metric, slash, group = name.partition("/")
-    return f"{metric}/{task}{slash}{group}"
 
 
 def _group_means(v: Tensor, s: Tensor, num_groups: int) -> Tensor:

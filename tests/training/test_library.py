@@ -14,9 +14,10 @@ from fairrun.estimators.scikit import Classifier, Logistic
 from fairrun.method.library import Fitted, LibraryMethod, Rows, of_label_1
 from fairrun.methods.estimator import Classified
 from fairrun.models.mlp import MLP
+from fairrun.training.evaluation import evaluate
 from fairrun.training.fit import fit
 from fairrun.training.library import fit_by_library
-from fairrun.training.metrics import decided, evaluate
+from fairrun.training.outcome import decided
 from tests.helpers.synthetic import data, method
 
 LOGISTIC = Logistic()

@@ -10,15 +10,9 @@ from sklearn import metrics as sklearn
 
 from fairrun.config.metrics import GROUP_METRICS, METRICS
 from fairrun.data.table import Table
-from fairrun.training.metrics import (
-    accuracy,
-    evaluate,
-    evaluate_tasks,
-    matched,
-    outcome,
-    outcome_of_classes,
-    selection_rate,
-)
+from fairrun.training.evaluation import evaluate, evaluate_tasks
+from fairrun.training.metrics import accuracy, selection_rate
+from fairrun.training.outcome import matched, outcome, outcome_of_classes
 from fairrun.training.tables import ROWS_MULTIPLE
 
 NAMES = {

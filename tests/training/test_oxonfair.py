@@ -12,7 +12,7 @@ from fairrun.data.table import Table
 from fairrun.runs.checks.alone import check
 from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts
-from fairrun.training.metrics import evaluate_decisions
+from fairrun.training.evaluation import evaluate_decisions
 from fairrun.training.thresholds.oxonfair import BOUNDED
 from fairrun.training.thresholds.postprocess import Bound, Scores, fit_thresholds, postprocess, probabilities
 from tests.helpers.jobs import job

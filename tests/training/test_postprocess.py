@@ -12,7 +12,8 @@ from fairrun.analysis.front import settings
 from fairrun.config.metrics import GROUP_METRICS, METRICS
 from fairrun.data.table import Table
 from fairrun.results import records as results
-from fairrun.training.metrics import decided, evaluate, outcome
+from fairrun.training.evaluation import evaluate
+from fairrun.training.outcome import decided, outcome
 from fairrun.training.thresholds.postprocess import fit_rules, probabilities
 from tests.helpers.jobs import job, jobs_of, planned, train
 

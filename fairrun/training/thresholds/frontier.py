@@ -21,7 +21,7 @@ from torch import Tensor
 
 from fairrun.config.metrics import Metric
 from fairrun.data.table import Data
-from fairrun.training.metrics import evaluate_decisions
+from fairrun.training.evaluation import evaluate_decisions
 from fairrun.training.run import Rules
 
 FRONTIER, UNAWARE = "frontier", "frontier_unaware"  # choices of ``postprocess``; the second is in ``unaware``

@@ -26,8 +26,8 @@ from fairrun.config.metrics import METRICS, Metric
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Theta
 from fairrun.models.network import Network
+from fairrun.training.evaluation import evaluate_decisions
 from fairrun.training.held import predict
-from fairrun.training.metrics import evaluate_decisions
 from fairrun.training.run import Rules
 from fairrun.training.thresholds.frontier import CURVES, rules_of
 from fairrun.training.thresholds.oxonfair import thresholds
