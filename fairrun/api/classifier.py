@@ -18,7 +18,8 @@ from fairrun.command.words import written
 from fairrun.config.build import build
 from fairrun.config.check import InputError, is_number, require
 from fairrun.config.keys import dotted, is_below, is_whole
-from fairrun.data.encoding import Encoding, need_columns
+from fairrun.data.columns import need_columns
+from fairrun.data.encoding import Encoding
 from fairrun.data.groups import numbered, numbered_again
 from fairrun.data.own.fill import Fill
 from fairrun.data.own.guards import Words, check_groups, check_reach

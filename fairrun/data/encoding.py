@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from fairrun.config.check import InputError, nearest, require
-from fairrun.config.values import free, listed
+from fairrun.config.check import require
+from fairrun.config.values import free
 from fairrun.data.numeric import Codes
 
 EPSILON = float(np.finfo(np.float64).eps)
@@ -152,17 +152,6 @@ class Encoding:
         scalings = {name: plain[name] and Scaling(**plain[name]) for name in ("numbers", "every")}
         codes = plain.get("codes")
         return cls(plain["numeric"], plain["categories"], codes and Codes(**codes), **scalings)
-
-
-def need_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ``InputError``, which names them and the nearest column, if the frame lacks any of ``columns``."""
-    twice = [column for column in columns if (frame.columns == column).sum() > 1]
-    if twice:
-        raise InputError(f"the rows must have every column once, got several named {listed(twice)}")
-    lacking = [column for column in columns if column not in frame]
-    if lacking:
-        hint = nearest(lacking[0], [str(column) for column in frame if column not in columns])
-        raise InputError(f"the rows must have the columns of the training rows, got none named {listed(lacking)}{hint}")
 
 
 def _sorted(values: pd.Series) -> list[Any]:

@@ -10,8 +10,9 @@ import pandas as pd
 import torch
 
 from fairrun.config.check import InputError, require
+from fairrun.data.columns import refuse_missing_values, refuse_unknown_columns
 from fairrun.data.corrupt import Outliers
-from fairrun.data.dataset import Divided, divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.divided import Divided, divide
 from fairrun.data.labels import labels_of
 from fairrun.data.pixels.stored import Features, Stored, scaled
 from fairrun.data.sources import write_frame

@@ -1,9 +1,11 @@
-"""How much memory this process may use."""
+"""How much memory this process may use, and features that would take too much."""
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from fairrun.config.check import InputError
 
 ROOT = Path("/")
 
@@ -12,6 +14,22 @@ def memory() -> int:
     """The bytes that this process may use: the machine's, or fewer where a control group limits them."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *_limits(ROOT)])
+
+
+def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:
+    """Raise ``InputError`` if the encoded rows and one copy of them would take more than half of the memory."""
+    there = memory()
+    features = num_numbers + sum(sizes.values())
+    if 16 * num_rows * features > there / 2:
+        largest = sorted(sizes, key=lambda column: -sizes[column])[:3]
+        raise InputError(
+            f"dataset.categorical: {num_rows} rows with {features} features would take "
+            f"{16e-9 * num_rows * features:.1f} GB, more than half of the {there / 1e9:.1f} GB "
+            "that this process may use; "
+            "most categories have "
+            + ", ".join(f"{column!r} ({sizes[column]})" for column in largest)
+            + ": leave such columns out"
+        )
 
 
 @functools.cache

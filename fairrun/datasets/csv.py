@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from fairrun.config.check import InputError, check_values, require
-from fairrun.data.dataset import refuse_unknown_columns
+from fairrun.data.columns import refuse_unknown_columns
 from fairrun.data.reading.account import Account
 from fairrun.data.reading.columns import partitioned, typed
 from fairrun.data.reading.files import Part, parts

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, one_of, require
-from fairrun.data.dataset import refuse_missing_values
+from fairrun.data.columns import refuse_missing_values
 from fairrun.data.pixels.files import MODES, read_images
 
 

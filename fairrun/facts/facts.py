@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairrun.data.dataset import Dataset, Divided
+from fairrun.data.dataset import Dataset
+from fairrun.data.divided import Divided
 from fairrun.data.images import ImageDataset
 from fairrun.data.own.guards import with_few_rows
 from fairrun.data.own.table import OwnTable

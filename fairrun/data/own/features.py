@@ -14,6 +14,7 @@ from fairrun.data.own.tells import UNIQUE, are_ids, is_called_id, is_index
 from fairrun.data.reading.account import Account, Column
 from fairrun.data.reading.dates import as_numbers
 from fairrun.data.reading.texts import alike
+from fairrun.data.roles import features
 
 if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
@@ -27,7 +28,7 @@ def prepared(own: "OwnTable", frame: pd.DataFrame, numbers: np.ndarray, account:
     kept, become = _converted(own, frame, account)
     source = {feature: column for column, parts in become.items() for feature in parts.values()}
     named = own.numeric and [new for c in own.numeric for new in become.get(c, {c: c}).values()]
-    numeric, categorical = dataclasses.replace(own, numeric=named)._features(kept)
+    numeric, categorical = features(dataclasses.replace(own, numeric=named), kept)
     kept = with_columns(kept, {name: as_text(kept[name]) for name in categorical})
     for feature in [*numeric, *categorical]:
         _refuse_other(account.column(source.get(feature, feature)), kept[feature])

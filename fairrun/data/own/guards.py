@@ -11,7 +11,7 @@ import torch
 from fairrun.config.check import InputError
 from fairrun.config.metrics import LEAST_ROWS
 from fairrun.config.values import listed
-from fairrun.data.dataset import Divided
+from fairrun.data.divided import Divided
 from fairrun.data.own.rows import Prepared
 from fairrun.data.own.tells import marks_among, separation, tells
 from fairrun.data.pixels.stored import in_memory
@@ -50,9 +50,9 @@ def grouped(own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
 
     Raises ``InputError`` for a column of many numbers, and for values that differ in case or spaces alone.
     """
-    found = own._grouped(frame)
+    found = own.grouped(frame)
     check_groups(found, own.sensitive_columns, OF_KEYS)
-    check_spelling(found, [label.column for label in own._labels().values()], OF_KEYS)
+    check_spelling(found, [label.column for label in own.labels().values()], OF_KEYS)
     return found
 
 
@@ -141,7 +141,7 @@ def _with_near_leak(account: Account, feature: str, column: str, values: pd.Seri
 def said_of_marks(own: "OwnTable", rows: Prepared) -> dict[str, str]:
     """What is to be said of values that seem to mark missing ones, by the column: a label, a group or a feature."""
     given = own.rows.forms()
-    roles = dict.fromkeys([*(label.column for label in own._labels().values()), *own.sensitive_columns])
+    roles = dict.fromkeys([*(label.column for label in own.labels().values()), *own.sensitive_columns])
     features = [feature for feature in [*rows.numeric, *rows.categorical] if rows.of(feature) == feature]
     found = {column: marks_among(rows.frame[column], column in roles) for column in dict.fromkeys([*roles, *features])}
     known = {c.name: list(given.marks(c.name).given or c.marks) for c in rows.account.columns}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fairrun.data.dataset import refuse_missing_values
-from fairrun.data.encoding import need_columns
+from fairrun.data.columns import need_columns, refuse_missing_values
 from fairrun.data.own.features import as_text, parts_of
 from fairrun.data.own.fill import Fill
 from fairrun.data.own.rows import Prepared, column_of, refuse_infinite

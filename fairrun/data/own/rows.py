@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, require
-from fairrun.data.dataset import refuse_missing_values
+from fairrun.data.columns import refuse_missing_values
 from fairrun.data.own.fill import Fill
 from fairrun.data.reading.account import Account
 

@@ -11,7 +11,9 @@ import torch
 
 from fairrun.config.check import In, InputError, check_values, require
 from fairrun.config.values import listed
-from fairrun.data.dataset import Dataset, divide, refuse_missing_values, refuse_unknown_columns
+from fairrun.data.columns import refuse_missing_values, refuse_unknown_columns
+from fairrun.data.dataset import Dataset
+from fairrun.data.divided import divide
 from fairrun.data.encoding import Encoding
 from fairrun.data.groups import merged, with_columns
 from fairrun.data.own.features import prepared
@@ -76,9 +78,9 @@ class OwnTable(Dataset):
         rows = rows._replace(account=rows.account.with_warning(*marks.values()))
         try:
             groups = grouped(self, rows.frame)
-            divided = divide(groups, self._labels(), self.sensitive_columns, self.split)
+            divided = divide(groups, self.labels(), self.sensitive_columns, self.split)
         except InputError as error:
-            roles = {*(label.column for label in self._labels().values()), *self.sensitive_columns}
+            roles = {*(label.column for label in self.labels().values()), *self.sensitive_columns}
             hints = [said for column, said in marks.items() if column in roles]
             raise InputError("; ".join([str(error), *hints])) from None
         rows, fill = fitted(self, without_leaks(self, rows, groups, divided), divided.rows["train"])
@@ -108,7 +110,7 @@ class OwnTable(Dataset):
         """As ``Dataset.are_whole``; of several tasks, the label of one is enough where it is in training."""
         if self.missing == "refuse":
             return super().are_whole(frame, columns, encoder)
-        labels = [label.column for name, label in self._labels().items() if self.task in (None, name)]
+        labels = [label.column for label in self.learned().values()]
         known = self.read_again(frame, [*labels, *columns], encoder).notna()
         labelled = known[labels].all(axis=1) if self.missing == "drop" else known[labels].any(axis=1)
         return (labelled & known[list(columns)].all(axis=1)).to_numpy()
@@ -119,7 +121,7 @@ class OwnTable(Dataset):
         return {*(self.numeric or []), *(self.categorical or []), *self.keep_columns}
 
     def _refuse_unknown(self, frame: pd.DataFrame) -> None:
-        for name, label in self._labels().items():
+        for name, label in self.labels().items():
             refuse_unknown_columns(frame, f"tasks.{name}.column" if name else "label", [label.column])
         refuse_unknown_columns(frame, "sensitive", self.sensitive_columns)
         refuse_unknown_columns(frame, "drop_columns", self.drop_columns)
@@ -130,7 +132,7 @@ class OwnTable(Dataset):
     def _with_split(self, frame: pd.DataFrame, account: Account) -> tuple[pd.DataFrame, Account]:
         """With the official split, where there is one, spelt train, val and test."""
         column = self.split.column
-        if not self._is_official(frame):
+        if not self.is_official(frame):
             return frame, account
         frame = with_columns(frame, {column: _words(frame[column]).map(SPLITS)})
         account = account.changed(column, role="split")
@@ -139,7 +141,7 @@ class OwnTable(Dataset):
         unused = f"column {column!r} holds an official split, which is not used: dataset.split.test=official uses it"
         return frame, account.changed(column, "not used").with_warning(unused)
 
-    def _is_official(self, frame: pd.DataFrame) -> bool:
+    def is_official(self, frame: pd.DataFrame) -> bool:
         """Whether the column of the official split is there, and holds one."""
         if self.split.column not in frame:
             return False
@@ -151,7 +153,7 @@ class OwnTable(Dataset):
 
         Raises ``InputError`` where ``missing`` is refuse.
         """
-        labels = {label.column: f"task {name}" if name else "label" for name, label in self._labels().items()}
+        labels = {label.column: f"task {name}" if name else "label" for name, label in self.labels().items()}
         for column, role in [*labels.items(), *((column, "sensitive") for column in self.sensitive_columns)]:
             account = account.changed(column, role=role)
         needed = list(dict.fromkeys([*labels, *self.sensitive_columns]))
