@@ -17,8 +17,9 @@ from fairrun.config import plugins
 from fairrun.config.check import InputError
 from fairrun.report import page, tables, terminal
 from fairrun.report.charts import picture
+from fairrun.report.kinds import allow_packages
 from fairrun.report.listing import unfinished
-from fairrun.report.options import ReportOptions, allow_packages, parser
+from fairrun.report.options import ReportOptions, parser
 from fairrun.report.section import Chapter
 from fairrun.report.sections import chapters
 from fairrun.report.tradeoffs import NOTHING, check, complete, suffix, tradeoffs
