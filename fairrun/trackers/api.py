@@ -1,12 +1,15 @@
-"""The interface of a tracker, which the config group ``tracker`` chooses, and the tracker that logs nothing."""
+"""The interfaces of a tracker, which the config group ``tracker`` chooses, and of a run that is open there."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
+
+if TYPE_CHECKING:  # training imports the interface, and needs no report
+    from fairrun.trackers.told import Told
 
 
 class Tracker(ABC):
@@ -38,6 +41,36 @@ class Tracker(ABC):
     @abstractmethod
     def finish(self, folder: Path, sweep: str | None) -> None:
         """Log what is not logged yet of the sweep in ``folder``.  Called when all its files are written."""
+
+
+class Log(Protocol):
+    """A run that is open at a tracker."""
+
+    id: str  # under which the tracker has it
+
+    def rows(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log epochs; each row has its number as ``epoch``."""
+        ...
+
+    def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
+        """Log a table, and where the tracker can draw one the chart of two of its columns."""
+        ...
+
+    def picture(self, name: str, path: Path) -> None:
+        """Log a PNG file."""
+        ...
+
+    def files(self, name: str, paths: Sequence[Path]) -> None:
+        """Keep copies of files, where the tracker keeps files, as the artifact ``name``."""
+        ...
+
+    def close(self, described: "Told") -> None:
+        """Log the summary and what the configuration lacked at the beginning, and end the run."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the run as one whose training stopped."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import json
 import logging
 import secrets
@@ -12,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, ClassVar, Protocol
+from typing import IO, Any, ClassVar
 
 import pandas as pd
 
@@ -20,9 +19,10 @@ from fairrun.command.environment import debugging
 from fairrun.command.folders import InUse, locked
 from fairrun.config.check import InputError
 from fairrun.config.names import counted
-from fairrun.results.records import RECORD, TRAINED, load, read, read_history, replace
+from fairrun.results.records import TRAINED, load, read, read_history
 from fairrun.trackers import told
-from fairrun.trackers.api import Tracker
+from fairrun.trackers.api import Log, Tracker
+from fairrun.trackers.mark import Mark, record_hash
 from fairrun.trackers.needs import Refused, flat
 from fairrun.trackers.told import Told
 
@@ -32,36 +32,6 @@ UNTRIED = "untried"
 REASONS = 10  # the most that are said at the end
 AFTER = "its files are complete, sync them later"
 AGAIN = "it is logged when the same command goes on"
-
-
-class Log(Protocol):
-    """A run that is open at a tracker."""
-
-    id: str  # under which the tracker has it
-
-    def rows(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Log epochs; each row has its number as ``epoch``."""
-        ...
-
-    def table(self, name: str, table: pd.DataFrame, axes: tuple[str, str], title: str) -> None:
-        """Log a table, and where the tracker can draw one the chart of two of its columns."""
-        ...
-
-    def picture(self, name: str, path: Path) -> None:
-        """Log a PNG file."""
-        ...
-
-    def files(self, name: str, paths: Sequence[Path]) -> None:
-        """Keep copies of files, where the tracker keeps files, as the artifact ``name``."""
-        ...
-
-    def close(self, described: Told) -> None:
-        """Log the summary and what the configuration lacked at the beginning, and end the run."""
-        ...
-
-    def interrupt(self) -> None:
-        """End the run as one whose training stopped."""
-        ...
 
 
 @dataclass
@@ -75,11 +45,10 @@ class Following:
 
 @dataclass(frozen=True, kw_only=True)
 class Logger(Tracker):
-    """Logs each run from its files, and only once: a file beside its record, such as ``wandb.json``, says that it was.
+    """Logs each run from its files, and only once: its ``Mark`` says that it was.
 
-    That file holds the run's id at the tracker, the place it was logged to, and the hash of the record.  A run is
-    logged again, in place of what the tracker has, if its record has changed or if it is not at this place yet.  A
-    process that logs a run holds a lock in its folder, such as ``.wandb.lock``: no two log it at a time.
+    A run is logged again, in place of what the tracker has, if its record has changed or if it is not at this place
+    yet.  A process that logs a run holds a lock in its folder, such as ``.wandb.lock``: no two log it at a time.
 
     With ``live`` the epochs of a run are logged as they are trained.  If some are missing at its end, because an
     earlier command trained them, the run is logged again as a whole.
@@ -130,8 +99,7 @@ class Logger(Tracker):
 
     def known_id(self, folder: Path) -> str | None:
         """The id that the run in ``folder`` has at the tracker; None if it has none yet."""
-        found: str | None = _read_mark(self._mark(folder))["id"]
-        return found
+        return Mark.read(self._mark(folder)).id
 
     def epochs(
         self, folder: Path, sweep: str | None, begun: Mapping[str, Any], rows: Sequence[Mapping[str, float]]
@@ -154,7 +122,7 @@ class Logger(Tracker):
         if following is None and (sweep is not None or self.has(folder)):
             return
         with self._refusals(folder, AFTER), following.lock if following else self._locked(folder):
-            known, described = _record_hash(folder), told.of_run(record, history, sweep)
+            known, described = record_hash(folder), told.of_run(record, history, sweep)
             if following is None:
                 self._log_run(folder, described, known)
             elif _same(following.rows, described.rows):
@@ -211,15 +179,15 @@ class Logger(Tracker):
             with lock:
                 if self.has(folder):
                     return KNOWN
-                known = _record_hash(folder)  # before it is read: a record written meanwhile is logged next time
+                known = record_hash(folder)  # before it is read: a record written meanwhile is logged next time
                 record = read(folder)
                 self._log_run(folder, told.of_run(record, read_history(folder, record), sweep), known)
                 return NEW
 
     def has(self, folder: Path) -> bool:
         """Whether the tracker has the run, as its record is now."""
-        mark = _read_mark(self._mark(folder))
-        return mark["record"] == _record_hash(folder) and self.covers(mark["place"])
+        mark = Mark.read(self._mark(folder))
+        return mark.record == record_hash(folder) and self.covers(mark.place)
 
     def _log_run(self, folder: Path, described: Told, record: str | None) -> None:
         """Log a whole run; ``record`` is the hash of the record that it is described from."""
@@ -265,19 +233,19 @@ class Logger(Tracker):
         """Open a run under the id of ``folder``, which gets a new id if it has none."""
         id = self.id_of(folder)
         earlier = self.known_id(folder) or id
-        _write_mark(self._mark(folder), earlier, None, None)  # logged no more, even if this process is killed below
+        Mark(earlier).write(self._mark(folder))  # logged no more, even if this process is killed below
         for old in {earlier, id}:
             self.forget(folder, old)
         if id != earlier:
-            _write_mark(self._mark(folder), id, None, None)
+            Mark(id).write(self._mark(folder))
         run = self.open(described, folder, id)
         if run.id != id:  # the tracker chose another one
-            _write_mark(self._mark(folder), run.id, None, None)
+            Mark(run.id).write(self._mark(folder))
         return run
 
     def _end(self, run: Log, described: Told, folder: Path, record: str | None) -> None:
         run.close(described)
-        _write_mark(self._mark(folder), run.id, self.place, record)
+        Mark(run.id, self.place, record).write(self._mark(folder))
 
     def _locked(self, folder: Path) -> IO[bytes]:
         """The lock of what logs the run in ``folder``.  Raises ``InUse`` if another process has it."""
@@ -320,30 +288,3 @@ def _shortened(reasons: list[str]) -> list[str]:
     """The first reasons, and how many others there are."""
     more = len(reasons) - REASONS
     return [*reasons[:REASONS], f"and {more} more"] if more > 0 else reasons
-
-
-def _read_mark(path: Path) -> dict[str, Any]:
-    """What the file ``path`` says of a logged run; without it, the run has no id and is logged nowhere.
-
-    Raises ``InputError`` for a file that does not say it.  It stays: it may be another program's, or hold an id.
-    """
-    nothing = {"id": None, "place": None, "record": None}
-    if not path.exists():
-        return nothing
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        found = None
-    told_well = isinstance(found, dict) and isinstance(found.get("id"), str) and found["id"]
-    if not told_well or not all(isinstance(found.get(key), str | None) for key in nothing):
-        raise InputError(f"{path} is damaged, or not fairrun's: move it elsewhere, and the run gets a new id")
-    return nothing | found
-
-
-def _write_mark(path: Path, id: str, place: str | None, record: str | None) -> None:
-    replace(path, json.dumps({"id": id, "place": place, "record": record}).encode() + b"\n")
-
-
-def _record_hash(folder: Path) -> str | None:
-    path = folder / RECORD
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
