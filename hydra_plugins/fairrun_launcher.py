@@ -27,7 +27,7 @@ from fairrun.config.names import counted
 from hydra_plugins.fairrun_compose import Composed, Composer
 
 if TYPE_CHECKING:
-    from fairrun.runs.executors import Executor
+    from fairrun.runs.executors.api import Executor
     from fairrun.runs.job import Job
     from fairrun.runs.runner import Outcome
 
@@ -146,7 +146,7 @@ class StackedLauncher(Launcher):
     def _settings(self, folder: Path) -> tuple["Executor", int | None]:
         """The executor and the stack size.  Raises ``InputError``."""
         from fairrun.config.check import is_integer, require
-        from fairrun.runs.executors import make
+        from fairrun.runs.executors.make import make
 
         chdir = self.config.hydra.job.chdir
         require(not chdir, "hydra.job.chdir", chdir, "false with hydra/launcher=stacked, whose runs share a process")
@@ -182,7 +182,8 @@ class StackedLauncher(Launcher):
 def _start(executor: "Executor", composed: Mapping[Path, Composed]) -> Iterable[Any]:
     """Start local workers, unless every job already has a record, or one stack needs none."""
     from fairrun.results.records import RECORD
-    from fairrun.runs.executors import Loky, suited
+    from fairrun.runs.executors.local import Loky
+    from fairrun.runs.executors.make import suited
 
     done = all((path / RECORD).exists() for path in composed)
     executor = suited(executor, stacks := _most_stacks(composed.values()))

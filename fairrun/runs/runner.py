@@ -28,7 +28,10 @@ from fairrun.results.records import RECORD, REFUSED, dataset_name, read, read_hi
 from fairrun.runs.built import network_of
 from fairrun.runs.checks.alone import ANY_CODE, check
 from fairrun.runs.checks.data import check_data
-from fairrun.runs.executors import Executor, Inline, Loky, Lost, completed, suited
+from fairrun.runs.executors.api import Executor, Lost
+from fairrun.runs.executors.completed import completed
+from fairrun.runs.executors.local import Inline, Loky
+from fairrun.runs.executors.make import suited
 from fairrun.runs.job import (
     Job,
     begun,

@@ -112,7 +112,7 @@ def test_what_hydra_is_given_today_passes():
 
 REFUSED = {
     "a callback": {"callbacks.x": {"_target_": "os.system", "command": "true"}},
-    "a function as a callback": {"callbacks.x": {"_target_": "fairrun.runs.executors._import", "module": "x"}},
+    "a function as a callback": {"callbacks.x": {"_target_": "fairrun.command.imports.load", "module": "x"}},
     "a part of a callback": {"callbacks.folder.part": {"_target_": "subprocess.run"}},
     "an entry of a list": {"callbacks.folder.parts": [{"_target_": "subprocess.run"}]},
     "a made node": {"callbacks.x": "${oc.create:{_target_:os.system}}"},

@@ -14,8 +14,12 @@ import pytest
 import submitit
 
 from fairrun.config.check import InputError
-from fairrun.runs import executors
-from fairrun.runs.executors import PACKAGES, Dask, Inline, Loky, Lost, Ray, Slurm, completed, make
+from fairrun.runs.executors import local
+from fairrun.runs.executors.api import Lost
+from fairrun.runs.executors.clusters import Dask, Ray, Slurm
+from fairrun.runs.executors.completed import completed
+from fairrun.runs.executors.local import Inline, Loky
+from fairrun.runs.executors.make import PACKAGES, make
 
 SETTINGS = {"num_threads": 1, "address": None, "cluster": "slurm", "options": {}, "folder": Path("unused")}
 
@@ -179,7 +183,7 @@ def test_a_ray_cluster_does_the_work_and_a_dead_worker_loses_nothing(tmp_path):
 
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     code = (
-        "import os, sys\nfrom tests.runs.test_executors import process\nfrom fairrun.runs.executors import Loky\n"
+        "import os, sys\nfrom tests.runs.test_executors import process\nfrom fairrun.runs.executors.local import Loky\n"
         "print(*dict(Loky(2, 1).map(process, dict(a=0, b=0))).values(), flush=True)\nos.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
@@ -194,9 +198,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
 def test_no_more_workers_start_than_there_are_tasks():
     executor = Loky(3, 2)
     assert len(list(executor.start("json", 1))) == 1
-    assert sorted(number for number, threads in executors._Process._all if threads == 2) == [2]
+    assert sorted(number for number, threads in local._Process._all if threads == 2) == [2]
     assert dict(executor.map(square, {"a": 3})) == {"a": 9}
-    assert sorted(number for number, threads in executors._Process._all if threads == 2) == [2]
+    assert sorted(number for number, threads in local._Process._all if threads == 2) == [2]
 
 
 class Unreachable:

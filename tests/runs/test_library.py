@@ -12,7 +12,7 @@ from fairrun.config.check import InputError
 from fairrun.results import records as results
 from fairrun.runs.checks.alone import check
 from fairrun.runs.checks.data import check_data
-from fairrun.runs.executors import Loky
+from fairrun.runs.executors.local import Loky
 from fairrun.runs.job import facts, load
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here

@@ -17,9 +17,10 @@ from fairrun.config.check import InputError
 from fairrun.config.source import own_hash
 from fairrun.data.dataset import Dataset
 from fairrun.results import records as results
-from fairrun.runs import executors, live, worker
+from fairrun.runs import live, worker
 from fairrun.runs.built import network
-from fairrun.runs.executors import Loky
+from fairrun.runs.executors import local
+from fairrun.runs.executors.local import Loky
 from fairrun.runs.job import Job, load, record, remark
 from fairrun.runs.plan import MOST_RUNS
 from fairrun.runs.runner import Sweep
@@ -400,16 +401,16 @@ def test_one_stack_is_trained_in_the_process_of_the_sweep_unless_code_of_ones_ow
     tmp_path, described, monkeypatch, named, processes
 ):
     monkeypatch.setenv(plugins.VARIABLE, named)
-    monkeypatch.setattr(executors._Process, "_all", {})
+    monkeypatch.setattr(local._Process, "_all", {})
     jobs = jobs_of(tmp_path / "sweep", *([*described, f"seed={seed}"] for seed in (0, 1)))
     outcomes = train(tmp_path / "sweep", jobs, executor=Loky(2, 1))
-    assert len(executors._Process._all) == processes
+    assert len(local._Process._all) == processes
     alone = jobs_of(tmp_path / "alone", *([*described, f"seed={seed}"] for seed in (0, 1)))
     for one, other in zip(jobs, alone, strict=True):
         assert outcomes[one.folder].trained
         train(tmp_path / "alone", [other])
         assert results.read(one.folder)["history_sha256"] == results.read(other.folder)["history_sha256"]
-    for process in executors._Process._all.values():
+    for process in local._Process._all.values():
         process._ended.release()
 
 
