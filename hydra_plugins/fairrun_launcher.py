@@ -29,7 +29,7 @@ from hydra_plugins.fairrun_compose import Composed, Composer
 if TYPE_CHECKING:
     from fairrun.runs.executors.api import Executor
     from fairrun.runs.job import Job
-    from fairrun.runs.runner import Outcome
+    from fairrun.runs.sweep.outcome import Outcome
 
 log = logging.getLogger(__name__)
 FAILURES_SHOWN = 10

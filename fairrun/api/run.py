@@ -201,7 +201,7 @@ def _trained(given: list[str], of: Result | None = None) -> Result:
             trainer = Sweep(place)
             known = trainer.finished_or_refused([job])
             refused = place in known and known[place].status == records.REFUSED
-            if of and not refused and trainer.facts(values)["data_sha256"] != of.record["data_sha256"]:
+            if of and not refused and trainer.data.facts(values)["data_sha256"] != of.record["data_sha256"]:
                 raise InputError(f"{of.folder} must hold its model, as its data have other rows now")
             outcome = dict(trainer.run([job], known))[place]
     if outcome.status != "finished":

@@ -48,7 +48,7 @@ def _recorded(job: Job, records: dict[Path, tuple[str, str]], sweep: Sweep) -> P
     if not records or not job.config["resume"]:
         return None
     try:
-        run = (identity_of(job.config), str(sweep.facts(job.config)["data_sha256"]))
+        run = (identity_of(job.config), str(sweep.data.facts(job.config)["data_sha256"]))
     except InputError:
         return None
     same = [path for path, other in records.items() if other == run]

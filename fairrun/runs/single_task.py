@@ -19,7 +19,8 @@ from fairrun.config.source import WEIGHTS, weights_hash
 from fairrun.methods.stl import STL
 from fairrun.results.records import RECORD, REFUSED, read
 from fairrun.runs.job import Job
-from fairrun.runs.runner import Outcome, Sweep
+from fairrun.runs.runner import Sweep
+from fairrun.runs.sweep.outcome import Outcome
 
 log = logging.getLogger(__name__)
 NAME = "stl"  # the name of the method and of the folder
@@ -46,7 +47,8 @@ def complete(
     count = 0
     for path in missing:
         first = wanted[path][0]
-        if _outside(first.config, sweep.facts(first.config)["data_sha256"], weights_hash(first.config)) in elsewhere:
+        data_sha256 = sweep.data.facts(first.config)["data_sha256"]
+        if _outside(first.config, data_sha256, weights_hash(first.config)) in elsewhere:
             del added[path]
         elif any(job.config["results"]["train_missing"] for job in wanted[path]):
             count += 1
@@ -69,7 +71,7 @@ def _wanted(jobs: Sequence[Job], known: Mapping[Path, Outcome], sweep: Sweep) ->
     wanted: dict[str, list[Job]] = {}
     outside: dict[str, str] = {}
     for job in sound:
-        data = sweep.facts(job.config)
+        data = sweep.data.facts(job.config)
         if data["tasks"] and "optimizer" in job.config["method"]:  # the single-task run uses the job's optimizer
             alike = _outside(job.config, data["data_sha256"], weights_hash(job.config))
             code = digest([alike, _method(job.config)])[:16]

@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from fairrun.command.folders import sweep_name
 from fairrun.command.words import later
 from fairrun.results import records as results
-from fairrun.runs.runner import Outcome
+from fairrun.runs.sweep.outcome import Outcome
 from fairrun.trackers.mlflow import Mlflow
 from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm

@@ -24,6 +24,7 @@ from fairrun.runs.executors.local import Loky
 from fairrun.runs.job import Job, load, record, remark
 from fairrun.runs.plan import MOST_RUNS
 from fairrun.runs.runner import Sweep
+from fairrun.runs.sweep.trackers import Trackers
 from fairrun.trackers import Tracker
 from fairrun.training.run import Run
 from tests.helpers.jobs import SHAPES, job, jobs_of, planned, train
@@ -518,9 +519,16 @@ class Witnessed(Sweep):
     def __init__(self, folder, name):
         super().__init__(folder, name)
         self.witness = Witness(folder)
+        self.trackers = Witnesses(name, self.witness)
 
-    def _tracker(self, job):
-        return self._trackers.setdefault("all", self.witness)
+
+class Witnesses(Trackers):
+    def __init__(self, sweep, witness):
+        super().__init__(sweep)
+        self._made = {"all": witness}
+
+    def of(self, job):
+        return self._made["all"]
 
 
 def test_a_tracker_is_told_of_a_stacks_end_when_all_its_files_are_written(tmp_path, monkeypatch, caplog):

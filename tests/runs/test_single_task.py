@@ -9,8 +9,9 @@ from fairrun.results import records as results
 from fairrun.results.records import GROUPS
 from fairrun.runs.checks.alone import check
 from fairrun.runs.job import Job
-from fairrun.runs.runner import Outcome, Sweep
+from fairrun.runs.runner import Sweep
 from fairrun.runs.single_task import complete
+from fairrun.runs.sweep.outcome import Outcome
 from tests.helpers.command import INLINE, records
 from tests.helpers.here import run_here
 from tests.helpers.synthetic import config
