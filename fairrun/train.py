@@ -25,7 +25,8 @@ from fairrun.command.compose import chosen, with_folders
 from fairrun.command.environment import debugging, redact_logs, redacted, resolved
 from fairrun.command.folders import locked
 from fairrun.command.imports import begin, load
-from fairrun.command.mistakes import explain, in_one_line, refuse_missing_groups
+from fairrun.command.mistakes.choices import refuse_missing_groups
+from fairrun.command.mistakes.explain import explain, in_one_line
 from fairrun.command.renames import current
 from fairrun.command.words import later, options_first, packages, quoted
 from fairrun.config import plugins

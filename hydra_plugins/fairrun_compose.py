@@ -33,7 +33,7 @@ from fairrun.about import folders
 from fairrun.command.compose import absolute, chosen, composed, searched, searchpath, source_of
 from fairrun.command.environment import redacted, resolved
 from fairrun.command.guard import is_inside
-from fairrun.command.mistakes import explain
+from fairrun.command.mistakes.explain import explain
 from fairrun.command.renames import current, entries, never_was, overridden, warn
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role

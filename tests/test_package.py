@@ -28,7 +28,7 @@ FLOORS = [  # a package imports from the floors before its own, and from itself
 ]
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
-LINE = ("line", "mistakes", "compose", "words")  # what reads a command line
+LINE = ("line", "compose", "words", *(f"mistakes/{name}" for name in ("choices", "explain", "keys", "overrides")))
 COMMANDS = ("__main__.py",)  # what ``python -m`` runs; nobody imports it
 
 
@@ -71,7 +71,7 @@ def test_a_folder_holds_few_modules():
     """
     modules = [path for path in MODULES if not path.name.startswith("__")]
     numbers = Counter(str(path.parent.relative_to(PACKAGE)) for path in modules)
-    limits = {".": 3, "report": 14, "runs": 11, "data": 16, "analysis": 11, "training": 17, "claims": 10, "command": 12}
+    limits = {".": 3, "report": 14, "runs": 11, "data": 16, "analysis": 11, "training": 15, "claims": 10, "command": 11}
     limits |= dict.fromkeys(["methods", "models", "datasets", "cli/subcommands", "report/sections"], len(modules))
     assert not {folder: number for folder, number in numbers.items() if number > limits.get(folder, 9)}
 

@@ -15,7 +15,8 @@ from bench.composition import composed
 from bench.fuzz.cases import Counts, count, outcome
 from fairrun.command.environment import resolved
 from fairrun.command.guard import check_hydra
-from fairrun.command.mistakes import mistakes, refuse_missing_groups
+from fairrun.command.mistakes.choices import refuse_missing_groups
+from fairrun.command.mistakes.overrides import mistakes
 from fairrun.command.renames import current
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF, dotted

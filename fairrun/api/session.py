@@ -20,7 +20,8 @@ from fairrun.command import folders  # noqa: F401 - the resolvers of conf/train.
 from fairrun.command.compose import chosen, with_folders
 from fairrun.command.environment import redacted
 from fairrun.command.guard import check_hydra
-from fairrun.command.mistakes import explain, refuse_missing_groups
+from fairrun.command.mistakes.choices import refuse_missing_groups
+from fairrun.command.mistakes.explain import explain
 from fairrun.command.renames import current
 from fairrun.command.words import is_sweep, later, packages, quoted, written
 from fairrun.config import plugins

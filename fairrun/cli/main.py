@@ -112,7 +112,7 @@ def _carry_out(name: str, arguments: list[str]) -> None:
         sys.exit(str(error))
     except Exception as error:
         from fairrun.command.environment import debugging
-        from fairrun.command.mistakes import explain
+        from fairrun.command.mistakes.explain import explain
 
         if debugging():
             raise

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fairrun.about import files
-from fairrun.command.mistakes import no_key, wrong_choice
+from fairrun.command.mistakes.choices import wrong_choice
+from fairrun.command.mistakes.keys import no_key
 from fairrun.command.words import written
 from fairrun.config.check import InputError, is_integer, nearest, require, same_end
 from fairrun.config.keys import CONF, FREE, GONE, RENAMED, is_below

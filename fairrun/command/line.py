@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.command.compose import composed, searched, searchpath
-from fairrun.command.mistakes import explain, no_override
+from fairrun.command.mistakes.explain import explain
+from fairrun.command.mistakes.overrides import no_override
 from fairrun.command.words import overrides, parsed
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF

@@ -11,7 +11,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.command.compose import composed, searched, with_folders
-from fairrun.command.mistakes import explain, in_one_line, mistakes, refuse_missing_groups
+from fairrun.command.mistakes.choices import refuse_missing_groups
+from fairrun.command.mistakes.explain import explain, in_one_line
+from fairrun.command.mistakes.overrides import mistakes
 from fairrun.command.words import options_first, quoted, written
 from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
