@@ -1,6 +1,6 @@
 """Section on the trade-off: accuracy against the metric on test rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -25,7 +25,6 @@ MAJORITY, MAX_DP = "always the majority", "the labels' difference"
 DEGENERATE = "degenerate, nearly constant"
 ORACLE = "test oracle: chosen on test"
 LONGEST = 14  # characters of a label beside a point
-Knobs = Mapping[str, Sequence[str]]  # method -> the keys in which its configurations differ
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section:
