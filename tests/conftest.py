@@ -11,9 +11,11 @@ import torch
 
 from tests.helpers import snapshots
 from tests.helpers.command import DESCRIPTION
+from tests.helpers.quick import quicken
 from tests.helpers.synthetic import table
 
 os.environ["FAIRRUN_PLUGINS"] = "tests"  # whose classes and functions tests name
+quicken()
 torch.set_num_threads(1)  # as runs are trained: only then does a product round alike for one run and for many
 
 

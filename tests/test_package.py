@@ -1,6 +1,7 @@
 """The package as a whole: what imports what, and what a wheel holds."""
 
 import ast
+import functools
 import os
 import subprocess
 import sys
@@ -32,12 +33,12 @@ LINE = ("line", "compose", "words", *(f"mistakes/{name}" for name in ("choices",
 COMMANDS = ("__main__.py",)  # what ``python -m`` runs; nobody imports it
 
 
+@functools.cache
 def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module
+    """The modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return names + [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
 
 
 def package(path):

@@ -1,5 +1,6 @@
 """A sweep as one HTML file that needs nothing else: its result in a sentence, charts, tables, facts, a glossary."""
 
+import functools
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -39,18 +40,11 @@ def render(
     ``frame`` has every run, also those that did not finish.  ``pngs`` has the pictures of sections, by data set and
     name.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     runs = frame[frame["status"] == "finished"]
     trades = [chapter.trade for chapter in chapters]
     glossary = Glossary.of(chapters)
     several = len(chapters) > 1
-    return environment.get_template("template.html").render(
+    return template().render(
         title=title(trades),
         num_finished=len(runs),
         made=sweep_command(folder),
@@ -65,6 +59,19 @@ def render(
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
     )
+
+
+@functools.cache
+def template() -> jinja2.Template:
+    """The page's template, compiled once a process: that takes as long as to fill it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html")
 
 
 def _chapter(

@@ -4,6 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fairrun.about import files
+from tests.helpers.quick import few
 from tests.helpers.synthetic import config
 
 TEXT = """# @package _global_
@@ -46,7 +47,7 @@ def test_the_summary_is_the_first_sentence(file):
     assert file.summary == "What it does" and file.head == ("What it does.  More", "of it.")
 
 
-@pytest.mark.parametrize(("group", "name"), CHOICES)
+@pytest.mark.parametrize(("group", "name"), few(CHOICES, 30))
 def test_the_keys_of_a_choice_are_those_that_hydra_composes(group, name):
     node = OmegaConf.to_container(config(f"{group}={name}")[group])
     node.pop("members", None)  # a key of every network, in train.yaml

@@ -188,6 +188,7 @@ def test_a_method_that_logs_no_players_has_no_panel_of_them(tmp_path):
 # The report
 
 
+@pytest.mark.slow
 def test_a_report_on_bargaining_has_its_picture_and_its_section(tmp_path):
     files = written(tmp_path, sweep(tmp_path))
     assert set(files) == WRITTEN | {f"bargaining.{kind}" for kind in ("png", "pdf", "svg")}
@@ -203,6 +204,7 @@ def test_a_report_without_bargaining_has_no_such_section(tmp_path):
     assert "Bargaining" not in files["report.html"].read_text()
 
 
+@pytest.mark.slow
 def test_data_sets_have_a_picture_each(tmp_path):
     rows = [*sweep(tmp_path), write_run(tmp_path, "erm", 0.0, 0, "compas")]
     files = written(tmp_path, rows)
@@ -210,6 +212,7 @@ def test_data_sets_have_a_picture_each(tmp_path):
     assert "bargaining_compas.png" not in files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 12])
 def test_the_picture_of_the_same_runs_is_the_same_for_one_seed_and_for_many(tmp_path, seeds):
     rows = sweep(tmp_path, ["nash"], seeds)

@@ -265,7 +265,7 @@ def rows_of(points):
     ]
 
 
-@options(deadline=None, max_examples=25)
+@options(deadline=None, max_examples=15)
 @given(POINTS, st.booleans())
 def test_a_setting_is_on_the_front_unless_another_dominates_it(points, greater_is_better):
     table = summarise(frame(*rows_of(points)), "gap", greater_is_better=greater_is_better)
@@ -275,7 +275,7 @@ def test_a_setting_is_on_the_front_unless_another_dominates_it(points, greater_i
     assert table["front"].tolist() == expected
 
 
-@options(deadline=None, max_examples=25)
+@options(deadline=None, max_examples=15)
 @given(POINTS, st.randoms(use_true_random=False))
 def test_the_front_does_not_depend_on_the_order_of_runs(points, random):
     rows = rows_of(points)
@@ -285,7 +285,7 @@ def test_the_front_does_not_depend_on_the_order_of_runs(points, random):
     pd.testing.assert_frame_equal(after[columns], before[columns])
 
 
-@options(deadline=None, max_examples=25)
+@options(deadline=None, max_examples=15)
 @given(POINTS, st.randoms(use_true_random=False))
 def test_the_front_does_not_depend_on_test_rows(points, random):
     rows = rows_of(points)
@@ -416,7 +416,7 @@ VALUES = st.floats(0, 1, allow_subnormal=False)
 CLOUD = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12)
 
 
-@options(deadline=None, max_examples=50)
+@options(deadline=None, max_examples=20)
 @given(CLOUD, st.tuples(VALUES, VALUES), st.booleans())
 def test_a_further_point_does_not_take_volume_away(points, further, greater_is_better):
     reference = (0.25, 0.0 if greater_is_better else 1.0)
@@ -425,7 +425,7 @@ def test_a_further_point_does_not_take_volume_away(points, further, greater_is_b
     assert after >= before - 1e-12
 
 
-@options(deadline=None, max_examples=50)
+@options(deadline=None, max_examples=20)
 @given(CLOUD, st.integers(0, 11), VALUES)
 def test_a_better_point_does_not_take_volume_away(points, k, gain):
     better = np.array(points)
@@ -484,7 +484,7 @@ def test_labels_at_parity_leave_the_area_undefined():
     assert np.isnan(aopac(np.array([[0.9, 0.0]]), Anchors(0.6, 0.0)))
 
 
-@options(deadline=None, max_examples=50)
+@options(deadline=None, max_examples=20)
 @given(CLOUD)
 def test_the_area_of_a_front_is_a_share_of_hypervolume(points):
     """For points that trade and beat the majority, AOPAC is the volume within (majority, max_dp) over the box."""

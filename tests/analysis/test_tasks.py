@@ -179,6 +179,7 @@ def test_the_tables_have_a_row_a_setting_and_a_method(tmp_path):
     assert methods_table(found)["method"].tolist() == ["mtaf", "mtl", "mtl_fair", "stl"]
 
 
+@pytest.mark.slow
 def test_figures_that_compare_groups_are_marked_where_a_group_has_few_test_rows(tmp_path):
     rows = [row | {"base_rates.income/test": [[50, 9], [29, 9]]} for row in sweep(tmp_path)]
     text = texts(tmp_path, rows)["table.md"].read_text()
@@ -255,6 +256,7 @@ def reported(tmp_path_factory):
     return {path.name: path for path in folder.iterdir() if path.is_file()}, shown.getvalue()
 
 
+@pytest.mark.slow
 def test_a_report_on_tasks_has_their_pictures_and_tables(reported):
     files, _ = reported
     more = {"tasks.csv", "tasks_methods.csv"}
@@ -301,6 +303,7 @@ def test_methods_told_apart_by_a_key_are_measured_against_the_same_single_task_r
 # The reference
 
 
+@pytest.mark.slow
 def test_a_reference_is_missed_only_where_its_kind_of_points_would_be_drawn(tmp_path, caplog):
     told(tmp_path, sweep(tmp_path), published=("mtaf",))
     trade(tmp_path, [write_run(tmp_path, "erm", 0.0)], published=("mtaf",))
@@ -331,6 +334,7 @@ def test_lines_mark_what_is_as_single_task_runs(tmp_path):
     assert [(rule.axis, rule.at) for rule in rules] == [("x", 1.0), ("y", 1.0)]
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_far_off_does_not_squash_the_panel(tmp_path):
     """Of ARFG 50, and one without a known gap."""
     rows = [*sweep(tmp_path), *(task_run(tmp_path, "mtaf", STL[0], (10.0, 1.0), seed, 9.0) for seed in range(3))]
@@ -341,6 +345,7 @@ def test_a_setting_that_is_far_off_does_not_squash_the_panel(tmp_path):
     assert "not shown: 2 far off or undefined" in written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tasks", [("a",), ("a", "b", "c", "d")])
 def test_any_number_of_tasks_can_be_drawn(tmp_path, tasks):
     many = len(tasks)
@@ -354,6 +359,7 @@ def test_any_number_of_tasks_can_be_drawn(tmp_path, tasks):
     assert settings_table(found)["ARE"].tolist()[0].startswith("0.95")
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_same_runs_is_the_same(tmp_path):
     found = told(tmp_path, sweep(tmp_path, seeds=2))
     first, second = io.BytesIO(), io.BytesIO()

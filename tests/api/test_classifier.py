@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from fairrun import FairClassifier, InputError
+from tests.helpers.quick import few
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def difference(model, x, s, **given):
     return abs(chosen[s == "a"].mean() - chosen[s == "b"].mean())
 
 
+@pytest.mark.slow
 def test_scikit_learn_finds_nothing_wrong():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of checks that are skipped
@@ -39,6 +41,7 @@ def test_scikit_learn_finds_nothing_wrong():
     assert not wrong and len(results) > 40
 
 
+@pytest.mark.slow
 def test_a_penalty_lowers_the_difference_between_groups(people):
     x, y, s = people
     plain, fair = (FairClassifier(lam=lam).fit(x, y, sensitive_features=s) for lam in (0.0, 2.0))
@@ -79,6 +82,7 @@ def test_the_same_seed_gives_the_same_classifier_and_a_clone_too(people):
     assert not np.array_equal(first.predict_proba(x), other.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_groups_reach_it_through_pipelines_and_searches(people):
     x, y, s = people
     with sklearn.config_context(enable_metadata_routing=True):
@@ -114,31 +118,38 @@ def test_thresholds_need_the_groups_of_new_rows(people):
 
 @pytest.mark.parametrize(
     ("parameters", "given", "said"),
-    [
-        ({"method": "penalti"}, {}, "method=penalti is no choice: did you mean method=penalty?"),
-        ({"method": "erm", "lam": 1.0}, {}, "method.lam is no key with method=erm"),
-        ({"method": "estimator"}, {}, "method must be a method with steps; fairrun.run trains those of libraries, got"),
-        ({"lam": -1.0}, {}, "method.lam must be >= 0, got -1"),
-        (
-            {"postprocess": "frontier"},
-            {},
-            "postprocess must be None or one of demographic_parity, equalized_odds, oxonfair, got 'frontier', a curve",
-        ),
-        ({"epochs": 0}, {}, "epochs must be an integer >= 1, got 0"),
-        (
-            {"keys": ["dataset.numbers=bins"]},
-            {},
-            "keys must be others than those of dataset: X, y and sensitive_features",
-        ),
-        ({"keys": ("bach_size=3",)}, {}, "bach_size is no key: did you mean batch_size?"),
-        ({"validation_fraction": 1.5}, {}, "validation_fraction must be a number in (0, 1), got 1.5"),
-        ({}, {"sensitive_features": ["a", "b"]}, "sensitive_features must be as long as X, 600 rows, got 2"),
-        (
-            {},
-            {"sensitive_features": [None] * 600},
-            "sensitive_features must be without missing values",
-        ),
-    ],
+    few(
+        [
+            ({"method": "penalti"}, {}, "method=penalti is no choice: did you mean method=penalty?"),
+            ({"method": "erm", "lam": 1.0}, {}, "method.lam is no key with method=erm"),
+            (
+                {"method": "estimator"},
+                {},
+                "method must be a method with steps; fairrun.run trains those of libraries, got",
+            ),
+            ({"lam": -1.0}, {}, "method.lam must be >= 0, got -1"),
+            (
+                {"postprocess": "frontier"},
+                {},
+                "postprocess must be None or one of demographic_parity, equalized_odds, oxonfair, got 'frontier'",
+            ),
+            ({"epochs": 0}, {}, "epochs must be an integer >= 1, got 0"),
+            (
+                {"keys": ["dataset.numbers=bins"]},
+                {},
+                "keys must be others than those of dataset: X, y and sensitive_features",
+            ),
+            ({"keys": ("bach_size=3",)}, {}, "bach_size is no key: did you mean batch_size?"),
+            ({"validation_fraction": 1.5}, {}, "validation_fraction must be a number in (0, 1), got 1.5"),
+            ({}, {"sensitive_features": ["a", "b"]}, "sensitive_features must be as long as X, 600 rows, got 2"),
+            (
+                {},
+                {"sensitive_features": [None] * 600},
+                "sensitive_features must be without missing values",
+            ),
+        ],
+        4,
+    ),
 )
 def test_what_cannot_be_used_is_one_message(people, parameters, given, said):
     x, y, _ = people
@@ -220,6 +231,7 @@ def test_groups_are_refused_as_on_the_command_line(people, groups, said):
     assert said in str(error.value)
 
 
+@pytest.mark.slow
 def test_schedules_and_other_keys_count(people):
     x, y, s = people
     plain, slow = (

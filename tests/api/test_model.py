@@ -18,6 +18,7 @@ from fairrun.runs import model as files
 from fairrun.runs.job import load
 from tests.helpers.jobs import jobs_of, train
 from tests.helpers.modules import Partly
+from tests.helpers.quick import few
 
 pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
 
@@ -97,7 +98,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", few(KINDS, 6))
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_metrics_of_test_rows_are_those_of_the_record_to_the_last_digit(kind, tmp_path, described):
     needed = {"LightGBM": "lightgbm", "thresholds of a bound": "oxonfair"}
@@ -300,7 +301,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", few(NETWORKS, 4))
 def test_a_module_of_torch_gives_the_logits_of_what_encode_gives(kind, tmp_path, described):
     (folder,) = trained(tmp_path, [*described, *NETWORKS[kind], "dataset.keep_columns=[x5]", "engine=torch", SAVE])
     model = fairrun.load(folder)
@@ -397,18 +398,21 @@ def test_the_card_tells_data_groups_metrics_and_limits(tmp_path, described):
 
 @pytest.mark.parametrize(
     ("metric", "bound", "said"),
-    [
-        (
-            "demographic_parity_difference",
-            0.0,
-            "of at most 0, on validation rows.\n- On test rows it is {}: the bound is not",
-        ),
-        (
-            "worst_group_accuracy",
-            0.01,
-            "of at least 0.01, on validation rows.\n- On test rows it is {}: the bound is kept",
-        ),
-    ],
+    few(
+        [
+            (
+                "demographic_parity_difference",
+                0.0,
+                "of at most 0, on validation rows.\n- On test rows it is {}: the bound is not",
+            ),
+            (
+                "worst_group_accuracy",
+                0.01,
+                "of at least 0.01, on validation rows.\n- On test rows it is {}: the bound is kept",
+            ),
+        ],
+        1,
+    ),
 )
 def test_the_card_tells_whether_the_bound_of_the_epoch_is_kept(metric, bound, said, tmp_path, described):
     given = ["method=erm", f"metric={metric}", f"fairness_bound={bound}", "selection=best", SAVE]
@@ -418,6 +422,7 @@ def test_the_card_tells_whether_the_bound_of_the_epoch_is_kept(metric, bound, sa
     assert f"- Bound: {metric.replace('_', ' ')} {said.format(f'{value:.4f}')}" in model.card()
 
 
+@pytest.mark.slow
 def test_the_card_tells_that_thresholds_are_of_predict_alone(tmp_path, described):
     folders = trained(tmp_path, [*described, "method=erm", SAVE], [*described, *KINDS["thresholds"], SAVE])
     plain, thresholds = (fairrun.load(folder).card() for folder in folders)
@@ -462,6 +467,7 @@ def test_damaged_files_and_other_versions_are_one_message(tmp_path, described):
         fairrun.load(folder)
 
 
+@pytest.mark.slow
 def test_random_decisions_of_a_saved_model_follow_their_probabilities(tmp_path, described):
     given = [*described, "method=exponentiated_gradient", "method.max_iter=5", SAVE]
     (folder,) = trained(tmp_path, given)

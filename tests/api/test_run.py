@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 import fairrun
 from fairrun.results import records
 from tests.helpers.command import DESCRIPTION, INLINE, run_warm
+from tests.helpers.quick import few
 
 OPTIONS = [*DESCRIPTION, "dataset.path=table.csv"]
 
@@ -43,12 +44,14 @@ def test_a_run_is_that_of_the_command_and_is_found_again(tmp_path, csv):
     assert result.model().predict(csv.head(3)).shape == (3,)
 
 
+@pytest.mark.slow
 def test_a_library_trains_a_run_as_by_the_command(csv):
     result = fairrun.run("method=estimator", "estimator@method.estimator=random_forest", *DESCRIPTION[:-2])
     assert result.record["choices"]["estimator"] == "random_forest" and result.record["engine"] == "library"
     assert result.model().predict(csv.head(3)).shape == (3,)
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_model_that_was_not_saved_is_what_would_save_it(csv):
     none = fairrun.run("method=erm", *DESCRIPTION, "results.save=none")
     instead = "the same command with results.save=chosen in place of results.save=none leaves it there"
@@ -83,6 +86,7 @@ def test_a_file_that_changes_within_the_process_is_other_data(csv):
     assert other.record["data_sha256"] != first.record["data_sha256"]
 
 
+@pytest.mark.slow
 def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     call = ["method=erm,penalty", "method.lam=0.1,1", *DESCRIPTION, INLINE]
     results = fairrun.sweep(*call, seed=range(2))
@@ -103,6 +107,7 @@ def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     pd.testing.assert_frame_equal(frame[columns].reset_index(drop=True), typed[columns].reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
     results = fairrun.sweep("method=erm,penalty", "method.lam=0.1,3", *DESCRIPTION, INLINE, seed=range(3), epochs=6)
     settings = results.settings.set_index(["method", "method.lam"])["val/demographic_parity_difference"]
@@ -125,6 +130,7 @@ def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
         one.best()
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_stops_no_other(csv):
     results = fairrun.sweep("method=penalty", "method.lam=-1,1", *DESCRIPTION, INLINE)
     assert sorted(results.frame["status"]) == ["finished", "refused"] and len(results.runs()) == 1
@@ -136,18 +142,25 @@ def test_a_run_that_fails_stops_no_other(csv):
 
 @pytest.mark.parametrize(
     ("overrides", "keys", "said"),
-    [
-        (["metod=erm"], {}, "metod is no key: did you mean method?"),
-        (["method=penalti"], {}, "method=penalti is no choice: did you mean method=penalty?"),
-        (["method.lam"], {}, "overrides must be texts as on the command line: 'method.lam=1', got ['method.lam']"),
-        (["method=penalty"], {"epoch": 3}, "epoch is no key: did you mean epochs?"),
-        (["method=penalty", "method.lam=-1"], {}, "method.lam must be >= 0, got -1"),
-        (["method=erm,penalty"], {}, "overrides must be of one value each: fairrun.sweep takes several, got"),
-        ([], {"seed": object()}, "a value must be a number, a text, true or false, or several of them, got 'object'"),
-        ([], {"data": pd.DataFrame({5: [1]})}, "data must be a frame whose columns have texts as names, got [5]"),
-        ([], {"data": [1]}, "data must be a pandas.DataFrame, got 'list'"),
-        (["plugins=[3]"], {}, "plugins must be a list of packages"),
-    ],
+    few(
+        [
+            (["metod=erm"], {}, "metod is no key: did you mean method?"),
+            (["method=penalti"], {}, "method=penalti is no choice: did you mean method=penalty?"),
+            (["method.lam"], {}, "overrides must be texts as on the command line: 'method.lam=1', got ['method.lam']"),
+            (["method=penalty"], {"epoch": 3}, "epoch is no key: did you mean epochs?"),
+            (["method=penalty", "method.lam=-1"], {}, "method.lam must be >= 0, got -1"),
+            (["method=erm,penalty"], {}, "overrides must be of one value each: fairrun.sweep takes several, got"),
+            (
+                [],
+                {"seed": object()},
+                "a value must be a number, a text, true or false, or several of them, got 'object'",
+            ),
+            ([], {"data": pd.DataFrame({5: [1]})}, "data must be a frame whose columns have texts as names, got [5]"),
+            ([], {"data": [1]}, "data must be a pandas.DataFrame, got 'list'"),
+            (["plugins=[3]"], {}, "plugins must be a list of packages"),
+        ],
+        4,
+    ),
 )
 def test_what_the_command_would_refuse_is_refused(csv, overrides, keys, said):
     with pytest.raises(fairrun.InputError) as error:

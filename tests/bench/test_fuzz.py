@@ -7,8 +7,17 @@ from bench.fuzz.__main__ import main
 from bench.fuzz.cases import Counts, count, limit, outcome, smallest
 from fairrun.config.check import InputError
 
-PARTS = [(configurations, 40, 1), (tables, 30, 1), (kills, 1, 1)]
-MORE = [(configurations, 100, 2), (configurations, 100, 3), (tables, 60, 2), (kills, 3, 2), (kills, 3, 3)]
+PARTS = [(configurations, 10, 8), (tables, 10, 9)]
+MORE = [
+    (configurations, 40, 1),
+    (tables, 30, 1),
+    (kills, 1, 1),
+    (configurations, 100, 2),
+    (configurations, 100, 3),
+    (tables, 60, 2),
+    (kills, 3, 2),
+    (kills, 3, 3),
+]
 PARTS += [pytest.param(*part, marks=pytest.mark.slow) for part in MORE]
 
 

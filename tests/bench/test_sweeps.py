@@ -6,6 +6,7 @@ from bench import sweeps
 from bench.sweeps import LIMITS, NUMBERS, PEERS, PLAIN, TREES, Peer
 from fairrun.about import files
 from tests.helpers.composed import composed, of_one_seed
+from tests.helpers.quick import few
 
 SWEEPS = [
     *PLAIN,
@@ -15,7 +16,7 @@ SWEEPS = [
 ]
 
 
-@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+@pytest.mark.parametrize("words", few(map(list, SWEEPS), 2), ids=" ".join)
 def test_a_sweep_names_keys_and_choices_that_are_there(words):
     assert composed(of_one_seed(words), several=True)
 

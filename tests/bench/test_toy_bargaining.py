@@ -49,6 +49,7 @@ def test_forml_in_one_stage_stops_off_the_front(outcomes):
     torch.testing.assert_close(outcome.losses[-1], expected, rtol=0, atol=0.06)
 
 
+@pytest.mark.slow
 def test_forml_after_bargaining_ends_next_to_the_fair_point_of_the_front(outcomes):
     """Its step does not vanish at f1 = f2, so Adam still oscillates: two ends are just over the limit of 0.1."""
     outcome = outcomes["Nash, then FORML"]

@@ -9,6 +9,15 @@ from fairrun.config.check import InputError
 from tests.helpers.here import run_here
 
 
+def test_a_table_at_the_tiny_budget(tmp_path):
+    given = ["reproduce", "irw", "--budget", "tiny", "--seeds", "3", "--table", "presets"]
+    done = run_here(tmp_path, *given, module="fairrun")
+    assert done.returncode == 0, done.stderr
+    assert "Worst-group accuracy" in done.stdout and all(name in done.stdout for name in ("irw", "erm", "group_dro"))
+    again = run_here(tmp_path, *given, module="fairrun")
+    assert again.stdout == done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("paper", spec.names())
 def test_every_paper_runs_at_the_tiny_budget(paper, tmp_path):

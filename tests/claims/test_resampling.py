@@ -88,7 +88,7 @@ def test_gradients_of_equal_length_give_reweighting_the_higher_variance():
 weights = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 100)), min_size=1, max_size=8)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(weights, st.booleans())
 def test_reweighting_has_the_higher_variance_where_weighted_squares_are_ordered_as_the_weights(rows, sort):
     w, squares = torch.tensor(rows, dtype=torch.float64).unbind(-1)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf, open_dict
 
 from fairrun.train import CONF
 from hydra_plugins.fairrun_compose import Composer
+from tests.helpers.quick import few
 
 SWEEPS = {
     "values": [
@@ -65,7 +66,7 @@ SUBDIRS = ["${hydra.job.num}", "${hydra.job.override_dirname}", "s${seed}-${hydr
 CASES = [(name, SUBDIRS[1]) for name in SWEEPS] + [("values", SUBDIRS[0]), ("values", SUBDIRS[2])]
 
 
-@pytest.mark.parametrize(("name", "subdir"), CASES)
+@pytest.mark.parametrize(("name", "subdir"), few(CASES, 4))
 def test_files_and_values_are_hydras_own(name, subdir, context, tmp_path):
     fast, slow = (master(context, tmp_path / folder, f"hydra.sweep.subdir={subdir}") for folder in ("fast", "slow"))
     for number, (job, ours) in enumerate(

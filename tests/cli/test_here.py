@@ -23,6 +23,7 @@ def state():
     return os.getcwd(), dict(os.environ), sys.argv, sys.path[:], train._locks[:], hydra, signals, logs, sys.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [["+dataset.merged.group=north,south", "method.lamm=1"]])
 def test_it_says_the_same_again_and_again_and_nothing_stays(tmp_path, csv, overrides):
     """A warning that comes once a process among it."""

@@ -47,6 +47,7 @@ def rows_of(record, task):
     return sum(rows for split in ("train", "val", "test") for rows, *_ in record["base_rates"][f"{key}{split}"])
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_measures_and_reports_each_task_on_its_labelled_rows(tmp_path, table):
     done = run_warm(
         tmp_path, "-m", *DATA, *TASKS, *NETWORK, "method=mtl,mtaf,greedy_fmt,fbgrad", INLINE, "hydra.sweep.dir=out"
@@ -98,6 +99,7 @@ def test_the_one_label_need_not_be_given_where_the_first_task_is_above_a_number(
     assert record["tasks"] == ["late", "paid"] and record["config"]["dataset"]["label"] == "late"
 
 
+@pytest.mark.slow
 def test_the_one_label_need_not_be_given_beside_tasks_and_the_run_is_the_same(tmp_path, table):
     given = [*(word for word in DATA if "label" not in word and "positive" not in word), *NETWORK, "method=mtl"]
     label = ["dataset.label=repaid", "dataset.positive=yes"]

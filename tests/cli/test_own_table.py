@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from fairrun.cli.subcommands import report
 from tests.helpers.command import INLINE, records
@@ -30,6 +31,7 @@ def messy(path, num_rows=600):
     frame.to_csv(path, sep=";", index=False, encoding="cp1252")
 
 
+@pytest.mark.slow
 def test_a_messy_table_is_trained_on_and_its_account_is_printed_recorded_and_shown(tmp_path):
     messy(tmp_path / "loans.csv")
     command = ["-m", "dataset=csv", "dataset.path=loans.csv", "dataset.label=repaid", "dataset.positive=true"]

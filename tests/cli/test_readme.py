@@ -56,9 +56,14 @@ def test_the_table_names_every_method():
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == ALL_METHODS
 
 
+@pytest.fixture(scope="module")
+def made():
+    """The pages of docs/ that are made when the documentation is built."""
+    return {ROOT / "docs" / uri for module in (methods, metrics, datasets, keys) for uri in module.pages()}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_every_link_to_a_file_leads_to_one(page):
-    made = {ROOT / "docs" / uri for module in (methods, metrics, datasets, keys) for uri in module.pages()}
+def test_every_link_to_a_file_leads_to_one(page, made):
     links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()) if "://" not in link]
     paths = [(page.parent / link).resolve() for link in links]
     assert not [path for path in paths if not path.exists() and path not in made]

@@ -4,6 +4,7 @@ import pytest
 
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 
 SECRET = "sk-secret-of-mine"
 EVIL = """
@@ -28,7 +29,7 @@ def stranger(folder, text):
     return [*DESCRIPTION, f"hydra.searchpath=[file://{folder}/conf]", "experiment=theirs", "hydra.run.dir=out"]
 
 
-@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+@pytest.mark.parametrize("text", few(FILES.values(), 3), ids=FILES)
 def test_an_experiment_of_a_stranger_runs_no_code_and_writes_nothing_elsewhere(tmp_path, csv, text):
     done = run_here(tmp_path, *stranger(tmp_path, text))
     assert done.returncode == 1 and " must be " in done.stderr and "Traceback" not in done.stderr
@@ -42,7 +43,7 @@ def texts(folder):
 
 
 @pytest.mark.parametrize(
-    "sweep", [["hydra.run.dir=out"], ["-m", "hydra.sweep.dir=out", INLINE, "epochs=1,2"]], ids=["run", "sweep"]
+    "sweep", few([["hydra.run.dir=out"], ["-m", "hydra.sweep.dir=out", INLINE, "epochs=1,2"]], 1), ids=["run", "sweep"]
 )
 def test_a_value_of_the_environment_is_in_no_file_of_a_run(tmp_path, csv, sweep):
     keys = [*DESCRIPTION, "dataset.name=${oc.env:MINE}", "seed='${oc.decode:${oc.env:SEED}}'"]

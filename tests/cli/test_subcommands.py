@@ -8,6 +8,7 @@ import pytest
 from fairrun.cli.main import names, summary, words
 from tests.helpers.command import INLINE, ROOT, records
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 
 
 @pytest.fixture
@@ -23,33 +24,36 @@ def fairrun(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [
-        ("trian", "trian is no subcommand; did you mean train?"),
-        ("list methds", "did you mean methods?"),
-        ("list methods --knows-groups maybe", "--knows-groups must be one of yes, validation, no, got 'maybe'"),
-        ("list datasets --knows-groups no", "must be one of methods, got 'datasets'"),
-        ("list --knows-groups", "expected one argument"),
-        ("list --knows-groups no", "what is listed with --knows-groups must be one of methods, got None"),
-        ("list methods --knows-group no", "unrecognized arguments: --knows-group no; did you mean --knows-groups?"),
-        ("report . --column x", "unrecognized arguments: --column x; did you mean --columns?"),
-        ("train method=erm --multi", "unrecognized arguments: --multi; did you mean --multirun?"),
-        ("data german --sensitive=", "dataset.sensitive must "),
-        ("help method.lamm", "did you mean method.lam?"),
-        ("help trian", "did you mean train?"),
-        ("version --al", "unrecognized arguments: --al"),
-        ("data adul", "adul is no data set and no file; did you mean adult?"),
-        ("data german --sensitive sexx", "dataset.sensitive must hold columns of the data"),
-        ("data german --lable x", "unrecognized arguments: --lable x; did you mean --label?"),
-        ("report nowhere", "must be a folder that exists, got 'nowhere'"),
-        ("report . --colums x", "unrecognized arguments: --colums x; did you mean --columns?"),
-        ("loans.csv", "loans.csv is no subcommand; a table of your own is dataset=csv dataset.path=loans.csv "),
-        ("train loans.csv", "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv "),
-        ("penalty", "penalty is no subcommand; did you mean method=penalty or sweep=penalty?"),
-        ("method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
-        ("train method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
-        ("train method=penalty method.lam=0.1,1", "fairrun sweep method.lam=0.1,1 trains each (or -m here)"),
-        ("train metod=erm", "metod is no key: did you mean method?"),
-    ],
+    few(
+        [
+            ("trian", "trian is no subcommand; did you mean train?"),
+            ("list methds", "did you mean methods?"),
+            ("list methods --knows-groups maybe", "--knows-groups must be one of yes, validation, no, got 'maybe'"),
+            ("list datasets --knows-groups no", "must be one of methods, got 'datasets'"),
+            ("list --knows-groups", "expected one argument"),
+            ("list --knows-groups no", "what is listed with --knows-groups must be one of methods, got None"),
+            ("list methods --knows-group no", "unrecognized arguments: --knows-group no; did you mean --knows-groups?"),
+            ("report . --column x", "unrecognized arguments: --column x; did you mean --columns?"),
+            ("train method=erm --multi", "unrecognized arguments: --multi; did you mean --multirun?"),
+            ("data german --sensitive=", "dataset.sensitive must "),
+            ("help method.lamm", "did you mean method.lam?"),
+            ("help trian", "did you mean train?"),
+            ("version --al", "unrecognized arguments: --al"),
+            ("data adul", "adul is no data set and no file; did you mean adult?"),
+            ("data german --sensitive sexx", "dataset.sensitive must hold columns of the data"),
+            ("data german --lable x", "unrecognized arguments: --lable x; did you mean --label?"),
+            ("report nowhere", "must be a folder that exists, got 'nowhere'"),
+            ("report . --colums x", "unrecognized arguments: --colums x; did you mean --columns?"),
+            ("loans.csv", "loans.csv is no subcommand; a table of your own is dataset=csv dataset.path=loans.csv "),
+            ("train loans.csv", "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv "),
+            ("penalty", "penalty is no subcommand; did you mean method=penalty or sweep=penalty?"),
+            ("method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
+            ("train method=pnalty", "method=pnalty is no choice: did you mean method=penalty?"),
+            ("train method=penalty method.lam=0.1,1", "fairrun sweep method.lam=0.1,1 trains each (or -m here)"),
+            ("train metod=erm", "metod is no key: did you mean method?"),
+        ],
+        12,
+    ),
 )
 def test_a_mistake_is_one_line(fairrun, command, said):
     status, _, error = fairrun(*command.split())
@@ -166,13 +170,16 @@ def test_data_shows_how_a_refused_table_was_read(fairrun, csv, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ("my.csv", "--label", "hired", "--yaml", "dataset.scale=all"),
-        ("--label", "hired", "my.csv", "dataset.scale=all", "--yaml"),
-        ("--label", "hired", "--yaml", "my.csv", "dataset.scale=all"),
-        ("--label", "hired", "dataset.scale=all", "--yaml", "my.csv"),
-        ("dataset.scale=all", "my.csv", "--label", "hired", "--yaml", "conf/dataset/my.yaml"),
-    ],
+    few(
+        [
+            ["my.csv", "--label", "hired", "--yaml", "dataset.scale=all"],
+            ["--label", "hired", "my.csv", "dataset.scale=all", "--yaml"],
+            ["--label", "hired", "--yaml", "my.csv", "dataset.scale=all"],
+            ["--label", "hired", "dataset.scale=all", "--yaml", "my.csv"],
+            ["dataset.scale=all", "my.csv", "--label", "hired", "--yaml", "conf/dataset/my.yaml"],
+        ],
+        2,
+    ),
 )
 def test_an_override_is_one_wherever_it_stands_behind_yaml(arguments, fairrun, csv, tmp_path):
     csv.rename(columns={"group": "gender"}).to_csv(tmp_path / "my.csv", index=False)
@@ -182,6 +189,7 @@ def test_an_override_is_one_wherever_it_stands_behind_yaml(arguments, fairrun, c
     assert "\nscale: all " in (tmp_path / "conf" / "dataset" / "my.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_data_tells_the_facts_where_its_file_is_there_and_writes_it_anew_by_force(fairrun, csv, tmp_path):
     csv.rename(columns={"group": "gender"}).to_csv(tmp_path / "my.csv", index=False)
     command = ["data", "my.csv", "--label", "hired", "--yaml", "mine"]
@@ -199,6 +207,7 @@ def test_data_tells_the_facts_where_its_file_is_there_and_writes_it_anew_by_forc
     assert fairrun("data", "my.csv", "--label", "hired", "--force")[0] == 2
 
 
+@pytest.mark.slow
 def test_marks_of_columns_are_written_and_found_again(fairrun, csv, tmp_path):
     frame = csv.rename(columns={"group": "gender"})
     frame.loc[::20, "x0"] = -999

@@ -26,6 +26,7 @@ from fairrun.trackers.mlflow import Mlflow
 from hydra_plugins.fairrun_launcher import _summarise
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records, run_warm, start_warm
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 
 EPOCHS = 300  # they take longer than a process that looks needs to kill another
 SWEEP = ["-m", *DESCRIPTION, "method=erm,penalty", "seed=range(3)", "hydra.sweep.dir=sweep"]
@@ -42,6 +43,7 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
+@pytest.mark.slow
 def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
     choices = ["method=erm,penalty", "method.optimizer.lr=0.001,0.01", "seed=0,1", "selection=best"]
     for launcher, workers in (("basic", []), ("stacked", ["hydra.launcher.workers=2"])):
@@ -56,6 +58,7 @@ def test_stacked_gives_the_numbers_and_the_files_of_basic(tmp_path, csv):
     assert number == 4  # of each method, in one stack for each of two workers
 
 
+@pytest.mark.slow
 def test_ranges_of_the_configuration_give_way_to_the_command_line(tmp_path, csv):
     """As those of a preset; the grid is of both."""
     params = "hydra.sweeper.params={seed: '0,1,2', method.optimizer.lr: '0.001,0.01'}"
@@ -127,6 +130,7 @@ def test_it_works_in_batches_and_under_hydras_own_sweeper(tmp_path, csv):
         pd.testing.assert_frame_equal(table(tmp_path / "whole"), table(tmp_path / name))
 
 
+@pytest.mark.slow
 def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv):
     rates = "method.optimizer.lr=0.1,1e30,-1"
     sweep = ["optimizer@method.optimizer=sgd", rates, "hydra.sweep.dir=sweep", INLINE]
@@ -145,6 +149,7 @@ def test_failures_come_first_in_the_summary_and_each_is_in_its_log(tmp_path, csv
     assert said in listed.stdout and "sweep: 1 finished, 1 failed, 1 refused" in listed.stdout
 
 
+@pytest.mark.slow
 def test_a_refused_run_is_trained_once_nothing_is_wrong_and_a_finished_one_stays_when_refused(tmp_path, csv):
     sweep = ["-m", *DESCRIPTION, "seed=0,1", "hydra.sweep.dir=sweep", INLINE]
     (tmp_path / "table.csv").rename(tmp_path / "elsewhere.csv")
@@ -168,6 +173,7 @@ def test_a_refused_run_is_trained_once_nothing_is_wrong_and_a_finished_one_stays
     assert [record["status"] for record in records(tmp_path / "sweep")] == 3 * ["finished"]
 
 
+@pytest.mark.slow
 def test_a_run_refused_for_a_value_of_another_type_leaves_the_types_of_the_others(tmp_path, csv):
     done = run_here(tmp_path, "-m", *DESCRIPTION, "seed=0,abc", "hydra.sweep.dir=sweep", INLINE)
     assert done.returncode == 1 and "refused: sweep/1: seed must be an integer >= 0, got 'abc'" in done.stdout
@@ -206,7 +212,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("overrides", "said"), few(REFUSED, 5), ids=lambda value: str(value)[:40])
 def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrides, said):
     workers = [] if any("launcher" in override for override in overrides) else [INLINE]
     done = run_here(tmp_path, *SWEEP, *workers, *overrides)
@@ -217,6 +223,7 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_message(tmp_path, csv, overrid
     assert not records(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sweep_grows_in_its_folder_and_keeps_what_is_done(tmp_path, csv):
     """First 2 seeds, then the same in another order with a third: ERM's is number 2, which penalty's seed 0 has."""
     given = ["-m", *DESCRIPTION, "epochs=1", "method=erm,penalty", "hydra.sweep.dir=sweep", INLINE]
@@ -249,6 +256,7 @@ def test_a_folder_in_use_is_refused(tmp_path, csv):
     assert "hydra.sweep.dir must not be in use, got 'sweep'" in done.stderr
 
 
+@pytest.mark.slow
 def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path, csv):
     one = ["-m", "method=penalty,lagrangian", "method.fairness_loss=correlation", "seed=0", *DESCRIPTION, INLINE]
     assert run_here(tmp_path, *one, "hydra.sweep.dir=sweep").returncode == 0
@@ -261,6 +269,7 @@ def test_methods_that_are_swept_may_have_keys_that_the_default_has_not(tmp_path,
 LACKING = ["method=erm,penalty", "method.lam=0.5,1", "seed=0,1", "hydra.sweep.dir=sweep"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [[], pytest.param(["hydra.sweeper.max_batch_size=1"], marks=pytest.mark.slow)])
 def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches):
     """ERM with each seed, penalty with each seed and weight; every folder has the number of its job."""
@@ -278,6 +287,7 @@ def test_a_method_that_lacks_a_swept_key_is_trained_once(tmp_path, csv, batches)
     assert again.returncode == 0 and "trained now" in again.stdout and " 1 trained now" not in again.stdout
 
 
+@pytest.mark.slow
 def test_jobs_of_other_launchers_lack_the_keys_that_their_method_lacks(tmp_path, csv):
     done = run_here(tmp_path, "-m", *DESCRIPTION, *LACKING[:2], "epochs=1", "hydra/launcher=basic")
     assert done.returncode == 0, done.stderr
@@ -285,6 +295,7 @@ def test_jobs_of_other_launchers_lack_the_keys_that_their_method_lacks(tmp_path,
     assert found == [("erm", None), ("penalty", 0.5), ("penalty", 1)]
 
 
+@pytest.mark.slow
 def test_a_key_that_no_method_of_a_sweep_has_is_refused_with_the_nearest(tmp_path, csv):
     done = run_here(tmp_path, "-m", *DESCRIPTION, "method=erm,penalty", "method.lamm=1,2", INLINE)
     assert done.returncode == 1
@@ -364,16 +375,17 @@ def trains(work, since):
     return False
 
 
-def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv):
+@pytest.mark.parametrize("kills", few([[INLINE], [INLINE, "hydra.launcher.workers=2", INLINE]], 1), ids=len)
+def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(kills, tmp_path, csv):
     """Where workers train, the main process is killed alone: its workers must not go on for ever either."""
     long = [*SWEEP[:-1], "epochs=20", "hydra.launcher.stack_size=1"]
     whole = run_warm(tmp_path, *long, "hydra.sweep.dir=whole", INLINE)
     assert whole.returncode == 0, whole.stderr
     moments = random.Random(0)
-    for executor in ([INLINE], ["hydra.launcher.workers=2"], [INLINE]):
+    for executor in kills:
         since = time.time()
         often = ["checkpoint_minutes=0.0001", "hydra.sweep.dir=killed"]
-        sweep = start_warm(tmp_path, *long, *often, *executor)
+        sweep = start_warm(tmp_path, *long, *often, executor)
         while not trains(tmp_path / "killed" / ".work", since):
             assert sweep.is_alive() and time.time() < since + 120
             time.sleep(0.01)
@@ -393,6 +405,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, csv
         assert path.read_bytes() == Path(str(path).replace("whole", "killed")).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
     (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = False")
     sweep = ["-m", *DESCRIPTION, *DEADLY]
@@ -402,6 +415,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, csv):
     assert [record["status"] for record in records(tmp_path)] == 4 * ["finished"]
 
 
+@pytest.mark.slow
 def test_a_stack_that_kills_its_workers_fails_with_the_reason_and_the_others_are_trained(tmp_path, csv):
     (tmp_path / "plugin.py").write_text(PLUGIN + "ALWAYS = True")
     sweep = ["-m", *DESCRIPTION, *DEADLY]
@@ -432,6 +446,7 @@ class Deadly(ERM):
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_at_weights_and_biases_is_one_group_with_a_summary(tmp_path, csv):
     home = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": "", "WANDB_SILENT": "true"}
     sweep = ["-m", *DESCRIPTION, "method=erm,penalty", "hydra.sweep.dir=sweep", "tracker=wandb", INLINE]
@@ -539,6 +554,7 @@ def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
     assert records(tmp_path)[0]["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_signal_saves_what_all_workers_train_and_the_sweep_goes_on_from_it(tmp_path, csv):
     sweep = ["-m", *DESCRIPTION, "method=erm,penalty", "epochs=4000", "hydra.sweep.dir=sweep"]
     sweep += ["hydra.launcher.executor=loky", "hydra.launcher.workers=2", "checkpoint_minutes=60"]
@@ -572,6 +588,7 @@ class Late(ERM):
 """
 
 
+@pytest.mark.slow
 def test_what_a_plug_in_raises_names_its_line_and_stops_no_other_job(tmp_path, csv):
     (tmp_path / "raises.py").write_text(RAISES)
     methods = "method._target_=raises.Early,raises.Late,fairrun.methods.erm.ERM"

@@ -19,6 +19,7 @@ from fairrun.runs.job import facts, load
 from tests.helpers import langevin
 from tests.helpers.command import DESCRIPTION, INLINE, records, run
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 from tests.helpers.synthetic import config
 
 
@@ -50,6 +51,7 @@ def test_a_run_writes_its_folder_and_prints_a_table(tmp_path, csv):
     assert "━━━ 1" not in done.stderr  # no progress bar where there is no terminal
 
 
+@pytest.mark.slow
 def test_a_run_is_found_done_however_its_command_is_written(tmp_path, csv):
     spellings = (
         DESCRIPTION,
@@ -71,6 +73,7 @@ def test_a_run_is_found_done_however_its_command_is_written(tmp_path, csv):
     assert len(list((tmp_path / "outputs" / "runs").iterdir())) == 1 + len(others)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_another(tmp_path, csv):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
         done = run_here(tmp_path, *DESCRIPTION, f"seed={seed}", f"hydra.run.dir={folder}")
@@ -81,6 +84,7 @@ def test_the_same_seed_gives_the_same_record_but_for_times_and_another_seed_anot
     assert (tmp_path / "a" / "history.parquet").read_bytes() == (tmp_path / "b" / "history.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_sweep_reads_as_one_tidy_frame_and_reports_a_front(tmp_path, csv):
     sweep = ["-m", "method=penalty", "method.lam=0,1", "seed=0,1", "hydra.sweep.dir=sweep"]
     done = run_here(tmp_path, *sweep, *DESCRIPTION, INLINE)
@@ -105,7 +109,7 @@ def test_a_sweep_over_data_sets_has_a_front_for_each(tmp_path):
 
 
 def test_a_report_on_a_folder_without_runs_says_so(tmp_path):
-    done = run(tmp_path, ".", module="fairrun.report")
+    done = run_here(tmp_path, ".", module="fairrun.report")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "must hold results of runs" in done.stderr
@@ -188,12 +192,24 @@ def test_a_metric_and_its_loss_may_live_outside(tmp_path, own_metric):
 
 @pytest.mark.parametrize(
     ("yaml", "said"),
-    [
-        ("_target_: mine.worst_rate\n", "metric.greater_is_better must be given for mine.worst_rate: true or false"),
-        ("_target_: mine.foo\ngreater_is_better: true\n", "metric._target_ must be a class or function that can be"),
-        ("_target_: mine.low_scores\ngreater_is_better: true\n", "missing 1 required positional argument: 'batch'"),
-        ("_target_: mine.accuracy\ngreater_is_better: true\n", "another name: accuracy is taken, got 'mine.accuracy'"),
-    ],
+    few(
+        [
+            (
+                "_target_: mine.worst_rate\n",
+                "metric.greater_is_better must be given for mine.worst_rate: true or false",
+            ),
+            (
+                "_target_: mine.foo\ngreater_is_better: true\n",
+                "metric._target_ must be a class or function that can be",
+            ),
+            ("_target_: mine.low_scores\ngreater_is_better: true\n", "missing 1 required positional argument: 'batch'"),
+            (
+                "_target_: mine.accuracy\ngreater_is_better: true\n",
+                "another name: accuracy is taken, got 'mine.accuracy'",
+            ),
+        ],
+        2,
+    ),
 )
 def test_a_metric_of_ones_own_that_cannot_be_used_is_refused(tmp_path, own_metric, yaml, said):
     (tmp_path / "conf" / "metric" / "mine.yaml").write_text(yaml)
@@ -224,7 +240,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=lambda value: " ".join(value)[:60])
+@pytest.mark.parametrize(("overrides", "said"), few(REFUSED, 5), ids=lambda value: " ".join(value)[:60])
 def test_bad_input_is_refused_in_one_message_before_training(tmp_path, csv, overrides, said):
     odd(csv).to_csv(tmp_path / "table.csv", index=False)
     features = ["dataset.numeric=[x0,x1]", "dataset.categorical=[]", "hydra.run.dir=out"]
@@ -361,7 +377,7 @@ CHECKED = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "said"), CHECKED, ids=lambda value: " ".join(value)[:60])
+@pytest.mark.parametrize(("overrides", "said"), few(CHECKED, 37), ids=lambda value: " ".join(value)[:60])
 def test_the_checks_before_training_refuse_bad_input(tmp_path, csv, described, overrides, said):
     """What ``test_bad_input_is_refused_in_one_message_before_training`` is for a few, for every kind of mistake."""
     odd(csv).to_csv(tmp_path / "table.csv", index=False)
@@ -400,6 +416,7 @@ def test_a_diverging_run_is_marked_failed_with_step_and_hyper_parameters(tmp_pat
     assert record["metrics"]["train/loss"] is None
 
 
+@pytest.mark.slow
 def test_a_failing_job_does_not_stop_a_sweep_and_its_log_says_why(tmp_path, csv):
     sweep = ["method=penalty", "method.lam=-1,1", "hydra.sweep.dir=sweep", INLINE]
     done = run_here(tmp_path, "-m", *DESCRIPTION, *sweep)
@@ -465,6 +482,7 @@ TASKS = "+dataset.tasks={hired: {column: hired, positive: 'yes'}, x1: {column: x
 TASKS += "kind: {column: kind, positive: a}}"  # where x5 > 0
 
 
+@pytest.mark.slow
 def test_several_tasks_of_a_table_are_learned_together_or_one_of_them_alone(tmp_path, csv):
     tasks = [*DESCRIPTION, TASKS, "dataset.drop_columns=[x5]"]
     together = run_here(tmp_path, *tasks, "method=mtaf", "model=shared_bottom", "hydra.run.dir=a")

@@ -133,6 +133,7 @@ def test_the_files_that_come_along_are_sound(path):
     check_names(path.name, found, (), CHOSEN, [CONF])
 
 
+@pytest.mark.slow
 def test_a_file_of_the_users_own_is_one_sweep_with_grids_of_its_methods(tmp_path, csv, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "benchmark").mkdir(parents=True)

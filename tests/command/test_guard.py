@@ -15,6 +15,7 @@ from fairrun.command.words import packages
 from fairrun.config import plugins
 from fairrun.config.check import InputError, imported, is_path
 from fairrun.config.keys import CONF
+from tests.helpers.quick import few
 
 OUTSIDE = [
     "os.system",
@@ -155,12 +156,15 @@ def test_paths_inside():
 
 @pytest.mark.parametrize(
     ("typed", "mode", "number"),
-    [
-        (["method=penalty", "method.lam=2", "+mine=1"], RunMode.RUN, 1),
-        (["-m", "method=erm,penalty", "seed=0,1"], RunMode.MULTIRUN, 1),
-        (["hydra.mode=MULTIRUN", "seed=0,1"], RunMode.MULTIRUN, 2),
-        (["seed=0"], RunMode.MULTIRUN, 2),  # as a file may say
-    ],
+    few(
+        [
+            (["method=penalty", "method.lam=2", "+mine=1"], RunMode.RUN, 1),
+            (["-m", "method=erm,penalty", "seed=0,1"], RunMode.MULTIRUN, 1),
+            (["hydra.mode=MULTIRUN", "seed=0,1"], RunMode.MULTIRUN, 2),
+            (["seed=0"], RunMode.MULTIRUN, 2),  # as a file may say
+        ],
+        2,
+    ),
 )
 def test_a_start_composes_once_and_as_hydra_does(monkeypatch, typed, mode, number):
     composed = []

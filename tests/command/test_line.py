@@ -19,6 +19,7 @@ from fairrun.config.check import InputError
 from fairrun.config.keys import CONF
 from fairrun.runs.checks.alone import check
 from fairrun.runs.checks.keys import check_keys
+from tests.helpers.quick import few
 from tests.helpers.synthetic import config
 
 FILES = {
@@ -42,74 +43,95 @@ def path(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        (["method=pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
-        (["-m", "method=erm,pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
-        (["-m", "dataset=german,compass"], "dataset=compass is no choice: did you mean dataset=compas?"),
-        (["optimizer@method.optimizer=sdg"], "optimizer@method.optimizer=sdg is no choice: did you mean optimizer@m"),
-        (
-            ["model=foo"],
-            "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=module, model=resnet18, ",
-        ),
-        (["dataset=foo"], "dataset=foo is no choice: there are dataset=acs_employment_ma, "),
-        (["metric=foo"], "metric=foo is no choice: there are metric=accuracy_difference, "),
-        (["metric=roc_auc"], "metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"),
-        (["method=min"], "method=min is no choice: did you mean method=mine?"),
-        (["experiment=choice"], "in experiment/choice: method=pnalty is no choice: did you mean method=penalty?"),
-        (["experiment=group"], "in experiment/group: In 'experiment/group': Could not override 'metod'. No match"),
-        (["experiment=optimizer"], "in experiment/optimizer: optimizer=sdg is no choice: did you mean optimizer=sgd?"),
-        (["metod=erm"], "metod is no key: did you mean method?"),
-        (["lr=0.01"], "lr is no key: did you mean method.optimizer.lr?"),
-        (["learning_rate=0.1"], "learning_rate is no key: did you mean method.optimizer.lr?"),
-        (["optimizer.lr=0.1"], "optimizer.lr is no key: did you mean method.optimizer.lr?"),
-        (["method.lr=0.1"], "method.lr is no key: did you mean method.optimizer.lr?"),
-        (["method=penalty", "lam=1"], "lam is no key: did you mean method.lam?"),
-        (["lam=1"], "lam is no key: did you mean method.lam? It is one with method=fbgrad, lagrangian, mtaf, mtl, mtl"),
-        (["method=fairbinn", "lr=1"], "lr is no key: did you mean method.optimizer.lr or method.fairness_optimizer.lr"),
-        (["plugins.x=3"], "plugins is a list: give it whole, as plugins=[...]; got 'plugins.x=3'"),
-        (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
-        (
-            ["model=module", "model.module.size=3"],
-            "model.module.size is no key yet: a plus sign adds it, +model.module.size=",
-        ),
-        (["method=ERM"], "method=ERM is no choice: did you mean method=erm?"),
-        (["dataset.split.sed=1"], "dataset.split.sed is no key: did you mean dataset.split.seed?"),
-        (["hydra.sweep.dri=x"], "hydra.sweep.dri is no key: did you mean hydra.sweep.dir?"),
-        (["hydra.launcher.worker=2", "-m"], "hydra.launcher.worker is no key: did you mean hydra.launcher.workers?"),
-        (
-            ["estimator=lightgbm", "method=estimator"],
-            "estimator=lightgbm chooses for no node of this run; did you mean estimator@method.estimator=lightgbm?",
-        ),
-        (
-            ["estimator=lightgbm"],
-            "estimator=lightgbm chooses for a node that method=estimator, exponentiated_gradient, grid_search has;"
-            " did you mean method=estimator estimator@method.estimator=lightgbm?",
-        ),
-        (
-            ["estimator@method.estimator=lightgbm"],
-            "estimator@method.estimator=lightgbm chooses for a node that method=",
-        ),
-        (
-            ["optimizer@method.optimiser=sgd"],
-            "optimizer@method.optimiser=sgd chooses for no node of this run; did you mean optimizer@method.optimizer=",
-        ),
-        (
-            ["method=fairbinn", "optimizer@method.fairness_optimizer=sgd", "epoch=1"],
-            "epoch is no key: did you mean epochs?",
-        ),
-        (
-            ["dataset=my/loans.csv"],
-            "dataset=my/loans.csv is no choice; a table of your own is dataset=csv dataset.path=my/loans.csv"
-            " dataset.label=COLUMN dataset.sensitive=[COLUMN] (fairrun data my/loans.csv proposes them)",
-        ),
-        (["loans.csv"], "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv dataset.path=loans"),
-        (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
-        (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),
-        (["--config-dir", "nowhere", "epochs"], "'epochs' is no override, KEY=VALUE"),
-        (["method.lam=[1"], "'method.lam=[1' cannot be read: no viable alternative at input '[1'"),
-        (["bach_size=1", "epoch=2"], "bach_size is no key: did you mean batch_size?"),
-        (["method=penalty", "method.lam=1", "seed=1"], None),
-    ],
+    few(
+        [
+            (["method=pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
+            (["-m", "method=erm,pnalty"], "method=pnalty is no choice: did you mean method=penalty?"),
+            (["-m", "dataset=german,compass"], "dataset=compass is no choice: did you mean dataset=compas?"),
+            (
+                ["optimizer@method.optimizer=sdg"],
+                "optimizer@method.optimizer=sdg is no choice: did you mean optimizer@m",
+            ),
+            (
+                ["model=foo"],
+                "model=foo is no choice: there are model=cnn, model=linear, model=mlp, model=module, model=resnet18, ",
+            ),
+            (["dataset=foo"], "dataset=foo is no choice: there are dataset=acs_employment_ma, "),
+            (["metric=foo"], "metric=foo is no choice: there are metric=accuracy_difference, "),
+            (["metric=roc_auc"], "metric=roc_auc is no choice: roc_auc has no file; metric.name=roc_auc works"),
+            (["method=min"], "method=min is no choice: did you mean method=mine?"),
+            (["experiment=choice"], "in experiment/choice: method=pnalty is no choice: did you mean method=penalty?"),
+            (["experiment=group"], "in experiment/group: In 'experiment/group': Could not override 'metod'. No match"),
+            (
+                ["experiment=optimizer"],
+                "in experiment/optimizer: optimizer=sdg is no choice: did you mean optimizer=sgd?",
+            ),
+            (["metod=erm"], "metod is no key: did you mean method?"),
+            (["lr=0.01"], "lr is no key: did you mean method.optimizer.lr?"),
+            (["learning_rate=0.1"], "learning_rate is no key: did you mean method.optimizer.lr?"),
+            (["optimizer.lr=0.1"], "optimizer.lr is no key: did you mean method.optimizer.lr?"),
+            (["method.lr=0.1"], "method.lr is no key: did you mean method.optimizer.lr?"),
+            (["method=penalty", "lam=1"], "lam is no key: did you mean method.lam?"),
+            (
+                ["lam=1"],
+                "lam is no key: did you mean method.lam? It is one with method=fbgrad, lagrangian, mtaf, mtl, mtl",
+            ),
+            (
+                ["method=fairbinn", "lr=1"],
+                "lr is no key: did you mean method.optimizer.lr or method.fairness_optimizer.lr",
+            ),
+            (["plugins.x=3"], "plugins is a list: give it whole, as plugins=[...]; got 'plugins.x=3'"),
+            (["method.lam=1"], "method.lam is no key with method=erm; it is one with method=fbgrad, lagrangian, mtaf,"),
+            (
+                ["model=module", "model.module.size=3"],
+                "model.module.size is no key yet: a plus sign adds it, +model.module.size=",
+            ),
+            (["method=ERM"], "method=ERM is no choice: did you mean method=erm?"),
+            (["dataset.split.sed=1"], "dataset.split.sed is no key: did you mean dataset.split.seed?"),
+            (["hydra.sweep.dri=x"], "hydra.sweep.dri is no key: did you mean hydra.sweep.dir?"),
+            (
+                ["hydra.launcher.worker=2", "-m"],
+                "hydra.launcher.worker is no key: did you mean hydra.launcher.workers?",
+            ),
+            (
+                ["estimator=lightgbm", "method=estimator"],
+                "estimator=lightgbm chooses for no node of this run; did you mean estimator@method.estimator=lightgbm?",
+            ),
+            (
+                ["estimator=lightgbm"],
+                "estimator=lightgbm chooses for a node that method=estimator, exponentiated_gradient, grid_search has;"
+                " did you mean method=estimator estimator@method.estimator=lightgbm?",
+            ),
+            (
+                ["estimator@method.estimator=lightgbm"],
+                "estimator@method.estimator=lightgbm chooses for a node that method=",
+            ),
+            (
+                ["optimizer@method.optimiser=sgd"],
+                "optimizer@method.optimiser=sgd chooses for no node of this run; did you mean optimizer@method.opti",
+            ),
+            (
+                ["method=fairbinn", "optimizer@method.fairness_optimizer=sgd", "epoch=1"],
+                "epoch is no key: did you mean epochs?",
+            ),
+            (
+                ["dataset=my/loans.csv"],
+                "dataset=my/loans.csv is no choice; a table of your own is dataset=csv dataset.path=my/loans.csv"
+                " dataset.label=COLUMN dataset.sensitive=[COLUMN] (fairrun data my/loans.csv proposes them)",
+            ),
+            (
+                ["loans.csv"],
+                "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv dataset.path=loans",
+            ),
+            (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
+            (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),
+            (["--config-dir", "nowhere", "epochs"], "'epochs' is no override, KEY=VALUE"),
+            (["method.lam=[1"], "'method.lam=[1' cannot be read: no viable alternative at input '[1'"),
+            (["bach_size=1", "epoch=2"], "bach_size is no key: did you mean batch_size?"),
+            (["method=penalty", "method.lam=1", "seed=1"], None),
+        ],
+        20,
+    ),
 )
 def test_a_mistake_is_named_with_the_nearest_right_spelling(path, arguments, said):
     found = mistakes([path, *arguments])
@@ -190,13 +212,16 @@ def test_a_group_that_a_run_needs_is_not_taken_away(argument):
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [
-        (MemoryError(), "out of memory: use a smaller model, batch_size or hydra.launcher.stack_size"),
-        (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
-        (ValueError("odd"), "ValueError: odd (FAIRRUN_DEBUG=1 shows where)"),
-        (HydraException("what Hydra says"), "what Hydra says"),
-        (InputError("a is b"), "a is b"),
-    ],
+    few(
+        [
+            (MemoryError(), "out of memory: use a smaller model, batch_size or hydra.launcher.stack_size"),
+            (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
+            (ValueError("odd"), "ValueError: odd (FAIRRUN_DEBUG=1 shows where)"),
+            (HydraException("what Hydra says"), "what Hydra says"),
+            (InputError("a is b"), "a is b"),
+        ],
+        3,
+    ),
 )
 def test_what_is_not_the_command_lines_fault_is_said_in_one_line(error, said):
     assert explain(error, ["seed=1"]) == said
@@ -216,7 +241,7 @@ def nodes(node, path=()):
             yield from nodes(value, (*path, key))
 
 
-@pytest.mark.parametrize("value", [None, 3, "x", [1], {}, {"a": 1}, {1: 2}, float("inf")])
+@pytest.mark.parametrize("value", few([None, 3, "x", [1], {}, {"a": 1}, {1: 2}, float("inf")], 4))
 def test_no_node_or_value_that_is_another_kind_of_thing_raises_anything_but_a_message(value):
     """Every key of a configuration in turn."""
     whole = OmegaConf.to_container(config("method=irw", "dataset=german", "tracker=wandb"), resolve=True)

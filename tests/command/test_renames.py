@@ -125,6 +125,7 @@ def test_no_key_of_today_has_an_old_name(method):
             assert not any(is_below(key, entry.old) for key in keys), entry
 
 
+@pytest.mark.slow
 def test_old_keys_on_the_command_line_and_in_an_experiment_give_the_run_of_the_new_keys(tmp_path, csv):
     experiment = tmp_path / "mine" / "experiment"
     experiment.mkdir(parents=True)

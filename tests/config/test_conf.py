@@ -15,6 +15,7 @@ from fairrun.method.losses import LOSSES
 from fairrun.runs.checks.alone import check
 from fairrun.runs.search import divide
 from fairrun.train import CONF
+from tests.helpers.quick import few
 from tests.helpers.synthetic import built, config
 
 # dataset/_table.yaml and the like are parts of other files
@@ -45,7 +46,7 @@ def node_of(config, group):
     return config.method[group] if group in ("optimizer", "estimator") else config[group]
 
 
-@pytest.mark.parametrize(("group", "name"), CHOICES)
+@pytest.mark.parametrize(("group", "name"), few(CHOICES, 40))
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # by MLflow itself
 def test_every_choice_composes_and_builds(group, name, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
@@ -54,7 +55,7 @@ def test_every_choice_composes_and_builds(group, name, tmp_path, monkeypatch):
     built(cfg, "dataset")
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", few(EXPERIMENTS, 9))
 def test_every_experiment_composes_and_builds(name):
     cfg = config(f"experiment={name}", *GIVEN.get(name, []))
     check(OmegaConf.to_container(cfg, resolve=True))
@@ -75,7 +76,7 @@ def test_keys_are_the_fields_of_the_class(group, name):
     assert names - given - may_lack <= set(node) - {"_target_"} - of_all <= names
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("name", few(SWEEPS, 4))
 def test_a_search_is_over_keys_and_values_that_its_method_takes(name):
     """Every listed value and both ends of every range, one at a time."""
     with initialize_config_dir(str(CONF), version_base="1.3"):

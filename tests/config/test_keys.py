@@ -15,6 +15,7 @@ from fairrun.config.keys import BOUND, FREE, ROLES, active_keys, dotted, is_key,
 from fairrun.method.api import PerRun, PerTask
 from fairrun.runs.job import Job
 from fairrun.runs.plan import _shape
+from tests.helpers.quick import few
 from tests.helpers.synthetic import METHODS, config
 
 ON = ["dataset.outliers.kind=features", "schedule.every=1"]
@@ -59,7 +60,7 @@ def is_per_run(whole, key):
     return nodes[:1] == ["method"] and get_type_hints(get_class(node["_target_"])).get(name) in (PerRun, PerTask, float)
 
 
-@pytest.mark.parametrize(("overrides", "node"), CASES, ids=str)
+@pytest.mark.parametrize(("overrides", "node"), few(CASES, 10), ids=str)
 def test_what_another_value_of_a_key_changes_is_what_its_role_says(overrides, node):
     whole = OmegaConf.to_container(config(*overrides), resolve=True) | {"seed": 7}
     keys = dotted(whole)

@@ -10,9 +10,11 @@ import pytest
 import fairrun
 from fairrun.contract import METHOD, Exempt, check
 from fairrun.contract.runs import a_run_has_the_same_bits_in_any_stack, it_learns, learned, seeds_matter
+from fairrun.contract.samples import NETWORK
 from fairrun.contract.steps import logs_are_finite_and_one_a_run
 from fairrun.contract.trials import train
 from tests.helpers.modules import module
+from tests.helpers.quick import few
 from tests.helpers.synthetic import METHODS, method, subject
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -20,22 +22,29 @@ RULES = {rule.__name__: rule for rule in METHOD if rule is not it_learns}  # who
 OF_MODULES = [rule.__name__ for rule in METHOD if rule.__module__ == logs_are_finite_and_one_a_run.__module__]
 OF_MODULES += [a_run_has_the_same_bits_in_any_stack.__name__, seeds_matter.__name__]
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
-# The methods that are tried with any module by default; the others are slow.
-FIRST = ("erm", "penalty", "group_dro", "irw", "ltr", "nash_ltr", "fairbinn_authors")
+# The methods that are trained by ``-m slow`` alone: each is a relative of one that is trained by default.
+LATER = """adversarial arl bpf chi2_dro cvar_dro dro fairbinn_sgd fbgrad forml greedy_fmt group_resampling irw_global
+irw_resampled irwo jtt laftr lagrangian ltr meta_gdro mtl mtl_fair nash_forml nash_meta_gdro reweighing stackelberg stl
+vfair""".split()
+FIRST = [name for name in METHODS if name not in LATER]
+OF_STEPS = [name for name in RULES if RULES[name].__module__ != it_learns.__module__]
+OF_TRAININGS = [name for name in RULES if name not in OF_STEPS]
+TRAINED = pytest.mark.parametrize("name", few(METHODS, FIRST))
 ON_MODULES = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in FIRST else pytest.mark.slow)
-        for name in METHODS
-        if "tasks" not in method(name).needs
-    ],
+    "name", few([name for name in METHODS if "tasks" not in method(name).needs], {*FIRST} - {"nash_ltr"})
 )
 MODULE, DROPPING = module(), module(dropout=0.3)
 
 
 @EVERY_METHOD
-@pytest.mark.parametrize("rule", RULES)
-def test_a_method_keeps_a_rule(name, rule):
+@pytest.mark.parametrize("rule", OF_STEPS)
+def test_a_method_keeps_a_rule_of_steps(name, rule):
+    keep(rule, subject(name))
+
+
+@TRAINED
+@pytest.mark.parametrize("rule", OF_TRAININGS)
+def test_a_method_keeps_a_rule_of_trainings(name, rule):
     keep(rule, subject(name))
 
 
@@ -64,15 +73,23 @@ def test_the_module_imports_only_what_a_method_may(name):
             assert node.module in allowed
 
 
-@EVERY_METHOD
+@TRAINED
 def test_the_runs_learn_with_the_golden_losses(name, request):
     """The first 20 losses from a fixed seed.  ``pytest --golden`` rewrites them: the commit must say why."""
     losses = learned(method(name)).history["train/loss"].tolist()
-    path = GOLDEN / f"{name}.json"
     if request.config.getoption("--golden"):
-        path.write_text(json.dumps(losses[:20], indent=1) + "\n")
-    golden = json.loads(path.read_text())
-    assert losses[:20] == pytest.approx(golden, rel=1e-7)  # bargaining has condition numbers of 1e6
+        (GOLDEN / f"{name}.json").write_text(json.dumps(losses[:20], indent=1) + "\n")
+    assert losses[:20] == pytest.approx(golden(name), rel=1e-7)  # bargaining has condition numbers of 1e6
+
+
+@EVERY_METHOD
+def test_the_first_losses_are_golden(name):
+    (run,) = train([method(name)], [0], network=NETWORK, epochs=2)
+    assert run.history["train/loss"].tolist() == pytest.approx(golden(name)[:2], rel=1e-7)
+
+
+def golden(name):
+    return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
 @ON_MODULES

@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from fairrun.about import files
 from fairrun.contract import NETWORK, Exempt, Subject, check
 from fairrun.runs.built import network
+from tests.helpers.quick import few
 from tests.helpers.synthetic import HEADS, config
 
 WITH = {
@@ -25,7 +26,7 @@ def subject(name):
     return Subject(made, f"model={name}", frozenset({*cfg["model"]} - {"_target_"}))
 
 
-@pytest.mark.parametrize("name", files.choices("model"))
+@pytest.mark.parametrize("name", few(files.choices("model"), ["linear", "mlp", "module", "cnn", "shared_bottom"]))
 @pytest.mark.parametrize("rule", RULES)
 def test_a_network_keeps_a_rule(name, rule):
     try:

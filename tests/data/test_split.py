@@ -9,7 +9,7 @@ ROUNDING = 1e-9
 cell_sizes = st.lists(st.integers(1, 60), min_size=1, max_size=30)
 fractions = st.floats(0.01, 0.99)
 seeds = st.integers(0, 2**32 - 1)
-examples = settings(deadline=None, max_examples=200)
+examples = settings(deadline=None, max_examples=60)
 
 
 def cells_of(sizes, seed):

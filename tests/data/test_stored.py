@@ -19,6 +19,7 @@ from fairrun.runs.job import facts
 from fairrun.runs.worker import _open, _store
 from fairrun.training.fit import fit
 from tests.helpers.celeba import write_celeba
+from tests.helpers.quick import few
 from tests.helpers.synthetic import built, config, method
 
 SMALL = ["dataset=celeba", "dataset.rows.size=8", "dataset.split.balanced=2", "model=cnn", "model.filters=4"]
@@ -66,7 +67,7 @@ def test_features_are_those_in_memory_and_so_is_the_hash(celeba, cache):
     assert file.stat().st_size == 128 + 160 * 3 * 64  # a byte a pixel
 
 
-@pytest.mark.parametrize("name", ["erm", "group_dro", "ltr", "jtt", "irw_global", "arl"])
+@pytest.mark.parametrize("name", few(["erm", "group_dro", "ltr", "jtt", "irw_global", "arl"], ["erm"]))
 def test_training_gives_the_same_bits(name, celeba, cache):
     """Methods that see batches, validation rows, all rows, or the shape of all rows."""
     dtype = torch.float64 if name == "erm" else torch.float32

@@ -772,6 +772,7 @@ def test_a_schema_that_contradicts_itself_or_the_data_is_refused(options, messag
         dataset(people(), **options).load()
 
 
+@pytest.mark.slow
 def test_a_long_column_of_codes_with_one_of_text_is_categorical(dataset):
     frame = people(300_000).assign(code=[*range(10)] * 29_999 + ["x"] * 10)
     features = dataset(frame, numeric=["age"], categorical=["code"]).load().features

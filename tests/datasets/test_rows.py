@@ -42,6 +42,7 @@ from fairrun.datasets.law_school import LawSchool
 from fairrun.datasets.student import StudentPortuguese
 from fairrun.datasets.titanic import Titanic
 from fairrun.runs.job import load
+from tests.helpers.quick import few
 from tests.helpers.synthetic import built, config
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
@@ -584,7 +585,7 @@ def test_a_form_of_credit_with_one_column_a_code_is_decoded():
 # The presets in conf/dataset
 
 
-@pytest.fixture(scope="module", params=PRESETS)
+@pytest.fixture(scope="module", params=few(PRESETS, 6))
 def loaded(request):
     """The dataset of a preset and its data."""
     dataset = preset(request.param)

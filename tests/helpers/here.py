@@ -24,12 +24,13 @@ from fairrun.command.environment import _values as read
 from fairrun.command.guard import Guarded
 from fairrun.config.source import own_hash
 from fairrun.report import cli as report
+from fairrun.report.page import template
 from fairrun.results.records import versions
 from fairrun.runs.job import _loaded
 from fairrun.training.native.library import library
 from fairrun.training.stop import SIGNALS
 
-KEPT = (own_hash, versions, library)  # caches of what takes long and is the same for every command
+KEPT = (own_hash, versions, library, template)  # caches of what takes long and is the same for every command
 
 
 def run_here(folder, *overrides, module="fairrun.train", **environment):

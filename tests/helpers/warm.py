@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import fairrun
 import hydra_plugins
+from tests.helpers.quick import quicken
 
 LIBRARIES = [  # that functions import, and what figures load when they are drawn
     "sklearn.compose",
@@ -30,4 +31,5 @@ for package in (fairrun, hydra_plugins):
             importlib.import_module(module.name)
 for library in LIBRARIES:
     importlib.import_module(library)
+quicken()
 OverridesParser.create().parse_overrides(["+a.b=c", "a={x: [1, 'b']}", "a=1,2", "a=range(3)", "a@b.c=d", "~a"])

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 
 METHOD = """
 from dataclasses import dataclass
@@ -126,13 +127,14 @@ def test_a_network_is_checked_as_its_file_makes_it(check, tmp_path):
     assert (status, error) == (0, "") and "Net, model=net: 9 rules" in said and "9 ok" in said
 
 
-@pytest.mark.parametrize("name", ["Flat", "Conv"])
+@pytest.mark.parametrize("name", few(["Flat", "Conv"], 1))
 def test_a_plain_module_is_checked_as_model_module_trains_it(check, name):
     status, said, error = check(f"modules.{name}")
     assert (status, error) == (0, "") and f"Module, model=module model.module._target_=modules.{name}: 9 rules" in said
     assert "7 ok, 2 not for it, 0 BROKEN" in said
 
 
+@pytest.mark.slow
 def test_a_module_that_breaks_a_rule_is_said(check):
     status, said, _ = check("modules.Still", "--rule", "it_can_be_trained")
     assert status == 1 and "BROKEN: train/loss does not fall" in said
@@ -142,6 +144,7 @@ def test_a_module_that_breaks_a_rule_is_said(check):
     assert status == 1 and "model.module must give logits, of either sign" in error
 
 
+@pytest.mark.slow
 def test_a_module_with_arguments_is_checked_as_its_file_makes_it(check, tmp_path):
     status, _, error = check("modules.Wide")
     file = r"modules/conf/model/NAME.yaml (defaults: [module, _self_])"

@@ -12,6 +12,7 @@ from fairrun.kit import new
 from fairrun.method import InputError
 from tests.helpers.command import DESCRIPTION, INLINE, ROOT, records
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def test_a_new_method_is_trained_and_keeps_every_rule(fairrun, tmp_path, csv):
     assert "FairMixup, method=fair_mixup: 19 rules" in said and "17 ok, 2 not for it, 0 BROKEN in " in said
 
 
+@pytest.mark.slow
 def test_its_test_passes(fairrun, tmp_path, monkeypatch):
     fairrun("new", "method", "fair_mixup", "--in", "mypkg")
     monkeypatch.chdir(tmp_path)
@@ -73,16 +75,19 @@ def test_in_a_checkout_it_goes_where_the_others_are(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        (["penalty"], "the name must be another one than those of fairrun list methods"),
-        (["Fair-Mixup"], "the name must be small letters, digits and _, as fair_mixup, got 'Fair-Mixup'"),
-        (["class"], "the name must be small letters"),
-        (["method"], "another one: the file imports its class's name, got 'method'"),
-        (["json"], "the package must be named otherwise than a module that is installed: --in FOLDER names it"),
-        (["mine", "--in", "a-b"], "--in must be a folder with the name of a package, got 'a-b'"),
-        (["mine", "--in", "used"], "the folder must be new, empty, or a package (with __init__.py), got 'used'"),
-        (["there"], "the file must be one that does not exist yet, got 'there/there.py'"),
-    ],
+    few(
+        [
+            (["penalty"], "the name must be another one than those of fairrun list methods"),
+            (["Fair-Mixup"], "the name must be small letters, digits and _, as fair_mixup, got 'Fair-Mixup'"),
+            (["class"], "the name must be small letters"),
+            (["method"], "another one: the file imports its class's name, got 'method'"),
+            (["json"], "the package must be named otherwise than a module that is installed: --in FOLDER names it"),
+            (["mine", "--in", "a-b"], "--in must be a folder with the name of a package, got 'a-b'"),
+            (["mine", "--in", "used"], "the folder must be new, empty, or a package (with __init__.py), got 'used'"),
+            (["there"], "the file must be one that does not exist yet, got 'there/there.py'"),
+        ],
+        3,
+    ),
 )
 def test_a_name_that_cannot_be_is_one_line_and_nothing_is_written(fairrun, tmp_path, arguments, said):
     (tmp_path / "used").mkdir()
@@ -111,6 +116,7 @@ def test_a_new_metric_and_a_new_section_pass_their_tests(fairrun, tmp_path, monk
     assert fairrun("new", kind, "mine", "--in", f"new_{kind}")[2].startswith("the file must be one that does not exist")
 
 
+@pytest.mark.slow
 def test_a_new_metric_is_computed_and_a_new_section_shown(fairrun, tmp_path, csv):
     fairrun("new", "metric", "least", "--in", "mypkg")
     fairrun("new", "section", "ends", "--in", "mypkg")
@@ -122,8 +128,10 @@ def test_a_new_metric_is_computed_and_a_new_section_shown(fairrun, tmp_path, csv
     assert "least of all runs." in (tmp_path / "out" / "table.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "key"), [("penalty", "fairness_loss"), ("stackelberg", "fairness_loss"), ("grid_search", "constraint")]
+    ("method", "key"),
+    [("penalty", "fairness_loss"), ("stackelberg", "fairness_loss"), ("grid_search", "constraint")],
 )
 def test_a_method_that_trains_with_a_new_metric_is_told_where_to_name_a_loss(method, key, fairrun, csv):
     fairrun("new", "metric", "least", "--in", "mypkg")

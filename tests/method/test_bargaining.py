@@ -17,7 +17,7 @@ RULES = {
     "cagrad": lambda gram: cagrad(gram, 0.4),
 }
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-many = settings(deadline=None, max_examples=15)
+many = settings(deadline=None, max_examples=8)
 
 
 def gram_of(G):

@@ -303,7 +303,7 @@ def cases(draw):
 
 
 @every_loss
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(case=cases())
 def test_a_loss_is_in_its_range_and_has_a_finite_gradient(name, case):
     value, gradient = value_and_gradient(name, *case)
@@ -323,7 +323,7 @@ def test_a_loss_is_0_under_parity(name):
 
 
 @every_loss
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(case=cases(), random=st.randoms(use_true_random=False))
 def test_a_loss_depends_neither_on_the_numbers_of_groups_nor_on_the_order_of_rows(name, case, random):
     p, batch = case

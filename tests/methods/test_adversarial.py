@@ -16,6 +16,7 @@ from fairrun.models.mlp import MLP
 from fairrun.training.binding import bind
 from fairrun.training.fit import fit
 from fairrun.training.optim import SGD, Adam
+from tests.helpers.quick import few
 from tests.helpers.synthetic import data
 
 NETWORK = MLP(num_features=6, num_classes=2, width=8, depth=1, fairness_layers=0, fairness_position=None, dropout=0.0)
@@ -174,6 +175,7 @@ def test_neither_of_predictor_and_adversary_moves_the_other(goal):
     assert_equal(after.adversary, other.adversary)
 
 
+@pytest.mark.slow
 def test_more_alpha_leaves_less_of_the_groups_in_the_scores():
     methods = [Adversarial(ADAM, ADAM, alpha, "demographic_parity") for alpha in (0.0, 0.3, 3.0)]
     runs = trained(methods, epochs=40)
@@ -296,7 +298,7 @@ def test_a_linear_model_has_no_representation_to_change():
     assert_equal(first.theta, second.theta)
 
 
-@pytest.mark.parametrize("loss", ["absolute", "cross_entropy"])
+@pytest.mark.parametrize("loss", few(["absolute", "cross_entropy"], 1))
 def test_more_gamma_leaves_less_of_the_groups_in_the_scores(loss):
     methods = [LAFTR(ADAM, ADAM, gamma, "demographic_parity", loss, 8, 2) for gamma in (0.0, 0.3, 1.0)]
     runs = trained(methods, epochs=40)

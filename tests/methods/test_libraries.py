@@ -12,6 +12,7 @@ from fairrun.estimators.scikit import Classifier, Logistic
 from fairrun.methods.estimator import Classified, independent
 from fairrun.methods.reductions import CONSTRAINTS, ExponentiatedGradient, GridSearch
 from fairrun.training.library import fit_by_library
+from tests.helpers.quick import few
 from tests.helpers.synthetic import OF_LIBRARIES, data, method
 
 LOGISTIC = Logistic()
@@ -34,7 +35,7 @@ def changed(rows, **splits):
 
 
 @EACH
-@pytest.mark.parametrize("estimator", FILES)
+@pytest.mark.parametrize("estimator", few(FILES, 1))
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_method_learns_with_every_estimator(name, estimator):
     if estimator == "lightgbm":
@@ -44,6 +45,7 @@ def test_a_method_learns_with_every_estimator(name, estimator):
     assert run.history["test/accuracy"].item() > (0.75 if name == "estimator" else 0.6)
 
 
+@pytest.mark.slow
 @EACH
 def test_the_same_seed_gives_the_same_run(name):
     first, second = (fit_by_library(of(name, "random_forest"), 3, data())[0].history for _ in range(2))
@@ -94,7 +96,7 @@ def test_reweighing_lowers_the_demographic_parity_difference():
     assert weighed < plain - 0.05
 
 
-@pytest.mark.parametrize("constraint", CONSTRAINTS)
+@pytest.mark.parametrize("constraint", few(CONSTRAINTS, 3))
 def test_a_constraint_is_kept_on_training_rows_up_to_its_slack(constraint):
     """fairlearn bounds the distance of a group's rate from that of all rows; the gap of two groups is at most twice it.
 
@@ -114,6 +116,7 @@ def test_a_constraint_is_kept_on_training_rows_up_to_its_slack(constraint):
     assert gap <= 2 * 0.05 < free + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pandas, for fairlearn
 def test_random_decisions_are_those_of_fairlearn_in_expectation():
     from fairlearn.reductions import DemographicParity
@@ -127,6 +130,7 @@ def test_random_decisions_are_those_of_fairlearn_in_expectation():
     assert scores.test.numpy() == pytest.approx(p, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_grid_search_gives_up_accuracy_where_the_constraint_weighs_more():
     rows = data()._replace(val=data().train)
     free, fair = (

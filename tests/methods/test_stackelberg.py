@@ -12,6 +12,7 @@ from fairrun.method.steps import flatten, split, unflatten
 from fairrun.methods.stackelberg import Stackelberg, conjugate_gradient
 from fairrun.training.binding import bind
 from tests.helpers.players import PLAIN, Still, start
+from tests.helpers.quick import few
 
 GAME = Stackelberg(
     optimizer=PLAIN,
@@ -56,7 +57,7 @@ def play(game, steps=80, **changes):
     return list(zip(state.theta["base"][:, 0].tolist(), state.theta["fairness"][:, 0].tolist(), strict=True))
 
 
-@pytest.mark.parametrize("derivative", ["unrolled", "implicit"])
+@pytest.mark.parametrize("derivative", few(["unrolled", "implicit"], 1))
 def test_a_quadratic_game_ends_in_its_stackelberg_equilibrium(derivative):
     """min over a of (a - 1)^2 + (slope a + offset - 2)^2."""
     found = play(GAME, derivative=derivative, follower_steps=25)
@@ -94,7 +95,7 @@ def total_derivative(method, at):
     return step, flatten(theta_a)[0], answered
 
 
-@pytest.mark.parametrize(("derivative", "steps"), [("unrolled", 2), ("implicit", 150)])
+@pytest.mark.parametrize(("derivative", "steps"), few([("unrolled", 2), ("implicit", 150)], 1))
 def test_the_leaders_step_is_along_the_derivative_of_its_loss_after_the_answer(derivative, steps):
     """By central differences in three random directions."""
     game = dataclasses.replace(GAME, eta=50.0, proximal=20.0, follower_lr=0.5)

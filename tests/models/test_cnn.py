@@ -17,6 +17,7 @@ from fairrun.models.functional import Classifier
 from fairrun.training.fit import fit
 from fairrun.training.optim import Adam
 from tests.helpers.networks import flat_gradient, generators
+from tests.helpers.quick import few
 
 ADAM = Adam(lr=1e-2, b1=0.9, b2=0.999, eps=1e-8)
 TYPES = {
@@ -281,7 +282,10 @@ METHODS = {
 WIDER = {"filters": 16, "groups": 4, "fairness_layers": 0}
 
 
-@pytest.mark.parametrize(("name", "changes"), [*((name, {"dropout": 0.3}) for name in METHODS), ("erm", WIDER)])
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    few([*((name, {"dropout": 0.3}) for name in METHODS), ("erm", WIDER)], [("erm", {"dropout": 0.3})]),
+)
 def test_runs_are_bit_for_bit_the_same_in_any_stack_in_float32(name, changes):
     check_any_stack([METHODS[name](k) for k in range(5)], cnn(**changes))
 
@@ -303,7 +307,7 @@ def check_any_stack(methods, network):
             assert ours.history.equals(stacked[r].history)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", few(METHODS, ["erm"]))
 def test_a_run_in_a_stack_is_the_run_alone_in_float64(name):
     methods, seeds = [METHODS[name](k) for k in range(4)], [7, 0, 3, 3]
     for ours, method, seed in zip(train(methods, seeds), methods, seeds, strict=True):

@@ -87,6 +87,7 @@ def test_images_of_other_channels_are_refused():
         resnet(stem="tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "methods"),
     [

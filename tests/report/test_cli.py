@@ -18,6 +18,7 @@ from fairrun.report.sections.tradeoff import front
 from fairrun.report.style import estimate
 from fairrun.report.tradeoffs import complete, tradeoffs
 from fairrun.results import records as results
+from tests.helpers.quick import few
 from tests.helpers.records import rewrite
 from tests.helpers.reports import HARD, SOFT, WRITTEN, sweep, texts, trade, write_run, written
 
@@ -50,6 +51,7 @@ def test_the_command_prints_the_table_and_ends_with_the_page(tmp_path, capsys):
     assert all((tmp_path / name).exists() for name in WRITTEN)
 
 
+@pytest.mark.slow
 def test_several_data_sets_have_a_picture_each_and_share_tables_and_page(tmp_path):
     files = written(tmp_path, [*sweep(tmp_path), *sweep(tmp_path, dataset="law_school")])
     pictures = {f"front_{dataset}.{kind}" for dataset in ("adult", "law_school") for kind in ("png", "pdf", "svg")}
@@ -61,17 +63,20 @@ def test_several_data_sets_have_a_picture_each_and_share_tables_and_page(tmp_pat
 
 @pytest.mark.parametrize(
     ("key", "values", "names"),
-    [
-        ("data_sha256", ["ab" * 32, "cd" * 32], ["adult, data abababab", "adult, data cdcdcdcd"]),
-        ("dataset.sensitive", [["race"], ["sex", "race"]], ["adult, sensitive race", "adult, sensitive sex, race"]),
-        (
-            "dataset.sensitive",
-            [["sex", {"column": "age", "bins": [25]}], [{"column": "age", "bins": [25, 60.5]}]],
-            ["adult, sensitive age cut at 25 and 60.5", "adult, sensitive sex, age >= 25"],
-        ),
-        ("dataset.split.seed", [1, 2], ["adult, split.seed 1", "adult, split.seed 2"]),
-        ("dataset.rows.variant", ["all", "complete"], ["adult, rows.variant all", "adult, rows.variant complete"]),
-    ],
+    few(
+        [
+            ("data_sha256", ["ab" * 32, "cd" * 32], ["adult, data abababab", "adult, data cdcdcdcd"]),
+            ("dataset.sensitive", [["race"], ["sex", "race"]], ["adult, sensitive race", "adult, sensitive sex, race"]),
+            (
+                "dataset.sensitive",
+                [["sex", {"column": "age", "bins": [25]}], [{"column": "age", "bins": [25, 60.5]}]],
+                ["adult, sensitive age cut at 25 and 60.5", "adult, sensitive sex, age >= 25"],
+            ),
+            ("dataset.split.seed", [1, 2], ["adult, split.seed 1", "adult, split.seed 2"]),
+            ("dataset.rows.variant", ["all", "complete"], ["adult, rows.variant all", "adult, rows.variant complete"]),
+        ],
+        2,
+    ),
 )
 def test_other_rows_groups_or_splits_are_other_problems_with_fronts_of_their_own(tmp_path, key, values, names):
     rows = [row | {key: value} for value in values for row in sweep(tmp_path / str(value))]
@@ -83,6 +88,7 @@ def test_other_rows_groups_or_splits_are_other_problems_with_fronts_of_their_own
     assert all(len(trade.runs) == len(rows) / 2 and key not in trade.by for trade in found)
 
 
+@pytest.mark.slow
 def test_data_sets_whose_names_read_alike_or_are_long_have_pictures_of_their_own(tmp_path):
     names = ["a-b", "a/b", "long " * 60]
     rows = [row | {"dataset": name} for k, name in enumerate(names) for row in sweep(tmp_path / str(k), seeds=1)]
@@ -99,6 +105,7 @@ def test_a_split_for_each_seed_and_other_features_are_the_same_problem(tmp_path)
     assert only.dataset == "adult" and "dataset.scale" in only.by and "dataset.split.seed" not in only.by
 
 
+@pytest.mark.slow
 def test_a_report_of_the_same_runs_is_the_same(tmp_path):
     rows = sweep(tmp_path)
     first = {name: path.read_bytes() for name, path in written(tmp_path, rows).items()}
@@ -113,6 +120,7 @@ def with_histories(rows):
     return rows
 
 
+@pytest.mark.slow
 def test_histories_are_drawn_over_epochs_where_they_are_asked_for(tmp_path):
     asked = [row | {"report.histories": ["train/loss"]} for row in with_histories(sweep(tmp_path))]
     files = written(tmp_path, asked)
@@ -121,6 +129,7 @@ def test_histories_are_drawn_over_epochs_where_they_are_asked_for(tmp_path):
     assert "curves.png" not in written(tmp_path, asked, histories=())
 
 
+@pytest.mark.slow
 def test_a_report_removes_the_pictures_of_an_earlier_one_that_it_does_not_have(tmp_path):
     rows = with_histories(sweep(tmp_path))
     (tmp_path / "mine.png").write_bytes(b"mine")
@@ -166,6 +175,7 @@ def test_a_column_that_no_history_has_is_named_and_left_out(tmp_path, caplog):
 # Tables
 
 
+@pytest.mark.slow
 def test_what_was_left_out_as_outliers_is_in_the_table_of_settings(tmp_path, plain):
     rows = sweep(tmp_path)
     for row in rows:
@@ -339,6 +349,7 @@ def test_options_come_before_what_the_records_ask_for(tmp_path):
     assert found.pairs.empty
 
 
+@pytest.mark.slow
 def test_the_command_takes_columns_and_pairs_and_prints_them_within_160_columns(tmp_path, capsys):
     names = [f"metric_of_number_{k}" for k in range(5)]
     sweep(tmp_path, **{f"test/{name}": -0.25 for name in names})
@@ -522,6 +533,7 @@ def test_a_reference_that_cannot_be_read_is_refused(tmp_path):
 # The worst seed, and degenerate runs
 
 
+@pytest.mark.slow
 def test_the_worst_seed_is_labelled_wherever_it_is_shown(tmp_path, capsys):
     """ERM with seed k has the difference .3 + k / 300: .307 with seed 2."""
     sweep(tmp_path)
@@ -549,6 +561,7 @@ def test_the_records_ask_for_the_worst_seed(tmp_path):
     assert trade(tmp_path, rows, "worst_group_accuracy").heading == "smallest worst group accuracy"
 
 
+@pytest.mark.slow
 def test_degenerate_runs_are_counted_and_told(tmp_path, capsys):
     rates = {"val/selection_rate": 0.25}
     rows = [*sweep(tmp_path, **rates), write_run(tmp_path, lam=9.0, **rates), write_run(tmp_path, lam=9.0, seed=1)]
@@ -593,7 +606,7 @@ def test_a_metric_whose_greater_values_are_better_has_a_report(tmp_path):
     assert pd.read_csv(files["table.csv"])["front"].tolist() == [True, False, False, False]
 
 
-@pytest.mark.parametrize("share", ["one run", "all runs"])
+@pytest.mark.parametrize("share", few(["one run", "all runs"], 1))
 def test_undefined_values_of_the_metric_have_a_report(tmp_path, share):
     rows = sweep(tmp_path)
     for row in rows[:1] if share == "one run" else rows:
@@ -628,6 +641,7 @@ def test_failed_and_corrupt_runs_are_named_with_their_reason_and_left_out(tmp_pa
     assert "<td>broken</td><td>-</td><td>corrupt</td><td>record.json ends early</td>" in failures
 
 
+@pytest.mark.slow
 def test_a_data_set_of_which_no_run_finished_is_among_the_failures_only(tmp_path):
     rows = [*sweep(tmp_path), write_run(tmp_path, dataset="compas", status="failed")]
     files = written(tmp_path, rows)
@@ -724,6 +738,7 @@ def test_a_metric_of_the_runs_own_keeps_its_direction(tmp_path):
     assert trade(tmp_path, [write_run(tmp_path, metric=own, **scores)]).greater_is_better
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_says_so(tmp_path):
     sweep(tmp_path)
     (tmp_path / "front.png").mkdir()

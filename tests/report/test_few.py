@@ -9,6 +9,7 @@ from fairrun.report import few
 from fairrun.report.options import ReportOptions
 from fairrun.report.sections.tradeoff import front
 from fairrun.report.tradeoffs import complete, tradeoffs
+from tests.helpers import quick
 from tests.helpers.reports import HARD, sweep, written
 
 FOOTNOTE = "† adult: uncertain, rests on a group of fewer than 30 test rows: sex=M: 29"
@@ -71,12 +72,12 @@ def test_the_page_the_picture_and_the_csv_name_the_group(tmp_path):
 
 @pytest.mark.parametrize(
     ("metric", "expected"),
-    [
+    quick.few([
         (HARD, ["50 validation rows: sex=M: 49"]),
         ("equalized_odds_difference", ["50 validation rows of label 0: sex=M: 25",
                                        "50 validation rows of label 1: sex=F: 30; sex=M: 24"]),
         ("roc_auc", []),
-    ],
+    ], 1),
 )  # fmt: skip
 def test_groups_whose_few_validation_rows_a_choice_rests_on_are_named_once(metric, expected, tmp_path, capsys):
     known = {f"{split}/{metric}": 0.3 for split in ("val", "test")}
@@ -97,6 +98,7 @@ def test_where_nothing_is_chosen_by_groups_few_validation_rows_are_no_warning(tm
     assert few.warnings(of([row | {"postprocess": "equalized_odds"} for row in alone]))
 
 
+@pytest.mark.slow
 def test_pairs_are_marked(tmp_path):
     rows = with_rows(sweep(tmp_path), 50, 29)
     text = written(tmp_path, rows, compare=(("penalty", "erm"),))["table.md"].read_text()

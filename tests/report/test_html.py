@@ -37,6 +37,7 @@ def page(tmp_path_factory):
     return texts(folder, sweep(folder), published=("fairbinn",))["report.html"].read_text()
 
 
+@pytest.mark.slow
 def test_the_page_is_small(page, tmp_path):
     assert len(page.encode()) < LARGEST
     rows = [write_run(tmp_path, lam=lam / 100, seed=seed) for lam in range(100) for seed in range(5)]

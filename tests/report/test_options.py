@@ -17,6 +17,7 @@ from fairrun.report import cli
 from fairrun.report.options import ReportOptions
 from fairrun.train import CONF
 from hydra_plugins.fairrun_sweepers import conclude
+from tests.helpers.quick import few
 from tests.helpers.records import rewrite
 from tests.helpers.reports import sweep, write_run
 
@@ -101,7 +102,7 @@ def test_every_option_has_a_flag_with_its_help(capsys):
         assert option.metadata["help"] in shown
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", few(FIELDS, 4))
 def test_an_option_has_one_value_whoever_gives_it(tmp_path, name):
     override, flag, value = EXAMPLES[name]
     node = OmegaConf.to_container(composed(tmp_path, override).report)
@@ -111,7 +112,7 @@ def test_an_option_has_one_value_whoever_gives_it(tmp_path, name):
     assert getattr(recorded, name) == value
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", few(FIELDS, ["metric", "columns", "sections"]))
 def test_an_option_changes_the_report(tmp_path, plain, name):
     folder = shutil.copytree(plain, tmp_path / "sweep")
     cli.main([str(folder), EXAMPLES[name][1]])

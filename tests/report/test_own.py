@@ -83,6 +83,7 @@ def named(tmp_path, monkeypatch):
         sys.modules.pop(module, None)
 
 
+@pytest.mark.slow
 def test_a_section_of_ones_own_is_shown_by_a_sweep_and_by_the_report_of_its_records(tmp_path, csv):
     given = ["plugins=[tests]", "report.sections=[tests.helpers.sections.calibration]", "seed=0,1"]
     done = run_here(tmp_path, "sweep", *DESCRIPTION, *given, INLINE, "hydra.sweep.dir=out", module="fairrun")
@@ -100,6 +101,7 @@ def test_a_section_of_ones_own_is_shown_by_a_sweep_and_by_the_report_of_its_reco
     assert (tmp_path / "out" / "front.png").exists() and not (tmp_path / "out" / "calibration.png").exists()
 
 
+@pytest.mark.slow
 def test_what_records_name_runs_only_where_the_user_names_its_package(named, caplog):
     sweep(named / "out", seeds=1, report={"sections": ["ownpkg.parts.good"]})
     cli.main([str(named / "out")])

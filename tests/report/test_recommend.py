@@ -93,6 +93,7 @@ def test_the_bound_is_that_of_all_runs_and_of_the_metric_that_is_shown(bounds, m
     assert found == expected
 
 
+@pytest.mark.slow
 def test_it_is_the_first_thing_on_the_page_of_each_data_set(tmp_path):
     rows = [row for name in ("adult", "law_school") for row in sweep(tmp_path, dataset=name)]
     page = texts(tmp_path, bounded(rows, 0.2))["report.html"].read_text()
@@ -115,6 +116,7 @@ def test_where_nothing_differs_clearly_the_baseline_is_the_plain_choice(tmp_path
     assert "This command trains penalty lam " in text
 
 
+@pytest.mark.slow
 def test_a_command_says_that_its_data_have_had_several_states(tmp_path):
     """Which one their files hold now is not known without reading them."""
     rows = sweep(tmp_path)

@@ -44,6 +44,7 @@ def place(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_whose_file_was_changed_and_changed_back_has_its_command(place):
     """What the files say now counts, not which record was written last."""
     first = run(place, "a", written="2026-01-01")
@@ -83,6 +84,7 @@ def test_a_digest_that_another_version_made_otherwise_is_no_difference(place):
     assert otherwise(run(place, "a", identity="0" * 64)) == ""
 
 
+@pytest.mark.slow
 def test_a_value_of_the_environment_is_told_apart_and_not_shown(place, monkeypatch):
     """Where another version made the record, nothing tells whether the value or the digest is another."""
     given = ["method=erm", "dataset=german", "seed=0", "dataset.label=${oc.env:MINE_SECRET}"]
@@ -110,6 +112,7 @@ def test_a_path_below_the_folder_where_the_run_was_started_is_no_refusal(place, 
     assert otherwise(folder) == "" and HydraConfig.initialized() is before
 
 
+@pytest.mark.slow
 def test_where_the_environment_is_another_one_nothing_is_claimed(place, monkeypatch):
     given = ["method=erm", "dataset=german", "seed=0", "dataset.label=${oc.env:MINE_LABEL}"]
     monkeypatch.setenv("MINE_LABEL", "a-label")
@@ -204,6 +207,7 @@ def composed(place, method, name, found={}):  # noqa: B006 - composed once for a
     return found[key]
 
 
+@pytest.mark.slow
 def test_a_run_that_no_command_makes_any_more_has_none_and_stands_last(tmp_path, capsys):
     save(tmp_path, "dataset", DATASET.format(sensitive="sex"))
     swept(tmp_path, "old")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 import fairrun.report
@@ -34,6 +35,7 @@ def build(trade, options):
     return Section("Costs", {"costs": figure}, "A line", tables=[table, unlisted], csv={"costs.csv": rows})
 
 
+@pytest.mark.slow
 def test_a_section_that_is_listed_is_in_every_file(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "SECTIONS", [*sections.SECTIONS, build])
     sweep(tmp_path, seeds=2)
@@ -48,6 +50,7 @@ def test_a_section_that_is_listed_is_in_every_file(tmp_path, monkeypatch):
     assert files["costs.csv"].read_text() == "dataset,method,cost\nadult,erm,3 | 4\n"
 
 
+@pytest.mark.slow
 def test_a_section_of_one_data_set_is_left_out_of_the_other(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "SECTIONS", [*sections.SECTIONS, build])
     sweep(tmp_path, seeds=1)

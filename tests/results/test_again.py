@@ -60,6 +60,7 @@ def test_there_is_none_where_the_overrides_cannot_be_read(text, tmp_path):
     assert command(tmp_path) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [[], ["experiment=mine", "--config-dir=own"]])
 def test_the_printed_command_trains_the_same_run_and_saves_its_model(given, tmp_path, csv):
     """An own table, a file of one's own, a key that ERM lacks, a value from another key."""

@@ -80,6 +80,7 @@ def test_a_task_that_always_kills_its_worker_is_lost_alone(tmp_path):
     assert {name: type(result) for name, result in results.items() if name != "b"} == dict.fromkeys("acd", int)
 
 
+@pytest.mark.slow
 def test_lost_tasks_are_tried_again_side_by_side(tmp_path):
     tasks = {name: (tmp_path / name, 1, 1.5) for name in "ab"}
     list(Loky(2, 1).map(square, {"a": 1, "b": 2}))  # the processes are there
@@ -98,6 +99,7 @@ def grow(megabytes):
 kept = []
 
 
+@pytest.mark.slow
 def test_a_worker_that_grows_stays_and_loses_no_task():
     tasks = {str(k): size for k, size in enumerate((1, 400, 400, 1, 1))}
     results = dict(Loky(1, 1).map(grow, tasks))
@@ -109,6 +111,7 @@ def forget(_):
     kept.clear()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_without_a_task_is_replaced():
     executor = Loky(1, 1)
     (worker,) = dict(executor.map(process, {"a": None})).values()
@@ -181,6 +184,7 @@ def test_a_ray_cluster_does_the_work_and_a_dead_worker_loses_nothing(tmp_path):
     assert run(executor, {"a": (tmp_path / "a", 0, 0), "b": (tmp_path / "b", 1, 0)}) == {"a": 1, "b": 2}
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     code = (
         "import os, sys\nfrom tests.runs.test_executors import process\nfrom fairrun.runs.executors.local import Loky\n"

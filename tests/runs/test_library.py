@@ -108,6 +108,7 @@ def test_images_are_rows_of_pixels():
     check_data(config, facts(load(config)))
 
 
+@pytest.mark.slow
 def test_one_sweep_has_methods_of_both_kinds_each_with_its_own_keys(tmp_path, csv):
     given = ["-m", *DESCRIPTION, "method=erm,penalty,estimator,exponentiated_gradient", "method.lam=1,2", INLINE]
     given += ["estimator@method.estimator=logistic,random_forest", "method.estimator.n_estimators=3", "epochs=2,3"]
@@ -134,6 +135,7 @@ def test_one_sweep_has_methods_of_both_kinds_each_with_its_own_keys(tmp_path, cs
     assert "10 runs, 10 of them done before" in again.stdout
 
 
+@pytest.mark.slow
 def test_an_experiments_optimizer_and_training_are_left_out(tmp_path):
     """irw/compas chooses Adagrad for all methods, a schedule and a network."""
     given = ["-m", "experiment=irw/compas", "method=estimator", "method.optimizer.lr=0.1,0.2", INLINE]
@@ -147,6 +149,7 @@ def test_an_experiments_optimizer_and_training_are_left_out(tmp_path):
     assert "epochs, batch_size, schedule.every, model: no effect on Logistic" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_at_the_end_of_a_sweep_trains_the_run_again_and_saves_its_model(tmp_path, csv):
     given = ["-m", *DESCRIPTION[:-2], *FOREST, "method.estimator.max_depth=1,4", INLINE]
     done = run_here(tmp_path, *given)
@@ -169,6 +172,7 @@ def test_a_single_run_has_the_estimators_name(tmp_path, csv):
     assert "fairrun.estimators.scikit" in record["sources"]
 
 
+@pytest.mark.slow
 def test_a_sweep_names_a_classifier_by_its_path(tmp_path, csv):
     given = ["-m", *DESCRIPTION[:-2], "method=erm,estimator", "epochs=1", INLINE, "hydra.sweep.dir=out"]
     given += ["estimator@method.estimator=classifier", "method.estimator.classifier=sklearn.naive_bayes.GaussianNB"]

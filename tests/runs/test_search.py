@@ -20,6 +20,7 @@ from fairrun.runs.search import SAMPLERS, History, Search, divide
 from hydra_plugins.fairrun_sweepers import _overrides
 from tests.helpers.command import INLINE, ROOT, records, run, start_warm
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 
 CONFIG = {"method._target_": "x", "method.lam": 1.0, "method.loss": "mmd", "batch_size": 64, "epochs": 10}
 RANGES = {
@@ -315,7 +316,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "said"), REFUSED, ids=[" ".join(overrides) for overrides, _ in REFUSED])
+@pytest.mark.parametrize(("overrides", "said"), few(REFUSED, 4), ids=[" ".join(overrides) for overrides, _ in REFUSED])
 def test_what_cannot_be_searched_is_refused_in_one_message_before_training(tmp_path, overrides, said):
     done = run_here(tmp_path, "-m", "hydra/sweeper=search", "sweep=penalty", "dataset=german", INLINE, *overrides)
     assert done.returncode == 1

@@ -66,6 +66,7 @@ def test_runs_have_parameters_epochs_and_a_status(sweep, tracker):
     assert (run.info.status, found["erm adult seed=1"].info.status) == ("FINISHED", "FAILED")
 
 
+@pytest.mark.slow
 def test_the_summary_has_table_picture_page_and_records(sweep, tracker):
     report(sweep)
     tracker.finish(sweep, "a-sweep")

@@ -442,6 +442,7 @@ def test_what_wandb_did_not_take_is_said_and_kept_for_later(sweep):
     assert json.loads((sweep / "2" / MARK).read_text())["place"] == "offline"
 
 
+@pytest.mark.slow
 def test_the_summary_run_keeps_report_and_records_as_an_artifact(sweep):
     """W&B's own process copies the files that its offline run will upload."""
     report(sweep)

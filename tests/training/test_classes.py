@@ -17,6 +17,7 @@ from fairrun.runs.job import facts
 from fairrun.training.fit import fit
 from tests.helpers.command import INLINE, records
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
 from tests.helpers.synthetic import METHODS, config, data_of_classes, method
 
 NETWORK = MLP(num_features=6, num_classes=3, width=16, depth=2, fairness_layers=1, fairness_position=None, dropout=0.0)
@@ -29,7 +30,7 @@ def train(methods, seeds, dtype=torch.float64, epochs=3, **options):
     return fit(NETWORK, methods, seeds, rows, epochs=epochs, batch_size=32, dtype=dtype, **options)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", few(METHODS, 10))
 def test_a_method_learns_several_classes_or_refuses_them(name):
     heads = ["model=shared_bottom"] if "tasks" in method(name).needs else []
     metric = ["metric=worst_group_accuracy"] if name in LEARNS else []  # it has no surrogate for a fairness loss
@@ -45,7 +46,7 @@ def test_methods_of_losses_alone_learn_several_classes():
     assert set(LEARNS) >= LOSSES_ALONE
 
 
-@pytest.mark.parametrize("name", LEARNS)
+@pytest.mark.parametrize("name", few(LEARNS, 4))
 @pytest.mark.parametrize("engine", ["torch", "auto"])
 def test_runs_of_several_classes_are_bit_for_bit_the_same_in_any_stack_in_float32(name, engine):
     optimizer = method(name).optimizer
@@ -86,6 +87,7 @@ TABLE = ["dataset=csv", "dataset.path=table.csv", "dataset.label=job", "dataset.
 TABLE += ["dataset.sensitive=[group]", "metric=worst_group_accuracy", "epochs=3", "batch_size=32"]
 
 
+@pytest.mark.slow
 def test_a_sweep_over_several_classes_ends_with_a_report(jobs_csv):
     shown = "report.columns=[accuracy_difference,log_loss]"
     command = ["-m", *TABLE, "method=erm,group_dro", "seed=range(2)", shown, "hydra.sweep.dir=sweep", INLINE]

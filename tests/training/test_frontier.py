@@ -21,6 +21,7 @@ from tests.helpers.command import DESCRIPTION, INLINE
 from tests.helpers.gaps import difference
 from tests.helpers.here import run_here
 from tests.helpers.jobs import jobs_of, train
+from tests.helpers.quick import few
 from tests.helpers.synthetic import table
 
 pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
@@ -84,6 +85,7 @@ def data_of(val):
     return Data(train=val, val=val, test=val, features=[], groups=groups, sha256="", balanced=torch.arange(1))
 
 
+@pytest.mark.slow
 def test_a_model_decides_by_the_thresholds_of_a_bound(tmp_path, described):
     (one,) = jobs_of(tmp_path, [*described, "method=erm", "postprocess=frontier", "results.save=chosen"])
     train(tmp_path, [one])
@@ -135,7 +137,7 @@ def test_every_bound_is_a_configuration_of_the_report(tmp_path, csv):
     assert len(results.load(tmp_path / "out")) == 4
 
 
-@pytest.mark.parametrize("constraint", CURVES)
+@pytest.mark.parametrize("constraint", few(CURVES, 1))
 def test_a_single_run_shows_its_curve_and_how_to_load_a_bound(constraint, tmp_path, csv):
     given = [*DESCRIPTION, "method=erm", f"postprocess={constraint}", "hydra.run.dir=run"]
     done = run_here(tmp_path, *given)

@@ -17,6 +17,7 @@ from fairrun.training.held import predict
 from fairrun.training.kept.averages import Averaging
 from fairrun.training.optim import SGD, Adam
 from fairrun.training.schedule import Schedule
+from tests.helpers.quick import few
 from tests.helpers.synthetic import data, data_of_classes, method
 
 NETWORK = MLP(num_features=6, num_classes=2, width=16, depth=1, fairness_layers=0, fairness_position=None, dropout=0.2)
@@ -55,7 +56,7 @@ WAYS = {
         "schedule": Schedule(2, 0.5, 1, 0.1),
     },
 }
-every_way = pytest.mark.parametrize("way", WAYS)
+every_way = pytest.mark.parametrize("way", few(WAYS, ["members, native", "all"]))
 
 
 @every_way

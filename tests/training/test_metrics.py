@@ -180,7 +180,7 @@ def test_the_worst_group_is_the_minimum_of_a_metric_frame(name, metric, num_grou
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(
         st.tuples(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.sampled_from([0.0, 1.0])), min_size=2, max_size=20
@@ -267,7 +267,7 @@ def test_the_worst_tenth_of_eleven_rows_are_two_and_of_ten_rows_one():
         assert of_one_run(logits, zeros, zeros, 1)["worst_tenth_loss"] == pytest.approx(expected, rel=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(cases())
 def test_the_worst_tenth_has_at_least_the_loss_of_any_group_of_a_tenth_of_the_rows(case):
     logits, y, s, num_groups = case
@@ -364,7 +364,7 @@ def test_a_difference_is_0_with_one_group():
 # In general
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(cases())
 def test_every_value_is_in_its_range_or_nan(case):
     for name, (value,) in evaluated(*case).items():
@@ -379,7 +379,7 @@ def test_every_value_is_in_its_range_or_nan(case):
         assert np.isnan(value) or 0 <= value <= highest, name
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(cases(), st.randoms(use_true_random=False))
 def test_metrics_do_not_depend_on_how_groups_are_numbered(case, random):
     logits, y, s, num_groups = case
@@ -392,7 +392,7 @@ def test_metrics_do_not_depend_on_how_groups_are_numbered(case, random):
             np.testing.assert_array_equal(after[f"{name}/s={number[g]}"], before[f"{name}/s={g}"], err_msg=name)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(cases(), st.randoms(use_true_random=False))
 def test_metrics_do_not_depend_on_the_order_of_rows(case, random):
     logits, y, s, num_groups = case
@@ -402,7 +402,7 @@ def test_metrics_do_not_depend_on_the_order_of_rows(case, random):
         np.testing.assert_allclose(after[name], value, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(cases(max_groups=1), st.integers(2, 5))
 def test_differences_are_0_under_parity(case, num_groups):
     """Every group has the same rows, among them one of each class."""

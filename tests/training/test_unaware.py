@@ -17,6 +17,7 @@ from fairrun.training.thresholds.frontier import BOUNDS, RATES, two_parts
 from fairrun.training.thresholds.unaware import Groups, Rule, Told, fit, unaware
 from tests.helpers.gaps import difference
 from tests.helpers.jobs import jobs_of, train
+from tests.helpers.quick import few
 
 pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
 
@@ -31,7 +32,7 @@ def rows(num_rows=4000, num_groups=2, seed=0):
 
 
 @pytest.mark.parametrize("metric", RATES)
-@pytest.mark.parametrize("num_groups", [2, 3])
+@pytest.mark.parametrize("num_groups", few([2, 3], [2]))
 def test_rules_keep_every_bound_on_the_rows_that_fit_them_and_cost_little(metric, num_groups):
     x, p, y, s = rows(num_groups=num_groups)
     q = Groups.fit(metric, x, y, s).probabilities(x)
@@ -47,6 +48,7 @@ def test_rules_keep_every_bound_on_the_rows_that_fit_them_and_cost_little(metric
     assert difference(metric, (p > 0.5).astype(float), y, s) > 0.1  # or the test shows nothing
 
 
+@pytest.mark.slow
 def test_ties_and_saturated_scores_keep_every_bound():
     x, p, y, s = rows(2000)
     for scores in (p.round(1), np.where(p > 0.5, 1.0, 1e-12), np.full(len(p), 0.3)):
@@ -66,6 +68,7 @@ def test_features_that_tell_nothing_of_groups_leave_one_threshold():
             assert set(np.diff(decided[np.argsort(p)].astype(int))) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_a_rate_of_labels_takes_the_probability_of_the_group_given_the_label():
     """Where the label tells of the group what features do not, the rule with that probability is more accurate."""
     rng = np.random.default_rng(0)
@@ -131,6 +134,7 @@ def test_validation_metrics_are_of_rows_that_did_not_fit_the_rule():
         assert json.loads(json.dumps(point.rules)) == point.rules
 
 
+@pytest.mark.slow
 def test_a_model_decides_new_rows_without_their_group(tmp_path, described):
     (one,) = jobs_of(tmp_path, [*described, "method=erm", "postprocess=frontier_unaware", "results.save=chosen"])
     train(tmp_path, [one])

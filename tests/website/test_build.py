@@ -25,6 +25,7 @@ def built(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_of_docs_is_built_and_in_the_nav(built):
     pages = [path.relative_to(ROOT / "docs").with_suffix("") for path in sorted((ROOT / "docs").rglob("*.md"))]
     urls = [str(page.parent) if page.name == "index" else str(page) for page in pages]
@@ -34,6 +35,7 @@ def test_every_page_of_docs_is_built_and_in_the_nav(built):
     assert not [url for url in urls if url not in [*nav, "claims", "."]]
 
 
+@pytest.mark.slow
 def test_a_link_to_a_source_file_leads_to_its_page(built):
     page = (built / "methods" / "irw" / "index.html").read_text()
     assert 'href="../../source/fairrun/methods/irw.py/"' in page

@@ -13,7 +13,12 @@ from tests.helpers.command import INLINE, run_warm
 from tests.helpers.composed import composed
 from tests.helpers.here import run_here
 from tests.helpers.pages import PAGES, ROOT, blocks, commands, name
+from tests.helpers.quick import few
 
+FIRST = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / "tutorials" / f"{page}.md" for page in ("own-table", "reproduce-a-paper")),
+]
 MOST_RUNS = 8  # a command of more, with one seed, is composed alone
 AT_ONCE = ("check", "data", "help", "list", "new", "version")  # subcommands that are carried out
 TRAINED = ROOT / "README.md"  # by tests/cli/test_readme.py
@@ -52,7 +57,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["composed", "trained"])
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", few(PAGES, FIRST), ids=name)
 def test_the_commands_of_a_page(page, trained, folder):
     """In the order of the page, in one folder."""
     for block in blocks(page):
@@ -72,19 +77,22 @@ def test_code_of_a_page_is_python(page):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [
-        ("fairrun train metod=erm", "metod"),
-        ("fairrun sweep method=erm,pnalty", "pnalty"),
-        ("fairrun sweep method=penalty method.lam=1,-1", "method.lam"),
-        ("fairrun sweep benchmark=quickstrt", "quickstrt"),
-        ("python -m fairrun.train -m method=penalty method.lamm=1,2", "method.lamm"),
-        ("fairrun trian", "trian"),
-        ("fairrun report outputs --bond 0.1", "--bond"),
-        ("scripts/quickstrat", "quickstrat"),
-        ("pip install 'fairrun[weights]'", "weights"),
-        ("fairrn train", "fairrn"),
-        ("fairrun help method.lamm", "method.lamm"),
-    ],
+    few(
+        [
+            ("fairrun train metod=erm", "metod"),
+            ("fairrun sweep method=erm,pnalty", "pnalty"),
+            ("fairrun sweep method=penalty method.lam=1,-1", "method.lam"),
+            ("fairrun sweep benchmark=quickstrt", "quickstrt"),
+            ("python -m fairrun.train -m method=penalty method.lamm=1,2", "method.lamm"),
+            ("fairrun trian", "trian"),
+            ("fairrun report outputs --bond 0.1", "--bond"),
+            ("scripts/quickstrat", "quickstrat"),
+            ("pip install 'fairrun[weights]'", "weights"),
+            ("fairrn train", "fairrn"),
+            ("fairrun help method.lamm", "method.lamm"),
+        ],
+        5,
+    ),
 )
 def test_a_wrong_command_is_found(line, said, folder):
     (command,) = commands(line)

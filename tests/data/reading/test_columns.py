@@ -599,7 +599,8 @@ CELLS += [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=100)
 @given(
     columns=st.lists(st.lists(st.sampled_from(CELLS), min_size=12, max_size=12), min_size=1, max_size=3),
     few=st.integers(1, len(CELLS)),
