@@ -161,6 +161,12 @@ def chosen(rows: pd.DataFrame, metric: str, *, greater_is_better: bool = False, 
     return _points(rows, metric, "test")[front]
 
 
+def columns_of(metrics: Sequence[str], runs: pd.DataFrame) -> list[str]:
+    """The columns that hold accuracy and ``metrics`` on validation and test rows, those that the ``runs`` have."""
+    names = [f"{split}/{name}" for split in ("val", "test") for name in dict.fromkeys(("accuracy", *metrics))]
+    return [name for name in names if name in runs]
+
+
 def _points(rows: pd.DataFrame, metric: str, split: str) -> np.ndarray:
     """Accuracy and ``metric`` of each row, [rows, 2].  A report asks for each seed: column by column is fast."""
     return np.stack([rows[f"{split}/{name}"].to_numpy(dtype=float) for name in ("accuracy", metric)], axis=1)
@@ -228,7 +234,8 @@ def attainment(runs: pd.DataFrame, metric: str, *, greater_is_better: bool = Fal
     100; ``test/accuracy`` and ``test/<metric>``, the corners of the surface that at least one seed, half of the seeds
     and every seed reach.  Seeds with an undefined value are left out; the result has no rows if no seed is left.
     """
-    sets = [chosen(own, metric, greater_is_better=greater_is_better) for _, own in runs.groupby("seed")]
+    values = runs[["seed", *columns_of([metric], runs)]]  # a seed of few columns is cut out of the table fast
+    sets = [chosen(own, metric, greater_is_better=greater_is_better) for _, own in values.groupby("seed")]
     sets = [points for points in sets if len(points) and np.isfinite(points).all()]
     names = ["test/accuracy", f"test/{metric}", "percent"]
     if not sets:

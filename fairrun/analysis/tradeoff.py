@@ -9,7 +9,18 @@ import pandas as pd
 
 from fairrun.analysis import published
 from fairrun.analysis.compare import Pair, paired
-from fairrun.analysis.front import REMOVAL, Anchors, anchors, aopac, chosen, finished, hypervolume, settings, summarise
+from fairrun.analysis.front import (
+    REMOVAL,
+    Anchors,
+    anchors,
+    aopac,
+    chosen,
+    columns_of,
+    finished,
+    hypervolume,
+    settings,
+    summarise,
+)
 from fairrun.analysis.ideal import ideal_area
 from fairrun.analysis.interval import difference, interval
 from fairrun.config.keys import BOUND
@@ -209,8 +220,8 @@ def areas(
     """
     labels, ideal = anchors(runs), ideal_area(runs)
     reference = (labels.majority, 0.0 if greater_is_better else 1.0)
-    rows = []
-    for (method, seed), own in runs.groupby(["method", "seed"]):
+    values, rows = runs[["method", "seed", *columns_of([metric, *AOPAC.values()], runs)]], []
+    for (method, seed), own in values.groupby(["method", "seed"]):
         row = {"method": method, "seed": seed}
         for prefix, split in (("", "val"), (ORACLE, "test"))[: 1 + test_oracle]:
             points = chosen(own, metric, greater_is_better=greater_is_better, split=split)

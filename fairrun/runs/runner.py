@@ -5,8 +5,10 @@ fields of the method and its optimizers.  This module does not use Hydra.
 """
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from fairrun.runs.worker import Failure, Task, Trained, train
 
 log = logging.getLogger(__name__)
 REMARKS = 2  # on degenerate runs: the first by name, then that there are more
+WRITERS = 4  # threads that write the results of a stack: most of the time they wait for the disk
 WORK = ".work"  # the folder for the files that workers share during a sweep
 
 
@@ -130,32 +133,37 @@ class Sweep:
 
     def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
         """Write the records of a stack from a worker's result, and yield each job's folder and outcome."""
-        for k, job in enumerate(stack):
-            data, history = self.data.facts(job.config), None
-            if isinstance(result, Trained):
-                run = result.runs[k]
-                history = run.history
-                how = {"engine": result.engine, "side_by_side": len(stack), "wall_time_s": result.seconds}
-                entry = record(job, run, data, **how, **result.origin)
-            else:
-                entry = failed(job, redacted(result.reason), data)
-            try:
-                job.folder.mkdir(parents=True, exist_ok=True)
-                if entry["status"] == "finished" and isinstance(result, Trained):
-                    weights = self._weights(job)
-                    entry["model"] = save(job.folder, run, self.data.rows(job.config), weights=weights)
-                    entry |= {UNSAVED: True} if weights and not has_weights(entry) else {}
-                entry = write(job.folder, entry, history)
-            except OSError as error:
-                yield job.folder, Outcome("failed", f"its results could not be written: {error}")
-                continue
-            self._remark(job, entry)
-            trace = redacted(result.trace) or None if isinstance(result, Failure) else None
-            yield job.folder, Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
+        with ThreadPoolExecutor(WRITERS) as pool:
+            outcomes = pool.map(functools.partial(self._write, result, len(stack)), range(len(stack)), stack)
+            for job, outcome in zip(stack, outcomes, strict=True):
+                self._remark(job, outcome.record)
+                yield job.folder, outcome
 
-    def _remark(self, job: Job, entry: dict[str, Any]) -> None:
+    def _write(self, result: Trained | Failure | Lost, side_by_side: int, place: int, job: Job) -> Outcome:
+        """Write the results of the job at a place of a stack."""
+        data, history = self.data.facts(job.config), None
+        if isinstance(result, Trained):
+            run = result.runs[place]
+            history = run.history
+            how = {"engine": result.engine, "side_by_side": side_by_side, "wall_time_s": result.seconds}
+            entry = record(job, run, data, **how, **result.origin)
+        else:
+            entry = failed(job, redacted(result.reason), data)
+        try:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            if entry["status"] == "finished" and isinstance(result, Trained):
+                weights = self._weights(job)
+                entry["model"] = save(job.folder, run, self.data.rows(job.config), weights=weights)
+                entry |= {UNSAVED: True} if weights and not has_weights(entry) else {}
+            entry = write(job.folder, entry, history)
+        except OSError as error:
+            return Outcome("failed", f"its results could not be written: {error}")
+        trace = redacted(result.trace) or None if isinstance(result, Failure) else None
+        return Outcome(entry["status"], trace or entry["failure"], entry, trained=True)
+
+    def _remark(self, job: Job, entry: dict[str, Any] | None) -> None:
         """Warn of the first degenerate run, and that there are more."""
-        if said := remark(entry):
+        if entry is not None and (said := remark(entry)):
             self._degenerate += 1
             if self._degenerate < REMARKS:
                 log.warning("%s, in %s: %s", job.name, job.folder, said)

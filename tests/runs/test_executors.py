@@ -80,13 +80,37 @@ def test_a_task_that_always_kills_its_worker_is_lost_alone(tmp_path):
     assert {name: type(result) for name, result in results.items() if name != "b"} == dict.fromkeys("acd", int)
 
 
+def meet(task):
+    """Kills its own process, and tried again waits until the other task is tried again too."""
+    folder, name, other = task
+    if not (folder / name).exists():
+        (folder / name).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / f"{name} again").touch()
+    end = time.monotonic() + 60
+    while not (folder / f"{other} again").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return (folder / f"{other} again").exists()
+
+
 @pytest.mark.slow
 def test_lost_tasks_are_tried_again_side_by_side(tmp_path):
-    tasks = {name: (tmp_path / name, 1, 1.5) for name in "ab"}
-    list(Loky(2, 1).map(square, {"a": 1, "b": 2}))  # the processes are there
-    started = time.monotonic()
-    assert run(Loky(2, 1), tasks) == {"a": 2, "b": 2}
-    assert time.monotonic() - started < 4 * 1.5
+    tasks = {"a": (tmp_path, "a", "b"), "b": (tmp_path, "b", "a")}
+    assert dict(completed(Loky(2, 1), meet, tasks)) == {"a": True, "b": True}
+
+
+def note(path):
+    path.touch()
+
+
+def test_the_next_task_begins_before_the_caller_has_taken_a_result(tmp_path):
+    results = Loky(1, 1).map(note, {str(k): tmp_path / str(k) for k in range(2)})
+    next(results)
+    end = time.monotonic() + 60
+    while not (tmp_path / "1").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert (tmp_path / "1").exists()
+    assert [name for name, _ in results] == ["1"]
 
 
 def grow(megabytes):

@@ -64,17 +64,22 @@ class Loky:
         """
         left, free = iter(tasks.items()), list(range(self.workers))
         running: dict[Future[Any], tuple[str, _Process]] = {}
+
+        def begin() -> None:
+            for name, task in itertools.islice(left, len(free)):
+                process = _Process.of(free.pop(), self.num_threads)
+                running[process.call(function, task)] = name, process
+
         try:
-            while True:
-                for name, task in itertools.islice(left, len(free)):
-                    process = _Process.of(free.pop(), self.num_threads)
-                    running[process.call(function, task)] = name, process
-                if not running:
-                    return
+            begin()
+            while running:
+                ended = []
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     name, process = running.pop(done)
                     free.append(process.number)
-                    yield name, process.result(done)
+                    ended.append((name, process.result(done)))
+                begin()  # before the caller writes the results
+                yield from ended
         finally:
             for _, process in running.values():
                 process.end()
