@@ -99,10 +99,10 @@ class Model:
 
         Groups are those of the training rows, or the values of the columns ``sensitive``; a column that training made
         groups of is merged, cut and made two as there.  ``by`` names a column: the answer then has a row for each of
-        its values, and one for rows without any.  Rows without a label or a group are left out where training leaves
-        them out, and said in a warning, as are groups of few rows, and as many rows as the model's whole data set has:
-        those that it was trained on flatter it.  Raises ``InputError`` for a column, a label or a group that is not
-        known.
+        its values, and one for rows without any.  Rows without a label or a group, also one that only thresholds need,
+        or a feature are left out where training leaves them out, and said in a warning, as are groups of few rows, and
+        as many rows as the model's whole data set has: those that it was trained on flatter it.  Raises ``InputError``
+        for a column, a label or a group that is not known.
         """
         require(isinstance(rows, pd.DataFrame) and len(rows) > 0, "rows", type(rows).__name__, "a frame with rows")
         if self.about["encoder"] is None:
@@ -128,11 +128,13 @@ class Model:
         return [sensitive] if isinstance(sensitive, str) else list(sensitive)
 
     def _whole(self, rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-        """The rows that have a label and a group; others are left out, as in training, and said."""
-        kept = self.dataset.are_whole(rows, columns, self._encoder)
-        require(kept.any(), "rows", "none", "a frame with a row that has a label and a group")
+        """The rows that have all that metrics need; others are left out, as in training, and said."""
+        needed = [*columns, *(self.dataset.sensitive_columns if self._decides_by_groups else [])]
+        kept = self.dataset.are_whole(rows, needed, self._encoder)
+        parts = self.dataset.whole_parts
+        require(kept.any(), "rows", "none", f"a frame with a row that has {parts.replace(' or ', ' and ')}")
         if not kept.all():
-            said = f"{(~kept).sum()} of {len(rows)} rows without a label or a group are left out, as in training"
+            said = f"{(~kept).sum()} of {len(rows)} rows without {parts} are left out, as in training"
             warnings.warn(said, stacklevel=3)
         return rows[kept]
 
@@ -210,13 +212,18 @@ class Model:
 
     def _chances(self, rows: pd.DataFrame | np.ndarray) -> Tensor | None:
         """The probability of the decision 1 [N], where decisions may be random; else None."""
-        rules, known = self.about["rules"], self.about.get("group_model")
-        if rules is not None and known is not None:
-            x = self._x(rows)
-            return chances(rules, Groups.of(known), self.predictor.padded(x)[0, : len(x)], x)
-        if rules is not None:
+        rules = self.about["rules"]
+        if self._decides_by_groups:
             return probabilities(rules, self._scores(rows), self._groups(rows))
+        if rules is not None:
+            x = self._x(rows)
+            return chances(rules, Groups.of(self.about["group_model"]), self.predictor.padded(x)[0, : len(x)], x)
         return self._scores(rows) if self.predictor.decides else None
+
+    @property
+    def _decides_by_groups(self) -> bool:
+        """Whether decisions need the group of each row: thresholds do, but for those of groups that are inferred."""
+        return self.about["rules"] is not None and self.about.get("group_model") is None
 
     def _groups(self, rows: pd.DataFrame | np.ndarray) -> Tensor:
         if not isinstance(rows, pd.DataFrame):

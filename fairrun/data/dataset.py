@@ -164,6 +164,11 @@ class Dataset:
         refuse_missing_values(rows, list(rows))
         return self.grouped(rows, known=False)
 
+    @property
+    def whole_parts(self) -> str:
+        """For messages: what ``are_whole`` asks of a row."""
+        return "a label or a group"
+
     def are_whole(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> np.ndarray:
         """Whether each new row has a label and the groups of ``columns``, [N], where training leaves out those without.
 

@@ -233,6 +233,35 @@ def test_rows_without_a_label_or_a_group_are_left_out_of_metrics_as_in_training(
         model.metrics(rows.assign(hired=None))
 
 
+def test_rows_without_the_group_that_thresholds_need_are_left_out_of_metrics_of_others(tmp_path, described):
+    (folder,) = trained(tmp_path, [*described, SAVE, *KINDS["thresholds"]])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    rows = rows.reset_index(drop=True)
+    gaps = rows.assign(group=rows["group"].mask(rows.index < 4))
+    with pytest.warns(UserWarning, match=f"^4 of {len(rows)} rows without a label or a group are left out, as in tra"):
+        found = model.metrics(gaps, sensitive="kind")
+    pd.testing.assert_series_equal(found, model.metrics(rows.iloc[4:], sensitive="kind"))
+    with pytest.raises(InputError, match=r"^column 'group' must have no missing or infinite value, got 4 "):
+        model.predict(gaps)
+
+
+def test_rows_without_a_feature_are_left_out_of_metrics_where_training_drops_them_and_not_predicted(
+    tmp_path, described
+):
+    (folder,) = trained(tmp_path, [*described, SAVE, "dataset.missing=drop"])
+    model = fairrun.load(folder)
+    rows, _ = rows_of(model, "test")
+    rows = rows.reset_index(drop=True)
+    gaps = rows.assign(x0=rows["x0"].mask(rows.index < 3), kind=rows["kind"].mask(rows.index == 5))
+    with pytest.warns(UserWarning, match=f"^4 of {len(rows)} rows without a label, a group or a feature are left out,"):
+        found = model.metrics(gaps, by="group")
+    pd.testing.assert_frame_equal(found, model.metrics(rows.drop(index=[0, 1, 2, 5]), by="group"))
+    said = r"^column 'x0' must have no .* got 3 \(first in row 0\); fill them or leave their rows out: every row needs"
+    with pytest.raises(InputError, match=said):
+        model.predict(gaps)
+
+
 def test_rows_that_lack_the_label_of_one_task_count_for_the_others(tmp_path, described):
     (folder,) = trained(tmp_path, [*described, SAVE, *KINDS["several tasks"]])
     model = fairrun.load(folder)

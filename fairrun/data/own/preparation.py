@@ -17,6 +17,8 @@ from fairrun.data.reading.columns import read_as
 if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
 
+REMEDY = "fill them or leave their rows out: every row needs an answer, and no training row misses any"
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -47,7 +49,18 @@ class Preparation:
         return cls(types, decimals, orders, become, numeric, rows.categorical, fill)
 
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
-        """The features of ``frame``.  Raises ``InputError`` for a column or a value that cannot be used."""
+        """The features of ``frame``, filled.
+
+        Raises ``InputError`` for a column or a value that cannot be used, and for cells that no training row misses.
+        """
+        found = self.features(own, frame)
+        if own.missing in ("refuse", "drop"):
+            refuse_missing_values(found, list(found), f"{REMEDY} (dataset.missing={own.missing})")
+        refuse_infinite(found, self.numeric, functools.partial(column_of, self.become), "correct it")
+        return self.fill.apply(found)
+
+    def features(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
+        """The features of ``frame`` with the cells that miss.  Raises ``InputError`` for a column that is not there."""
         need_columns(frame, list(self.become))
         rows = own.merged_again(self.read(own, frame[list(self.become)]))
         columns: dict[str, pd.Series] = {}
@@ -56,12 +69,7 @@ class Preparation:
             for part, feature in named.items():
                 columns[feature] = parts[part] if part in parts else 0.0 * parts[next(iter(parts))]  # no row has hours
         columns |= {name: as_text(columns[name]) for name in self.categorical}
-        found = pd.DataFrame(columns, index=rows.index)
-        features = [*self.numeric, *self.categorical]
-        if own.missing in ("refuse", "drop"):
-            refuse_missing_values(found, features)
-        refuse_infinite(found, self.numeric, functools.partial(column_of, self.become), "correct it")
-        return self.fill.apply(found)
+        return pd.DataFrame(columns, index=rows.index)[[*self.numeric, *self.categorical]]
 
     def read(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The cells of ``frame`` as values of the types that its columns had; a column without a type is as it is."""

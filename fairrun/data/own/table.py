@@ -107,13 +107,24 @@ class OwnTable(Dataset):
         return self.merged_again(Preparation.of(encoder).read(self, frame))
 
     def are_whole(self, frame: pd.DataFrame, columns: Sequence[str], encoder: Mapping[str, Any]) -> np.ndarray:
-        """As ``Dataset.are_whole``; of several tasks, the label of one is enough where it is in training."""
+        """As ``Dataset.are_whole``; of several tasks, the label of one is enough where it is in training.
+
+        With ``missing`` drop, a row must have every label and every feature.
+        """
         if self.missing == "refuse":
             return super().are_whole(frame, columns, encoder)
         labels = [label.column for label in self.learned().values()]
         known = self.read_again(frame, [*labels, *columns], encoder).notna()
-        labelled = known[labels].all(axis=1) if self.missing == "drop" else known[labels].any(axis=1)
-        return (labelled & known[list(columns)].all(axis=1)).to_numpy()
+        whole = known[labels].any(axis=1) & known[list(columns)].all(axis=1)
+        if self.missing == "drop":
+            features = Preparation.of(encoder).features(self, frame)
+            whole &= known[labels].all(axis=1) & features.notna().all(axis=1)
+        return whole.to_numpy()
+
+    @property
+    def whole_parts(self) -> str:
+        """As ``Dataset.whole_parts``."""
+        return "a label, a group or a feature" if self.missing == "drop" else super().whole_parts
 
     @property
     def named(self) -> set[str]:
