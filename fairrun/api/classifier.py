@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,13 @@ from fairrun.config.check import InputError, is_number, require
 from fairrun.config.keys import dotted, is_below, is_whole
 from fairrun.data.columns import need_columns
 from fairrun.data.encoding import Encoding
-from fairrun.data.groups import numbered, numbered_again
+from fairrun.data.groups import numbered, numbered_again, with_columns
 from fairrun.data.own.fill import Fill
 from fairrun.data.own.guards import Words, check_groups, check_reach
 from fairrun.data.own.rows import refuse_infinite
+from fairrun.data.reading.columns import holds, with_zeros
+from fairrun.data.reading.missing import Marks
+from fairrun.data.reading.numbers import width_of_codes
 from fairrun.data.split import per_cell, stratified
 from fairrun.data.table import Data, Table
 from fairrun.method.api import Method
@@ -191,13 +196,19 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray]:
         """The rows as a frame, and the labels."""
         is_frame = isinstance(X, pd.DataFrame)
-        kinds = {str(name): pd.api.types.is_numeric_dtype(kind) for name, kind in X.dtypes.items()} if is_frame else {}
+        kinds = {}
         if is_frame:
-            need_columns(X.set_axis([str(name) for name in X], axis=1), list(kinds))
+            named = X.set_axis([str(name) for name in X], axis=1)
+            need_columns(named, list(named))
+            kinds = {name: _is_numeric(named[name]) for name in named}
         values, y = validate_data(self, X, y, dtype=None if is_frame else np.float64, ensure_all_finite=False)
         self.columns_ = list(kinds) if is_frame else [f"x{k}" for k in range(values.shape[1])]
         self.numeric_ = [name for name in self.columns_ if kinds.get(name, not is_frame)]
-        return self._cells(values), y
+        frame = self._cells(values)
+        texts = {name: [*frame[name].dropna().unique()] for name in self.columns_ if name not in self.numeric_}
+        widths = {name: width_of_codes(own) for name, own in texts.items() if all(isinstance(v, str) for v in own)}
+        self.widths_ = {name: width for name, width in widths.items() if width is not None}
+        return frame, y
 
     def _cells(self, values: np.ndarray) -> pd.DataFrame:
         """Cells [N, D] as a frame of numbers and categories.  Raises ``InputError`` for those that are not numbers."""
@@ -250,14 +261,24 @@ class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         plain = self.columns_ == self.numeric_ and not isinstance(X, pd.DataFrame)  # frames are read column by column
         kind = np.float64 if plain else None
         frame = self._cells(validate_data(self, X, dtype=kind, reset=False, ensure_all_finite=False))
+        codes = {name: with_zeros(frame[name], width, Marks()) for name, width in self.widths_.items()}
+        frame = with_columns(frame, codes)
         x = torch.from_numpy(self._encode(frame)).to(self.dtype_)
         return logits_of(self.network_, self.theta_, x)[0, : len(frame)]
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    """Whether a column is one of numbers; of objects, where some are numbers that cannot be categories, as decimals."""
+    of_objects = values.dtype == object and holds(values, Real, Decimal) and not holds(values, int, float, np.generic)
+    return pd.api.types.is_numeric_dtype(values) or of_objects
 
 
 def _numbers(values: pd.Series) -> pd.Series:
     """A column as numbers.  Raises ``InputError``, which names it, for other values."""
     found = pd.to_numeric(values, errors="coerce").astype("float64")
     wrong = values[found.isna() & values.notna()]
+    if holds(wrong, Real, Decimal):  # as fractions
+        return found.fillna(wrong.astype("float64"))
     require(wrong.empty, f"column {values.name!r}", wrong.iloc[0] if len(wrong) else None, "of numbers")
     return found
 

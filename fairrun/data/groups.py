@@ -15,6 +15,8 @@ from fairrun.data.reading.numbers import span
 Merge = Mapping[str, Mapping[str, list[Any]]]  # column -> new level -> the levels that become it
 _WHOLE = re.compile(r"(?<==)(-?\d+)\.0(?=, |$)")  # a whole number with a decimal point in a group's name
 
+_ZEROS = re.compile(r"(?<==)0+(?=\d+(?:, |$))")  # at the front of a code in a group's name
+
 
 class Sensitive(NamedTuple):
     """One column of the sensitive attribute."""
@@ -143,5 +145,7 @@ def numbered_again(frame: pd.DataFrame, groups: Sequence[str]) -> np.ndarray:
     wrong = sorted(set(found) - set(number))
     if wrong:
         has = f"the groups of the training rows ({listed(list(groups), 10)})"
-        raise InputError(f"the rows must be of {has}, got {listed(wrong, 5)}")
+        lost = {_ZEROS.sub("", name) for name in groups} & {*wrong}
+        hint = "; leading zeros are lost where codes are read as numbers: read the column as text" if lost else ""
+        raise InputError(f"the rows must be of {has}, got {listed(wrong, 5)}{hint}")
     return np.array([number[name] for name in found], dtype=np.int64)

@@ -210,7 +210,7 @@ def _facts(trade: Tradeoff) -> list[Cells]:
         labels = {f"{split} rows": [f"{sum(of_class):,}" for of_class in of_split] for split, of_split in cells.items()}
         tables.append(_cells(pd.DataFrame({"class": classes} | labels), "Classes"))
     if account := record.get("account"):
-        said = ["marks", "decimal", "day_first"]  # in "done"
+        said = ["marks", "decimal", "day_first", "width"]  # in "done"
         columns = pd.DataFrame(account["columns"]).drop(columns=said, errors="ignore")
         tables.append(_cells(columns, "Columns as read", account["warnings"]))
     details = _constants(trade.runs.dropna(axis=1, how="all"), "dataset.") | {

@@ -1,6 +1,8 @@
 """The classifier: scikit-learn's own checks, searches and pipelines, and the groups."""
 
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -104,6 +106,38 @@ def test_frames_may_have_categories_and_several_sensitive_columns(people):
     assert model.predict_proba(odd).shape == (2, 2)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame[["x", "w", "y", "z", "job"]])
+
+
+@pytest.mark.parametrize("number", [Decimal, Fraction])
+def test_decimals_are_numbers_in_new_rows_too(people, number):
+    x, y, s = people
+    frame = pd.DataFrame(x, columns=list("abcde")).round(2)
+    frame.loc[3, "a"] = np.nan
+    exact = frame.assign(a=[None if np.isnan(value) else number(str(value)) for value in frame["a"]])
+    plain, model = (FairClassifier(epochs=3).fit(rows, y, sensitive_features=s) for rows in (frame, exact))
+    assert model.numeric_ == list("abcde")
+    for rows in (frame, exact, exact.assign(a=pd.array(frame["a"], "float64[pyarrow]"))):
+        assert np.array_equal(model.predict_proba(rows), plain.predict_proba(frame))
+    kinds = FairClassifier("erm", epochs=1).fit(frame.assign(a=pd.Series([1, 2] * 300, dtype=object)), y)
+    assert kinds.numeric_ == list("bcde")
+
+
+def test_codes_with_leading_zeros_are_known_as_numbers_or_refused(people):
+    x, y, s = people
+    frame = pd.DataFrame({"a": x[:, 0], "zip": np.where(s == "a", "01", "12")})
+    model = FairClassifier(epochs=3, postprocess="demographic_parity").fit(frame, y, sensitive_features=frame[["zip"]])
+    numbers = frame.assign(zip=frame["zip"].astype(int))
+    assert np.array_equal(model.predict_proba(numbers), model.predict_proba(frame))
+    with pytest.raises(
+        InputError, match=r"must be of the groups .* got 'zip=1'; leading zeros are lost where codes are"
+    ):
+        model.predict(numbers, sensitive_features=numbers[["zip"]])
+    several = frame.assign(zip=frame["zip"].replace("12", "123"))
+    model = FairClassifier("erm", epochs=1).fit(several, y)
+    with pytest.raises(
+        InputError, match=r"^column 'zip' must hold text, .* codes have leading zeros, got the number 1, "
+    ):
+        model.predict(several.assign(zip=several["zip"].astype(int)))
 
 
 def test_thresholds_need_the_groups_of_new_rows(people):

@@ -12,7 +12,7 @@ from fairrun.data.own.features import as_text, parts_of
 from fairrun.data.own.fill import Fill
 from fairrun.data.own.rows import Prepared, column_of, refuse_infinite
 from fairrun.data.reading.account import Account
-from fairrun.data.reading.columns import read_as
+from fairrun.data.reading.columns import read_as, with_zeros
 
 if TYPE_CHECKING:
     from fairrun.data.own.table import OwnTable
@@ -27,6 +27,7 @@ class Preparation:
     types: dict[str, str]  # column -> its type, as in the account: of features, labels and the sensitive attribute
     decimals: dict[str, str]  # column -> "." or ",", of its numbers as text
     day_first: dict[str, bool]  # column -> whether 01/02/2020 is in February, where its dates tell
+    widths: dict[str, int]  # column -> digits of its codes, some with leading zeros; 0: not all have as many
     become: dict[str, dict[str, str]]  # column of features -> its parts -> the features that they are
     numeric: list[str]  # features, without indicators
     categorical: list[str]
@@ -44,9 +45,10 @@ class Preparation:
         usual = decimal or ("," if commas else ".")  # of whole numbers, which may have signs between thousands
         decimals = {name: "," if name in commas else "." if kind == "number" else usual for name, kind in types.items()}
         orders = {c.name: c.day_first for c in account.columns if c.name in types and c.day_first is not None}
+        widths = {c.name: c.width for c in account.columns if c.name in types and c.width is not None}
         used = {rows.of(feature) for feature in [*numeric, *rows.categorical]}
         become = {column: rows.become.get(column, {column: column}) for column in types if column in used}
-        return cls(types, decimals, orders, become, numeric, rows.categorical, fill)
+        return cls(types, decimals, orders, widths, become, numeric, rows.categorical, fill)
 
     def apply(self, own: "OwnTable", frame: pd.DataFrame) -> pd.DataFrame:
         """The features of ``frame``, filled.
@@ -79,7 +81,9 @@ class Preparation:
         for name in (name for name in plain if name in self.types):
             order = self.day_first.get(name, given.day_first)
             forms = replace(given, decimal=self.decimals[name], day_first=order)
-            columns[name] = read_as(plain[name], self.types[name], forms)
+            coded = name in self.widths
+            cells = with_zeros(plain[name], self.widths[name], forms.marks(name)) if coded else plain[name]
+            columns[name] = read_as(cells, self.types[name], forms)
         return pd.DataFrame(columns, plain.index)
 
     def plain(self) -> dict[str, Any]:
@@ -90,5 +94,5 @@ class Preparation:
     def of(cls, plain: Mapping[str, Any]) -> "Preparation":
         """The preparation that ``plain`` gave."""
         values = {name: plain[name] for name in ("types", "decimals", "become", "numeric", "categorical")}
-        order = plain.get("day_first", {})  # older models have none
-        return cls(**values, day_first=order, fill=Fill(**plain["fill"]))
+        later = {name: plain.get(name, {}) for name in ("day_first", "widths")}  # older models have none
+        return cls(**values, **later, fill=Fill(**plain["fill"]))

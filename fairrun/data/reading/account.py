@@ -24,6 +24,7 @@ class Column:
     marks: Sequence[str] = ()  # of missing values, that were found among its cells
     decimal: str = "."  # sign of its numbers as text
     day_first: bool | None = None  # of its dates as 01/02/2020
+    width: int | None = None  # digits of its codes, some with leading zeros; 0: not all have as many; None: no codes
 
     def and_then(self, *words: str, role: str | None = None) -> "Column":
         """With more that was done, and another role."""

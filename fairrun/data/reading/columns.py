@@ -1,5 +1,6 @@
 """The type of every column of a frame of text or of plain values."""
 
+import functools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, time
@@ -48,7 +49,9 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         values = found[name] = read.values
         distinct = 0 if read.type == "other" else int(values.nunique())
         missing, done = int(values.isna().sum()), "; ".join(read.done)
-        signs = (read.decimal, read.day_first)
+        coded = name in texts and read.type == "category"
+        width = numbers.width_of_codes(values.dropna().unique()) if coded else None
+        signs = (read.decimal, read.day_first, width)
         columns.append(Column(name, read.type, distinct, missing, "unused", done, tuple(read.marks), *signs))
         if name in texts and (read.type in ("category", "boolean") or forms.marks(name).given is not None):
             warnings += _of_doubtful(name, texts[name], forms)
@@ -99,6 +102,31 @@ def read_as(values: pd.Series, kind: str, forms: Forms) -> pd.Series:
     return found.values
 
 
+def with_zeros(values: pd.Series, width: int, marks: Marks) -> pd.Series:
+    """A column of new rows whose numbers are the codes of ``width`` digits that training rows had: 1 as 01.
+
+    Text stays as it is.  Raises ``InputError`` for numbers where codes had no one width (0).
+    """
+    values = _plain(str(values.name), values)
+    found = {value: _code(str(values.name), value, width, marks) for value in values.dropna().unique()}
+    return values.astype(object).map(found, na_action="ignore")
+
+
+def _code(name: str, value: object, width: int, marks: Marks) -> object:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    number = float(value)
+    if number in marks.numbers:
+        return marks.numbers[number]
+    if not width:
+        raise InputError(
+            f"column {name!r} must hold text, as in the training rows, whose codes have leading zeros, got the number "
+            f"{number:g}, which may have lost some: read the column as text, as by pandas.read_csv(..., "
+            f"dtype={{{name!r}: str}})"
+        )
+    return f"{number:0{width}.0f}" if number >= 0 and number.is_integer() else value
+
+
 def _plain(name: str, values: pd.Series) -> pd.Series:
     """A column of any of pandas' types as numbers, text, booleans or dates.  Raises ``InputError`` for others."""
     kind = values.dtype
@@ -120,13 +148,7 @@ def _plain(name: str, values: pd.Series) -> pd.Series:
 
 def _of_objects(values: pd.Series) -> pd.Series:
     """Python's own dates, times, bytes, numbers and decimals as columns of Parquet are read; other objects stay."""
-    known = values.dropna()
-
-    def are(*kinds: type) -> bool:
-        return len(known) > 0 and bool(
-            known.map(lambda value: isinstance(value, kinds) and not isinstance(value, bool)).all()
-        )
-
+    are = functools.partial(holds, values)
     if are(date):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
     if are(time):
@@ -136,6 +158,12 @@ def _of_objects(values: pd.Series) -> pd.Series:
     if are(Real, Decimal):
         return values.where(values.notna(), np.nan).astype(float)
     return values
+
+
+def holds(values: pd.Series, *kinds: type) -> bool:
+    """Whether a column of objects has values, and all are of one of these types; true and false are no numbers."""
+    known = values.dropna()
+    return len(known) > 0 and all(isinstance(value, kinds) and not isinstance(value, bool) for value in known)
 
 
 def _holds_text(values: pd.Series) -> bool:

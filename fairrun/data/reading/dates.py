@@ -23,20 +23,35 @@ class Ambiguous(ValueError):
     """Dates as 01/02/2020, of which day and month cannot be told apart."""
 
 
-def order(texts: Sequence[str], given: bool | None = None) -> bool | None:
-    """Whether the day stands before the month in dates as 01/02/2020: as they tell, or else as is ``given``.
+class Contradiction(ValueError):
+    """A date as 13/01/2020 that is one in the other order of day and month than is given."""
 
-    None where they are no such dates, or the same both ways.  Raises ``Ambiguous`` where nothing tells.
+
+def order(texts: Sequence[str], given: bool | None = None) -> bool | None:
+    """Whether the day stands before the month in dates as 01/02/2020: as is ``given``, or else as they tell.
+
+    None where they are no such dates, or the same both ways.  Raises ``Ambiguous`` where nothing tells, and
+    ``Contradiction`` for dates one of which is none in the order that is given.
     """
     last = [match for match in map(_YEAR_LAST.fullmatch, texts) if match]
     if not last or len(last) < len(texts):
         return None
+    if given is not None:
+        _refuse_other_order(last, given)
+        return given
     first, second = (max(int(match[k]) for match in last) for k in (1, 3))
     told = True if first > 12 else False if second > 12 else (last[0][2] == "." or None)
-    found = given if told is None else told
-    if found is None and any(match[1] != match[3] for match in last):
+    if told is None and any(match[1] != match[3] for match in last):
         raise Ambiguous(last[0][0])
-    return found
+    return told
+
+
+def _refuse_other_order(last: Sequence[re.Match[str]], day_first: bool) -> None:
+    """Raise ``Contradiction`` for a date of the other order, where each is one in this order or in that."""
+    numbers = [sorted((int(match[1]), int(match[3]))) for match in last]
+    wrong = [match[0] for match in last if int(match[3 if day_first else 1]) > 12]
+    if wrong and all(1 <= low <= 12 and high <= 31 for low, high in numbers):
+        raise Contradiction(wrong[0])
 
 
 def as_dates(texts: Sequence[str], day_first: bool | None = None) -> list[pd.Timestamp] | None:

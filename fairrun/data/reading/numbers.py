@@ -108,6 +108,17 @@ def is_code(digits: str) -> bool:
     return _CODE.fullmatch(digits.lstrip("+-")) is not None
 
 
+def width_of_codes(texts: Collection[str]) -> int | None:
+    """How many digits codes have of which some have leading zeros, as 01234; None where none has.
+
+    0 where they have not all as many, or other text stands among them.
+    """
+    if not any(map(is_code, texts)):
+        return None
+    widths = {len(text) if text.isdecimal() else 0 for text in texts}
+    return widths.pop() if len(widths) == 1 else 0
+
+
 def _all(cells: pa.Array, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(cells, pattern)).as_py())
 

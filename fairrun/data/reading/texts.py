@@ -237,6 +237,12 @@ def _date(name: str, column: Texts, forms: Forms) -> Found | None:
             f"column {name!r} holds dates of which day and month cannot be told apart, as {str(error)!r}: give "
             "dataset.rows.day_first=true or false"
         ) from None
+    except dates.Contradiction as error:
+        given, other = ("true", "false") if forms.day_first else ("false", "true")
+        raise InputError(
+            f"column {name!r} must hold dates{_ORDERS[forms.day_first]}, as dataset.rows.day_first={given} says, got "
+            f"{str(error)!r}: correct it, write the year first, or give {other}, or null where each column's dates tell"
+        ) from None
     if (stamps := dates.as_dates(column.texts, day_first)) is not None:
         if gone := forms.marks(name).among(stamps, column.texts):
             told = forms if day_first is None else replace(forms, day_first=day_first)

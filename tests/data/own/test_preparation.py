@@ -206,6 +206,41 @@ def test_dates_as_20200131_are_dates_in_each_new_row_as_text_and_as_numbers(own)
     assert_same_features(own(frame), frame.astype({"since": int}))
 
 
+def test_codes_with_leading_zeros_are_known_as_numbers_where_all_have_as_many_digits(own):
+    zips = np.resize(["01", "02", "13"], 400)
+    frame = loans().assign(zip=np.where(loans()["job"] == "chef", "07", zips), area=zips)
+    dataset = own(frame, sensitive=["area"])
+    data = dataset.load()
+    for new in (
+        frame,
+        frame.astype({"zip": int, "area": "float32"}),
+        frame.astype({"zip": "category", "area": "Int64"}),
+    ):
+        rows = new.iloc[data.numbers["test"].numpy()]
+        assert torch.equal(torch.from_numpy(dataset.encode(rows, data.encoder)), data.test.x)
+        assert np.array_equal(dataset.grouped_again(rows, data.encoder, data.groups), data.test.s)
+    mixed, none = frame.head(3).assign(zip=[7, "02", np.nan]), frame.head(3).assign(zip=["07", "02", ""])
+    assert np.array_equal(dataset.encode(mixed, data.encoder), dataset.encode(none, data.encoder))
+    unknown = [dataset.encode(frame.head(1).assign(zip=zip), data.encoder) for zip in (123, -1, 1.5, "other")]
+    assert all(np.array_equal(row, unknown[0]) for row in unknown)
+    old = {key: value for key, value in data.encoder.items() if key != "widths"}
+    assert np.array_equal(dataset.encode(frame.head(9), old), dataset.encode(frame.head(9), data.encoder))
+
+
+@pytest.mark.parametrize("other", ["123", "A2", "1"])
+def test_numbers_that_may_be_several_codes_with_leading_zeros_are_one_message(other, own):
+    frame = loans().assign(zip=np.resize(["01", "02", other], 400))
+    dataset = own(frame, rows={"categories": ["zip"], "missing_marks": {"zip": [-9]}})
+    encoder = dataset.load().encoder
+    said = (
+        r"^column 'zip' must hold text, as in .*, whose codes have leading zeros, got the number 1, which may have lost"
+    )
+    with pytest.raises(InputError, match=said):
+        dataset.encode(frame.head(2).assign(zip=[1, 2]), encoder)
+    missing = dataset.encode(frame.head(2).assign(zip=-9), encoder)
+    assert np.array_equal(missing, dataset.encode(frame.head(2).assign(zip=["-9", ""]), encoder))
+
+
 def test_groups_that_are_whole_numbers_are_so_in_text_and_beside_missing_cells(own):
     frame = loans().assign(gender=lambda f: 1 + (f["gender"] == "F"))
     assert_same_features(own(frame), as_text(frame))

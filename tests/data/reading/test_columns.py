@@ -259,8 +259,9 @@ def test_the_order_of_day_and_month_is_none_of_dates_whose_year_stands_first(wri
     [
         (["21/04/2024", "01/02/2023"], None, True),
         (["04/21/2024", "01/02/2023"], None, False),
-        (["04/21/2024", "01/02/2023"], True, False),
         (["01.02.2023"], None, True),
+        (["01.02.2023"], False, False),
+        (["21/04/2024", "01/02/2023"], True, True),
         (["01/02/2023"], False, False),
         (["02/02/2023"], None, None),
         (["2023-01-31"], True, None),
@@ -270,6 +271,22 @@ def test_the_account_says_which_of_day_and_month_stands_first(texts, given, orde
     account = column(*texts, day_first=given)[1]
     assert account.day_first is order
     assert account.done == {True: "the day first", False: "the month first", None: ""}[order]
+
+
+@pytest.mark.parametrize(
+    ("day_first", "wrong", "allowed"),
+    [
+        (True, "04/21/2024", "the day first, as .*=true says"),
+        (False, "21.04.2024", "the month first, as .*=false says"),
+    ],
+)
+def test_a_date_of_another_order_than_is_given_is_one_message(day_first, wrong, allowed):
+    for others in (["01/02/2023"], ["21/04/2024", "04/21/2024"]):
+        texts = [text.replace("/", wrong[2]) for text in others]
+        with pytest.raises(InputError, match=f"^column 'x' must hold dates with {allowed}, got '{wrong}': "):
+            column(*texts, wrong, day_first=day_first)
+    assert column("01/02/2023", wrong, day_first=day_first, categories=["x"])[1].type == "category"
+    assert column("40/12/2024", "12/40/2024", day_first=day_first)[1].type == "category"
 
 
 def test_dates_of_which_day_and_month_cannot_be_told_apart_are_refused_or_given():
