@@ -57,15 +57,19 @@ def _show(console: Console, frame: pd.DataFrame, folder: Path) -> None:
     """Print the table, and what its mark means and what it leaves out."""
     constant = _degenerate(frame)
     marked = frame.assign(status=frame["status"] + np.where(constant, MARK, ""))
-    columns, left = shown(marked, folder, console.width)
-    console.width = max(console.width, sum(map(_least, columns)))
-    console.print(_table(columns))
+    width = console.width
+    parts, left = shown(marked, folder, width)
+    for k, columns in enumerate(parts):
+        if k:
+            console.print()
+        console.width = max(width, sum(map(_least, columns)))
+        console.print(_table(columns))
     if any(constant):
         why = "a nearly constant prediction on validation rows, whose small differences are not fairness"
         _say(console, f"{MARK.strip()} degenerate: {why}")
     if left:
         more = counted(left, "more column")
-        _say(console, f"{more} in which runs may differ left out for width: --csv writes all columns")
+        _say(console, f"{more} left out for width, of metrics or data sets: --csv writes all columns")
 
 
 def unfinished(frame: pd.DataFrame) -> list[str]:
@@ -79,11 +83,12 @@ def unfinished(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]], int]:
-    """The columns of the table for a terminal of ``width``, and how many have no room in it.
+def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[list[str]]], int]:
+    """The columns of each part of the table for a terminal of ``width``, and how many have no room in it.
 
-    What a run is, its accuracy and its fairness metric are always there, whole; a narrow terminal breaks the names of
-    runs and methods.  The names of data sets are shortened before a key in which runs differ is left out.
+    What a run is, its accuracy and its fairness metric are in the first part, whole; a narrow terminal breaks the names
+    of runs and methods.  The names of data sets are shortened before a key in which runs differ goes into another part.
+    Other metrics, and the name of the only data set, are left out where the first part has no room.
     """
     from fairrun.analysis.front import settings
 
@@ -94,14 +99,27 @@ def shown(frame: pd.DataFrame, folder: Path, width: int) -> tuple[list[list[str]
     always = [_column("run", runs), *(_column(name, frame[name]) for name in names)]
     always += [_of_metric(name, frame) for name in metrics[:2]]
     keys = [key for key in settings(frame) if key not in ("method", "dataset", "metric", "metric.name")]
-    others = [_column(key, frame[key]) for key in [*keys, *(["dataset"] if one else [])]]
+    must = [_column(key, frame[key]) for key in keys]
+    others = [_column(key, frame[key]) for key in (["dataset"] if one else [])]
     others += [_of_metric(name, frame) for name in metrics[2:]]
-    found = list(always)
-    for column in others:
-        if sum(_width(_short(name, NARROWEST)) for name in [*found, column]) <= width:
-            found.append(column)
+    found, left = list(always), list[list[str]]()
+    for column in [*must, *others]:
+        fits = sum(_width(_short(name, NARROWEST)) for name in [*found, column]) <= width
+        (found if fits else left).append(column)
     room = width - sum(_width(column) for column in found if column[0] != "dataset") - GAP
-    return [_short(column, max(room, NARROWEST)) for column in found], len(always) + len(others) - len(found)
+    first = [_short(column, max(room, NARROWEST)) for column in found]
+    more = [column for column in left if column in must]
+    return [first, *_more_parts(always[0], more, width)], len(left) - len(more)
+
+
+def _more_parts(run: list[str], columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns in parts of ``width``, each behind that of the runs."""
+    parts: list[list[list[str]]] = []
+    for column in columns:
+        if not parts or sum(map(_least, [*parts[-1], column])) > width:
+            parts.append([run])
+        parts[-1].append(column)
+    return parts
 
 
 def _short(column: list[str], width: int) -> list[str]:

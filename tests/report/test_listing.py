@@ -1,6 +1,7 @@
 """The table of the runs below a folder."""
 
 import io
+import re
 
 import pandas as pd
 import pytest
@@ -46,7 +47,9 @@ def mixed(folder):
 
 
 @pytest.mark.parametrize("width", [40, 80, 300])
-def test_a_narrow_terminal_leaves_out_whole_columns_and_says_how_many(width, tmp_path, capsys, monkeypatch):
+def test_a_narrow_terminal_has_whole_columns_in_parts_and_every_key_in_which_runs_differ(
+    width, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", str(width))
     mixed(tmp_path)
     listing.main([str(tmp_path)])
@@ -58,9 +61,9 @@ def test_a_narrow_terminal_leaves_out_whole_columns_and_says_how_many(width, tmp
     for seed in range(4):
         assert f" {seed + 0.1234:.4f} " in rows and f" {seed + 0.5678:.4f}" in rows
     assert "group_dr" in rows and "thre" in rows
-    shown = sum(word in head for word in (f"key {k}" if k else "key" for k in range(20)))
-    more = int(printed.partition(" more column")[0].splitlines()[-1])
-    assert more > 0 and (shown > 0) == (width == 300)
+    assert printed.count("─" * 9) > 2 * (2 if width == 300 else 10)  # lines below the heads of parts
+    values = [f"{'long ' * k}{seed}" for k in range(1, 20) for seed in range(4)]  # key_0 is the seed
+    assert [text for text in values if not re.search(rf"(?<!long ){text}\b", printed)] == []
     assert all(len(line) <= max(width, 80) for line in rows.splitlines()[:5])
 
 
@@ -103,7 +106,7 @@ def test_values_of_the_configuration_are_words_and_no_python(key, values, words,
 def swept(folder, datasets):
     """Write runs of two values of lam on each data set."""
     for k, (dataset, lam) in enumerate((dataset, lam) for dataset in datasets for lam in (0.125, 0.5)):
-        (folder / str(k)).mkdir()
+        (folder / str(k)).mkdir(parents=True)
         metric = {"name": "demographic_parity_difference"}
         config = record()["config"] | {"method": {"lam": lam}, "metric": metric}
         metrics = {"test/accuracy": 0.5, "test/demographic_parity_difference": 0.25, "test/roc_auc": 0.125}
@@ -121,6 +124,20 @@ def test_a_data_set_has_a_short_name_before_a_key_in_which_runs_differ_is_left_o
     assert len(lines) == 4 and all("0.125" in line or "0.5 " in line for line in lines)
     assert [sum(end in line for line in lines) for end in ("sex ", "race ")] == [2, 2]
     assert sum("finished " in line or "loans" in line for line in rows.splitlines()) == 4  # a line a run
+
+
+@pytest.mark.parametrize("width", [40, 64])
+def test_a_key_in_which_runs_differ_is_there_at_every_width(width, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    swept(tmp_path, ["loans, sex", "loans, age"])
+    listing.main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "lam" in printed.split() and printed.split().count("0.125") == printed.split().count("0.5") == 2
+    assert "left out" not in printed
+    swept(alone := tmp_path / "alone", ["loans of all our branches"])
+    listing.main([str(alone)])
+    printed = capsys.readouterr().out
+    assert "1 more column left out for width, of metrics or data sets: --csv writes all columns" in printed
 
 
 def test_shortened_names_are_not_alike(tmp_path, capsys, monkeypatch):
