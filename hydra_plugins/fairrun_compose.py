@@ -37,6 +37,7 @@ from fairrun.command.mistakes.explain import explain
 from fairrun.command.renames import current, entries, never_was, overridden, warn
 from fairrun.config.check import InputError, require, unknown
 from fairrun.config.keys import GONE, RENAMED, dotted, is_below, is_whole, role
+from fairrun.results.again import Started
 
 log = logging.getLogger(__name__)
 Shape = tuple[str, ...]  # of a job: its overrides, plain values left out
@@ -341,23 +342,24 @@ def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], d
     return resolved(config)
 
 
-def today(given: Sequence[str], place: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """As ``task_of``, of the command line of one run in the folder ``place``, by what the files say now.
+def today(given: Sequence[str], start: Started) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """As ``task_of``, of the command line of one run that was started so, by what the files say now.
 
-    No package is imported.  None where a value comes from what is not here: the environment, or a package's resolver.
-    Raises ``InputError``.
+    What belongs to the run alone, as the folder of its results, stays what it was.  No package is imported.  None where
+    a value comes from what is not here: the environment, or a package's resolver.  Raises ``InputError``.
     """
-    given = absolute(given, place)
+    given = absolute(given, start.place)
     if lost := [folder for folder in searched(given) if not folder.is_dir()]:
         raise InputError(f"the search path must hold folders that exist, got {str(lost[0])!r}")
-    own = None if searchpath(given) else folders.own(place)
+    found = [folders.own(start.place), *(folder for folder in start.plug_ins if folder.is_dir())]
+    sources = [] if searchpath(given) else [source_of(folder) for folder in found if folder is not None]
     line = [*searchpath(given), *(o for o in given if not o.startswith(("-", "hydra.searchpath=")))]
-    line += [f"hydra.searchpath=[{source_of(own)}]"] if own else []
+    line += [f"hydra.searchpath=[{','.join(sources)}]"] if sources else []
     hydra, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg  # of a sweep that ends
     GlobalHydra.instance().clear()
     try:
         line = current(line, functools.cache(lambda: chosen("method", line)))
-        return task_of(_started_in(place, _composed(line)), line)
+        return task_of(_started(start, _composed(line)), line)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         if isinstance(error, ELSEWHERE) and not isinstance(error, NOWHERE):
             return None
@@ -376,10 +378,13 @@ def _composed(line: Sequence[str]) -> DictConfig:
         raise InputError(redacted(explain(error, line))) from None
 
 
-def _started_in(place: Path, config: DictConfig) -> DictConfig:
-    """The configuration, whose ``${hydra:runtime.cwd}`` is ``place`` from now on."""
+def _started(start: Started, config: DictConfig) -> DictConfig:
+    """The configuration, in which ``${hydra:...}`` is from now on what it was to the run that was started so."""
     with flag_override(config.hydra, ["struct", "readonly"], [False, False]):
-        config.hydra.runtime.cwd = str(place)
+        config.hydra.runtime.cwd = str(start.place)
+        if start.output_dir is not None:
+            config.hydra.runtime.output_dir = start.output_dir
+        config.hydra.job.update(start.job)
     HydraConfig.instance().set_config(config)
     return config
 

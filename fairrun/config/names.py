@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+MOST_NAMED = 4  # things of a kind that a message names; it counts the others
 LONGEST = 60  # bytes; a file system takes 255, and other words stand before and behind
 _CODE = re.compile(r"-[0-9a-f]{8}")
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from fairrun.config.check import InputError
 from fairrun.config.keys import dotted, identity
+from fairrun.config.names import MOST_NAMED
 from fairrun.config.values import value
-from fairrun.results.again import overrides, started_in
+from fairrun.results.again import overrides, started
 from fairrun.results.records import identity_of, in_words, read, recorded_identity, versions
-
-MOST_NAMED = 4  # keys in a sentence
 
 
 def otherwise(folder: Path) -> str:
@@ -18,14 +17,14 @@ def otherwise(folder: Path) -> str:
     files of its configuration come from a package, which would have to be imported, or a value comes from a variable
     of the environment that is not set here.  What data hold is not read.
     """
-    place, given = started_in(folder), overrides(folder, saves=False)
-    if place is None or not place.is_dir() or given is None or any("pkg://" in override for override in given):
+    start, given = started(folder), overrides(folder, saves=False)
+    if start is None or not start.place.is_dir() or given is None or any("pkg://" in override for override in given):
         return ""
     from hydra_plugins.fairrun_compose import today  # here, so that a report of runs elsewhere starts without Hydra
 
     record = read(folder)
     try:
-        composed = today(given, place)
+        composed = today(given, start)
     except InputError as error:
         return f"its command is refused now: {error}"
     if composed is None:

@@ -20,7 +20,7 @@ SPEAKS_ONLY = {
     "report/options.py",
     "results/records.py",
 }
-SPEAKS_ONLY |= {f"config/{name}.py" for name in ("environment", "keys", "plugins")}
+SPEAKS_ONLY |= {f"config/{name}.py" for name in ("environment", "keys", "plugins", "ways")}
 
 
 @pytest.fixture

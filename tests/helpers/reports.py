@@ -3,6 +3,7 @@
 import pandas as pd
 import yaml
 
+from fairrun.command.words import parsed
 from fairrun.report import cli as report
 from fairrun.report import tables
 from fairrun.report.options import ReportOptions
@@ -29,10 +30,16 @@ LABELS = {"val": [[40, 24], [40, 8]], "test": [[50, 30], [50, 10]]}  # majority 
 METRIC = {"name": HARD, "greater_is_better": False, "surrogate": "demographic_parity"}
 
 
-def write_overrides(folder, overrides, cwd="/home/a", sources=(), hydra=()):
+def on_searchpath(*overrides):
+    """The sources of files that overrides of the search path add, as Hydra records them."""
+    found = [source.rpartition("://") for override in overrides for source in parsed(override).value()]
+    return [{"path": p, "schema": how or "file", "provider": "hydra.searchpath in command-line"} for how, _, p in found]
+
+
+def write_overrides(folder, overrides, cwd="/home/a", sources=(), hydra=(), **runtime):
     """Write a run's overrides as Hydra does."""
-    node = {"runtime": {"cwd": cwd, "config_sources": [*sources]}}
-    node |= {"overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]}}
+    node = {"runtime": {"cwd": cwd, "config_sources": [*sources, *on_searchpath(*hydra)], **runtime}}
+    node |= {"overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]}, "job": {"num": 3}}
     (folder / ".hydra").mkdir()
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
     (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": node}))

@@ -10,7 +10,7 @@ import yaml
 from fairrun.config.metrics import METRICS
 from fairrun.report import glossary
 from tests.helpers import bargaining
-from tests.helpers.reports import HARD, SOFT, sweep, texts, write_run
+from tests.helpers.reports import HARD, SOFT, on_searchpath, sweep, texts, write_run
 
 LARGEST = 300_000  # bytes of a small sweep's page
 
@@ -109,7 +109,7 @@ def test_runs_are_links_to_their_folders_and_the_command_that_made_the_sweep_is_
     rows = sweep(tmp_path)
     own = "hydra.searchpath=[file:///home/a/conf]"  # which nobody has typed, and every command finds
     given = {"hydra": ["hydra.sweep.dir=a b", "hydra.mode=MULTIRUN", own], "task": ["benchmark=quickstart"]}
-    node = {"overrides": given, "runtime": {"cwd": "/home/a", "config_sources": []}}
+    node = {"overrides": given, "runtime": {"cwd": "/home/a", "config_sources": on_searchpath(own)}}
     (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": node}))
     text = texts(tmp_path, rows)["report.html"].read_text()
     links = [own["href"] for own in Elements(text).all("a")]

@@ -12,6 +12,7 @@ from fairrun.config.check import InputError
 from fairrun.report.cli import show
 from fairrun.report.rerun import otherwise
 from fairrun.results import records
+from fairrun.results.again import Started, command
 from fairrun.results.records import identity_of, load
 from hydra_plugins.fairrun_compose import today
 from tests.helpers.records import record
@@ -28,13 +29,17 @@ def save(place, group, text):
     path.write_text(text)
 
 
+def started_in(place, *plug_ins):
+    return Started(place, list(plug_ins), str(place / "results"), {"num": 3})
+
+
 def run(place, name, given=("method=mine", "dataset=german", "seed=0"), *, hydra=(), **changes):
     """Write the run that a command makes now in ``place`` -> its folder."""
     folder = place / name
     folder.mkdir(parents=True)
-    values, shown = today([*hydra, *given], place)
+    values, shown = today([*hydra, *given], started_in(place))
     records.write(folder, record(**{"config": shown, "identity": identity_of(values)} | changes), None)
-    write_overrides(folder, list(given), cwd=str(place), hydra=hydra)
+    write_overrides(folder, list(given), cwd=str(place), hydra=hydra, output_dir=str(place / "results"))
     return folder
 
 
@@ -110,6 +115,29 @@ def test_a_path_below_the_folder_where_the_run_was_started_is_no_refusal(place, 
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     before = HydraConfig.initialized()
     assert otherwise(folder) == "" and HydraConfig.initialized() is before
+
+
+def test_what_belongs_to_the_run_alone_is_no_difference(place):
+    given = [
+        "method=erm",
+        "dataset=csv",
+        "dataset.path=${hydra:runtime.output_dir}/${hydra:job.num}",
+        "dataset.label=y",
+    ]
+    folder = run(place, "a", [*given, "seed=0"])
+    assert records.read(folder)["config"]["dataset"]["path"] == f"{place}/results/3" and otherwise(folder) == ""
+
+
+def test_files_of_a_plug_in_that_the_command_names_are_found(place):
+    (place / "mine").mkdir()
+    (place / "conf").rename(place / "mine" / "conf")
+    given = ["method=mine", "dataset=german", "plugins=[mine]", "seed=0"]
+    folder = run(place, "a", given, hydra=[f"hydra.searchpath=[file://{place}/mine/conf]"])
+    assert otherwise(folder) == "" and "searchpath" not in str(command(folder))
+    (place / "mine" / "conf" / "method" / "mine.yaml").write_text(METHOD.format(lam=2))
+    assert "method.lam is 2, and was 1" in otherwise(folder)
+    shutil.rmtree(place / "mine")
+    assert otherwise(folder).startswith("its command is refused now: method=mine is no choice")
 
 
 @pytest.mark.slow
@@ -203,7 +231,7 @@ def swept(place, name):
 def composed(place, method, name, found={}):  # noqa: B006 - composed once for all seeds
     key = place, method, name
     if key not in found:
-        found[key] = today([*method, "dataset=mine", "seed=0"], place)
+        found[key] = today([*method, "dataset=mine", "seed=0"], started_in(place))
     return found[key]
 
 

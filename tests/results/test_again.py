@@ -1,6 +1,7 @@
 """The command that trains a run of a sweep again, alone."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from fairrun.results.again import command, sweep_command
 from fairrun.results.records import read
 from tests.helpers.command import DESCRIPTION, INLINE, records
 from tests.helpers.here import run_here
-from tests.helpers.reports import write_overrides
+from tests.helpers.reports import on_searchpath, write_overrides
 
 pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")  # of tables that are small
 
@@ -41,9 +42,32 @@ def test_folders_of_configuration_files_stay(tmp_path):
         assert shlex.split(found)[2:] == ["--config-dir=/home/c", *given, "seed=1", "results.save=chosen"]
 
 
+def test_folders_of_plug_ins_that_the_command_names_do_not_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr("fairrun.config.plugins.folders", lambda: [Path("/lib/installed/conf")])
+    own, named, installed = (
+        "file:///home/a/conf",
+        "'file:///it''s/mine/sub/conf'".replace("''", "\\'"),
+        "file:///lib/installed/conf",
+    )
+    for k, (sources, plugins, stays) in enumerate(
+        [
+            ([own, named, installed], "plugins=[other,mine.sub]", False),
+            ([named], "plugins=mine.sub", False),
+            ([named], "plugins=[mine]", True),
+            ([named, "file:///home/b/conf"], "plugins=[mine.sub]", True),
+            ([own, "pkg://mine.sub.conf"], "plugins=[mine.sub]", True),
+        ]
+    ):
+        searched = f"hydra.searchpath=[{','.join(sources)}]"
+        (tmp_path / str(k)).mkdir()
+        found = shlex.split(command(written(tmp_path / str(k), [plugins], hydra=[searched])))
+        assert found[2:] == [*([searched] if stays else []), plugins, "results.save=chosen"]
+
+
 def test_a_sweep_is_repeated_with_the_folders_that_were_named(tmp_path):
     node = {"overrides": {"task": ["seed=0,1"], "hydra": ["hydra.searchpath=[file:///home/b]", "hydra.mode=MULTIRUN"]}}
-    node |= {"runtime": {"cwd": "/home/a", "config_sources": [{"path": "/home/c", "provider": "command-line"}]}}
+    sources = [{"path": "/home/c", "provider": "command-line"}, *on_searchpath("hydra.searchpath=[file:///home/b]")]
+    node |= {"runtime": {"cwd": "/home/a", "config_sources": sources}}
     (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": node}))
     assert shlex.split(sweep_command(tmp_path))[2:] == [
         "--config-dir=/home/c",
