@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fairrun.about import files
 from fairrun.config.keys import CONF
+from fairrun.config.ways import shell
 
 _TABLE = re.compile(r".+\.(csv|tsv|txt|parquet)(\.(gz|zip|xz|bz2))?", re.IGNORECASE)
 GIVEN = "dataset.label=COLUMN dataset.sensitive=[COLUMN]"
@@ -24,4 +25,5 @@ def of_table(word: str) -> str:
     """For messages: how the file of a table is given; "" where a word is no such file."""
     if not _TABLE.fullmatch(word):
         return ""
-    return f"; a table of your own is dataset=csv dataset.path={word} {GIVEN} (fairrun data {word} proposes them)"
+    given, proposes = shell("dataset=csv", f"dataset.path={word}"), shell("fairrun", "data", word)
+    return f"; a table of your own is {given} {GIVEN} ({proposes} proposes them)"

@@ -43,7 +43,7 @@ from fairrun.training.thresholds.postprocess import CONSTRAINTS, postprocess, pr
 
 BALANCED = 20  # training rows of each cell of group and label, for methods that validate on some
 CORRECT = "correct it, or leave the column out"
-OF_CALLS = Words("sensitive_features", "as pandas.cut({column}, [0, 25, 60, 120])", "")
+OF_CALLS = Words("sensitive_features", "as pandas.cut({}, [0, 25, 60, 120])".format, lambda *_: "")
 
 
 class FairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

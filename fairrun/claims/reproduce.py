@@ -3,7 +3,6 @@
 Stored results are in ``FOLDER/BUDGET/PAPER/SOURCE.parquet``, and the pages that are made of them in ``FOLDER``.
 """
 
-import shlex
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -18,6 +17,7 @@ from fairrun.claims.spec import BUDGETS, Paper, read
 from fairrun.claims.told import Told, budgets, counted
 from fairrun.command.folders import made
 from fairrun.config.check import InputError, one_of
+from fairrun.config.ways import shell
 from fairrun.report import terminal
 from fairrun.results.records import replace, versions
 
@@ -72,7 +72,8 @@ def _check_stored(folder: Path, papers: Sequence[Paper]) -> None:
     """Raise ``InputError`` where a folder has nothing of any of the papers."""
     if not any((folder / budget / paper.name).is_dir() for budget in BUDGETS for paper in papers):
         names = ", ".join(paper.name for paper in papers)
-        raise InputError(f"{folder} has no stored results of {names}: fairrun reproduce --store {folder} keeps them")
+        keeps = shell("fairrun", "reproduce", "--store", folder)
+        raise InputError(f"{folder} has no stored results of {names}: {keeps} keeps them")
 
 
 def _carry_out(papers: Sequence[Paper], order: Order, console: Console) -> None:
@@ -147,10 +148,10 @@ def _runs(paper: Paper, order: Order) -> Runs:
 def _about(paper: Paper, name: str, order: Order) -> dict[str, Any]:
     """How the runs of a source are made."""
     source = paper.sources[name]
-    said = shlex.join(frames.words(source, order.budget, order.seeds))
+    words = frames.words(source, order.budget, order.seeds)
     seeds = "" if order.seeds is None else f" --seeds {order.seeds}"
     return {
-        "command": f"fairrun sweep {said}" if source.benchmark else "",
+        "command": shell("fairrun", "sweep", *words) if source.benchmark else "",
         "budget": order.budget,
         "again": f"fairrun reproduce {paper.name} --budget {order.budget}{seeds}",
         "versions": versions(),
@@ -160,7 +161,8 @@ def _about(paper: Paper, name: str, order: Order) -> dict[str, Any]:
 
 def _kept(paper: Paper, sources: Sequence[str], folder: Path, budgets: Sequence[str]) -> Runs:
     """The stored runs of sources, each at the last of the ``budgets`` at which there are some."""
-    found = Runs({}, {}, f"`fairrun reproduce {paper.name} --budget full --store {folder.as_posix()}`")
+    again = shell("fairrun", "reproduce", paper.name, "--budget", "full", "--store", folder.as_posix())
+    found = Runs({}, {}, f"`{again}`")
     for name in sources:
         paths = [_place(folder, budget, paper, name) for budget in budgets]
         if there := [path for path in paths if path.exists()]:

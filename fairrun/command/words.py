@@ -40,7 +40,7 @@ def _quoted(argument: str) -> str:
 
 
 def _in_quotes(text: str) -> str:
-    escaped = re.sub(r"(\\*)'", r"\1\1\'", text)
+    escaped = re.sub(r"(\\*)('|\Z)", lambda match: 2 * match[1] + "\\'" * len(match[2]), text)
     return f"'{escaped}'"
 
 

@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 from fairrun.config.plugins import ALWAYS, EXTRAS, is_allowed, places, told
+from fairrun.config.ways import override
 
 ELSEWHERE = {"learning_rate": "lr", "lambda": "lam"}  # what other programs call the last part of a key -> our name
 
@@ -257,11 +258,11 @@ def _as_list(key: str, value: Any, accepts: Callable[[Any], bool]) -> str:
     Also in a mapping: {hours: [-999]} for {hours: -999}.
     """
     if isinstance(value, dict) and all(isinstance(item, str | int | float) for item in value.values()):
-        listed = {name: [item] for name, item in value.items()}
-        said = ", ".join(f"{name}: [{item}]" for name, item in value.items())
-        return f"; did you mean '{key}={{{said}}}'?" if accepts(listed) else ""
-    alone = isinstance(value, str | int | float) and accepts([value])
-    return f"; did you mean '{key}=[{value}]'?" if alone else ""
+        listed: Any = {name: [item] for name, item in value.items()}
+    else:
+        listed = [value] if isinstance(value, str | int | float) else None
+    said = override(key, listed) if listed is not None and accepts(listed) else None
+    return f"; did you mean {said}?" if said else ""
 
 
 def _choices(hint: Any) -> list[Any]:

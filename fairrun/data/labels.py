@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, is_number, require
 from fairrun.config.values import listed, spelt
+from fairrun.config.ways import override
 
 MANY = 20  # numbers, from which on they are an amount rather than classes
 LEAST = 3  # fewest rows of each class with more than two classes: one for each split
@@ -97,8 +98,8 @@ class Label:
 def _remedy(column: str, values: Sequence[Any]) -> str:
     """How a column of more than two values may be a label."""
     if len(values) > MANY and all(map(is_number, values)):
-        bound = f"'+dataset.tasks={{NAME: {{column: {column}, above: NUMBER}}}}' dataset.task=NAME"
-        return f"; {bound} asks whether a number is above a bound"
+        bound = override("+dataset.tasks", {"NAME": {"column": column, "above": "NUMBER"}})
+        return f"; {bound} dataset.task=NAME asks whether a number is above a bound"
     return "; dataset.positive=null learns several classes"
 
 

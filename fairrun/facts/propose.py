@@ -8,6 +8,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, nearest
 from fairrun.config.values import listed, plain, spelt
+from fairrun.config.ways import is_key, override
 
 # Words in names of columns, those first that are taken first
 SENSITIVE = (
@@ -55,9 +56,10 @@ def roles(frame: pd.DataFrame, label: str | None, positive: Any, sensitive: Sequ
     _refuse_unknown("--label", label, frame)
     values = sorted(frame[label].dropna().unique(), key=str)
     if positive is None and len(values) > FEW and pd.api.types.is_numeric_dtype(frame[label]):
-        above = f"+dataset.tasks={{{label}: {{column: {label}, above: {_plain(frame[label].median())}}}}}"
+        task = label if label.isidentifier() and is_key(label) else "label"
+        above = override("+dataset.tasks", {task: {"column": label, "above": _plain(frame[label].median())}})
         few = f"--label must be a column of few values, got {label!r} with {len(values)} numbers"
-        raise InputError(f"{few}; for two classes by a threshold add --positive 1 '{above}'")
+        raise InputError(f"{few}; for two classes by a threshold add --positive 1 {above}")
     if positive is None and len(values) == 2:
         positive = _positive(frame[label], values)
         said.append(f"class 1 of {label}: {positive!r} (--positive chooses)")

@@ -8,7 +8,10 @@ import yaml
 
 from fairrun.about import files
 from fairrun.about.folders import OWN
+from fairrun.command.compose import source_of
+from fairrun.command.words import written
 from fairrun.config.check import InputError, require
+from fairrun.config.ways import shell
 
 GROUP = "dataset"
 WRITTEN = "written by fairrun data"  # in the first line of each file
@@ -55,8 +58,8 @@ def write(path: Path, base: str, values: Mapping[str, Any], head: str) -> None:
     comments = {key: found.comment for key, found in files.composed(GROUP, base).items()}
     lines = [f"# {head}; {WRITTEN}", "defaults:", f"  - {base}", "  - _self_"]
     for key, value in values.items():
-        written = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
-        line = f"{key}: {written.removesuffix('...' + chr(10)).strip()}"
+        text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+        line = f"{key}: {text.removesuffix('...' + chr(10)).strip()}"
         lines.append(f"{line:{COLUMN}} # {comments[key]}" if comments.get(key) else line)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,5 +71,5 @@ def write(path: Path, base: str, values: Mapping[str, Any], head: str) -> None:
 def command(path: Path) -> str:
     """How the file is used."""
     own = path.absolute().parent.parent
-    found = "" if own == Path(OWN).absolute() else f"hydra.searchpath=[file://{own}] "
-    return f"fairrun train {found}dataset={path.stem}"
+    found = [] if own == Path(OWN).absolute() else [f"hydra.searchpath=[{source_of(own)}]"]
+    return shell("fairrun", "train", *found, f"{GROUP}={written(path.stem)}")

@@ -12,6 +12,7 @@ from fairrun.about.folders import folders
 from fairrun.config.check import InputError, require
 from fairrun.config.keys import CONF
 from fairrun.config.metrics import METRICS
+from fairrun.config.ways import shell
 
 TEMPLATES = Path(__file__).parent / "template"
 INIT = "__init__.py"
@@ -67,11 +68,17 @@ def _function(kind: str, name: str, folder: Path, use: str) -> New:
     require(not taken, "the name", name, "another one: the file imports it")
     package, root = _package(folder)
     test, module = folder / f"test_{name}.py", f"{package}.{name}"
-    words = {"name": name, "package": package, "module": module, "target": f"{module}.{name}", "run": f"pytest {test}"}
+    words = {
+        "name": name,
+        "package": package,
+        "module": module,
+        "target": f"{module}.{name}",
+        "run": shell("pytest", test),
+    }
     paths = {f"{kind}.py": folder / f"{name}.py", f"test_{kind}.py": test}
     paths |= {"metric.yaml": folder / "conf" / "metric" / f"{name}.yaml"} if kind == "metric" else {}
     texts = {} if (folder / INIT).exists() else {folder / INIT: f'"""{package}, for fairrun."""\n'}
-    run = f"pytest {test.absolute().relative_to(root)}"
+    run = shell("pytest", test.absolute().relative_to(root))
     return _unwritten(New(texts | _texts(words, paths), (*_enter(root), use.format_map(words), run)))
 
 
@@ -123,7 +130,7 @@ def _in_package(name: str, cls: str, folder: Path) -> New:
     init = f'"""{cls}, a method for fairrun."""\n\n{words["own"]}\n\n__all__ = ["{cls}"]\n'
     texts = {} if there else {folder / INIT: init}
     texts |= _texts(words, _of_method(folder / f"{name}.py", folder / "conf" / "method" / f"{name}.yaml", test))
-    run = f"pytest {test.absolute().relative_to(root)}"
+    run = shell("pytest", test.absolute().relative_to(root))
     return New(texts, (*_enter(root), f"fairrun train method={name} plugins=[{package}]", words["check"], run))
 
 
@@ -140,7 +147,7 @@ def _package(folder: Path) -> tuple[str, Path]:
 
 
 def _enter(root: Path) -> tuple[str, ...]:
-    return () if root == Path.cwd() else (f"cd {root}",)
+    return () if root == Path.cwd() else (shell("cd", root),)
 
 
 def _check_new(package: str, folder: Path) -> None:
@@ -155,7 +162,7 @@ def _check_new(package: str, folder: Path) -> None:
 def _words(cls: str, module: str, target: str, test: Path) -> dict[str, str]:
     """What the templates say in braces."""
     own = f"from {module} import {cls}"
-    return {"cls": cls, "target": target, "own": own, "run": f"pytest {test}", "check": f"fairrun check {target}"}
+    return {"cls": cls, "target": target, "own": own, "run": shell("pytest", test), "check": f"fairrun check {target}"}
 
 
 def _of_method(code: Path, config: Path, test: Path) -> dict[str, Path]:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from fairrun.config import plugins
 from fairrun.config.check import InputError
+from fairrun.config.ways import shell
 from fairrun.report import page, tables, terminal
 from fairrun.report.charts import picture
 from fairrun.report.kinds import allow_packages
@@ -85,7 +86,7 @@ def show(folder: Path, frame: pd.DataFrame, given: ReportOptions = NOTHING) -> N
             console.print(sentence, highlight=False, markup=False)
         for command in section.commands:
             console.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
-    console.print(f"open {paths[-1]}", soft_wrap=True, highlight=False, markup=False)
+    console.print(shell("open", paths[-1]), soft_wrap=True, highlight=False, markup=False)
 
 
 def _chapters(frame: pd.DataFrame, given: ReportOptions) -> list[Chapter]:

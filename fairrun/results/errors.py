@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fairrun.config.names import counted
+from fairrun.config.names import MOST_NAMED, counted
 from fairrun.results.again import OVERRIDES
 
 HEADER = re.compile(r"^\[[^]\n]*\]\[[^]\n]*\]\[([A-Z]+)\] - ", re.MULTILINE)
-MOST_NAMED = 5  # reasons
 
 
 def errors(folder: Path) -> str:

@@ -123,6 +123,11 @@ def path(tmp_path):
                 ["loans.csv"],
                 "'loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv dataset.path=loans",
             ),
+            (
+                ["my loans.csv"],
+                "'my loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv 'dataset.path=my loans.csv' "
+                "dataset.label=COLUMN dataset.sensitive=[COLUMN] (fairrun data 'my loans.csv' proposes them)",
+            ),
             (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
             (["penalty"], "'penalty' is no override, KEY=VALUE; did you mean method=penalty or sweep=penalty?"),
             (["--config-dir", "nowhere", "epochs"], "'epochs' is no override, KEY=VALUE"),

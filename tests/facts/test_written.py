@@ -1,8 +1,11 @@
 """The configuration file of a data set of one's own."""
 
+import shlex
+
 import pytest
 
 from fairrun.about import files
+from fairrun.command.words import parsed
 from fairrun.config.check import InputError
 from fairrun.facts.written import command, path_of, refuse_existing, write
 
@@ -58,4 +61,6 @@ def test_values_stand_beside_their_comments_and_are_read_back(here):
     assert text.startswith("# My table; written by fairrun data\ndefaults:\n  - csv\n  - _self_\nlabel: größe ")
     assert "positive: 'yes'                          # its value that is class 1" in text
     assert command(path) == "fairrun train dataset=my"
-    assert command(here / "a" / "dataset" / "b.yaml") == (f"fairrun train hydra.searchpath=[file://{here}/a] dataset=b")
+    for folder, name in (("a", "b"), ("my conf", "my data"), ("größe, it's", "2020")):
+        train, _, searched, chosen = map(parsed, shlex.split(command(here / folder / "dataset" / f"{name}.yaml")))
+        assert train is None and searched.value() == [f"file://{here}/{folder}"] and chosen.value() == name

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fairrun.results.errors import MOST_NAMED, errors
+from fairrun.config.names import MOST_NAMED
+from fairrun.results.errors import errors
 from tests.helpers.reports import write_overrides
 
 

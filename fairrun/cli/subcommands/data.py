@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import logging
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from fairrun.about.completion import overrides
 from fairrun.about.folders import folders
 from fairrun.command.parser import Parser
 from fairrun.config.check import InputError, nearest, require
+from fairrun.config.ways import shell
 from fairrun.data.reading.account import Unread
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _tell(given: argparse.Namespace, base: str, description: dict[str, Any]) -> 
         _write(path, base, node, given)
     elif base == TABLE:
         shown = _overrides(base, description | {"path": given.data})
-        print(f"\n{shlex.join(['fairrun', 'train', *shown, *given.overrides])}")
+        print(f"\n{shell('fairrun', 'train', *shown, *given.overrides)}")
 
 
 def words(arguments: Sequence[str]) -> list[str]:

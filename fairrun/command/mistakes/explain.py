@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.command.mistakes.overrides import mistakes
 from fairrun.config.check import InputError
+from fairrun.config.ways import shell
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -44,7 +45,8 @@ def _of_hydra(error: HydraException) -> str:
     """What Hydra says; where it takes several values for a mistake, that ``fairrun sweep`` takes them."""
     if several := re.match(r"Ambiguous value for argument '(.*?)'\n", str(error)):
         key, _, value = several[1].partition("=")
-        ways = f"fairrun sweep {several[1]} trains each (or -m here); '{key}=[{value}]' is one list"
+        sweep, one = shell("fairrun", "sweep", several[1]), shell(f"{key}=[{value}]")
+        ways = f"{sweep} trains each (or -m here); {one} is one list"
         return f"{several[1]} has several values, and one run takes one: {ways}"
     return str(error)
 

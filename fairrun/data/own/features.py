@@ -8,6 +8,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError, require
 from fairrun.config.values import FALSE, TRUE, free, listed
+from fairrun.config.ways import override
 from fairrun.data.groups import with_columns
 from fairrun.data.own.rows import Prepared, refuse_infinite, without_rows
 from fairrun.data.own.tells import UNIQUE, are_ids, is_called_id, is_index
@@ -160,5 +161,5 @@ def _refuse_other(column: Column, values: pd.Series) -> None:
     if column.type == "other":
         raise InputError(
             f"column {column.name!r} must hold numbers, text, dates or booleans, got "
-            f"{str(values.dropna().iloc[0])[:60]}: 'dataset.drop_columns=[{column.name}]' leaves it out"
+            f"{str(values.dropna().iloc[0])[:60]}: {override('dataset.drop_columns', [column.name])} leaves it out"
         )

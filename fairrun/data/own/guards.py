@@ -1,8 +1,7 @@
 """What a user's own table must not hold: leaks, groups spelt in two ways, numbers that training cannot bear."""
 
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import torch
 from fairrun.config.check import InputError
 from fairrun.config.metrics import LEAST_ROWS
 from fairrun.config.values import listed
+from fairrun.config.ways import of_dataset, override
 from fairrun.data.divided import Divided
 from fairrun.data.own.rows import Prepared
 from fairrun.data.own.tells import marks_among, separation, tells
@@ -34,14 +34,14 @@ class Words(NamedTuple):
     """How a message says what is wrong with groups: the key, and how to give bins and make values one."""
 
     key: str
-    bins: str
-    merge: str
+    bins: Callable[[str], str]  # of a column
+    merge: Callable[[str, Mapping[Any, list[Any]]], str]  # of a column, and of its values that become one
 
 
 OF_KEYS = Words(
     "dataset.sensitive",
-    "as 'dataset.sensitive=[{{column: {column}, bins: [25, 60]}}]'",
-    " by '+dataset.merge={{{column}: {{{merges}}}}}'",
+    lambda column: f"as {override('dataset.sensitive', [{'column': column, 'bins': [25, 60]}])}",
+    lambda column, merges: f" {of_dataset('+dataset.merge', {column: merges})}",
 )
 
 
@@ -63,7 +63,7 @@ def check_groups(frame: pd.DataFrame, columns: Sequence[str], words: Words) -> N
         if pd.api.types.is_datetime64_any_dtype(values):
             raise InputError(f"{words.key} must hold columns of categories or numbers, got {column!r} with dates")
         if not _is_text(values) and not _is_binned(values) and values.nunique() > MOST_GROUPS:
-            got = f"{column!r} with {values.nunique()}: give bins, {words.bins.format(column=column)}"
+            got = f"{column!r} with {values.nunique()}: give bins, {words.bins(column)}"
             raise InputError(f"{words.key} must hold columns of few values, got {got}")
     check_spelling(frame, columns, words)
 
@@ -74,17 +74,11 @@ def check_spelling(frame: pd.DataFrame, columns: Sequence[str], words: Words) ->
         pairs = alike(sorted(frame[column].dropna().astype(str).unique())) if _is_text(frame[column]) else []
         if pairs:
             rows = frame[column].astype(str).value_counts()
-            named = [(max(pair, key=lambda value: rows[value]), pair) for pair in pairs]  # as most rows spell it
-            merges = ", ".join(f"{_plain(name)}: [{', '.join(map(_plain, pair))}]" for name, pair in named)
+            merges = {max(pair, key=lambda value: rows[value]): pair for pair in pairs}  # as most rows spell it
             raise InputError(
                 f"column {column!r} must not hold values that differ in case or spaces alone, got {listed(pairs[0])}: "
-                f"make them one{words.merge.format(column=column, merges=merges)}"
+                f"make them one{words.merge(column, merges)}"
             )
-
-
-def _plain(value: object) -> str:
-    """As the command line takes it in a mapping, where a word needs no quotes, and a key must have none."""
-    return str(value) if re.fullmatch(r"[^\W\d]\w*", str(value)) else f'"{value}"'
 
 
 def _is_binned(values: pd.Series) -> bool:
@@ -115,10 +109,10 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
                 account = account.changed(column, f"{how} {name}")
                 account = account.with_warning(f"column {feature!r} {how} the group ({name}), and is a feature")
     if leaks:
-        names = ", ".join(leaks)
+        out, keep = (override(f"dataset.{key}_columns", [*leaks]) for key in ("drop", "keep"))
         raise InputError(
             f"dataset.path={own.path}: no feature must tell the label, but {'; '.join(leaks.values())}: leave out by "
-            f"'dataset.drop_columns=[{names}]', or keep by 'dataset.keep_columns=[{names}]'"
+            f"{out}, or keep by {keep}"
         )
     return rows._replace(account=account)
 
@@ -131,10 +125,10 @@ def _with_near_leak(account: Account, feature: str, column: str, values: pd.Seri
     )
     if best < NEARLY:
         return account
+    out, keep = (override(f"dataset.{key}_columns", [column]) for key in ("drop", "keep"))
     share = f"column {feature!r} alone tells the label with a balanced accuracy of {(1 + best) / 2:.3f}"
     return account.with_warning(
-        f"{share}: if it is not known when decisions are made, leave it out by 'dataset.drop_columns=[{column}]', else "
-        f"keep it by 'dataset.keep_columns=[{column}]'"
+        f"{share}: if it is not known when decisions are made, leave it out by {out}, else keep it by {keep}"
     )
 
 

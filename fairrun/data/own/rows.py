@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairrun.config.check import InputError, require
+from fairrun.config.ways import override
 from fairrun.data.columns import refuse_missing_values
 from fairrun.data.own.fill import Fill
 from fairrun.data.reading.account import Account
@@ -42,14 +43,18 @@ def refuse_infinite(
     frame: pd.DataFrame,
     numeric: Sequence[str],
     of: Callable[[str], str],
-    remedy: str = "correct it, or leave it out by 'dataset.drop_columns=[{column}]'",
+    remedy: str | None = None,
 ) -> None:
-    """Raise ``InputError`` for a number that is infinite, or whose square is; ``of`` gives a feature's column."""
+    """Raise ``InputError`` for a number that is infinite, or whose square is; ``of`` gives a feature's column.
+
+    ``remedy`` says what to do; by default that the column can be left out.
+    """
     for feature in numeric:
         largest = frame[feature].abs().max()
         if largest > LARGEST:
             said = f"column {of(feature)!r} must hold finite numbers up to {LARGEST:g}, got {largest:g}"
-            raise InputError(f"{said}: {remedy.format(column=of(feature))}")
+            out = override("dataset.drop_columns", [of(feature)])
+            raise InputError(f"{said}: {remedy or f'correct it, or leave it out by {out}'}")
 
 
 def without_rows(rows: Prepared, how: str) -> Prepared:

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fairrun.config.check import closest
+from fairrun.config.ways import override
 from fairrun.data.reading.account import Column
 from fairrun.data.reading.dates import stamp
 from fairrun.data.reading.numbers import amount_of, amounts, is_code
@@ -25,8 +25,6 @@ _NUMBERS = (
 AMONG_NUMBERS = frozenset(_NUMBERS.split("|"))  # and dates; among categories these may be a category
 WORDS = frozenset(["none", "nil"])  # marks that, among categories, may be one
 _EXCEL = re.compile(r"#(n/a.*|na|nv|n/d|n/disp|[\w/.À-ɏ ]+[!?])")  # #N/A, #DIV/0!, #NAME?, #WERT!
-_KEY = re.compile(r"[A-Za-z_][\w./-]*(?: [\w./-]+)*", re.ASCII)  # a column as the command line takes it for a key
-_PLAIN = re.compile(r"-?\d+(\.\d+)?|(?!(?:null|nan|inf|true|false)$)[A-Z]+", re.IGNORECASE | re.ASCII)
 NEAR = 1e-3  # of a mark, how far a number may be for it
 MOST = 1000  # texts of a column that are looked at
 
@@ -88,16 +86,10 @@ def remedy(given: Given | None, column: str, marks: Sequence[str], others: Seque
 
     Where a list is given, or the column's name cannot be a key, it is of all columns, and has their ``others`` too.
     """
-    alone = (given is None or isinstance(given, Mapping)) and _KEY.fullmatch(column) is not None
-    named = marks if alone else dict.fromkeys([*marks, *others])
-    written = ", ".join(mark if _PLAIN.fullmatch(mark) else f'"{_escaped(mark)}"' for mark in named)
-    if alone:
-        return shlex.quote(f"+dataset.rows.missing_marks={{{column}: [{written}]}}")
-    return shlex.quote(f"dataset.rows.missing_marks=[{written}]") + " (of all columns)"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r'(\\*)"', r'\1\1\\"', text)
+    of_one = override("+dataset.rows.missing_marks", {column: [*marks]})
+    if of_one is not None and (given is None or isinstance(given, Mapping)):
+        return of_one
+    return f"{override('dataset.rows.missing_marks', [*dict.fromkeys([*marks, *others])])} (of all columns)"
 
 
 def unmatched(given: Given | None, columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fairrun.config.check import InputError
 from fairrun.config.values import FALSE, TRUE, listed
+from fairrun.config.ways import override
 from fairrun.data.reading import dates, numbers
 from fairrun.data.reading.missing import AMONG_NUMBERS, WORDS, Given, Marks, remedy
 
@@ -274,7 +275,7 @@ def _refuse_mixed(name: str, column: Texts, forms: Forms) -> None:
             ways.append(f"give all marks of missing values as {way}")
         if ranges:
             ways[0] = f"write a number for each range ({bounds[ranges[0]]} for {ranges[0]!r})"
-        ways.append(f"or have categories by 'dataset.rows.categories=[{name}]'")
+        ways.append(f"or have categories by {override('dataset.rows.categories', [name])}")
         said = f"column {name!r} must hold {kind} or categories, got {got}: {'; '.join(ways)}"
         raise InputError(said + f" (as missing, {lost} rows would lose their range)" * bool(ranges))
 

@@ -7,7 +7,7 @@ from fairrun.analysis.recommend import BASELINES, Comparison, Estimate, Kept, Re
 from fairrun.analysis.tradeoff import Tradeoff, words
 from fairrun.config.keys import BOUND
 from fairrun.config.metrics import rests_on_groups
-from fairrun.config.names import counted
+from fairrun.config.names import MOST_NAMED, counted
 from fairrun.config.plugins import can_be_saved
 from fairrun.report.few import MARK, few_rows
 from fairrun.report.options import ReportOptions
@@ -15,7 +15,6 @@ from fairrun.report.section import Section
 from fairrun.results.again import OVERRIDES, command
 
 OF_TODAY = "; runs here have several states of these data, and it reads them as they are now"
-MOST_NAMED = 4  # configurations in a sentence
 
 
 def build(trade: Tradeoff, options: ReportOptions) -> Section | None:

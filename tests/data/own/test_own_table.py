@@ -601,6 +601,13 @@ def test_the_merge_that_is_proposed_has_the_name_that_most_rows_have(own):
     refused(own(frame), "by '+dataset.merge={gender: {f: [F, f], m: [M, m]}}'")
 
 
+def test_a_merge_that_the_command_line_cannot_have_is_proposed_as_lines_of_a_file(own):
+    frame = loans().assign(größe=lambda f: f["gender"].mask(f.index % 9 == 0, f["gender"].str.lower()))
+    refused(own(frame, sensitive=["größe"]), "dataset=NAME", "merge:\n  größe:\n    F: [F, f]\n    M: [M, m]")
+    frame = loans().assign(gender=lambda f: f["gender"].replace({"F": "Frau (w)"}).mask(f.index % 9 == 0, "frau (w)"))
+    refused(own(frame), "dataset=NAME", "merge:\n  gender:\n    Frau (w): [Frau (w), frau (w)]")
+
+
 # Groups and values
 
 
