@@ -59,7 +59,7 @@ class Started(NamedTuple):
     place: Path  # the current folder
     plug_ins: list[Path]  # whose configuration files were found
     output_dir: str | None  # of its results
-    job: dict[str, Any]  # Hydra's node of the job: its number in a sweep
+    job: dict[str, Any]  # of Hydra's node of the job: its id and its number in a sweep
 
 
 def started(folder: Path) -> Started | None:
@@ -69,7 +69,8 @@ def started(folder: Path) -> Started | None:
         place, found = _found(hydra, given)
         runtime = hydra["runtime"]
         plug_ins = [path for path in found if path != place / CONF]
-        return Started(place, plug_ins, runtime.get("output_dir"), hydra.get("job") or {})
+        job = {key: value for key, value in hydra.get("job", {}).items() if key in ("id", "num")}
+        return Started(place, plug_ins, runtime.get("output_dir"), job)
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
         return None
 

@@ -39,7 +39,10 @@ def on_searchpath(*overrides):
 def write_overrides(folder, overrides, cwd="/home/a", sources=(), hydra=(), **runtime):
     """Write a run's overrides as Hydra does."""
     node = {"runtime": {"cwd": cwd, "config_sources": [*sources, *on_searchpath(*hydra)], **runtime}}
-    node |= {"overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]}, "job": {"num": 3}}
+    node |= {
+        "overrides": {"hydra": ["hydra.mode=MULTIRUN", *hydra]},
+        "job": {"num": 3, "id": "3", "config": {"override_dirname": {"item_sep": ","}}},
+    }
     (folder / ".hydra").mkdir()
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
     (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": node}))
