@@ -125,7 +125,8 @@ def path(tmp_path):
             ),
             (
                 ["my loans.csv"],
-                "'my loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv 'dataset.path=my loans.csv' "
+                "'my loans.csv' is no override, KEY=VALUE; a table of your own is dataset=csv "
+                "'dataset.path=my loans.csv' "
                 "dataset.label=COLUMN dataset.sensitive=[COLUMN] (fairrun data 'my loans.csv' proposes them)",
             ),
             (["tracker.mode=online"], "tracker.mode is no key with tracker=none; it is one with tracker=wandb"),
