@@ -6,6 +6,7 @@ from bench import sweeps
 from bench.sweeps import LIMITS, NUMBERS, PEERS, PLAIN, TREES, Peer
 from fairrun.about import files
 from tests.helpers.composed import composed, of_one_seed
+from tests.helpers.here import run_here
 from tests.helpers.quick import few
 
 SWEEPS = [
@@ -28,6 +29,7 @@ def test_data_sets_are_there():
 def test_a_peer_is_measured_by_its_report_s_files(monkeypatch):
     peer = Peer("ERM", ("method=erm", "postprocess=frontier", "epochs=1"))
     monkeypatch.setattr(sweeps, "PEERS", (peer, Peer("other", (), package="not_installed")))
+    monkeypatch.setattr(sweeps, "command", lambda folder, *words: run_here(folder, *words, f"hydra.sweep.dir={folder}"))
     found = {value.column: value for value in sweeps.peers(2, ["german"])}
     assert list(found) == ["CPU-s", "hypervolume", "AOPAC", *(f"accuracy at DP <= {limit:g}" for limit in LIMITS)]
     assert {tuple(value.row.values()) for value in found.values()} == {("german", "ERM")}
