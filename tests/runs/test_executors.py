@@ -103,14 +103,33 @@ def note(path):
     path.touch()
 
 
+def wait_for(path):
+    end = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert path.exists()
+
+
 def test_the_next_task_begins_before_the_caller_has_taken_a_result(tmp_path):
     results = Loky(1, 1).map(note, {str(k): tmp_path / str(k) for k in range(2)})
     next(results)
-    end = time.monotonic() + 60
-    while not (tmp_path / "1").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert (tmp_path / "1").exists()
+    wait_for(tmp_path / "1")
     assert [name for name, _ in results] == ["1"]
+
+
+class Short(dict):
+    """Tasks of which only the first can be had."""
+
+    def items(self):
+        yield from list(super().items())[:1]
+        raise OSError("no memory for another process")
+
+
+def test_a_result_is_not_lost_where_no_other_task_can_begin():
+    results = Loky(1, 1).map(square, Short(a=3, b=2))
+    assert next(results) == ("a", 9)
+    with pytest.raises(OSError, match="no memory"):
+        next(results)
 
 
 def grow(megabytes):
@@ -194,9 +213,13 @@ def test_slurm_jobs_come_back_and_a_dead_one_is_tried_again(tmp_path, monkeypatc
     assert results == {"a": 1, "b": 2}
 
 
-def test_a_dask_cluster_does_the_work():
+def test_a_dask_cluster_does_the_work_and_begins_the_next_task_before_a_result_is_taken(tmp_path):
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         results = dict(Dask(1, cluster.scheduler_address).map(square, {"a": 3, "b": 2}))
+        began = Dask(1, cluster.scheduler_address).map(note, {str(k): tmp_path / str(k) for k in range(2)})
+        next(began)
+        wait_for(tmp_path / "1")
+        assert [name for name, _ in began] == ["1"]
     assert results == {"a": 9, "b": 4}
 
 

@@ -65,10 +65,13 @@ class Dask:
                     result = future.result()
                 except Exception as error:  # its type varies: a worker died, or the scheduler lost the task
                     result = Lost(first_line(error))
-                yield waiting.pop(future), result
-                added = submit(1)
-                done.update(added)
-                waiting |= added
+                name = waiting.pop(future)
+                try:
+                    added = submit(1)  # before the caller writes the result
+                    done.update(added)
+                    waiting |= added
+                finally:  # it is there also where nothing more can be submitted
+                    yield name, result
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,10 @@ class Loky:
                     name, process = running.pop(done)
                     free.append(process.number)
                     ended.append((name, process.result(done)))
-                begin()  # before the caller writes the results
-                yield from ended
+                try:
+                    begin()  # before the caller writes the results
+                finally:  # they are there also where no other process starts
+                    yield from ended
         finally:
             for _, process in running.values():
                 process.end()
