@@ -29,9 +29,9 @@ def stranger(folder, text):
     return [*DESCRIPTION, f"hydra.searchpath=[file://{folder}/conf]", "experiment=theirs", "hydra.run.dir=out"]
 
 
-@pytest.mark.parametrize("text", few(FILES.values(), 3), ids=FILES)
-def test_an_experiment_of_a_stranger_runs_no_code_and_writes_nothing_elsewhere(tmp_path, csv, text):
-    done = run_here(tmp_path, *stranger(tmp_path, text))
+@pytest.mark.parametrize("name", few(FILES, ["a method", "a log handler", "a folder"]))
+def test_an_experiment_of_a_stranger_runs_no_code_and_writes_nothing_elsewhere(tmp_path, csv, name):
+    done = run_here(tmp_path, *stranger(tmp_path, FILES[name]))
     assert done.returncode == 1 and " must be " in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "it_ran").exists() and not (tmp_path / "elsewhere").exists()
     assert not records(tmp_path)

@@ -22,16 +22,18 @@ RULES = {rule.__name__: rule for rule in METHOD if rule is not it_learns}  # who
 OF_MODULES = [rule.__name__ for rule in METHOD if rule.__module__ == logs_are_finite_and_one_a_run.__module__]
 OF_MODULES += [a_run_has_the_same_bits_in_any_stack.__name__, seeds_matter.__name__]
 EVERY_METHOD = pytest.mark.parametrize("name", METHODS)
-# The methods that are trained by ``-m slow`` alone: each is a relative of one that is trained by default.
-LATER = """adversarial arl bpf chi2_dro cvar_dro dro fairbinn_sgd fbgrad forml greedy_fmt group_resampling irw_global
-irw_resampled irwo jtt laftr lagrangian ltr meta_gdro mtl mtl_fair nash_forml nash_meta_gdro reweighing stackelberg stl
+# The methods that are trained by ``-m slow`` alone.  The others have, each somewhere, every part of a training:
+# players, an adversary with its own parameters, groups, tasks, validation rows, and all rows before an epoch.
+LATER = """arl bpf chi2_dro cvar_dro dro fairbinn_sgd fbgrad forml greedy_fmt group_resampling irw_global
+irw_resampled irwo laftr lagrangian ltr meta_gdro mtl mtl_fair nash_forml nash_meta_gdro reweighing stackelberg stl
 vfair""".split()
 FIRST = [name for name in METHODS if name not in LATER]
 OF_STEPS = [name for name in RULES if RULES[name].__module__ != it_learns.__module__]
 OF_TRAININGS = [name for name in RULES if name not in OF_STEPS]
+OF_ONE_LABEL = [name for name in METHODS if "tasks" not in method(name).needs]
 TRAINED = pytest.mark.parametrize("name", few(METHODS, FIRST))
 ON_MODULES = pytest.mark.parametrize(
-    "name", few([name for name in METHODS if "tasks" not in method(name).needs], {*FIRST} - {"nash_ltr"})
+    "name", few(OF_ONE_LABEL, [name for name in OF_ONE_LABEL if name in FIRST and name != "nash_ltr"])
 )
 MODULE, DROPPING = module(), module(dropout=0.3)
 

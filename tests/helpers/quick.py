@@ -36,8 +36,7 @@ def few(cases, first):
     if isinstance(first, int):
         chosen = {k * len(cases) // first for k in range(first)}
     else:
-        chosen = {k for k, case in enumerate(cases) if case in first}
-    assert chosen, f"no case is one of {first}"
+        chosen = {cases.index(case) for case in first}
     return [case if k in chosen else _slow(case) for k, case in enumerate(cases)]
 
 

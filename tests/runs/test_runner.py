@@ -387,7 +387,6 @@ def test_results_that_cannot_be_written_fail_their_run_only(tmp_path, described)
     assert outcomes[jobs[1].folder].status == "finished"
 
 
-@pytest.mark.slow
 def test_workers_read_the_same_data_from_a_file_and_give_the_same_records(tmp_path, described):
     commands = [[*described, f"seed={seed}", f"dtype={dtype}"] for seed in (0, 1) for dtype in ("float32", "float64")]
     here, there = jobs_of(tmp_path / "here", *commands), jobs_of(tmp_path / "there", *commands)
