@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from fairrun.command.parser import Parser
 from fairrun.config.check import require
 from fairrun.config.keys import CONF, GONE
+from fairrun.config.ways import RESERVED, in_quotes
 
 WITH_KEYS = ("experiment", "method", "dataset", "model", "metric")  # groups with keys of their own
-RESERVED = ("null", "true", "false", "inf", "nan")  # words that are no text to Hydra, in any case
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TEXT = re.compile(r"(\+{0,2}dataset\.(?:label|positive|path|split\.column|rows\.separator))=(.+)", re.DOTALL)
 _LISTS = r"sensitive|numeric|categorical|drop_columns|keep_columns|rows\.categories"
@@ -32,16 +32,11 @@ def quoted(arguments: Sequence[str]) -> list[str]:
 
 def _quoted(argument: str) -> str:
     if match := _TEXT.fullmatch(argument):
-        return f"{match[1]}={_in_quotes(match[2])}"
+        return f"{match[1]}={in_quotes(match[2])}"
     if match := _NAMES.fullmatch(argument):
         names = [name.strip() for name in match[2].split(",")]
-        return f"{match[1]}=[{','.join(n if parsed(f'key={n}') else _in_quotes(n) for n in names)}]"
+        return f"{match[1]}=[{','.join(n if parsed(f'key={n}') else in_quotes(n) for n in names)}]"
     return argument
-
-
-def _in_quotes(text: str) -> str:
-    escaped = re.sub(r"(\\*)('|\Z)", lambda match: 2 * match[1] + "\\'" * len(match[2]), text)
-    return f"'{escaped}'"
 
 
 def written(value: Any) -> str:
@@ -50,7 +45,7 @@ def written(value: Any) -> str:
         return (
             value
             if re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_./-]*", value) and value.lower() not in RESERVED
-            else _in_quotes(value)
+            else in_quotes(value)
         )
     if isinstance(value, dict):
         return f"{{{','.join(f'{key}:{written(item)}' for key, item in value.items())}}}"

@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
-_KEY = re.compile(r"(?!(?:null|nan|inf|true|false)$)[A-Z_][\w./-]*(?: [\w./-]+)*", re.IGNORECASE | re.ASCII)
-_PLAIN = re.compile(r"-?\d+(\.\d+)?|(?!(?:null|nan|inf|true|false)$)[A-Z_][\w-]*", re.IGNORECASE | re.ASCII)
+RESERVED = ("null", "true", "false", "inf", "nan")  # words that are no text to Hydra, in any case
+_FIRST = rf"(?!(?:{'|'.join(RESERVED)})$)[A-Z_]"
+_KEY = re.compile(rf"{_FIRST}[\w./-]*(?: [\w./-]+)*", re.IGNORECASE | re.ASCII)
+_PLAIN = re.compile(rf"{_FIRST}[\w-]*", re.IGNORECASE | re.ASCII)
 
 
 def shell(*words: object) -> str:
@@ -48,14 +50,16 @@ def _has_keys(value: Any) -> bool:
 
 
 def _written(value: Any) -> str:
-    """As Hydra's overrides have it: a word that needs no quotes has none."""
+    """As Hydra's overrides have it: a word that needs no quotes has none, and a number that is text has some."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{name}: {_written(item)}' for name, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else f'"{_escaped(text)}"'
+    text = "null" if value is None else str(value)
+    return text if not isinstance(value, str) or _PLAIN.fullmatch(text) else in_quotes(text, '"')
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r'(\\*)("|\Z)', lambda match: 2 * match[1] + '\\"' * len(match[2]), text)
+def in_quotes(text: str, quote: str = "'") -> str:
+    """A text in Hydra's quotes, ' or ", which escape a quote, and double backslashes before one and at the end."""
+    escaped = re.sub(rf"(\\*)({quote}|\Z)", lambda match: 2 * match[1] + (f"\\{quote}" if match[2] else ""), text)
+    return f"{quote}{escaped}{quote}"

@@ -1,6 +1,7 @@
 """How missing values are spelt."""
 
 import functools
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _NUMBERS = (
 AMONG_NUMBERS = frozenset(_NUMBERS.split("|"))  # and dates; among categories these may be a category
 WORDS = frozenset(["none", "nil"])  # marks that, among categories, may be one
 _EXCEL = re.compile(r"#(n/a.*|na|nv|n/d|n/disp|[\w/.À-ɏ ]+[!?])")  # #N/A, #DIV/0!, #NAME?, #WERT!
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)  # a mark that is typed without quotes
 NEAR = 1e-3  # of a mark, how far a number may be for it
 MOST = 1000  # texts of a column that are looked at
 
@@ -86,10 +88,16 @@ def remedy(given: Given | None, column: str, marks: Sequence[str], others: Seque
 
     Where a list is given, or the column's name cannot be a key, it is of all columns, and has their ``others`` too.
     """
-    of_one = override("+dataset.rows.missing_marks", {column: [*marks]})
+    of_one = override("+dataset.rows.missing_marks", {column: [_typed(mark) for mark in marks]})
     if of_one is not None and (given is None or isinstance(given, Mapping)):
         return of_one
-    return f"{override('dataset.rows.missing_marks', [*dict.fromkeys([*marks, *others])])} (of all columns)"
+    of_all = [_typed(mark) for mark in dict.fromkeys([*marks, *others])]
+    return f"{override('dataset.rows.missing_marks', of_all)} (of all columns)"
+
+
+def _typed(mark: str) -> str | float:
+    """A mark as the user types it: one that is a number counts however it is written."""
+    return json.loads(mark) if _NUMBER.fullmatch(mark) else mark
 
 
 def unmatched(given: Given | None, columns: Sequence[Column], frame: pd.DataFrame) -> list[str]:
