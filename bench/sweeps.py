@@ -92,7 +92,7 @@ def numbers(seeds: int, datasets: Sequence[str] = NUMBERS) -> Iterator[Value]:
 
 def peers(seeds: int, datasets: Sequence[str] = TREES) -> Iterator[Value]:
     """Fronts and CPU seconds of networks, and of what else people use."""
-    missing = {peer for peer in PEERS if peer.package and importlib.util.find_spec(peer.package) is None}
+    missing = [peer for peer in PEERS if peer.package and importlib.util.find_spec(peer.package) is None]
     for peer in missing:
         print(f"{peer.name}: left out: {peer.package} is not installed", flush=True)
     for name, peer in itertools.product(datasets, (peer for peer in PEERS if peer not in missing)):

@@ -14,7 +14,6 @@ from fairrun.data.reading.numbers import span
 
 Merge = Mapping[str, Mapping[str, list[Any]]]  # column -> new level -> the levels that become it
 _WHOLE = re.compile(r"(?<==)(-?\d+)\.0(?=, |$)")  # a whole number with a decimal point in a group's name
-
 _ZEROS = re.compile(r"(?<==)0+(?=\d+(?:, |$))")  # at the front of a code in a group's name
 
 

@@ -60,7 +60,7 @@ class Sweep:
         """
         earlier = Earlier(self.data, here=isinstance(self.executor, Inline | Loky), single=self.name is None)
         found = [(job, earlier.outcome(job)) for job in jobs]
-        earlier.say()
+        earlier.warn()
         return {job.folder: outcome for job, outcome in found if outcome is not None}
 
     def run(self, jobs: Sequence[Job], known: Mapping[Path, Outcome]) -> Iterator[tuple[Path, Outcome]]:
@@ -132,7 +132,7 @@ class Sweep:
         return task._replace(data=[self.data.stored(job.config) for job in stack])
 
     def _written(self, stack: list[Job], result: Trained | Failure | Lost) -> Iterator[tuple[Path, Outcome]]:
-        """Write the records of a stack from a worker's result, and yield each job's folder and outcome."""
+        """Write the records of a stack side by side, from a worker's result; yield each job's folder and outcome."""
         with ThreadPoolExecutor(WRITERS) as pool:
             outcomes = pool.map(functools.partial(self._write, result, len(stack)), range(len(stack)), stack)
             for job, outcome in zip(stack, outcomes, strict=True):
@@ -140,7 +140,7 @@ class Sweep:
                 yield job.folder, outcome
 
     def _write(self, result: Trained | Failure | Lost, side_by_side: int, place: int, job: Job) -> Outcome:
-        """Write the results of the job at a place of a stack."""
+        """Write the results of the job at a place of a stack; other threads write those of others."""
         data, history = self.data.facts(job.config), None
         if isinstance(result, Trained):
             run = result.runs[place]

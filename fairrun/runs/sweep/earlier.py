@@ -12,7 +12,7 @@ from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import Job, is_same, other_code, refuse_other
 from fairrun.runs.model import UNSAVED, has_weights, wants_weights
 from fairrun.runs.sweep.data import SweepData
-from fairrun.runs.sweep.outcome import Outcome, found
+from fairrun.runs.sweep.outcome import Outcome, earlier_record
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Earlier:
             if debugging():
                 raise
             return Outcome(REFUSED, redacted(told(error)))
-        record = found(job) if job.config["resume"] else None
+        record = earlier_record(job) if job.config["resume"] else None
         if record is None or record["status"] == REFUSED:
             return None
         if not is_same(job, record, data["data_sha256"]):
@@ -54,7 +54,7 @@ class Earlier:
             return None
         return Outcome("finished", record=record)
 
-    def say(self) -> None:
+    def warn(self) -> None:
         """Warn of the finished jobs that are trained again."""
         for parts, number in self._changed.items():
             runs = "1 run is" if number == 1 else f"{number} runs are"

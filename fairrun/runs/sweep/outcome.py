@@ -19,14 +19,14 @@ class Outcome(NamedTuple):
     trained: bool = False  # whether this command trained it, not an earlier one
 
 
-def found(job: Job) -> dict[str, Any] | None:
+def earlier_record(job: Job) -> dict[str, Any] | None:
     """The record in the job's folder; None if there is none or, with a warning, if it cannot be read."""
     if not (job.folder / RECORD).exists():
         return None
     try:
-        there = read(job.folder)
-        read_history(job.folder, there)
-        return there
+        record = read(job.folder)
+        read_history(job.folder, record)
+        return record
     except InputError as error:
         log.warning("%s; the run is trained again", error)
         return None
@@ -34,7 +34,7 @@ def found(job: Job) -> dict[str, Any] | None:
 
 def write_refused(job: Job, reason: str) -> None:
     """Write the record of a refused job, unless its folder holds that of a run that was trained."""
-    if (there := found(job)) is not None and there["status"] != REFUSED:
+    if (earlier := earlier_record(job)) is not None and earlier["status"] != REFUSED:
         return
     try:
         job.folder.mkdir(parents=True, exist_ok=True)

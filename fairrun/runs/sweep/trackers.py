@@ -1,4 +1,4 @@
-"""The trackers that a sweep's jobs are logged to.  What stops one does not stop the sweep, whose other runs train."""
+"""The trackers that a sweep's jobs are logged to.  What a tracker raises does not stop a sweep: other runs train."""
 
 import functools
 import json
