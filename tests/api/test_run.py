@@ -107,7 +107,6 @@ def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     pd.testing.assert_frame_equal(frame[columns].reset_index(drop=True), typed[columns].reset_index(drop=True))
 
 
-@pytest.mark.slow
 def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
     results = fairrun.sweep("method=erm,penalty", "method.lam=0.1,3", *DESCRIPTION, INLINE, seed=range(3), epochs=6)
     settings = results.settings.set_index(["method", "method.lam"])["val/demographic_parity_difference"]
@@ -130,7 +129,6 @@ def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
         one.best()
 
 
-@pytest.mark.slow
 def test_a_run_that_fails_stops_no_other(csv):
     results = fairrun.sweep("method=penalty", "method.lam=-1,1", *DESCRIPTION, INLINE)
     assert sorted(results.frame["status"]) == ["finished", "refused"] and len(results.runs()) == 1

@@ -554,7 +554,6 @@ def test_a_run_outlives_the_shell_that_started_it(tmp_path, csv):
     assert records(tmp_path)[0]["status"] == "finished"
 
 
-@pytest.mark.slow
 def test_a_signal_saves_what_all_workers_train_and_the_sweep_goes_on_from_it(tmp_path, csv):
     sweep = ["-m", *DESCRIPTION, "method=erm,penalty", "epochs=4000", "hydra.sweep.dir=sweep"]
     sweep += ["hydra.launcher.executor=loky", "hydra.launcher.workers=2", "checkpoint_minutes=60"]
@@ -588,7 +587,6 @@ class Late(ERM):
 """
 
 
-@pytest.mark.slow
 def test_what_a_plug_in_raises_names_its_line_and_stops_no_other_job(tmp_path, csv):
     (tmp_path / "raises.py").write_text(RAISES)
     methods = "method._target_=raises.Early,raises.Late,fairrun.methods.erm.ERM"
