@@ -132,6 +132,18 @@ def test_a_result_is_not_lost_where_no_other_task_can_begin():
         next(results)
 
 
+def folder(_):
+    return os.getcwd()
+
+
+def test_a_worker_is_in_the_folder_of_the_command_also_where_that_has_changed(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert dict(Loky(1, 1).map(folder, {"a": None})) == {"a": str(tmp_path / name)}
+        (tmp_path / name).rmdir()
+
+
 def grow(megabytes):
     """Keep so much more memory -> the process."""
     kept.append(np.ones(megabytes * 2**17))

@@ -95,13 +95,17 @@ class _Process:
     def __init__(self, number: int, threads: int) -> None:
         self.number = number
         self._key = number, threads
+        self._folder = os.getcwd()
         self._ended = get_context("loky").Semaphore(0)  # an Event would wait for a process that died
         settings = dict.fromkeys(THREADS, str(threads))
         self._pool = ProcessPoolExecutor(1, initializer=_obey, initargs=(os.getpid(), self._ended), env=settings)
 
     @classmethod
     def of(cls, number: int, threads: int) -> "_Process":
-        """Process ``number`` of those with so many threads."""
+        """Process ``number`` of those with so many threads, in the folder of this process."""
+        found = cls._all.get((number, threads))
+        if found is not None and found._folder != os.getcwd():  # names of files and modules mean others there
+            found.end()
         return cls._all.get((number, threads)) or cls._all.setdefault((number, threads), cls(number, threads))
 
     def call(self, function: Function, task: Any) -> Future[Any]:
