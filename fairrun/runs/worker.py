@@ -223,7 +223,7 @@ def _of_other_code() -> Failure:
     return Failure(f"{reason} ({PACKAGE}, version {fairrun.__version__}): install the same", "")
 
 
-def _store(data: Data, dtype: torch.dtype, path: Path) -> None:
+def store(data: Data, dtype: torch.dtype, path: Path) -> None:
     """Write the data to a file that workers map into their memory; features in a file stay there."""
     tables = {split: getattr(data, split).to("cpu", dtype) for split in SPLITS}
     part = path.with_name(path.name + ".part")

@@ -95,12 +95,12 @@ def fit(
         means = {name: values.mean(0) for name, values in steps.items()} | rates
         record = {f"train/{name}": values for name, values in means.items()} | held.metrics(shown)
         records.append(record)
-        trains = (chosen.ends(len(seeds)) == 0) & (failures.step < 0)
+        trains = _trains(chosen, failures)
         chosen.see(record, shown, epoch + 1)
         failures.see(epoch, steps["loss"], record["val/log_loss"], trains)
         if progress is not None:
             progress(epoch + 1, record, trains)
-        if not ((failures.step < 0) & (chosen.ends(len(seeds)) == 0)).any():
+        if not _trains(chosen, failures).any():
             break
         if checkpoint is not None:
             state_and_kept = state, chosen.kept, averages.kept
@@ -114,6 +114,12 @@ def fit(
     for run, own in zip(found, held.scores(best, each[0].target), strict=True):
         run.scores, run.constants = own, stack.network.constants()
     return found
+
+
+def _trains(chosen: Chosen, failures: Failures) -> np.ndarray:
+    """Which runs neither stopped nor failed so far, [R]."""
+    going: np.ndarray = (chosen.ends(len(failures.step)) == 0) & (failures.step < 0)
+    return going
 
 
 def _distinct(data: Data | Sequence[Data], num_runs: int) -> tuple[list[Data], list[int]]:

@@ -16,7 +16,7 @@ from fairrun.data.pixels.stored import Stored
 from fairrun.runs.built import network_of
 from fairrun.runs.checks.data import check_data
 from fairrun.runs.job import facts
-from fairrun.runs.worker import _open, _store
+from fairrun.runs.worker import _open, store
 from fairrun.training.fit import fit
 from tests.helpers.celeba import write_celeba
 from tests.helpers.quick import few
@@ -85,7 +85,7 @@ def test_training_gives_the_same_bits(name, celeba, cache):
 
 def test_workers_map_the_same_file(celeba, cache, tmp_path):
     data = load(celeba)
-    _store(data, torch.float32, tmp_path / "data.pt")
+    store(data, torch.float32, tmp_path / "data.pt")
     assert (tmp_path / "data.pt").stat().st_size < 30_000  # labels, groups and places
     opened = _open(tmp_path / "data.pt")
     for split in ("train", "val", "test"):

@@ -12,7 +12,7 @@ from fairrun.models.network import Network
 from fairrun.runs.built import network_of
 from fairrun.runs.job import facts, load
 from fairrun.runs.model import Rows, rows_of
-from fairrun.runs.worker import _store
+from fairrun.runs.worker import store
 
 
 class SweepData:
@@ -40,7 +40,7 @@ class SweepData:
         path = self._work / f"data-{digest(rows)[:16]}.pt"
         if not path.exists():
             try:
-                _store(load(config), getattr(torch, config["dtype"]), path)
+                store(load(config), getattr(torch, config["dtype"]), path)
             except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
                 raise InputError(f"{self._work} must have room for the data that workers read: {error}") from None
         return path
