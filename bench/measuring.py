@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.goals import goal
 from fairrun.config.names import counted
 from fairrun.results.records import in_words, replace, versions
 from website.tables import COLUMN, HOW, VALUES, keys_of, read
@@ -35,11 +36,12 @@ class Value(NamedTuple):
 
 
 def of_pairs(table: str, shows: str, row: Mapping[str, str], column: str, values: Sequence[float]) -> Value:
-    """The median and the range of the pairs, printed."""
-    shown = [
-        f"{value:{'.0f' if value >= 100 else '.3g'}}" for value in (statistics.median(values), min(values), max(values))
-    ]
-    return told(Value(table, row, column, *shown, f"{shows}, {PAIRS}", len(values)))
+    """The median and the range of the pairs, printed; of one pair there is no range."""
+    ends = (min(values), max(values)) if len(values) > 1 else ()
+    median, *of_range = (f"{value:{'.0f' if value >= 100 else '.3g'}}" for value in (statistics.median(values), *ends))
+    low, high = of_range or ("", "")
+    shows = f"{shows}, {PAIRS}" if ends else shows
+    return told(Value(table, row, column, median, low, high, shows, len(values)))
 
 
 def of_seeds(
@@ -52,10 +54,12 @@ def of_seeds(
 
 
 def told(value: Value) -> Value:
-    """The value, printed."""
+    """The value, printed with its goal."""
     where = ", ".join([*value.row.values(), value.column])
     ends = f" [{value.low}, {value.high}]" if value.low else ""
-    print(f"{value.table}: {where}: {value.value}{ends} ({value.shows}, n = {value.n})", flush=True)
+    aim = goal(value.table, value.row.values(), value.column)
+    end = f"; goal: {aim}, {aim.outcome(value.value)}" if aim else ""
+    print(f"{value.table}: {where}: {value.value}{ends} ({value.shows}, n = {value.n}){end}", flush=True)
     return value
 
 

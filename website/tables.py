@@ -3,7 +3,7 @@
 Between ``<!-- table NAME -->`` and ``<!-- /table -->`` of a page stand the rows of docs/measured/NAME.csv; several
 names are rows below each other.  A file has a line for each value: columns that tell its row apart, the column of the
 table that it is in, its value, low and high as they are shown, and how it was measured.  ``verdicts`` are the counts
-of docs/reproduced.
+of docs/reproduced, and ``goals`` the values that have a goal.
 """
 
 import csv
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bench.goals import goal
 from website import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,8 @@ def made(names: Sequence[str]) -> str:
     """The lines between the marks."""
     if names == ["verdicts"]:
         return f"\n{counts(INDEX.read_text(encoding='utf-8'))}\n\n"
+    if names == ["goals"]:
+        return "\n".join([*goals(), "", ""])
     files = {MEASURED / f"{name}.csv": read(MEASURED / f"{name}.csv") for name in names}
     keys = _keys(files)
     lines = [line for of_file in files.values() for line in of_file]
@@ -62,6 +65,18 @@ def made(names: Sequence[str]) -> str:
         rows.setdefault(tuple(line[key] for key in keys), {})[line[COLUMN]] = _cell(line)
     cells = [[*row, *(values.get(column, "") for column in columns)] for row, values in rows.items()]
     return "\n".join([*markdown.table([*keys, *columns], cells), caption(lines), "", ""])
+
+
+def goals() -> list[str]:
+    """A row for each value of docs/measured that has a goal: the goal, and whether it is reached."""
+    rows = []
+    for path in sorted(MEASURED.glob("*.csv")):
+        for line in read(path):
+            row = [line[key] for key in keys_of(line)]
+            if aim := goal(path.stem, row, line[COLUMN]):
+                place = ", ".join([*row, line[COLUMN]])
+                rows.append([path.stem.partition("_")[0], place, line["value"], str(aim), aim.outcome(line["value"])])
+    return markdown.table(["`scripts/benchmark`", "value", "measured", "goal", ""], rows)
 
 
 def read(path: Path) -> list[dict[str, str]]:

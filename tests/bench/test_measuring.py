@@ -16,7 +16,7 @@ def test_a_value_measured_again_takes_the_place_of_the_former_one(tmp_path, caps
     store([of_pairs("train", "speed", row, "one run", [12.34])], tmp_path)
     lines = tables.read(tmp_path / "train.csv")
     shown = [(line["network"], line["column"], line["value"], line["low"], line["high"], line["n"]) for line in lines]
-    assert shown == [("MLP", "one run", "12.3", "12.3", "12.3", "1"), ("MLP", "a stack", "2", "1", "3", "3")]
+    assert shown == [("MLP", "one run", "12.3", "", "", "1"), ("MLP", "a stack", "2", "1", "3", "3")]
     assert "train: MLP, a stack: 2 [1, 3]" in capsys.readouterr().out
     assert all(lines[0][key] for key in tables.HOW)
 
@@ -84,3 +84,17 @@ def test_rows_stay_whose_columns_stand_in_another_order(tmp_path, capsys):
         ("MLP", "256", "2"),
     ]
     assert "left out" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value", "said"),
+    [
+        ("sweep", "MLP 64-64, batch 256", "both evaluate every epoch", 19.3, "; goal: at least 15, reached\n"),
+        ("sweep", "MLP 64-64, batch 256", "the loop does not evaluate", 11.3, "; goal: at least 15, missed by 3.7\n"),
+        ("sweep_reference", "`penalty`", "seconds without training", 3.5, "; goal: at most 3, missed by 0.5\n"),
+        ("sweep_reference", "`penalty`", "seconds", 46, "n = 1)\n"),
+    ],
+)
+def test_a_value_is_told_with_its_goal(table, row, column, value, said, capsys):
+    of_pairs(table, "speed", {"network": row}, column, [value])
+    assert capsys.readouterr().out.endswith(said)
