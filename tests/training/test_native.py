@@ -412,6 +412,31 @@ def test_every_adam_and_every_mlp_is_replaced():
     assert isinstance(method.optimizer, Adam)
 
 
+class Doubled(MLP):
+    """Another network than the one it derives from."""
+
+    def logits(self, theta, x, masks=()):
+        return 2 * super().logits(theta, x, masks)
+
+
+class Halved(SGD):
+    """Another optimizer than the one it derives from."""
+
+    def step(self, theta, grads, state):
+        return super().step(theta, {name: g / 2 for name, g in grads.items()}, state)
+
+
+@built
+@pytest.mark.parametrize(("network", "optimizer"), [(Doubled, SGD), (MLP, Halved)])
+def test_a_class_that_derives_from_one_of_the_kernels_computes_what_it_says(network, optimizer):
+    ours, theirs = (
+        fit(network(**vars(NETWORK)), [ERM(optimizer(0.1))], [0], data(), epochs=2, batch_size=32, engine=engine)[0]
+        for engine in ("native", "torch")
+    )
+    for name, p in theirs.theta.items():
+        torch.testing.assert_close(ours.theta[name], p, rtol=0, atol=1e-5)
+
+
 def build(cache):
     os.environ["FAIRRUN_CACHE"] = cache
     library.cache_clear()

@@ -19,13 +19,14 @@ from fairrun.models.network import Network, outputs
 from fairrun.models.row_gradients import Layer, Pullback
 from fairrun.models.shared_bottom import SharedBottom
 from fairrun.training.native.library import library
-from fairrun.training.optim import SGD, Adagrad, Adam
+from fairrun.training.optim import SGD, Adagrad, Adam, AdamW
 
 ENGINES = ("auto", "native", "torch")
 WIDTH_MULTIPLE = 16  # a hidden layer's units are padded to a multiple of this; the units beyond its width are zero
 ROWS_MULTIPLE = 4
-HYPER = {  # the kernel of an optimizer, and the hyper-parameters that it reads
+HYPER: dict[type, tuple[str, tuple[str, ...]]] = {  # the kernel of an optimizer, and the hyper-parameters that it reads
     Adam: ("adam_step", ("lr", "b1", "b2", "eps")),
+    AdamW: ("adam_step", ("lr", "b1", "b2", "eps")),  # on parameters that are decayed before
     SGD: ("sgd_step", ("lr", "momentum", "weight_decay")),
     Adagrad: ("adagrad_step", ("lr", "eps")),
 }
@@ -44,17 +45,20 @@ def choose(engine: str, dtype: torch.dtype, device: str) -> str:
 
 
 def accelerate(part: Any) -> Any:
-    """Replace every network and optimizer in ``part``, a network or a bound method, that the kernels cover."""
+    """Replace every network and optimizer in ``part``, a network or a bound method, that the kernels cover.
+
+    A class that derives from one of these may compute something else, and is left to torch.
+    """
     kernels = library()
     assert kernels is not None
-    if isinstance(part, MLP):
+    if type(part) is MLP:
         passes = Passes(kernels, part._widths(), [], 1, outputs(part.num_classes), part.dropout)
         return NativeMLP(part, passes) if part.depth > 0 else part
-    if isinstance(part, SharedBottom):
+    if type(part) is SharedBottom:
         return NativeSharedBottom(part, kernels)
-    for optimizer, (kernel, fields) in HYPER.items():
-        if isinstance(part, optimizer):
-            return NativeOptimizer(part, torch.cat([getattr(part, name) for name in fields], dim=1), kernels[kernel])
+    if type(part) in HYPER:
+        kernel, fields = HYPER[type(part)]
+        return NativeOptimizer(part, torch.cat([getattr(part, name) for name in fields], dim=1), kernels[kernel])
     if not dataclasses.is_dataclass(part):
         return part
     faster = copy.copy(part)  # a copy skips the checks of values, which are tensors by now
