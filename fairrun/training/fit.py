@@ -105,7 +105,8 @@ def fit(
         if checkpoint is not None:
             state_and_kept = state, chosen.kept, averages.kept
             checkpoint.save(Progress(epoch + 1, state_and_kept, records, failures.step), stack.streams)
-    ends = np.maximum(chosen.ends(len(seeds)), failures.ends(len(stack.batches)))
+    failed = failures.ends(len(stack.batches))
+    ends = np.where(failed > 0, failed, chosen.ends(len(seeds)))  # a failed run has no later epochs
     last, best = chosen.last(shown), chosen.of(shown)
     found = [
         _finish(records[: ends[r] or None], last, best, r, int(failures.step[r]), stack.methods[r], seeds[r])

@@ -158,6 +158,16 @@ def test_a_loss_that_is_not_finite_after_a_run_stopped_does_not_count():
     assert "not finite" in other.failure
 
 
+def test_a_run_that_failed_ends_there_also_where_its_patience_would_end_it_later():
+    """So it has the history that it has alone, where nothing else trains on."""
+    sgds = [ERM(SGD(lr=lr, momentum=0.0)) for lr in (1e-3, 1e30)]
+    settings = {"epochs": 8, "ranks": by_accuracy, "patience": 2, "network": NATIVE}
+    _, failed = trained(sgds, [0, 1], **settings)
+    (alone,) = trained(sgds[1:], [1], **settings)
+    assert "not finite" in failed.failure and failed.failure == alone.failure
+    assert len(failed.history) == 1 and failed.history.equals(alone.history)
+
+
 def test_ema_is_the_mean_over_steps_with_weights_that_fall():
     """With one step an epoch, against the parameters that the run has after each epoch."""
     settings = {"epochs": 4, "batch_size": 1000}
