@@ -225,6 +225,28 @@ def test_slurm_jobs_come_back_and_a_dead_one_is_tried_again(tmp_path, monkeypatc
     assert results == {"a": 1, "b": 2}
 
 
+def train_long(task):
+    """Say which process this is, and work for a minute."""
+    path, seconds = task
+    path.write_text(str(os.getpid()))
+    time.sleep(seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # submitit leaves its process behind
+def test_slurm_jobs_whose_results_nobody_takes_are_cancelled(tmp_path):
+    """A command that is started again would train them a second time beside them."""
+    tasks = {name: (tmp_path / name, seconds) for name, seconds in (("a", 3), ("b", 60))}
+    results = Slurm(2, "local", {"timeout_min": 5}, tmp_path / "slurm").map(train_long, tasks)
+    assert next(results) == ("a", None)
+    wait_for(tmp_path / "b")
+    results.close()
+    worker, end = Path("/proc", (tmp_path / "b").read_text()), time.monotonic() + 30
+    while worker.exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def test_a_dask_cluster_does_the_work_and_begins_the_next_task_before_a_result_is_taken(tmp_path):
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         results = dict(Dask(1, cluster.scheduler_address).map(square, {"a": 3, "b": 2}))

@@ -84,19 +84,26 @@ class Slurm:
     folder: Path  # for submitit's files; every node must see it
 
     def map(self, function: Function, tasks: Mapping[str, Any]) -> Results:
-        """Yield results as jobs end, and ``Lost`` for a job that ended without a result."""
+        """Yield results as jobs end, and ``Lost`` for a job that ended without a result.
+
+        Where the caller takes no more results, the other jobs are cancelled.
+        """
         import submitit
 
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
         executor.update_parameters(**self.options)
         with executor.batch():
             waiting = {name: executor.submit(function, task) for name, task in tasks.items()}
-        while waiting:
-            for name in [name for name, job in waiting.items() if job.done()]:
-                job = waiting.pop(name)
-                try:
-                    result = job.result()
-                except Exception as error:  # its type varies: the job died, was cancelled or ran out of time
-                    result = Lost(first_line(error))
-                yield name, result
-            time.sleep(POLL_S)
+        try:
+            while waiting:
+                for name in [name for name, job in waiting.items() if job.done()]:
+                    job = waiting.pop(name)
+                    try:
+                        result = job.result()
+                    except Exception as error:  # its type varies: the job died, was cancelled or ran out of time
+                        result = Lost(first_line(error))
+                    yield name, result
+                time.sleep(POLL_S)
+        finally:
+            for job in waiting.values():
+                job.cancel(check=False)
