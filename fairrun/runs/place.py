@@ -49,7 +49,7 @@ def _recorded(job: Job, records: dict[Path, tuple[str, str]], sweep: Sweep) -> P
         return None
     try:
         run = (identity_of(job.config), str(sweep.data.facts(job.config)["data_sha256"]))
-    except InputError:
+    except Exception:  # a plug-in raises what it likes; the job is refused with the reason where it is checked
         return None
     same = [path for path, other in records.items() if other == run]
     return job.folder if job.folder in same else next(iter(same), None)

@@ -22,6 +22,7 @@ from fairrun.runs.built import network
 from fairrun.runs.executors import local
 from fairrun.runs.executors.local import Loky
 from fairrun.runs.job import Job, load, record, remark
+from fairrun.runs.place import places
 from fairrun.runs.plan import MOST_RUNS
 from fairrun.runs.runner import Sweep
 from fairrun.runs.sweep.trackers import Trackers
@@ -362,6 +363,29 @@ def test_what_cannot_be_trained_is_refused_first_and_the_rest_is_trained(tmp_pat
     ):
         assert said in outcomes[one.folder].failure
         assert results.read(one.folder)["failure"] == outcomes[one.folder].failure
+
+
+RAISING = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Rows:
+    def frame(self, path):
+        raise KeyError("no such column")
+"""
+
+
+def test_rows_that_raise_are_refused_beside_what_is_done_before(tmp_path, described, monkeypatch):
+    (tmp_path / "raising.py").write_text(RAISING)
+    monkeypatch.setenv(plugins.VARIABLE, "raising")
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs = jobs_of(tmp_path, described, ["dataset=german", "dataset.rows._target_=raising.Rows"])
+    train(tmp_path, jobs[:1])
+    sweep = Sweep(tmp_path, "sweep")
+    assert places(jobs, tmp_path, sweep) == {job.folder: job.folder for job in jobs}
+    done, refused = sweep.finished_or_refused(jobs).values()
+    assert done.status == "finished"
+    assert refused.status == "refused" and "KeyError: 'no such column'" in refused.failure
 
 
 def test_a_method_that_crashes_fails_its_stack_with_reason_and_trace(tmp_path, described, monkeypatch):
