@@ -102,7 +102,7 @@ class Dataset:
         divided = divided if self.task is None else divided.only(self.task)
         train = frame.iloc[divided.rows["train"]]
         each = self.bins if self.numbers in ("bins", "piecewise", "periodic") else 1
-        refuse_too_large(len(frame), each * len(numeric), train[categorical].nunique().to_dict())
+        refuse_too_large(len(frame), len(numeric), each, train[categorical].nunique().to_dict())
         dropped = {
             (column, spelt(value, frame[column].unique()))
             for column, values in self.drop_categories.items()

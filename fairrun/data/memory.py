@@ -16,20 +16,28 @@ def memory() -> int:
     return min([machine, *_limits(ROOT)])
 
 
-def refuse_too_large(num_rows: int, num_numbers: int, sizes: Mapping[str, int]) -> None:
-    """Raise ``InputError`` if the encoded rows and one copy of them would take more than half of the memory."""
+def refuse_too_large(num_rows: int, num_numbers: int, bins: int, sizes: Mapping[str, int]) -> None:
+    """Raise ``InputError`` if the encoded rows and one copy of them would take more than half of the memory.
+
+    There are ``bins`` features for each of ``num_numbers`` columns of numbers; ``sizes`` are categories by column.
+    """
     there = memory()
-    features = num_numbers + sum(sizes.values())
-    if 16 * num_rows * features > there / 2:
-        largest = sorted(sizes, key=lambda column: -sizes[column])[:3]
-        raise InputError(
-            f"dataset.categorical: {num_rows} rows with {features} features would take "
-            f"{16e-9 * num_rows * features:.1f} GB, more than half of the {there / 1e9:.1f} GB "
-            "that this process may use; "
-            "most categories have "
-            + ", ".join(f"{column!r} ({sizes[column]})" for column in largest)
-            + ": leave such columns out"
-        )
+    of_numbers, of_categories = bins * num_numbers, sum(sizes.values())
+    features = of_numbers + of_categories
+    if 16 * num_rows * features <= there / 2:
+        return
+    if of_numbers > of_categories:
+        key = "numeric" if bins == 1 else "bins"
+        remedy = f"{of_numbers} are of columns of numbers: leave columns out"
+        remedy += "" if bins == 1 else f", or take a smaller number than {bins}"
+    else:
+        key, largest = "categorical", sorted(sizes, key=lambda column: -sizes[column])[:3]
+        most = ", ".join(f"{column!r} ({sizes[column]})" for column in largest)
+        remedy = f"most categories have {most}: leave such columns out"
+    raise InputError(
+        f"dataset.{key}: {num_rows} rows with {features} features would take {16e-9 * num_rows * features:.1f} GB, "
+        f"more than half of the {there / 1e9:.1f} GB that this process may use; {remedy}"
+    )
 
 
 @functools.cache

@@ -94,14 +94,13 @@ class Codes:
 def _points(values: np.ndarray, how: str, bins: int) -> list[float]:
     """The points of a column with these training values, [N]; empty if it is constant."""
     distinct = np.unique(values)
-    found = np.array([])
-    if len(distinct) > 1 and how == "quantile":
+    if len(distinct) == 1:
+        return []
+    if how == "quantile":
         found = np.quantile(values, np.linspace(0, 1, min(REFERENCES, len(values))))
     elif how == "periodic":
-        mean, deviation = values.mean(), _deviation(values)
-        if deviation > 0:
-            found = np.array([mean, deviation, *np.geomspace(SLOWEST, FASTEST, max(1, bins // 2))])
-    elif len(distinct) > 1:
+        found = np.array([values.mean(), _deviation(values), *np.geomspace(SLOWEST, FASTEST, max(1, bins // 2))])
+    else:
         begins = _begins(values, distinct, bins)
         found = begins if how == "bins" else np.unique([distinct[0], *begins, distinct[-1]])
     points: list[float] = found.tolist()

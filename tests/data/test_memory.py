@@ -55,3 +55,28 @@ def test_a_table_too_large_for_memory_is_refused_before_it_is_read(tmp_path, mon
     assert "may use 0.0001 GB: take a sample of the rows" in str(said.value)
     if not name.endswith("gz"):
         assert _cells(path) == pytest.approx(4000, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bins", "sizes", "key", "remedy"),
+    [
+        (1000, 1, {}, "numeric", "1000 are of columns of numbers: leave columns out"),
+        (
+            50,
+            48,
+            {"a": 9},
+            "bins",
+            "2400 are of columns of numbers: leave columns out, or take a smaller number than 48",
+        ),
+        (50, 1, {"a": 9, "b": 900}, "categorical", "most categories have 'b' (900), 'a' (9): leave such columns out"),
+    ],
+)
+def test_features_too_large_for_memory_are_refused_by_the_key_that_makes_them(
+    numbers, bins, sizes, key, remedy, monkeypatch
+):
+    monkeypatch.setattr(memory, "memory", lambda: 10**9)
+    memory.refuse_too_large(1000, numbers, bins, sizes)
+    with pytest.raises(InputError) as said:
+        memory.refuse_too_large(10**6, numbers, bins, sizes)
+    assert str(said.value).startswith(f"dataset.{key}: 1000000 rows with ")
+    assert str(said.value).endswith(f"more than half of the 1.0 GB that this process may use; {remedy}")
