@@ -28,11 +28,12 @@ def parts(rows: Batch, size: int = 256) -> Iterator[Batch]:
     Padding rows at the end of the batch may lack features in ``rows.x``; they get features 0.
     """
     for start in range(0, rows.y.shape[1], size):
-        x, y, i, w = (v[:, start : start + size] for v in (rows.x, rows.y, rows.i, rows.w))
-        s = None if rows.sensitive is None else rows.sensitive[:, start : start + size]
+        own = slice(start, start + size)
+        x, y, i, w = (v[:, own] for v in (rows.x, rows.y, rows.i, rows.w))
+        s, known = (None if v is None else v[:, own] for v in (rows.sensitive, rows.known))
         if x.shape[1] < y.shape[1]:
             x = F.pad(x, (0, 0, 0, y.shape[1] - x.shape[1]))
-        yield rows._replace(x=x, y=y, i=i, w=w, sensitive=s)
+        yield rows._replace(x=x, y=y, i=i, w=w, sensitive=s, known=known)
 
 
 def group_mask(g: Tensor, num_groups: int) -> Tensor:

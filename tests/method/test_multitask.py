@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from fairrun.method import factor, mean, positive_rates, reduced, task, total, unfairness
+from fairrun.method import factor, mean, parts, positive_rates, reduced, task, total, unfairness
 from fairrun.method.losses import negatives
 from fairrun.models.functional import Classifier
 from fairrun.training.fit import fit
@@ -48,6 +48,13 @@ def test_a_tasks_loss_is_that_of_its_labelled_rows_alone(batches):
             assert factor(gaps, "sum")[r, t] == len(rows)
     torch.testing.assert_close(total(ours, gaps, torch.ones(2, 1)), reduced(ours, gaps, "mean").sum(-1))
     assert reduced(ours, gaps, "mean")[1, 2] == 0
+
+
+def test_parts_of_rows_know_which_labels_their_rows_have(batches):
+    gaps, _ = batches
+    each = [losses_of(part)[0] for part in parts(gaps, 16)]
+    assert len(each) > 1
+    torch.testing.assert_close(torch.cat(each, dim=1), losses_of(gaps)[0])
 
 
 def test_with_all_labels_a_mask_of_ones_changes_no_loss(batches):
