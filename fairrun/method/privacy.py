@@ -19,8 +19,7 @@ bounds, alpha) costs no further privacy.
 Not private:
 - Features and labels: they are used unchanged, and may reveal the group better than the report does.
 - Answers after the first: each adds its epsilon.  Two attributes asked separately cost 2 epsilon; asked as one
-attribute
-  with all combinations they cost epsilon.  Asking a person again for every seed costs epsilon for each seed.
+  attribute with all combinations they cost epsilon.  Asking a person again for every seed costs epsilon for each seed.
 - Everything else that reads the true groups, such as metrics by group.
 - The draw itself: whoever knows the seed can undo it.  ``respond`` simulates people who answer by their own chance.
 - Runs of several seeds: ``WorstOff.with_group_sizes`` simulates new answers for each, to show how much alpha varies.
@@ -40,9 +39,7 @@ from fairrun.method.api import Batch, Method, Model, PerRun, Theta
 from fairrun.method.rows import mean, row_weight_logs, whole_rows
 from fairrun.method.steps import descend
 
-STREAM = (
-    1000  # random stream of a run's seed for its reports; those of training (fairrun.training.fit) have smaller numbers
-)
+STREAM = 1000  # random stream of a run's seed for its reports; those of ``fairrun.training.stack`` have smaller numbers
 
 
 def probabilities(num_groups: int, epsilon: float) -> tuple[float, float]:
