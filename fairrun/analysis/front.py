@@ -97,29 +97,13 @@ def summarise(
     """
     runs = finished(frame)
     by = settings(runs)
-    rows = []
-    for key, group in runs.groupby(by, dropna=False, sort=False):
-        row = dict(zip(by, key, strict=True)) | {"seeds": len(group), "over_seeds": seed_summary}
-        known = any(f"val/{name}" in group for name in (BALANCED, SELECTED))
-        row["degenerate"] = int(degenerate(group, counts(group, "val")).sum()) if known else float("nan")
-        for split, names in (("val", ()), ("test", columns)):
-            for name in ("accuracy", metric, *names):
-                column = f"{split}/{name}"
-                values = group[column].to_numpy(dtype=float)
-                worst = seed_summary == "worst" and name == metric
-                row[column] = group[column].mean(skipna=False)
-                if worst:
-                    row[column] = values.min() if greater_is_better else values.max()
-                if split == "test":
-                    ends = (float("nan"), float("nan")) if worst else interval(values, bounds(name))
-                    row[f"{column}.low"], row[f"{column}.high"] = ends
-        for column in REMOVAL:
-            if column in group:
-                row[column] = group[column].mean(skipna=False)
-                row[f"{column}.low"], row[f"{column}.high"] = interval(
-                    group[column].to_numpy(dtype=float), REMOVAL[column]
-                )
-        rows.append(row)
+    rows = [
+        dict(zip(by, key, strict=True))
+        | {"seeds": len(group), "over_seeds": seed_summary, "degenerate": _num_degenerate(group)}
+        | _metrics(group, metric, columns, greater_is_better=greater_is_better, worst=seed_summary == "worst")
+        | _removal(group)
+        for key, group in runs.groupby(by, dropna=False, sort=False)
+    ]
     table = pd.DataFrame(rows).sort_values(by, ignore_index=True, key=_sortable)
     table[["front", "method_front"]] = False
     sound = table if keep_degenerate else table[~is_degenerate(table)]
@@ -131,6 +115,41 @@ def summarise(
         front = on_front(sound, metric, greater_is_better=greater_is_better, split="test")
         table.loc[sound.index, "test_oracle"] = front
     return table
+
+
+def _num_degenerate(group: pd.DataFrame) -> float:
+    """The number of degenerate runs; NaN if not recorded."""
+    known = any(f"val/{name}" in group for name in (BALANCED, SELECTED))
+    return int(degenerate(group, counts(group, "val")).sum()) if known else float("nan")
+
+
+def _metrics(
+    group: pd.DataFrame, metric: str, columns: Sequence[str], *, greater_is_better: bool, worst: bool
+) -> dict[str, float]:
+    """Accuracy, ``metric`` and ``columns`` of a configuration; with ``worst`` the metric is that of the worst seed."""
+    found: dict[str, float] = {}
+    for split, names in (("val", ()), ("test", columns)):
+        for name in ("accuracy", metric, *names):
+            column = f"{split}/{name}"
+            values = group[column].to_numpy(dtype=float)
+            of_worst = worst and name == metric
+            if of_worst:
+                found[column] = values.min() if greater_is_better else values.max()
+            else:
+                found[column] = group[column].mean(skipna=False)
+            if split == "test":
+                ends = (float("nan"), float("nan")) if of_worst else interval(values, bounds(name))
+                found[f"{column}.low"], found[f"{column}.high"] = ends
+    return found
+
+
+def _removal(group: pd.DataFrame) -> dict[str, float]:
+    """Means with intervals of what is known of training rows that were left out."""
+    found: dict[str, float] = {}
+    for column in (column for column in REMOVAL if column in group):
+        ends = interval(group[column].to_numpy(dtype=float), REMOVAL[column])
+        found |= {column: group[column].mean(skipna=False), f"{column}.low": ends[0], f"{column}.high": ends[1]}
+    return found
 
 
 def is_degenerate(table: pd.DataFrame) -> pd.Series:

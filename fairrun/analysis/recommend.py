@@ -109,21 +109,11 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
 
     None if there is only one configuration, or if all are degenerate or have an undefined value.
     """
-    accuracy, column = "val/accuracy", f"val/{trade.metric}"
-    table = trade.settings.dropna(subset=[accuracy, column])
+    table = trade.settings.dropna(subset=["val/accuracy", f"val/{trade.metric}"])
     table = table if trade.keep_degenerate else table[~is_degenerate(table)]
     if len(trade.settings) < 2 or table.empty:
         return None
-    table = table.assign(loss=table[column] * (-1 if trade.greater_is_better else 1))
-    table = table.sort_values([accuracy, "loss"], ascending=[False, True], kind="stable")
-    if bound is None:
-        pool = table[table["front"]]
-        position = knee(pool[[accuracy, "loss"]].to_numpy(dtype=float))
-        row, rule = pool.iloc[position], "knee" if position else "end"
-    else:
-        pool = table[_keeps(trade, table[column], bound)]
-        row = table.sort_values("loss", kind="stable").iloc[0] if pool.empty else pool.iloc[0]
-        rule = "nearest" if pool.empty else "bound"
+    row, rule, pool = _choice(trade, table, bound)
     baseline = _baseline(trade, row["method"], compared)
     return Recommendation(
         dataset=trade.dataset,
@@ -145,6 +135,21 @@ def recommend(trade: Tradeoff, bound: float | None, compared: Sequence[Pair] = (
         broken=[] if bound is None else _broken(trade, pool.drop(index=row.name, errors="ignore"), bound),
         folder=_folder(trade, row),
     )
+
+
+def _choice(trade: Tradeoff, table: pd.DataFrame, bound: float | None) -> tuple[pd.Series, str, pd.DataFrame]:
+    """The row of ``table`` to take, the rule that takes it, and the rows that keep the bound or are on the front."""
+    accuracy, column = "val/accuracy", f"val/{trade.metric}"
+    table = table.assign(loss=table[column] * (-1 if trade.greater_is_better else 1))
+    table = table.sort_values([accuracy, "loss"], ascending=[False, True], kind="stable")
+    if bound is None:
+        pool = table[table["front"]]
+        position = knee(pool[[accuracy, "loss"]].to_numpy(dtype=float))
+        return pool.iloc[position], "knee" if position else "end", pool
+    pool = table[_keeps(trade, table[column], bound)]
+    if pool.empty:
+        return table.sort_values("loss", kind="stable").iloc[0], "nearest", pool
+    return pool.iloc[0], "bound", pool
 
 
 def bound_of(trade: Tradeoff) -> float | None:

@@ -71,25 +71,6 @@ def shares(reports: np.ndarray, num_groups: int, epsilon: float) -> np.ndarray:
     return (q - beta) / (tau - beta)
 
 
-def standard_errors(p: np.ndarray, num_rows: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Two standard errors, each [K], of the estimates from ``num_rows`` reports if the shares are ``p`` [K].
-
-    The first is for the shares among these rows, whose true groups are fixed.  The second is for the shares in the
-    population from which the rows were drawn independently.  With q = beta + (tau - beta) p, their squares are
-
-        (p tau (1 - tau) + (1 - p) beta (1 - beta)) / (N (tau - beta)^2)
-        q (1 - q) / (N (tau - beta)^2)
-
-    They differ by p (1 - p) / N.  For two groups and epsilon = ln 3 they are 3 / (4 N) for every p, and
-    (3 / 4 + p (1 - p)) / N.  ``p`` may be estimates from ``shares``, also outside [0, 1].
-    """
-    tau, beta = probabilities(len(p), epsilon)
-    require(is_integer(num_rows) and num_rows >= 1, "num_rows", num_rows, "an integer >= 1")
-    q = np.clip(beta + (tau - beta) * p, 0, 1)  # for estimates outside [0, 1], and rounding
-    given = tau * beta + q * (1 - tau - beta)  # the first numerator in terms of q: never negative
-    return np.sqrt(given / num_rows) / (tau - beta), np.sqrt(q * (1 - q) / num_rows) / (tau - beta)
-
-
 def radius(num_rows: int, num_groups: int, epsilon: float, delta: float) -> float:
     """A bound on the errors of all estimated shares, which fails with probability at most ``delta``.
 
