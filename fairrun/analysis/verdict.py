@@ -118,16 +118,16 @@ def trend(name: str, correlations: np.ndarray, settings: int, margin: float) -> 
     if found.verdict is Verdict.UNTESTED:
         return found
     p = float(2 * ndtr(-abs(found.effect) * math.sqrt(found.seeds * (settings - 1))))
-    found = replace(found, p=p, why="")
+    known = correlations[~np.isnan(correlations)]
+    found = replace(found, p=p, excluded=_tail(known - margin))
     if p <= LEVEL and found.low > 0:
         return replace(found, verdict=Verdict.SHOWS)
     if p <= LEVEL and found.high < 0:
         return replace(found, verdict=Verdict.CONTRADICTED)
     if found.high < margin:
-        return replace(found, verdict=Verdict.NOT, why=f"a correlation of {margin:g} is excluded")
-    if p > LEVEL:
-        return replace(found, why=f"{found.seeds} seeds of {settings} settings may agree by chance")
-    return replace(found, why=f"the interval is not above {margin:g}")
+        return replace(found, verdict=Verdict.NOT, why=_and(f"a correlation of {margin:g} is excluded", found))
+    chance = f"{found.seeds} seeds of {settings} settings may agree by chance"
+    return replace(found, why=_and(chance if p > LEVEL else "the interval contains 0", found))
 
 
 def always(name: str, values: np.ndarray) -> Found:
@@ -149,10 +149,10 @@ def all_of(name: str, parts: Sequence[Found]) -> Found:
     """
     assert parts
     if len(parts) == 1:
-        return replace(parts[0], name=name)
+        return parts[0]
     if against := _certain(parts, Verdict.CONTRADICTED):
         p, excluded = _least(against, len(parts)), min(part.excluded for part in against) * len(parts)
-        why = f"{_which(against, parts)}, at p-values times {len(parts)}"
+        why = _deciding(against, parts)
         return Found(name, Verdict.CONTRADICTED, p=p, excluded=excluded, why=why, parts=tuple(parts))
     p = _largest(parts)
     against = [part for part in parts if part.verdict in (Verdict.NOT, Verdict.CONTRADICTED)]
@@ -175,11 +175,11 @@ def any_of(name: str, parts: Sequence[Found]) -> Found:
     """
     assert parts
     if len(parts) == 1 and parts[0].verdict is not Verdict.CONTRADICTED:
-        return replace(parts[0], name=name)
+        return parts[0]
     p = _least([part for part in parts if not math.isnan(part.p)], len(parts))
     if shown := _certain(parts, Verdict.SHOWS):
         p = _least(shown, len(parts))
-        return Found(name, Verdict.SHOWS, p=p, why=_which(shown, parts), parts=tuple(parts))
+        return Found(name, Verdict.SHOWS, p=p, why=_deciding(shown, parts), parts=tuple(parts))
     verdicts = {part.verdict for part in parts}
     if verdicts == {Verdict.UNTESTED}:
         return Found(name, Verdict.UNTESTED, why=parts[0].why, parts=tuple(parts))
@@ -217,8 +217,7 @@ def corrected(claims: Sequence[Found]) -> list[Found]:
 
     Every claim with a p-value counts, whatever its verdict.  Invariants have none.
     """
-    counted = [k for k, found in enumerate(claims) if not math.isnan(found.p)]
-    order = sorted(counted, key=lambda k: claims[k].p)
+    order = sorted((k for k, found in enumerate(claims) if not math.isnan(found.p)), key=lambda k: claims[k].p)
     result, stopped = list(claims), False
     for rank, k in enumerate(order):
         found, adjusted = claims[k], min(1.0, claims[k].p * (len(order) - rank))
@@ -281,9 +280,14 @@ def _seeds(needed: int) -> str:
     return f"{'more than' if most else 'at least'} {MOST_SEEDS if most else needed} seeds are needed to decide"
 
 
-def _which(parts: Sequence[Found], among: Sequence[Found]) -> str:
+def _deciding(parts: Sequence[Found], among: Sequence[Found]) -> str:
+    """The parts that decide alone and among all; invariants have no p-values."""
+    return _which(parts, among, "" if math.isnan(_largest(parts)) else f" also at p-values times {len(among)}")
+
+
+def _which(parts: Sequence[Found], among: Sequence[Found], how: str = "") -> str:
     names = ", ".join(part.name for part in parts[:4]) + f" and {len(parts) - 4} more" * (len(parts) > 4)
-    return f"{len(parts)} of {len(among)}: {names}"
+    return f"{len(parts)} of {len(among)}{how}: {names}"
 
 
 def _least(parts: Sequence[Found], number: int) -> float:

@@ -86,12 +86,14 @@ def _tests(test: Test, frame: pd.DataFrame, name: str) -> Iterator[Found]:
 
 
 def cells_of(frame: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
-    """The values of each row in some columns, as one text."""
-    return pd.Series([", ".join(map(_text, row)) for row in frame[columns].to_numpy()], frame.index, dtype=object)
+    """The values of each row in some columns, as one text: "compas, alpha 0.1"."""
+    rows = [", ".join(map(_text, columns, row)) for row in frame[columns].to_numpy()]
+    return pd.Series(rows, frame.index, dtype=object)
 
 
 def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
-    label = " on ".join(filter(None, [_said(test), where]))
+    among = " on " if "dataset" in test.each else " with "
+    label = among.join(filter(None, [_said(test), where]))
     for column in (test.value, test.trend, test.pick):
         if column is not None and not column.startswith(FRONT) and column not in runs:
             raise InputError(f"{name}: {column} is no column of {test.source}{nearest(column, runs.columns)}")
@@ -104,7 +106,7 @@ def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
     if test.times != 1:
         first = first / values[1].mean()  # a ratio's effect and margin are shares, whatever the unit
     found = _judged(test, label, first.to_numpy(dtype=float), sides)
-    found = dataclasses.replace(found, measured=float(first.mean()), asked=_asked(test))
+    found = dataclasses.replace(found, measured=_measured(test, first), asked=_asked(test))
     constant = [said for of, own in zip(asked, sides, strict=True) if (said := _constant(test, of, own))]
     if constant and found.verdict in (Verdict.SHOWS, Verdict.CONTRADICTED, Verdict.NOT):
         return dataclasses.replace(found, verdict=Verdict.UNDECIDED, why="; ".join(constant))
@@ -112,8 +114,11 @@ def _test(test: Test, runs: pd.DataFrame, name: str, where: str) -> Found:
 
 
 def _said(test: Test) -> str:
-    """The runs of a test in words: "irw against erm"."""
-    return f"{described(test.of)}{f' against {described(test.minus)}' if test.minus else ''}"
+    """The runs of a test in words: "irw against erm", "irw against 1.1 times erm"."""
+    if not test.minus:
+        return described(test.of)
+    times = "" if test.times == 1 else f"{test.times:g} times "
+    return f"{described(test.of)} against {times}{described(test.minus)}"
 
 
 def _judged(test: Test, label: str, effect: np.ndarray, sides: Sequence[pd.DataFrame]) -> Found:
@@ -127,11 +132,19 @@ def _judged(test: Test, label: str, effect: np.ndarray, sides: Sequence[pd.DataF
     return above(label, effect, float(test.margin or 0.0))
 
 
+def _measured(test: Test, values: "pd.Series[float]") -> float:
+    """The mean of the values; with ``always`` the one that is worst for the claim."""
+    if not test.always:
+        return float(values.mean())
+    return float(values.max() if test.above is None else values.min())
+
+
 def _asked(test: Test) -> str:
     """What a test asks of the measured value, in words."""
-    words = {"above": test.above, "below": test.below, "within": test.within}
+    low, high = ("at least", "at most") if test.always else ("above", "below")
+    words = {low: test.above, high: test.below, "within": test.within}
     said = next(f"{word} {value:g}" for word, value in words.items() if value is not None)
-    return said + " in every run" * test.always
+    return said + " in every run" * test.always + ", as a share" * (test.times != 1)
 
 
 def _constant(test: Test, of: Mapping[str, Any], runs: pd.DataFrame) -> str:
@@ -220,9 +233,9 @@ def _areas(runs: pd.DataFrame, area: str, name: str) -> "pd.Series[float]":
 
 
 def _correlation(runs: pd.DataFrame, key: str, value: str) -> float:
-    """Spearman's correlation of a key and a value."""
-    ranks = runs[[key, value]].astype(float).rank()
-    return float(ranks[key].corr(ranks[value]))
+    """Spearman's correlation of a key and a value; 0 for a value that is always the same, which has no trend."""
+    ranks = runs[[key, value]].astype(float).dropna().rank()
+    return 0.0 if len(ranks) > 1 and ranks[value].nunique() == 1 else float(ranks[key].corr(ranks[value]))
 
 
 def _equal(column: pd.Series, value: Any) -> "pd.Series[bool]":
@@ -232,11 +245,20 @@ def _equal(column: pd.Series, value: Any) -> "pd.Series[bool]":
     return column.astype(str) == str(value)
 
 
-def _text(value: object) -> str:
-    """A value of a configuration as text: lists without brackets."""
-    return ", ".join(map(str, value)) if isinstance(value, list | np.ndarray) else str(value)
+def _text(key: str, value: object) -> str:
+    """A value in words: a list without brackets, a class without its module, a number with the end of its key."""
+    if isinstance(value, list | np.ndarray):
+        return ", ".join(map(str, value))
+    if isinstance(value, str):
+        return value.rpartition(".")[2] if key.endswith("_target_") else value
+    return f"{_last(key)} {value:g}" if isinstance(value, float) else f"{_last(key)} {value}"
+
+
+def _last(key: str) -> str:
+    """The end of a key: alpha of method.alpha."""
+    return key.rpartition(".")[2]
 
 
 def described(of: Mapping[str, Any]) -> str:
     """Runs in words: "irw, alpha 0.3"."""
-    return ", ".join(str(v) if k == "method" else f"{k.rpartition('.')[2]} {v}" for k, v in of.items())
+    return ", ".join(str(v) if k == "method" else f"{_last(k)} {v}" for k, v in of.items())

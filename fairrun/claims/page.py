@@ -79,8 +79,7 @@ def _budget(paper: Paper, runs: Runs) -> str:
     smaller = "".join(f"; {budget} has {LESS[budget]}" for budget in found if budget in LESS)
     marked = ", and claims that rest on it are marked" if smaller else ""
     data = ", ".join(datasets(runs.frames.values()))
-    counted = [runs.about[name] for names in found.values() for name in names]
-    again = ", ".join(dict.fromkeys(f"`{own['again']}`" for own in counted))
+    again = ", ".join(dict.fromkeys(f"`{runs.about[name]['again']}`" for names in found.values() for name in names))
     return f"Budget {said}{smaller}{marked}. Data sets: {data}. Tested again by {again}."
 
 

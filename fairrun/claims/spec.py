@@ -62,9 +62,7 @@ class Test:
     value: str  # a metric (test/accuracy), history/NAME, measured/NAME or front/hypervolume
     of: Mapping[str, Any]  # the runs, by their keys: {method: irw}
     minus: Mapping[str, Any] | None = None  # other runs, seed by seed; None: the value itself
-    times: float = (
-        1.0  # what the value of these is multiplied by: 1.1 asks for a tenth more; the effect is then a share
-    )
+    times: float = 1.0  # the value of these is multiplied by it: 1.1 asks for a tenth more; the effect is then a share
     above: float | None = None  # the value, or the difference, is above it
     below: float | None = None  # or below it
     within: float | None = None  # or not further from 0 than this
@@ -77,6 +75,7 @@ class Test:
     def __post_init__(self) -> None:
         asked = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
         require(len(asked) == 1, "a test", asked, "one of above, below, within")
+        require(self.times == 1 or self.minus is not None, "times", self.times, "1, or minus given")
         decides = self.always or self.within is not None or (self.margin is not None and self.margin > 0)
         require(decides, "margin", self.margin, "the smallest effect that would matter, > 0")
 

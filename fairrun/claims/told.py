@@ -13,29 +13,33 @@ from fairrun.claims.spec import Claim, Paper
 from fairrun.config.names import counted as so_many
 
 VERDICTS = """
-The *effect* is the measured value minus the claimed bound, turned so that the claim says it is above 0. Beside it
-stands its 95% interval over seeds (Student's). Of a trend the measured value is the mean of Spearman's correlations of
-ranks, one a seed. The smallest effect that matters to a claim is its *margin*, in the table of parts below each page.
+The *effect* is the measured value minus the claimed bound, turned so that the claim says it is above 0; of an
+equivalence it is the measured value. Beside it stands its 95% interval over seeds (Student's). Of a trend the measured
+value is the mean of Spearman's correlations of ranks, one a seed. Of what must hold in every run it is the value of the
+run that is worst for the claim, without an interval. The smallest effect that matters to a claim is its *margin*, in
+the tables of parts further down its page.
 
-- *shows*: the interval is above 0. Of an equivalence: it lies within the margin. Of what must always hold: no run
-  breaks it.
-- *contradicted*: the interval is below 0. Of an equivalence: it lies outside the margin. Of what must always hold: a
-  run breaks it.
+- *shows*: the interval is above 0; of a trend Page's test agrees. Of an equivalence: the interval lies within the
+  margin. Of what must hold in every run: no run breaks it.
+- *contradicted*: the interval is below 0, likewise. Of an equivalence: it lies outside the margin. Of what must hold in
+  every run: a run breaks it.
 - *does not show*: an effect as large as the margin is excluded, and nothing above applies.
-- *undecided*: the interval is too wide, every seed gives the same value, or a correction takes the decision back.
+- *undecided*: the interval is too wide, every seed gives the same value, most runs predict nearly a constant, or a
+  correction takes the decision back.
 - *cannot be tested here*: there are no such runs, or fewer than three seeds, or less than 80% of them, have a value.
 - *not measured yet*: stored runs lack what the claim asks for.
 
 A claim of several data sets, rivals, settings or protocols has a part for each, which is tested alone. The smallest
-and the largest effect of its parts stand in its line. Most claims say that all of their parts hold. Such a claim shows
-where all parts show. It is contradicted where one part is, at its p-value times the number of parts. It does not show
-where it is excluded that every part has an effect as large as its margin (Simes). A claim of "some" or "somewhere"
-shows where one part does, at its p-value times the number of parts. It is never contradicted, for it may hold
-elsewhere.
+and the largest effect of its parts, and their verdicts alone, stand in its line. Most claims say that all of their
+parts hold. Such a claim shows where all parts show. It is contradicted where one part is, also at its p-value times
+the number of parts. It does not show where it is excluded that every part has an effect as large as its margin
+(Simes). A claim of "some" or "somewhere" shows where one part does, also at its p-value times the number of parts. It
+is never contradicted, for it may hold elsewhere.
 
-Of many claims some would show by chance. So the decisions on the paper's claims stand only after Holm's correction for
-their number. Claims that we added ("ours") are corrected apart, for theirs. A verdict that the correction took back is
-marked with what it was.
+Of many claims some would show by chance. So *shows* and *contradicted* stand only after Holm's correction for the
+number of the paper's claims. A decision that it takes back is marked with what it was; a claim that was contradicted
+then does not show, where an effect as large as the margin is excluded. Claims that we added ("ours") are corrected
+apart, for their number.
 """.strip()
 
 
@@ -66,7 +70,7 @@ def effect(found: Found) -> str:
     known = sorted((part for part in found.parts if not math.isnan(part.effect)), key=lambda part: part.effect)
     effects = " to ".join(dict.fromkeys(interval_of(part) for part in (*known[:1], *known[-1:])))
     ends = f"{effects}, {seeds_of(found)}; " if known else ""
-    return f"{ends}parts: {of_verdicts(found.parts)}"
+    return f"{ends}parts alone: {of_verdicts(found.parts)}"
 
 
 def interval_of(found: Found) -> str:

@@ -62,6 +62,11 @@ def test_a_trend_of_few_settings_and_seeds_may_be_chance():
     assert trend("x", -np.ones(3), settings=5, margin=0.3).verdict is Verdict.CONTRADICTED
     none = np.tile([0.1, -0.1], 10)  # no trend, so surely that one of the margin is excluded
     assert trend("x", none, settings=5, margin=0.3).verdict is Verdict.NOT
+    assert all_of("x", [trend("x", none, settings=5, margin=0.3)] * 2).verdict is Verdict.NOT
+    spread = trend("x", np.array([1.0, 0.9, -0.2]), settings=11, margin=0.3)
+    assert (spread.verdict, spread.why) == (Verdict.UNDECIDED, "the interval contains 0")
+    missing = trend("x", np.array([0.5, -0.5, 0.5, -0.5, np.nan]), settings=3, margin=0.3)
+    assert missing.why == "4 seeds of 3 settings may agree by chance; 4 of 5 seeds have a value"
 
 
 def test_the_number_of_seeds_that_would_decide_decides():
@@ -69,10 +74,12 @@ def test_the_number_of_seeds_that_would_decide_decides():
     values = np.array([0.3, -0.1, 0.2, 0.0, 0.25])
     found = above("x", values, margin=0.01)
     assert found.verdict is Verdict.UNDECIDED
-    number = int(found.why.split()[2])
-    more = np.tile(values, 40)[:number]
-    scaled = values.mean() + (more - more.mean()) * values.std(ddof=1) / more.std(ddof=1)
-    assert number > 5 and abs(above("x", scaled, margin=0.01).low) < 0.02
+    ends = []
+    for number in (found.needed - 1, found.needed):
+        more = np.tile(values, 40)[:number]
+        scaled = values.mean() + (more - more.mean()) * values.std(ddof=1) / more.std(ddof=1)
+        ends.append(above("x", scaled, margin=0.01).low)
+    assert found.needed > 6 and ends[0] <= 0 < ends[1] and f"at least {found.needed} seeds" in found.why
 
 
 def test_an_invariant_is_contradicted_by_one_run():
@@ -114,6 +121,16 @@ SHOWS, NOT, AGAINST, OPEN, UNTESTED, _ = Verdict
 def test_parts_make_a_claim(parts, every, some):
     assert all_of("all", parts).verdict is every
     assert any_of("any", parts).verdict is some
+
+
+def test_a_claim_says_which_parts_decide_and_of_one_part_what_it_is_of():
+    """Invariants have no p-values."""
+    parts = [of(SHOWS), of(AGAINST), of(AGAINST, 0.04)]
+    assert all_of("all", parts).why == "1 of 3 also at p-values times 3: contradicted"
+    assert any_of("any", parts).why == "1 of 3 also at p-values times 3: shows"
+    broken = [always("x", np.array([-1.0])), always("y", np.array([1.0]))]
+    assert (all_of("all", broken).why, any_of("any", broken).why) == ("1 of 2: x", "1 of 2: y")
+    assert all_of("all", parts[:1]) == any_of("any", parts[:1]) == parts[0]
 
 
 def test_holm_takes_back_what_many_claims_give_by_chance():

@@ -63,6 +63,7 @@ def test_a_ratio_is_measured_in_shares_of_the_second_value():
     frame = runs({"erm": [1.3, 1.4, 1.2], "penalty": [1.0, 1.0, 1.0]})
     found = verdict(test, frame)
     assert found.effect == pytest.approx(0.2)
+    assert (found.name, found.asked) == ("erm against 1.1 times penalty", "above 0, as a share")
     larger = verdict(test, frame.assign(**{"test/x": 100 * frame["test/x"]}))
     assert (larger.verdict, larger.effect) == (found.verdict, pytest.approx(0.2))
 
@@ -90,7 +91,20 @@ def test_lists_and_each_make_parts():
         "erm against irw on x",
         "erm against irw on y",
     ]
-    assert found.verdict is Verdict.CONTRADICTED and found.why.startswith("2 of 4: erm against irw on x")
+    assert found.verdict is Verdict.CONTRADICTED and found.why.startswith("2 of 4 also at p-values times 4: ")
+
+
+def test_parts_by_numbers_and_classes_say_what_these_are():
+    keys = {"method.alpha": 0.5, "batch_size": 64, "method.optimizer._target_": "fairrun.training.optim.SGD"}
+    frame = pd.concat([runs({"erm": [1.0, 1.1, 1.2]}).assign(**keys, dataset=d) for d in "xy"])
+    test = "value: test/x, of: {method: erm}, above: 0, margin: 1, each: "
+    for each, names in (
+        ("[method.alpha, batch_size]", ["erm with alpha 0.5, batch_size 64"]),
+        ("[dataset, method.alpha]", ["erm on x, alpha 0.5", "erm on y, alpha 0.5"]),
+        ("[method.optimizer._target_]", ["erm with SGD"]),
+    ):
+        found = verdict(test + each, frame if "dataset" in each else frame[frame["dataset"] == "x"])
+        assert [part.name for part in found.parts or [found]] == names
 
 
 def test_parts_of_several_values_say_of_which():
@@ -151,6 +165,16 @@ def test_a_trend_is_a_correlation_in_each_seed():
     assert (found.verdict, found.effect, found.seeds) == (Verdict.SHOWS, 1.0, 3)
 
 
+def test_a_seed_whose_value_never_moves_has_no_trend():
+    """The correlations are 1, 1, 1 and 0, and not three of 1; a run that failed is no value."""
+    frame = pd.concat([runs({"erm": [k, k, k, 5.0]}).assign(**{"method.lam": k}) for k in (1.0, 2.0, 3.0)])
+    test = "value: test/x, of: {method: erm}, trend: method.lam, above: 0, margin: 0.1"
+    found = verdict(test, frame)
+    assert (found.effect, found.seeds) == (0.75, 4)
+    failed = frame.assign(status=frame["status"].where(frame["seed"] < 3, "failed"))
+    assert verdict(test, failed).why == "3 of 4 seeds have a value: at least 80% are needed"
+
+
 def test_a_data_set_whose_runs_all_failed_is_told():
     """Its part cannot be tested; the claim does not show by the other data set alone."""
     frame = pd.concat(
@@ -162,6 +186,14 @@ def test_a_data_set_whose_runs_all_failed_is_told():
     found = verdict(ABOVE.replace("margin", "each: [dataset], margin"), frame)
     assert [part.verdict for part in found.parts] == [Verdict.SHOWS, Verdict.UNTESTED]
     assert found.verdict is Verdict.UNTESTED
+
+
+def test_what_is_measured_of_an_invariant_is_its_worst_run():
+    frame = runs({"erm": [0.5, 1.0, 1.0]})
+    for bound, measured, asked in (("above", 0.5, "at least 1"), ("below", 1.0, "at most 1")):
+        found = verdict(f"value: test/x, of: {{method: erm}}, {bound}: 1, always: true", frame)
+        assert (found.measured, found.asked) == (measured, f"{asked} in every run")
+        assert found.effect == (found.measured - 1 if bound == "above" else 1 - found.measured)
 
 
 def test_an_invariant_of_a_difference_is_paired_by_seed():
@@ -235,6 +267,10 @@ def test_what_runs_do_not_have_is_named(test, message):
         (
             "tests: [{source: s, value: v, of: {method: irx}, above: 0, margin: 1}]",
             r"'irx' is no method; did you mean irw\?",
+        ),
+        (
+            "tests: [{source: s, value: v, of: {}, times: 2, above: 0, margin: 1}]",
+            "times must be 1, or minus given, got 2",
         ),
         ("untestable: no files, combine: most", "combine must be one of all, any, got 'most'"),
     ],

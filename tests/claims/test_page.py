@@ -78,7 +78,7 @@ def test_a_claim_of_one_part_has_its_value_its_margin_and_its_p_value_as_any():
         "### It is up.\n\nBy `test/x` of first.\n\n| part | measured | claimed | verdict | effect | margin | p |"
         in text
     )
-    assert "| 1.100 | above 0 | shows | 1.100 [0.852, 1.348], 3 seeds | 1 | 0.003 |" in text
+    assert "| erm | 1.100 | above 0 | shows | 1.100 [0.852, 1.348], 3 seeds | 1 | 0.003 |" in text
     assert "It is new." not in text
 
 
@@ -127,7 +127,7 @@ def test_the_effects_of_parts_are_told_from_the_smallest_to_the_largest():
     text = PAPER.replace("above: 0, margin: 1}]}", "above: 0, margin: 1, each: [dataset]}]}", 1)
     frames = [source("full", *values)[0].assign(dataset=d) for d, values in (("a", (1.0, 1.1, 1.2)), ("b", (3, 4, 5)))]
     (found,) = [judged(spec.parsed("p", text), {"first": pd.concat(frames)}, REMEDY)["up"]]
-    assert effect(found) == "1.100 [0.852, 1.348] to 4.000 [1.516, 6.484], 3 seeds; parts: 2 shows"
+    assert effect(found) == "1.100 [0.852, 1.348] to 4.000 [1.516, 6.484], 3 seeds; parts alone: 2 shows"
 
 
 @pytest.mark.parametrize(
