@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from fairrun.cli.main import names, summary, words
@@ -166,6 +167,19 @@ def test_data_shows_how_a_refused_table_was_read(fairrun, csv, tmp_path):
             status == 1 and "age     unused  other" in said and "refused" in said and "x0      unused  number" in said
         )
         assert "got ranges among numbers ('75+'): write a number for each range (75 for '75+')" in error
+
+
+def test_data_shows_the_columns_of_a_table_that_tells_its_label(fairrun, csv, tmp_path):
+    closed = pd.Series(pd.date_range("2020-01-01", periods=len(csv)).astype(str)).where(csv["hired"] == "no")
+    csv.assign(letter=csv["hired"].map({"yes": "offer", "no": "regret"}), closed=closed).to_csv(
+        tmp_path / "my.csv", index=False
+    )
+    status, said, error = fairrun("data", "my.csv", "--label", "hired", "--sensitive", "group")
+    assert status == 1 and "'closed' has missing cells that determine the label; 'letter' copies the label" in error
+    account = {line.split()[0]: line for line in said.splitlines()}
+    assert " refused " in account["letter"] and account["letter"].endswith("copies the label")
+    assert account["closed"].endswith("has missing cells that determine the label")
+    assert " feature " in account["x0"]
 
 
 @pytest.mark.parametrize(

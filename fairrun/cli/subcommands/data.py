@@ -17,7 +17,7 @@ from fairrun.about.folders import folders
 from fairrun.command.parser import Parser
 from fairrun.config.check import InputError, nearest, require
 from fairrun.config.ways import shell
-from fairrun.data.reading.account import Unread
+from fairrun.data.reading.account import RefusedColumns
 
 if TYPE_CHECKING:
     from fairrun.facts.propose import Roles
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
     with _without_logs():
         try:
             _tell(given, base, description)
-        except Unread as error:
+        except RefusedColumns as error:
             print(error.account)
             raise
 

@@ -15,7 +15,7 @@ from fairrun.data.divided import Divided
 from fairrun.data.own.rows import Prepared
 from fairrun.data.own.tells import marks_among, separation, tells
 from fairrun.data.pixels.stored import in_memory
-from fairrun.data.reading.account import Account
+from fairrun.data.reading.account import Account, RefusedColumns
 from fairrun.data.reading.missing import remedy
 from fairrun.data.reading.texts import alike
 from fairrun.data.table import Data
@@ -92,7 +92,7 @@ def _is_text(values: pd.Series) -> bool:
 def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided: Divided) -> Prepared:
     """Say which features determine a column of ``groups``.
 
-    Raises ``InputError`` for those that determine a label, unless named.
+    Raises ``RefusedColumns`` for those that determine a label, unless named.
     """
     account, leaks = rows.account, {}
     sensitive = {column: pd.factorize(groups[column])[0] for column in own.sensitive_columns}
@@ -101,7 +101,8 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
         labels = divided.y.reshape(len(divided.y), -1).T
         found = next(filter(None, (tells(values[~np.isnan(y)], y[~np.isnan(y)]) for y in labels)), "")
         if found and column not in own.named:
-            leaks[column] = f"{feature!r} {found} the label"
+            leaks[column] = f"{column!r} {found} the label"
+            account = account.changed(column, f"{found} the label", role="refused")
         elif not found and column not in own.named:
             account = _with_near_leak(account, feature, column, values, labels)
         for name, s in sensitive.items():
@@ -110,9 +111,10 @@ def without_leaks(own: "OwnTable", rows: Prepared, groups: pd.DataFrame, divided
                 account = account.with_warning(f"column {feature!r} {how} the group ({name}), and is a feature")
     if leaks:
         out, keep = (override(f"dataset.{key}_columns", [*leaks]) for key in ("drop", "keep"))
-        raise InputError(
+        raise RefusedColumns(
             f"dataset.path={own.path}: no feature must tell the label, but {'; '.join(leaks.values())}: leave out by "
-            f"{out}, or keep by {keep}"
+            f"{out}, or keep by {keep}",
+            account,
         )
     return rows._replace(account=account)
 

@@ -46,7 +46,7 @@ def are_ids(values: pd.Series, most: int) -> bool:
 
 
 def tells(values: pd.Series, target: np.ndarray) -> str:
-    """How a column determines ``target`` [N]: "copies", "determines", "missing cells determine", a threshold; or "".
+    """How a column determines ``target`` [N]: "copies", "determines", by missing cells, by a threshold; or "".
 
     ``target`` holds numbers 0, 1, ...
     """
@@ -58,7 +58,7 @@ def tells(values: pd.Series, target: np.ndarray) -> str:
     k = len(uniques)
     missing = values.isna().to_numpy()
     if m == 2 and 0 < missing.sum() < len(missing) and _determines(missing.astype(np.int64), target, 2):
-        return "its missing cells determine"
+        return "has missing cells that determine"
     if k < 2 or not _determines(codes, target, k):
         return ""
     if k == m:

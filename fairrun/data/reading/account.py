@@ -19,7 +19,7 @@ class Column:
     type: str  # integer, number, boolean, date, time, category, empty or other
     values: int  # distinct ones, missing cells not counted
     missing: int  # cells
-    role: str = "unused"  # label, sensitive, split, feature, dropped or unused; "task NAME" of several labels
+    role: str = "unused"  # label, sensitive, split, feature, dropped, refused or unused; "task NAME" of several labels
     done: str = ""  # what was done to it, in words
     marks: Sequence[str] = ()  # of missing values, that were found among its cells
     decimal: str = "."  # sign of its numbers as text
@@ -79,12 +79,16 @@ class Account:
         return "\n".join([*self.remarks, *lines])
 
 
-class Unread(InputError):
-    """Columns cannot be read as they are; ``account`` says so of them, and how the others were read."""
+class RefusedColumns(InputError):
+    """Columns are refused; ``account`` says so of them, and how the others were read."""
 
     def __init__(self, message: str, account: Account) -> None:
         super().__init__(message)
         self.account = account
+
+    def __reduce__(self) -> tuple[type["RefusedColumns"], tuple[str, Account]]:
+        """As a worker hands it over."""
+        return type(self), (str(self), self.account)
 
 
 @functools.cache

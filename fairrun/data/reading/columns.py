@@ -13,7 +13,7 @@ import pandas as pd
 from fairrun.config.check import InputError
 from fairrun.data.groups import with_columns
 from fairrun.data.reading import numbers
-from fairrun.data.reading.account import Account, Column, Unread
+from fairrun.data.reading.account import Account, Column, RefusedColumns
 from fairrun.data.reading.dates import DAY
 from fairrun.data.reading.missing import Marks, remedy
 from fairrun.data.reading.parquet import decoded
@@ -26,7 +26,7 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
     """A frame of text or of plain values -> one of int64, float64, bool, datetime64 and text; what was done; warnings.
 
     A missing value is NaN, None or NaT.  The same values are typed alike, whether they were stored as text, as numbers
-    or as decimals.  Raises ``Unread`` for numbers among which other text stands.
+    or as decimals.  Raises ``RefusedColumns`` for numbers among which other text stands.
     """
     plain = {name: one for name in frame if (one := _plain_numbers(name, frame[name], forms)) is not None}
     others = [name for name in frame if name not in plain]
@@ -56,7 +56,7 @@ def typed(frame: pd.DataFrame, forms: Forms) -> tuple[pd.DataFrame, list[Column]
         if name in texts and (read.type in ("category", "boolean") or forms.marks(name).given is not None):
             warnings += _of_doubtful(name, texts[name], forms)
     if wrong:
-        raise Unread("\n".join(wrong), Account(columns))
+        raise RefusedColumns("\n".join(wrong), Account(columns))
     return pd.DataFrame(found, columns=list(frame.columns)), columns, warnings
 
 

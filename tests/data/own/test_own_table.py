@@ -350,10 +350,10 @@ LEAKS = {
     "the opposite": (lambda f: 1 - f["repaid"], "copies"),
     "states": (lambda f: f["repaid"].map(str) + np.resize(["a", "b", "c"], len(f)), "determines"),
     "a threshold": (lambda f: f["repaid"] + np.linspace(0, 0.9, len(f)), "has a threshold that determines"),
-    "missing where it is 0": (lambda f: f["hours"].where(f["repaid"] == 1), "its missing cells determine"),
+    "missing where it is 0": (lambda f: f["hours"].where(f["repaid"] == 1), "has missing cells that determine"),
     "a date that is missing": (
         lambda f: pd.Series(pd.date_range("2020-01-01", periods=len(f)).astype(str)).where(f["repaid"] == 1),
-        "its missing cells determine",
+        "has missing cells that determine",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from fairrun.config.check import InputError
 from fairrun.data.reading import numbers
-from fairrun.data.reading.account import Unread
+from fairrun.data.reading.account import RefusedColumns
 from fairrun.data.reading.columns import read_as, typed
 from fairrun.data.reading.texts import Forms
 from fairrun.datasets.csv import Csv
@@ -428,13 +429,15 @@ def test_other_text_is_no_range(text):
 def test_a_refused_table_tells_of_all_its_columns():
     cells = [str(age) for age in range(18, 75)]
     frame = pd.DataFrame({"age": [*cells, "75+"], "n": map(str, range(58)), "pay": [*cells, "soon"]}, dtype=object)
-    with pytest.raises(Unread, match=r"(?s)column 'age' must .*\ncolumn 'pay' must") as error:
+    with pytest.raises(RefusedColumns, match=r"(?s)column 'age' must .*\ncolumn 'pay' must") as error:
         typed(frame, Forms())
     assert [(c.name, c.type, c.done) for c in error.value.account.columns] == [
         ("age", "other", "refused"),
         ("n", "integer", ""),
         ("pay", "other", "refused"),
     ]
+    handed = pickle.loads(pickle.dumps(error.value))
+    assert str(handed) == str(error.value) and handed.account == error.value.account
 
 
 def test_spaces_at_the_ends_make_no_category():
