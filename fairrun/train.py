@@ -166,7 +166,7 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     for split in ("val", "test"):
         table.add_column(split, justify="right")
     shown = dict.fromkeys(("accuracy", "roc_auc", "worst_group_accuracy", job.config["metric"]["name"]))
-    for name in (name for name in shown if f"test/{name}" in metrics):
+    for name in (name for name in shown if record["metrics"].get(f"test/{name}") is not None):
         table.add_row(name, *(f"{metrics[f'{split}/{name}']:.4f}" for split in ("val", "test")))
     tasks = record.get("tasks", [])
     per_group = Table(title="test rows by group" + (", mean over tasks" if tasks else ""))

@@ -33,7 +33,7 @@ class Metric:
     two_classes_only: bool = False
     labels_needed: tuple[int, ...] = ()  # a group without rows of these labels does not count
     at_match_rate: bool = False  # with several tasks also computed at the match-rate threshold
-    of_probabilities: bool = False  # NaN for decisions by thresholds, which have no probability of the label
+    of_probabilities: bool = False  # NaN for decisions by thresholds, which have no score of the label
     bounds: tuple[float, float] = (0.0, 1.0)  # the range of its values
     of_groups: bool = False  # whether it compares groups, or is that of one group
     module: str = FUNCTIONS  # where the function is
@@ -50,7 +50,7 @@ METRICS = {
     for metric in (
         Metric("accuracy", True, at_match_rate=True),
         Metric("balanced_accuracy", True),
-        Metric("roc_auc", True, two_classes_only=True),
+        Metric("roc_auc", True, two_classes_only=True, of_probabilities=True),
         Metric("log_loss", False, of_probabilities=True, bounds=POSITIVE),
         Metric("loss_variance", False, of_probabilities=True, bounds=POSITIVE),
         Metric("worst_tenth_loss", False, of_probabilities=True, bounds=POSITIVE),
