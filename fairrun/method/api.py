@@ -260,6 +260,6 @@ class Method(AnyMethod, ABC):
     def update(self, model: Model, state: Any, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
         """One step: the next state, with its parameters in the same order, and the logs, each [R].
 
-        The logs must contain ``loss``.  They may contain ``removed`` [R, B]: 1 for a row that the step left out as an
-        outlier.
+        The logs must contain ``loss``, and have the same entries in every step.  They may contain ``removed`` [R, B]: 1
+        for a row that the step left out as an outlier.
         """

@@ -69,6 +69,7 @@ class Stack:
         self.batches = Batches(train, val, member, self.streams, batch_size, *shape, sees_s, native)
         self.all_rows = self._seen(all_rows(train, *shape)) if self.method.reads_all_rows else None
         self.outliers = None if val is not None else _outliers(each, of_members, dtype)
+        self._logged: frozenset[str] | None = None  # the entries of every step's logs; None before the first
 
     def _drawn(self, member: Network, rows: Batch, num_groups: int) -> Any:
         """The method's state before training, with parameters drawn from the runs' streams."""
@@ -95,8 +96,10 @@ class Stack:
         logs, removals = list[dict[str, Tensor]](), Removals(self.outliers)
         for batch in self.batches.epoch(epoch, weights):
             state, log = now.update(self.model, state, batch)
-            if not logs:
+            if self._logged is None:
                 _check_logs(now, log, len(batch.y))
+                self._logged = frozenset(log)
+            _check_entries(now, log, self._logged)
             if (removed := log.pop("removed", None)) is not None:
                 removals.add(removed, batch)
             logs.append(log)
@@ -150,6 +153,13 @@ def _check_logs(method: Method, log: dict[str, Tensor], num_runs: int) -> None:
         shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if key != "removed" and shape != [num_runs]:
             raise ValueError(f"{name}.update must log {key} as one value a run, a tensor [{num_runs}], got {shape}")
+
+
+def _check_entries(method: Method, log: dict[str, Tensor], logged: frozenset[str]) -> None:
+    """Raise ``ValueError`` if a step's logs have others than the entries ``logged`` of the first one."""
+    if other := sorted(log.keys() ^ logged):
+        name, some = type(method).__name__, ", ".join(other)
+        raise ValueError(f"{name}.update must log the same entries in every step, got {some} in some; NaN says none")
 
 
 def generator(seed: int, stream: int, member: int = 0) -> Generator:

@@ -55,7 +55,7 @@ class Tables:
         return cast(Tensor, repeated)
 
     def parts(self) -> Iterator[Tensor]:
-        """The features of some rows after others for every run, [R, B, D]; the last part is padded."""
+        """The features of all rows for every run, part by part, [R, B, D]; the last part is padded."""
         return map(self.by_run, padded_parts(self.x))
 
     def each(self) -> Iterator[tuple[Table, Tensor]]:

@@ -79,6 +79,19 @@ def test_logs_without_a_loss_are_refused_at_the_first_step():
     train([Logging(SGD(0.1))], [0])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_logs_with_an_entry_in_some_epochs_only_are_refused_there(first):
+    """Else it would be missing in the history, or training would end without one."""
+
+    class Staged(Logging):
+        def update(self, model, state, batch):
+            state, logs = super().update(model, state, batch)
+            return state, logs | ({"more": logs["loss"]} if (batch.epoch == 0) == first else {})
+
+    with pytest.raises(ValueError, match=r"^Staged\.update must log the same entries in every step, got more in some"):
+        train([Staged(SGD(0.1))], [0], epochs=2)
+
+
 @pytest.mark.parametrize("hook", ["init", "start_epoch", "update"])
 def test_the_sensitive_attribute_raises_where_it_is_read_and_not_declared(hook):
     class Reading(Logging):
