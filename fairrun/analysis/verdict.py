@@ -137,7 +137,8 @@ def always(name: str, values: np.ndarray) -> Found:
         return Found(name, Verdict.UNTESTED, why="no run has a value")
     least, broken, missing = float(known.min()), int((known < 0).sum()), len(values) - len(known)
     verdict = Verdict.CONTRADICTED if broken else Verdict.UNDECIDED if missing else Verdict.SHOWS
-    why = f"{broken} of {len(known)} runs break it" if broken else f"it holds in all {len(known)} runs"
+    all_runs = f"all {len(known)} runs" if len(known) > 1 else "the only run"
+    why = f"{broken} of {counted(len(known), 'run')} break it" if broken else f"it holds in {all_runs}"
     why += f"; {counted(missing, 'run')} without a value" if missing else ""
     return Found(name, verdict, least, seeds=len(known), why=why)
 

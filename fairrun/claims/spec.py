@@ -76,6 +76,7 @@ class Test:
         asked = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
         require(len(asked) == 1, "a test", asked, "one of above, below, within")
         require(self.times == 1 or self.minus is not None, "times", self.times, "1, or minus given")
+        require(not self.always or self.within is None, "always", self.always, "false with within")
         decides = self.always or self.within is not None or (self.margin is not None and self.margin > 0)
         require(decides, "margin", self.margin, "the smallest effect that would matter, > 0")
 

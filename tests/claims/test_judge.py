@@ -272,6 +272,10 @@ def test_what_runs_do_not_have_is_named(test, message):
             "tests: [{source: s, value: v, of: {}, times: 2, above: 0, margin: 1}]",
             "times must be 1, or minus given, got 2",
         ),
+        (
+            "tests: [{source: s, value: v, of: {}, within: 1, always: true}]",
+            "always must be false with within, got True",
+        ),
         ("untestable: no files, combine: most", "combine must be one of all, any, got 'most'"),
     ],
 )
