@@ -1,5 +1,6 @@
 """What a user's own table must not hold: leaks, groups spelt in two ways, numbers that training cannot bear."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -176,7 +177,7 @@ def with_copies(rows: Prepared, account: Account, divided: Divided) -> Account:
             f"copies of rows before them, in all features, groups and labels: {again} of {len(key)} rows; of training "
             f"rows: {copied.sum()} of {len(test)} test rows"
         )
-    if np.prod([float(part.nunique()) for part in parts]) < CHANCE * len(np.unique(key)):
+    if math.prod(part.nunique() for part in parts) < CHANCE * len(np.unique(key)):
         return account  # so few different rows are possible that they repeat by chance
     if copied.sum() < LEAST_ROWS or copied.mean() < COPIED:
         return account

@@ -147,7 +147,10 @@ def _plain(name: str, values: pd.Series) -> pd.Series:
 
 
 def _of_objects(values: pd.Series) -> pd.Series:
-    """Python's own dates, times, bytes, numbers and decimals as columns of Parquet are read; other objects stay."""
+    """Python's own dates, times, bytes, numbers and decimals as columns of Parquet are read; other objects stay.
+
+    A missing value is None or NaN: pandas' own is no number.
+    """
     are = functools.partial(holds, values)
     if are(date):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
@@ -157,7 +160,7 @@ def _of_objects(values: pd.Series) -> pd.Series:
         return pd.Series(decoded(list(values.where(values.notna(), None))), values.index, dtype=object)
     if are(Real, Decimal):
         return values.where(values.notna(), np.nan).astype(float)
-    return values
+    return values.where(values.notna(), None)
 
 
 def holds(values: pd.Series, *kinds: type) -> bool:

@@ -580,6 +580,12 @@ def test_test_rows_that_are_copies_of_training_rows_are_said(own):
     assert copied not in said(own(loans().assign(age=lambda f: f["age"] % 3, hours=lambda f: f["hours"] // 20)).load())
 
 
+def test_rows_of_many_columns_are_counted_without_overflow(own, recwarn):
+    numbers = np.random.default_rng(5).normal(size=(400, 130)).round(6)
+    own(pd.concat([loans(), pd.DataFrame(numbers).add_prefix("x")], axis=1)).load()
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
+
+
 def test_few_copies_are_counted_too(own):
     frame = loans().assign(hours=np.random.default_rng(5).normal(40, 5, 400))
     assert "copies" not in " ".join(own(frame).load().account["remarks"])

@@ -298,6 +298,13 @@ def test_rows_may_be_of_any_type_of_pandas(own, typed):
     assert_same_features(own(frame), typed(frame))
 
 
+@pytest.mark.parametrize("typed", ["boolean", "bool[pyarrow]", object])
+def test_missing_truth_of_pandas_own_is_missing(own, typed):
+    frame = loans().assign(member=np.resize(np.array([True, False, None], dtype=object), 400))
+    new = frame.assign(member=frame["member"].astype("boolean").astype(typed))
+    assert_same_features(own(frame.assign(member=frame["member"].astype("boolean"))), new)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
