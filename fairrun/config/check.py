@@ -36,6 +36,12 @@ def one_of(key: str, value: object, choices: Collection[object]) -> None:
         raise InputError(f"{key} must be {OneOf(choices).allowed}, got {value!r}{nearest(value, choices)}")
 
 
+def null_or_one_of(key: str, value: object, choices: Collection[object]) -> None:
+    """As ``one_of``, but for None, which is allowed too."""
+    if value is not None and not OneOf(choices).accepts(value):
+        raise InputError(f"{key} must be null or {OneOf(choices).allowed}, got {value!r}{nearest(value, choices)}")
+
+
 def nearest(value: object, choices: Collection[object]) -> str:
     """For messages: "; did you mean roc_auc?", the choice that is spelt most like ``value``; "" if none is alike."""
     found = closest(str(value), map(str, choices))

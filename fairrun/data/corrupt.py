@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairrun.config.check import InputError, is_integer, is_number, require
+from fairrun.config.check import InputError, is_integer, is_number, null_or_one_of, require
 from fairrun.data.pixels.stored import Features
 
 KINDS = ("label_flips", "features")
@@ -33,7 +33,7 @@ class Outliers:
     seed: int  # for the choice of rows and the noise; independent of the seeds of split and training
 
     def __post_init__(self) -> None:
-        require(self.kind is None or self.kind in KINDS, "kind", self.kind, f"null or one of {', '.join(KINDS)}")
+        null_or_one_of("kind", self.kind, KINDS)
         require(is_number(self.rate) and 0 <= self.rate < 1, "rate", self.rate, "in [0, 1)")
         require(is_number(self.scale) and self.scale > 0, "scale", self.scale, "a number > 0")
         require(is_integer(self.seed) and self.seed >= 0, "seed", self.seed, "an integer >= 0")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from fairrun.config.build import build, class_of, recipes
-from fairrun.config.check import InputError, is_integer, is_number, require
+from fairrun.config.check import InputError, is_integer, is_number, null_or_one_of, require
 from fairrun.config.keys import MEMBERS
 from fairrun.data.memory import memory
 from fairrun.models.ensemble import Ensemble
@@ -115,7 +115,7 @@ def schedule(config: dict[str, Any]) -> Schedule:
 def averaging(config: dict[str, Any]) -> Averaging | None:
     """Which mean of parameters is evaluated, or None for those of the last step.  Raises ``InputError``."""
     kind, decay, start = _values(config, "averaging", "kind", "decay", "start")
-    require(kind is None or kind in KINDS, "averaging.kind", kind, f"null or one of {', '.join(KINDS)}")
+    null_or_one_of("averaging.kind", kind, KINDS)
     require(is_number(decay) and 0 <= decay < 1, "averaging.decay", decay, "a number in [0, 1)")
     require(is_number(start) and 0 <= start < 1, "averaging.start", start, "a number in [0, 1)")
     return None if kind is None else Averaging(kind, decay, start)

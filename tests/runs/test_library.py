@@ -86,6 +86,28 @@ def test_several_tasks_and_several_classes_are_refused_in_one_line():
     refused(["method=grid_search"], data_of_classes(), "GridSearch learns two classes, got .* with 3 classes$")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["averaging.decay=0.9"], ["averaging.decay=0.9: no effect with averaging.kind=null; it counts with ema"]),
+        (
+            ["averaging.kind=swa", "averaging.decay=0.5"],
+            ["averaging.decay=0.5: no effect with averaging.kind=swa; it counts with ema"],
+        ),
+        (["averaging.kind=swa", "averaging.start=0.25"], []),
+        (
+            ["dataset.bins=16"],
+            ["dataset.bins=16: no effect with dataset.numbers=scale; it counts with bins, piecewise, periodic"],
+        ),
+        (["dataset.bins=17", "dataset.numbers=periodic"], []),
+    ],
+)
+def test_keys_that_another_one_makes_say_nothing_are_said(words, said, caplog):
+    with caplog.at_level(logging.WARNING):
+        check(of("method=erm", *words))
+    assert [message for message in caplog.messages if "no effect" in message] == said
+
+
 def test_keys_without_effect_are_said_once_where_they_are_not_as_usual(caplog):
     with caplog.at_level(logging.WARNING):
         check(of("method=estimator"))

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from fairrun.config.build import build, class_of
-from fairrun.config.check import InputError, is_integer, is_number, nearest, one_of, require
+from fairrun.config.check import InputError, is_integer, is_number, null_or_one_of, one_of, require
 from fairrun.config.keys import CONF, ESTIMATOR, dotted, role
 from fairrun.config.metrics import (
     METRICS,
@@ -38,6 +38,11 @@ log = logging.getLogger(__name__)
 ANY_CODE = "any_code"
 MODEL = "mlp"  # the choice in conf/train.yaml
 NONE = object()
+READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {  # by key: another, with which of its values the key counts
+    "averaging.decay": ("averaging.kind", ("ema",)),
+    "averaging.start": ("averaging.kind", ("swa",)),
+    "dataset.bins": ("dataset.numbers", ("bins", "piecewise", "periodic")),
+}
 COLUMNS = [*METRICS, *OF_TASKS, *RELATIVE]  # the metrics that a report can show for every run
 
 
@@ -61,16 +66,14 @@ def check(config: dict[str, Any], *, here: bool = True, single: bool = True) -> 
     _check_patience(config)
     schedule(config)
     averaging(config)
+    _say_what_is_unread(config)
     _check_method(config)
     _check_tracker(json.dumps(config["tracker"], sort_keys=True), single)
 
 
 def _check_postprocess(config: dict[str, Any]) -> None:
     constraint = config["postprocess"]
-    if constraint is not None:
-        allowed = f"null or one of {', '.join(CONSTRAINTS)}"
-        if constraint not in list(CONSTRAINTS):
-            raise InputError(f"postprocess must be {allowed}, got {constraint!r}{nearest(constraint, CONSTRAINTS)}")
+    null_or_one_of("postprocess", constraint, CONSTRAINTS)
     bound = config["fairness_bound"]
     require(bound is None or (is_number(bound) and bound >= 0), "fairness_bound", bound, "null or a number >= 0")
     if constraint == OXONFAIR:
@@ -164,16 +167,33 @@ def _check_saved(config: dict[str, Any]) -> None:
     require(save != "chosen" or can_be_saved(dotted(config)), "results.save", save, allowed)
 
 
+def _say_what_is_unread(config: dict[str, Any]) -> None:
+    """Warn of keys that another key makes say nothing, where they have other values than by default."""
+    usual, given = _usual(), dotted(config)
+    for key, (other, values) in READ_WITH.items():
+        if given.get(key, usual[key]) != usual[key] and given.get(other) not in values:
+            is_so = "null" if given.get(other) is None else given[other]
+            warn_once(f"{key}={given[key]}: no effect with {other}={is_so}; it counts with {', '.join(values)}")
+
+
 def _say_what_has_no_effect(config: dict[str, Any]) -> None:
     """Warn of keys that a library does not read, where they have other values than by default."""
-    usual = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
-    usual["model"] |= yaml.safe_load((CONF / "model" / f"{MODEL}.yaml").read_text(encoding="utf-8"))
-    usual = dotted(usual)
+    usual = _usual()
     given = {key: value for key, value in dotted(config).items() if role(key).steps and value != usual.get(key, NONE)}
     named = dict.fromkeys("model" if key.startswith("model.") else key for key in given)
     if named:
         by = class_of(config["method"]["estimator"]["_target_"], ESTIMATOR).__name__
         warn_once(f"{', '.join(named)}: no effect on {by}, which its library trains on all rows at once")
+
+
+@functools.cache
+def _usual() -> dict[str, Any]:
+    """The values by default, by dotted key: of a table and of a network as the files of all have them."""
+    files = {"model": f"model/{MODEL}", "dataset": "dataset/_table"}
+    usual = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))
+    for node, file in files.items():
+        usual[node] = usual.get(node, {}) | yaml.safe_load((CONF / f"{file}.yaml").read_text(encoding="utf-8"))
+    return dotted(usual)
 
 
 @functools.cache
