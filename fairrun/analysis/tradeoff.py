@@ -199,12 +199,17 @@ def _drawn_by(trade: Tradeoff, metric: str, points: pd.DataFrame) -> Tradeoff:
 
 
 def _other(runs: pd.DataFrame, metric: str) -> str | None:
-    """The soft demographic parity difference for the hard one, and the hard one for the soft, if the runs have it."""
+    """The soft demographic parity difference for the hard one, and the hard one for the soft.
+
+    None if the runs do not have it, or both are the same in all of them, as decisions by thresholds have no scores.
+    """
     both = list(AOPAC.values())
     if metric not in both:
         return None
     other = both[1 - both.index(metric)]
-    return other if all(runs.get(f"{split}/{other}", pd.Series()).notna().any() for split in ("val", "test")) else None
+    values = [[runs.get(f"{split}/{name}", pd.Series()) for name in (metric, other)] for split in ("val", "test")]
+    known = all(second.notna().any() for _, second in values)
+    return other if known and any(not first.equals(second) for first, second in values) else None
 
 
 def areas(

@@ -192,6 +192,12 @@ def test_other_metrics_and_records_without_the_other_difference_have_one_panel()
     assert len(tradeoff(alone, HARD, greater_is_better=False).panels) == 1
 
 
+def test_decisions_without_scores_have_one_panel():
+    """Their hard and their soft difference are the same."""
+    rows = [dp_run("erm", 0, seed, (0.9, 0.1, 0.1), (0.8, 0.2, 0.2)) for seed in range(2)]
+    assert len(tradeoff(frame(*rows), HARD, greater_is_better=False).panels) == 1
+
+
 def test_only_a_parity_difference_has_the_anchors_of_the_labels():
     row = dp_run("penalty", 0, 0, (0.9, 0.1, 0.3), (0.9, 0.1, 0.3))
     assert tradeoff(frame(row), SOFT, greater_is_better=False).anchored

@@ -135,6 +135,25 @@ def test_a_picture_is_as_wide_as_a_column_and_its_texts_are_apart_and_readable()
     assert {"erm", "majority", "↖ better"} <= {text.get_text() for text in axes.texts}
 
 
+def test_no_name_lies_on_the_mark_of_a_rule_beyond_the_panel():
+    low = Series("lightgbm + frontier", Look("ink"), [Point(0.5, 0.0, "x")], knob="bound")
+    panel = Panel(
+        Axis("gap", 0, 1, -1), Axis("accuracy", 0, 1, 1), [low], rules=[Rule("y", -0.5, "majority, always 0")]
+    )
+    (axes,) = draw(Chart([panel], "A chart")).axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert {"↓ majority, always 0 -0.500", "lightgbm + frontier (bound)"} <= {text.get_text() for text in axes.texts}
+    assert not [1 for one, other in itertools.combinations(boxes, 2) if one.overlaps(other)]
+
+
+@pytest.mark.parametrize("far", [0.045, 0.05, 0.055])
+def test_values_side_by_side_do_not_read_as_one(far):
+    points = [Point(0.5, 0.5, "erm", label="0.2"), Point(0.5 + far, 0.5, "erm", label="1")]
+    (axes,) = draw(chart(points)).axes
+    first, second = (text.get_window_extent() for text in axes.texts if text.get_text() in ("0.2", "1"))
+    assert not (first.y0 < second.y1 and second.y0 < first.y1 and 0 <= second.x0 - first.x1 < axes.figure.dpi / 36)
+
+
 def test_a_name_without_room_is_in_the_legend():
     crowd = Series("a name that is much too long for a picture of one column", Look("blue"), [Point(0.5, 0.5, "x")])
     panel = Panel(Axis("gap", 0, 1, -1), Axis("accuracy", 0, 1, 1), [crowd])

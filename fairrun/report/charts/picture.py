@@ -248,12 +248,15 @@ def _write_beside(placer: Placer, panel: Panel, listed: Sequence[str]) -> dict[s
     """
     if panel.better:
         placer.corner(f"{panel.better} better", panel.better, color=SOFT, fontsize=SMALL)
+    rules = [(rule, _axis(panel, rule)) for rule in panel.rules if rule.text and rule.text not in listed]
+    for rule, axis in (entry for entry in rules if entry[0].mark(entry[1])):  # which have few places, and no other
+        placer.rule(rule, axis, color=SOFT, fontsize=SMALL)
     written = {}
     for series in (one for one in panel.series if one.listed and one.points and one.name not in listed):
         name = f"{series.name} ({series.knob})" if series.knob else series.name
         written[series.name] = placer.name(name, series, color=series.look.on_light, fontsize=SIZE)
-    for rule in (rule for rule in panel.rules if rule.text and rule.text not in listed):
-        written[rule.text] = placer.rule(rule, _axis(panel, rule), color=SOFT, fontsize=SMALL)
+    for rule, axis in (entry for entry in rules if not entry[0].mark(entry[1])):
+        written[rule.text] = placer.rule(rule, axis, color=SOFT, fontsize=SMALL)
     points = [(point, series.look) for series in panel.series for point in series.points if point.known]
     for point, look in sorted(points, key=lambda entry: not entry[0].chosen):
         text = f"{point.label} recommended".strip() if point.chosen else point.label

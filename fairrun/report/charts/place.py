@@ -14,6 +14,7 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
 Place = tuple[float, float, float, float]  # x and y in pixels, and the share of a text that is left of it and below
 SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))  # of a point
 GAPS = (4.0, 9.0, 15.0, 24.0)  # from the middle of a point to a text, in points
+APART = 2.5  # from a text to another one beside it, in points; less reads as one word
 CORNERS = {"↖": (0, 1), "↗": (1, 1), "↙": (0, 0), "↘": (1, 0)}
 SAMPLES = 40  # of a line between two points
 
@@ -80,7 +81,8 @@ class Placer:
         written.set_transform(self.axes.transAxes)
         written.set_position(tuple(share))
         written.set_verticalalignment("bottom")
-        self.taken.append(best[1])
+        left, bottom, right, top = best[1]
+        self.taken.append((left - APART * self.scale, bottom, right + APART * self.scale, top))
         return True
 
     def _hits(self, box: Box) -> int:
