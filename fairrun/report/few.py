@@ -1,4 +1,7 @@
-"""Says what rests on a group of few rows, and names these groups: a mark for test rows, a warning for validation."""
+"""Says what rests on little: on a group of few rows, which it names, or on one run where seeds change nothing.
+
+Few test rows are a mark, few validation rows a warning.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +13,7 @@ from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.config.metrics import LEAST_CHOSEN, LEAST_ROWS, of_name, rests_on_groups
 from fairrun.results.records import by_class, read
 
+SAME = 1e-9  # width of an interval; rounding alone makes less
 MARK = " \u2020"  # a dagger behind the name of a metric
 
 
@@ -46,6 +50,15 @@ def warnings(trade: Tradeoff) -> list[str]:
         text = f"{trade.dataset}: partly noise, as what is chosen (a setting, a bound, thresholds) rests on a group of "
         found += [f"{text}fewer than {LEAST_CHOSEN} {rows}: {_named(few)}."] if few else []
     return found
+
+
+def seeds_alike(trade: Tradeoff) -> list[str]:
+    """A sentence on the methods whose seeds all give the same accuracy; their intervals have no width."""
+    ends = [trade.settings.get(f"test/accuracy.{end}", pd.Series(dtype=float)) for end in ("low", "high")]
+    none = (ends[1] - ends[0] < SAME).groupby(trade.settings["method"], sort=False).all()
+    methods = ", ".join(none.index[none])
+    text = f"{trade.dataset}: all seeds of {methods} give the same accuracy: intervals without width say nothing; "
+    return [f"{text}'dataset.split.seed=${{seed}}' gives each seed rows of its own."] if methods else []
 
 
 def column(trade: Tradeoff) -> dict[str, str]:

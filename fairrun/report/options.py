@@ -147,8 +147,7 @@ class ReportOptions:
         """Add a flag for each option to ``parser``, and the old names of renamed flags."""
         for option in dataclasses.fields(cls):
             kind: Text = option.metadata["kind"]
-            text = f"{option.metadata['help']}; default: what the runs' configuration says"
-            parser.add_argument(_flag(option.name), help=text, **{"default": None} | dict(kind.flag))
+            parser.add_argument(_flag(option.name), help=option.metadata["help"], **{"default": None} | dict(kind.flag))
             if old := OLD_NAMES.get(NODE + option.name):
                 parser.add_argument(_flag(old), dest=_dest(old), help=argparse.SUPPRESS, **kind.flag)
 
@@ -187,7 +186,8 @@ class ReportOptions:
 
 def parser(prog: str) -> Parser:
     """The folder and the options of the command ``prog``, which reports."""
-    found = of_folder(prog, "Print the tables of a sweep and write its report.")
+    what = "Print the tables of a sweep and write its report.  Options that are not given are as the runs ask for."
+    found = of_folder(prog, what)
     ReportOptions.add_to(found)
     return found
 

@@ -98,6 +98,16 @@ def test_where_nothing_is_chosen_by_groups_few_validation_rows_are_no_warning(tm
     assert few.warnings(of([row | {"postprocess": "equalized_odds"} for row in alone]))
 
 
+def test_methods_whose_seeds_are_alike_are_named(tmp_path, capsys):
+    rows = [row | ({"test/accuracy": 0.84} if row["method"] == "erm" else {}) for row in sweep(tmp_path)]
+    text = "adult: all seeds of erm give the same accuracy: intervals without width say nothing"
+    report.show(tmp_path, pd.DataFrame(rows))
+    assert text in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "report.html").read_text().count("intervals without width") == 1
+    assert not few.seeds_alike(of(sweep(tmp_path / "others")))
+    assert not few.seeds_alike(of(rows[:2]))  # no interval
+
+
 @pytest.mark.slow
 def test_pairs_are_marked(tmp_path):
     rows = with_rows(sweep(tmp_path), 50, 29)

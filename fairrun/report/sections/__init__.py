@@ -58,4 +58,4 @@ def _chapter(trade: Tradeoff, options: ReportOptions) -> Chapter:
     footnote = few.note(trade)
     if footnote:
         sections = [section.marked(few.MARK, footnote) for section in sections]
-    return Chapter(trade, sections, footnote, few.warnings(trade), headline(trade))
+    return Chapter(trade, sections, footnote, [*few.warnings(trade), *few.seeds_alike(trade)], headline(trade))
