@@ -206,7 +206,7 @@ def begun(job: Job, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def remark(record: dict[str, Any]) -> str | None:
-    """The warning about a finished run whose prediction is nearly constant at its selected epoch, or None."""
+    """The warning about a finished run whose prediction is degenerate at its selected epoch, or None."""
     metrics = record["metrics"]
     labels = record.get("base_rates", {}).get("val", [])
     names = f"val/{SELECTED}", f"val/{BALANCED}"
@@ -215,7 +215,8 @@ def remark(record: dict[str, Any]) -> str | None:
     if record["status"] != "finished" or not is_degenerate(balanced, selected, labels).any():
         return None
     values = ", ".join(f"{name} is {value:.4g}" for name, value in shown.items())
-    return f"degenerate, a nearly constant prediction: {values} at epoch {record['epoch']}, the one that counts"
+    what = "degenerate, nearly constant or no better than chance"
+    return f"{what}: {values} at epoch {record['epoch']}, the one that counts"
 
 
 def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:
