@@ -58,9 +58,11 @@ def current(
 ) -> list[str]:
     """The command line with today's names of keys.  Raises ``InputError``, also for a key under both of its names.
 
-    ``one_of_several``: it is that of a job of a sweep, whose method may lack a key that others have.
+    ``one_of_several``: it is that of a job of a sweep, whose method may lack a key that others have.  A key whose new
+    name is given too is then one of the others, and keeps its name.
     """
-    now = [_current(argument, methods, one_of_several) for argument in arguments]
+    others = {argument.partition("=")[0].lstrip("+~") for argument in arguments} if one_of_several else set()
+    now = [_current(argument, methods, one_of_several, others) for argument in arguments]
     keys = [argument.partition("=")[0].lstrip("+~") for argument in now]
     for old, new, key in zip(arguments, now, keys, strict=True):
         if old != new and key != "method" and keys.count(key) > 1:  # a method may be chosen again by its ``scope``
@@ -68,7 +70,9 @@ def current(
     return now
 
 
-def _current(argument: str, methods: Callable[[], Collection[str]], one_of_several: bool) -> str:
+def _current(
+    argument: str, methods: Callable[[], Collection[str]], one_of_several: bool, others: Collection[str]
+) -> str:
     if argument.startswith("hydra.sweeper.params={"):
         return re.sub(r"(?<=[{,\s'\"])[\w.]+(?=\s*['\"]?:)", lambda found: renamed(found[0], methods), argument)
     match = _ARGUMENT.fullmatch(argument)
@@ -78,6 +82,8 @@ def _current(argument: str, methods: Callable[[], Collection[str]], one_of_sever
     if entry is None:
         return argument
     key, value = entry.new + match["key"].removeprefix(entry.old), match["value"] or ""
+    if key in others and key != "method":
+        return argument
     for old, new in entry.values:
         value = re.sub(rf"\b{old}\b", new, value)
     is_choice = key == "method"

@@ -1,12 +1,35 @@
 """``fairrun reproduce`` on runs of two epochs: it trains, judges, stores, and tells the same from what it stored."""
 
+from itertools import chain
+
 import pandas as pd
 import pytest
+from hydra.core.plugins import Plugins
+from hydra.types import RunMode
 
-from fairrun.claims import spec
+from fairrun.api import session
+from fairrun.claims import frames, spec
 from fairrun.claims.frames import stored
 from fairrun.config.check import InputError
 from tests.helpers.here import run_here
+from tests.helpers.quick import few
+
+SOURCES = [(paper, name) for paper in spec.names() for name in spec.read(paper).sources]
+
+
+@pytest.mark.parametrize(
+    ("paper", "name"), few(SOURCES, [("fairbinn", "health"), ("mtaf", "adult"), ("nash", "tuned")])
+)
+def test_the_jobs_of_every_source_can_be_composed_at_every_budget(paper, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = spec.read(paper).sources[name]
+    for budget in source.budgets if source.benchmark else ():
+        given = session.words(frames.words(source, budget, 1), {}, several=True)
+        with session.session(given, RunMode.MULTIRUN) as (context, config):
+            sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=len, config=config)
+            jobs = list(chain(*sweeper.batches(list(config.hydra.overrides.task))))
+            sweeper.launcher.fit(jobs)
+        assert jobs
 
 
 def test_a_table_at_the_tiny_budget(tmp_path):

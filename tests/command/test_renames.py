@@ -245,3 +245,22 @@ def test_a_file_with_a_key_that_never_was_is_refused(node, values):
     with pytest.raises(InputError, match=rf"{node}(\.\w+)* is no key"):
         settle(composed, "irw", ["method=irw"])
         check_keys(OmegaConf.to_container(composed, resolve=True))
+
+
+def test_a_key_of_another_method_of_a_sweep_keeps_its_name_beside_the_new_one(caplog):
+    job = ["method=lagrangian", "method.eta=1", "method.lam=3"]
+    assert current(job, lambda: ["lagrangian"], one_of_several=True) == job
+    assert not caplog.records
+
+
+@pytest.mark.slow
+def test_a_sweep_has_a_key_of_one_method_beside_that_of_another_that_had_its_name(tmp_path, csv):
+    given = ["-m", "method=fairbinn_authors,lagrangian", "method.eta=1,10", "method.lam=2", "epochs=1"]
+    done = run_here(tmp_path, *given, "model.fairness_layers=1", *DESCRIPTION, INLINE)
+    assert done.returncode == 0, done.stderr
+    found = [(r["choices"]["method"], r["config"]["method"]) for r in records(tmp_path)]
+    assert sorted((name, node.get("eta", node.get("lam"))) for name, node in found) == [
+        ("fairbinn_authors", 1),
+        ("fairbinn_authors", 10),
+        ("lagrangian", 2),
+    ]
