@@ -328,10 +328,10 @@ def settle(config: DictConfig, method: str, overrides: Sequence[str]) -> None:
             config.method.pop("optimizer")
             _say_left_out("method.optimizer", f"method={method}")
     if tasks := OmegaConf.select(config, "dataset.tasks"):
-        first = next(iter(tasks.values()))
+        first = next(iter(tasks.values())) if isinstance(tasks, DictConfig) else None
         for key, of_task, none in (("label", "column", None), ("positive", "positive", True)):  # True: above a number
-            if isinstance(first, DictConfig) and OmegaConf.is_missing(config.dataset, key):
-                config.dataset[key] = first.get(of_task, none)
+            if OmegaConf.is_missing(config.dataset, key):  # tasks that are none are refused later
+                config.dataset[key] = first.get(of_task, none) if isinstance(first, DictConfig) else ""
 
 
 def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -178,7 +178,8 @@ class OneOf:
     def allowed(self) -> str:
         """For messages."""
         path = f", or the path of a function {places()}" if self.or_path else ""
-        return f"one of {', '.join(map(str, self.choices))}{path}"
+        named = ("null" if choice is None else str(choice) for choice in self.choices)
+        return f"one of {', '.join(named)}{path}"
 
 
 Rule = In | OneOf

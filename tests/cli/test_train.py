@@ -354,6 +354,7 @@ CHECKED = [
     (["schedule.warmup=2", "epochs=2"], ["schedule.warmup must be null, or less than epochs=2, got 2"]),
     (["schedule.cosine_to=1"], ["schedule.cosine_to must be null, or a number in [0, 1), got 1"]),
     (["averaging.kind=mean"], ["averaging.kind must be null or one of ema, swa, got 'mean'"]),
+    (["dataset.tasks=hired", "~dataset.label"], ["dataset.tasks must be a mapping to a mapping", "got 'hired'"]),
     (["averaging.kind=EMA"], ["averaging.kind must be null or one of ema, swa, got 'EMA'; did you mean ema?"]),
     (["averaging.decay=1"], ["averaging.decay must be a number in [0, 1), got 1"]),
     (["averaging=ema"], ["averaging must be a mapping with the keys kind, decay, start, got 'ema'"]),

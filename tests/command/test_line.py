@@ -233,6 +233,22 @@ def test_what_is_not_the_command_lines_fault_is_said_in_one_line(error, said):
     assert explain(error, ["seed=1"]) == said
 
 
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("schedule=[1]", "schedule must be a mapping, {NAME: VALUE}, got [1]"),
+        ("+dataset.tasks=[a,b]", "dataset.tasks must be a mapping, {NAME: VALUE}, got [a,b]"),
+        ("dataset.sensitive={a: 1}", "dataset.sensitive must be a list, [VALUE], got {a: 1}"),
+        ("hydra.job.num=abc", "hydra.job.num=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+        ("+seed=3", "seed is there already: give it without the plus sign"),
+    ],
+)
+def test_a_value_of_another_kind_is_said_in_one_line(argument, said):
+    with pytest.raises(HydraException) as found:
+        composed([argument])
+    assert explain(found.value, [argument]) == said
+
+
 def test_a_variable_that_is_not_set_is_named_with_its_key():
     with pytest.raises(OmegaConfBaseException) as found:
         OmegaConf.to_container(OmegaConf.create({"epochs": "${oc.env:NOT_SET_ANYWHERE}"}), resolve=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import yaml
 from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException
 
 from fairrun.command.mistakes.overrides import mistakes
 from fairrun.config.check import InputError
@@ -48,7 +48,20 @@ def _of_hydra(error: HydraException) -> str:
         sweep, one = shell("fairrun", "sweep", several[1]), shell(f"{key}=[{value}]")
         ways = f"{sweep} trains each (or -m here); {one} is one list"
         return f"{several[1]} has several values, and one run takes one: {ways}"
+    if unlike := re.match("Error merging override [+]*([^=]*)=(.*)$", str(error)):
+        return _of_merging(*unlike.groups(), error.__cause__)
+    if there := re.match(r"Could not append to config\. An item is already at '(.*)'\.", str(error)):
+        return f"{there[1]} is there already: give it without the plus sign"
     return str(error)
+
+
+def _of_merging(key: str, value: str, cause: BaseException | None) -> str:
+    """What is wrong with a value that is not of the kind of the one that is there."""
+    if isinstance(cause, ConfigTypeError):  # a mapping and a list cannot be merged
+        allowed = "a mapping, {NAME: VALUE}" if value.startswith("[") else "a list, [VALUE]"
+        return f"{key} must be {allowed}, got {value}"
+    said = str(cause).partition("\n")[0]
+    return f"{key}={value}: {said}"
 
 
 def in_one_line(error: OmegaConfBaseException) -> str:
