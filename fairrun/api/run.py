@@ -19,6 +19,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from fairrun.analysis.recommend import Recommendation, recommend
 from fairrun.analysis.tradeoff import Tradeoff
@@ -219,7 +220,7 @@ def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str 
     given = words([*_of_data(data), *overrides, *_at("hydra.sweep.dir", folder)], keys, several=True)
     with session(given, RunMode.MULTIRUN) as (context, config):
         place = Path(config.hydra.sweep.dir)
-        arguments = list(config.hydra.overrides.task)
+        arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)  # ${seed} is each job's own
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=_nothing, config=config)
         with locked("folder", str(place)), threads_kept(), listening():
             forget_data()

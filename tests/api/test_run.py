@@ -107,6 +107,14 @@ def test_a_sweep_has_every_combination_once_and_goes_on(tmp_path, csv):
     pd.testing.assert_frame_equal(frame[columns].reset_index(drop=True), typed[columns].reset_index(drop=True))
 
 
+def test_a_value_that_another_key_gives_is_each_runs_own(csv):
+    call = ["method=erm", "dataset.split.seed=${seed}", *DESCRIPTION, INLINE]
+    frame = fairrun.sweep(*call, seed=range(1, 3)).frame
+    assert frame["dataset.split.seed"].tolist() == frame["seed"].tolist() == [1, 2]
+    alone = fairrun.run(*call, seed=2).metrics
+    assert frame.loc[frame["seed"] == 2, alone.index].iloc[0].tolist() == pytest.approx(alone.tolist(), nan_ok=True)
+
+
 def test_the_best_configuration_keeps_the_bound_and_its_model_is_trained(csv):
     results = fairrun.sweep("method=erm,penalty", "method.lam=0.1,3", *DESCRIPTION, INLINE, seed=range(3), epochs=6)
     settings = results.settings.set_index(["method", "method.lam"])["val/demographic_parity_difference"]
