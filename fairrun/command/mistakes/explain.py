@@ -49,7 +49,7 @@ def _of_hydra(error: HydraException) -> str:
         ways = f"{sweep} trains each (or -m here); {one} is one list"
         return f"{several[1]} has several values, and one run takes one: {ways}"
     if unlike := re.match("Error merging override [+]*([^=]*)=(.*)$", str(error)):
-        return _of_merging(*unlike.groups(), error.__cause__)
+        return _of_merging(unlike[1], unlike[2], error.__cause__)
     if there := re.match(r"Could not append to config\. An item is already at '(.*)'\.", str(error)):
         return f"{there[1]} is there already: give it without the plus sign"
     return str(error)
