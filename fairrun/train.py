@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from fairrun.runs.job import Job
 
-EXAMPLE = 0.05  # the bound of the line that shows how to load one
+EXAMPLE = 0.05  # the bound of the line that shows how to load one, unless report.bound is another
 log = logging.getLogger(__name__)
 
 
@@ -185,7 +185,9 @@ def _show(job: "Job", record: dict[str, Any]) -> None:
     if points:
         console.print(_by_bound(points, job.config["metric"]["name"], job.config["postprocess"]))
     if points and has_weights(record):
-        line = f"fairrun.load({str(job.folder)!r}, bound={EXAMPLE})  # decides within a bound; the first tables do not"
+        asked = job.config["report"]["bound"]
+        bound = asked if asked in [point["bound"] for point in points] else EXAMPLE
+        line = f"fairrun.load({str(job.folder)!r}, bound={bound:g})  # decides within a bound; the first tables do not"
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(f"{job.folder}", soft_wrap=True, highlight=False, markup=False)
 

@@ -79,11 +79,11 @@ def _check_stored(folder: Path, papers: Sequence[Paper]) -> None:
 def _carry_out(papers: Sequence[Paper], order: Order, console: Console) -> None:
     if order.table is not None:
         for paper in papers:
-            _show_table(paper, order.table, _runs(paper, order), console)
+            _show_table(paper, order.table, _runs(paper, order, console), console)
         return
     all_told = []
     for paper in papers:
-        told = _told(paper, _runs(paper, order), order)
+        told = _told(paper, _runs(paper, order, console), order)
         all_told.append(told)
         console.print(page.summary(paper, told.verdicts))
         for path in _written(told, order.pages):
@@ -129,13 +129,14 @@ def _wanted(paper: Paper, order: Order) -> list[str]:
     return [name for name in asked if order.stored is not None or order.budget in paper.sources[name].budgets]
 
 
-def _runs(paper: Paper, order: Order) -> Runs:
+def _runs(paper: Paper, order: Order, console: Console) -> Runs:
     """The runs of the sources that are wanted: trained, and stored if that is asked for, or as they were stored."""
     sources = _wanted(paper, order)
     if order.stored is not None:
         return _kept(paper, sources, order.stored, BUDGETS)
     found = Runs({}, {})
-    for name in sources:
+    for k, name in enumerate(sources, 1):
+        console.print(f"{paper.name}, {k} of {len(sources)}: {name}", highlight=False)
         place = order.runs / paper.name / name
         found.frames[name] = frames.trained(paper.sources[name], order.budget, order.seeds, place)
         found.about[name] = _about(paper, name, order)

@@ -12,15 +12,15 @@ from fairrun.analysis.tradeoff import words
 from fairrun.config.metrics import FUNCTIONS, of_name
 from fairrun.report.few import MARK
 from fairrun.report.section import Chapter
-from fairrun.results.selection import MARGIN
+from fairrun.results.selection import DEGENERATE, MARGIN
 
 TERMS = {
     "seeds": "the number of runs of a configuration, which differ in the seed alone",
     "front": "whether a configuration is on the Pareto front of accuracy and the metric: by its values on validation "
     "rows, none is at least as good in both and better in one",
     "95% interval": f"of the mean over seeds: {RULE}. It is about the seeds, not about other data",
-    "degenerate": f"a nearly constant prediction: on validation rows, balanced accuracy within {MARGIN} of chance, or "
-    f"a selection rate below {MARGIN} or above {1 - MARGIN}",
+    "degenerate": f"a prediction that is {DEGENERATE}: on validation rows, balanced accuracy within {MARGIN} of "
+    f"chance, or a selection rate below {MARGIN} or above {1 - MARGIN}",
     "attainment surface": "what at least one, half, or every seed of a method reaches with the front that its own "
     "validation values choose",
 }

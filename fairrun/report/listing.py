@@ -20,7 +20,7 @@ from fairrun.config.check import InputError
 from fairrun.config.names import counted
 from fairrun.config.values import value
 from fairrun.results.records import REFUSED, TRAINED, load, statuses
-from fairrun.results.selection import degenerate
+from fairrun.results.selection import DEGENERATE, degenerate
 
 GAP = 2  # between the columns of the table
 BROKEN, NARROWEST = ("run", "method", "dataset"), 10  # columns that a narrow terminal breaks, and what they keep
@@ -65,7 +65,7 @@ def _show(console: Console, frame: pd.DataFrame, folder: Path) -> None:
         console.width = max(width, sum(map(_least, columns)))
         console.print(_table(columns))
     if any(constant):
-        why = "a nearly constant prediction on validation rows, whose small differences are not fairness"
+        why = f"{DEGENERATE} on validation rows, so that small differences are not fairness"
         _say(console, f"{MARK.strip()} degenerate: {why}")
     if left:
         more = counted(left, "more column")

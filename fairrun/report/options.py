@@ -102,8 +102,8 @@ class ReportOptions:
     )
     degenerate: str = _option(
         Choice("flag", "keep"),
-        "nearly constant predictions (balanced accuracy within .01 of chance, or a selection rate below .01 or above "
-        ".99): flag them and leave them off the fronts, or keep them there",
+        "predictions that are nearly constant or no better than chance (balanced accuracy within .01 of chance, or a "
+        "selection rate below .01 or above .99): flag them and leave them off the fronts, or keep them there",
     )
     published: tuple[str, ...] = _option(
         Names("names or paths of CSV files"),

@@ -35,6 +35,9 @@ def score(history: pd.DataFrame, metric: Traded, bound: float | None) -> np.ndar
     return np.where(excess <= 0, accuracy, -excess)
 
 
+DEGENERATE = "nearly constant or no better than chance"  # what a degenerate prediction is, in short
+
+
 def degenerate(rows: pd.DataFrame, labels: Sequence[Sequence[int]] = ()) -> np.ndarray:
     """Which rows of a table of epochs or runs have a constant or nearly constant prediction -> bool [rows].
 

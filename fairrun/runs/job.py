@@ -29,7 +29,7 @@ from fairrun.results.records import (
     recorded_identity,
     versions,
 )
-from fairrun.results.selection import BALANCED, SELECTED, Traded, is_degenerate, select
+from fairrun.results.selection import BALANCED, DEGENERATE, SELECTED, Traded, is_degenerate, select
 from fairrun.training.run import Run
 
 KEPT_BYTES = 2**30  # of the features of data sets that a process keeps; the latest one is kept whatever its size
@@ -215,8 +215,7 @@ def remark(record: dict[str, Any]) -> str | None:
     if record["status"] != "finished" or not is_degenerate(balanced, selected, labels).any():
         return None
     values = ", ".join(f"{name} is {value:.4g}" for name, value in shown.items())
-    what = "degenerate, nearly constant or no better than chance"
-    return f"{what}: {values} at epoch {record['epoch']}, the one that counts"
+    return f"degenerate, {DEGENERATE}: {values} at epoch {record['epoch']}, the one that counts"
 
 
 def failed(job: Job, reason: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -568,7 +568,7 @@ def test_degenerate_runs_are_counted_and_told(tmp_path, capsys):
     rows[-2]["val/selection_rate"] = 0.0
     files = texts(tmp_path, rows)
     assert pd.read_csv(files["table.csv"])["degenerate"].tolist() == [0, 0, 0, 0, 1]
-    note = "1 of 14 runs are degenerate, a nearly constant prediction"
+    note = "1 of 14 runs are degenerate, nearly constant or no better than chance"
     assert all(note in files[name].read_text() for name in ("table.md", "table.tex"))
     assert files["report.html"].read_text().count(note) == 2  # below the chart, and of the table
     assert "| degenerate | front |" in files["table.md"].read_text()

@@ -72,7 +72,7 @@ def test_a_degenerate_run_is_marked_and_the_mark_explained(tmp_path, capsys):
     listing.main([str(tmp_path)])
     printed = capsys.readouterr().out
     assert printed.count("finished *") == 1
-    assert "* degenerate: a nearly constant prediction on validation rows" in printed
+    assert "* degenerate: nearly constant or no better than chance on validation rows" in printed
 
 
 def test_csv_has_all_columns(tmp_path, capsys):

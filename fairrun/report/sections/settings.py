@@ -12,7 +12,7 @@ from fairrun.report.options import ReportOptions
 from fairrun.report.section import Section, Table
 from fairrun.report.style import estimate
 from fairrun.report.terminal import Shown, in_parts
-from fairrun.results.selection import MARGIN
+from fairrun.results.selection import DEGENERATE, MARGIN
 
 REMOVED = {
     "train/removed": "share of training rows left out as outliers, at the epoch that counts",
@@ -112,7 +112,7 @@ def degenerate_note(trade: Tradeoff) -> str:
     number = int(trade.settings["degenerate"].sum())
     if not number:
         return ""
-    text = f"{number} of {len(trade.runs)} runs are degenerate, a nearly constant prediction: on validation rows, at "
+    text = f"{number} of {len(trade.runs)} runs are degenerate, {DEGENERATE}: on validation rows, at "
     text += f"the epoch that counts, their balanced accuracy is within {MARGIN} of chance, or their selection rate is "
     text += f"below {MARGIN} or above {1 - MARGIN}."
     if trade.keep_degenerate:
