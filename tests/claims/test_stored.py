@@ -8,6 +8,7 @@ import matplotlib
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 from PIL import Image
 
 import fairrun
@@ -16,11 +17,13 @@ from fairrun.claims import spec
 from fairrun.claims.frames import stored
 from fairrun.claims.pictures import SOFTWARE
 from fairrun.claims.reproduce import Order, reproduce
+from fairrun.config.keys import CONF
 from tests.helpers.quick import few
 
 ROOT = Path(fairrun.__file__).parents[1]
 KEPT = ROOT / "docs" / "reproduced"
 FILES = sorted(KEPT.rglob("*.parquet"))
+KEY = "dataset.split.seed"
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,20 @@ def test_stored_results_are_of_sources_that_a_paper_has_and_small():
     assert 0 < sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 1_500_000
 
 
+def test_seeds_that_are_to_have_splits_of_their_own_have_them_in_the_stored_results():
+    own = []
+    for path in FILES:
+        frame, about = stored(path)
+        benchmark, *given = spec.read(path.parent.name).sources[path.stem].words(about["budget"]) or [""]
+        if not any(word.startswith(f"{KEY}=") for word in given):
+            file = CONF / "benchmark" / f"{benchmark.partition('=')[2]}.yaml"
+            given = [OmegaConf.to_container(OmegaConf.load(file)).get("common", {}).get(KEY)] if benchmark else []
+        if any(str(word).endswith("${seed}") for word in given):
+            own.append(path.stem)
+            assert (frame[KEY].astype(int) == frame["seed"].astype(int)).all(), path
+    assert {"splits", "tuned", "split_by_seed"} <= {*own}
+
+
 @pytest.mark.parametrize("path", few(FILES, 6), ids=lambda path: str(path.relative_to(KEPT)))
 def test_the_command_of_stored_results_names_keys_and_files_that_are_there(path):
     _, about = stored(path)
@@ -74,6 +91,7 @@ def test_the_command_of_stored_results_names_keys_and_files_that_are_there(path)
     given = words(shlex.split(about["command"])[2:], {}, several=True)
     with session(given, RunMode.MULTIRUN) as (context, config):
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
-        jobs = [job for batch in sweeper.batches(list(config.hydra.overrides.task)) for job in batch]
+        arguments = OmegaConf.to_container(config.hydra.overrides.task)
+        jobs = [job for batch in sweeper.batches(arguments) for job in batch]
         for job in (jobs[0], jobs[-1]):
             context.config_loader.load_sweep_config(config, job)
