@@ -19,12 +19,11 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 
 from fairrun.analysis.recommend import Recommendation, recommend
 from fairrun.analysis.tradeoff import Tradeoff
 from fairrun.api.model import Model, load
-from fairrun.api.session import session, task_of, threads_kept, words
+from fairrun.api.session import overrides_of, session, task_of, threads_kept, words
 from fairrun.command.folders import locked
 from fairrun.command.words import written
 from fairrun.config.check import InputError, one_of, require
@@ -220,7 +219,7 @@ def sweep(*overrides: str, data: pd.DataFrame | None = None, folder: Path | str 
     given = words([*_of_data(data), *overrides, *_at("hydra.sweep.dir", folder)], keys, several=True)
     with session(given, RunMode.MULTIRUN) as (context, config):
         place = Path(config.hydra.sweep.dir)
-        arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)  # ${seed} is each job's own
+        arguments = overrides_of(config)
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=_nothing, config=config)
         with locked("folder", str(place)), threads_kept(), listening():
             forget_data()

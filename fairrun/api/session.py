@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fairrun.command import folders  # noqa: F401 - the resolvers of conf/train.yaml
@@ -88,6 +88,12 @@ def session(given: Sequence[str], mode: RunMode) -> Iterator[tuple[HydraContext,
         raise InputError(redacted(explain(error, given))) from None
     finally:
         Singleton.set_state(state)
+
+
+def overrides_of(config: DictConfig) -> list[str]:
+    """The words of a sweep, as they were given: ``${seed}`` in one is each job's own."""
+    given: list[str] = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
+    return given
 
 
 def task_of(config: DictConfig, given: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
