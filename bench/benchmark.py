@@ -39,6 +39,7 @@ SHAPES = {  # width, batch size, runs side by side
     "MLP 64-64, batch 64": (64, 64, 32),
     "MLP 128-128, batch 256": (128, 256, 8),
 }
+HELP = "`fairrun train --help`"
 LR = 1e-3
 PAIRS = 5
 
@@ -280,7 +281,7 @@ def flat(folder: Path) -> Iterator[Value]:
         command(folder / f"flat-{runs}", "-m", "dataset=german", "epochs=2", "batch_size=64", f"seed=range({runs})")
         cost = children_cpu_seconds() - before
         training = training_seconds(folder / f"flat-{runs}")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        peak = _peak_gib()
         found = {"CPU-seconds": cost, "of training": training, "peak GiB a process": peak}
         if before_more is not None:
             fewer, beside = before_more
@@ -306,17 +307,16 @@ def wall(work: Callable[[], object]) -> float:
 def start(pairs: int) -> Iterator[Value]:
     """Wall time of short commands: ``--help``, a run of one epoch without its training, and ``fairrun results``."""
     module = [sys.executable, "-m"]
-    seconds: dict[str, list[float]] = {"`fairrun train --help`": [], ONE_EPOCH: [], RESULTS: []}
+    seconds: dict[str, list[float]] = {HELP: [], ONE_EPOCH: [], RESULTS: []}
     with tempfile.TemporaryDirectory() as folder:
         for k in range(pairs):
             run = Path(folder, "runs", str(k))
             helped = wall(lambda: _quiet([*module, "fairrun", "train", "--help"]))
             whole = wall(lambda: command(run, "dataset=adult", "epochs=1"))  # noqa: B023
             listed = wall(lambda: _quiet([*module, "fairrun", "results", str(run.parent)]))  # noqa: B023
-            for found, value in zip(
-                seconds.values(), (helped, whole - float(read(run)["wall_time_s"]), listed), strict=True
-            ):
-                found.append(value)
+            seconds[HELP].append(helped)
+            seconds[ONE_EPOCH].append(whole - float(read(run)["wall_time_s"]))
+            seconds[RESULTS].append(listed)
     for what, found in seconds.items():
         yield of_pairs("start", "wall time of a command", {"what": what}, "seconds", found)
 
@@ -339,8 +339,14 @@ def memory(pairs: int) -> Iterator[Value]:
 
 
 def _peak(run: str, runs: int) -> Value:
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    return told(Value("memory", {"run": run}, "peak GiB", f"{peak:.3g}", "", "", "the largest of some runs", runs))
+    return told(
+        Value("memory", {"run": run}, "peak GiB", f"{_peak_gib():.3g}", "", "", "the largest of some runs", runs)
+    )
+
+
+def _peak_gib() -> float:
+    """The largest resident memory of all finished descendants of this process."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 
 
 def _write_rows(path: Path, rows: int, numbers: int) -> None:

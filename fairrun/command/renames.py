@@ -61,13 +61,17 @@ def current(
     ``one_of_several``: it is that of a job of a sweep, whose method may lack a key that others have.  A key whose new
     name is given too is then one of the others, and keeps its name.
     """
-    others = {argument.partition("=")[0].lstrip("+~") for argument in arguments} if one_of_several else set()
+    others = {*map(_key, arguments)} if one_of_several else set()
     now = [_current(argument, methods, one_of_several, others) for argument in arguments]
-    keys = [argument.partition("=")[0].lstrip("+~") for argument in now]
+    keys = [*map(_key, now)]
     for old, new, key in zip(arguments, now, keys, strict=True):
         if old != new and key != "method" and keys.count(key) > 1:  # a method may be chosen again by its ``scope``
-            raise InputError(f"{old.partition('=')[0].lstrip('+~')} is now {key}, which is given too: give one of them")
+            raise InputError(f"{_key(old)} is now {key}, which is given too: give one of them")
     return now
+
+
+def _key(argument: str) -> str:
+    return argument.partition("=")[0].lstrip("+~")
 
 
 def _current(

@@ -1,17 +1,14 @@
 """``fairrun reproduce`` on runs of two epochs: it trains, judges, stores, and tells the same from what it stored."""
 
-from itertools import chain
-
 import pandas as pd
 import pytest
-from hydra.core.plugins import Plugins
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 
 from fairrun.api import session
 from fairrun.claims import frames, spec
 from fairrun.claims.frames import stored
 from fairrun.config.check import InputError
+from tests.helpers.composed import jobs_of
 from tests.helpers.here import run_here
 from tests.helpers.quick import few
 
@@ -27,8 +24,7 @@ def test_the_jobs_of_every_source_can_be_composed_at_every_budget(paper, name, t
     for budget in source.budgets if source.benchmark else ():
         given = session.words(frames.words(source, budget, 1), {}, several=True)
         with session.session(given, RunMode.MULTIRUN) as (context, config):
-            sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=len, config=config)
-            jobs = list(chain(*sweeper.batches(OmegaConf.to_container(config.hydra.overrides.task))))
+            sweeper, jobs = jobs_of(context, config)
             sweeper.launcher.fit(jobs)
         assert jobs
 

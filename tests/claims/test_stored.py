@@ -6,7 +6,6 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from PIL import Image
@@ -18,6 +17,7 @@ from fairrun.claims.frames import stored
 from fairrun.claims.pictures import SOFTWARE
 from fairrun.claims.reproduce import Order, reproduce
 from fairrun.config.keys import CONF
+from tests.helpers.composed import jobs_of
 from tests.helpers.quick import few
 
 ROOT = Path(fairrun.__file__).parents[1]
@@ -90,8 +90,6 @@ def test_the_command_of_stored_results_names_keys_and_files_that_are_there(path)
         return
     given = words(shlex.split(about["command"])[2:], {}, several=True)
     with session(given, RunMode.MULTIRUN) as (context, config):
-        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
-        arguments = OmegaConf.to_container(config.hydra.overrides.task)
-        jobs = [job for batch in sweeper.batches(arguments) for job in batch]
+        _, jobs = jobs_of(context, config)
         for job in (jobs[0], jobs[-1]):
             context.config_loader.load_sweep_config(config, job)

@@ -155,16 +155,18 @@ def test_a_sweep_with_an_old_key_is_in_the_folder_of_the_new_key(tmp_path, csv):
 
 
 @pytest.mark.slow
-def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_jobs(tmp_path, csv):
+@pytest.mark.parametrize(("own", "lams"), [([], [1, 10]), (["method.lam=2"], [2])])
+def test_a_field_with_a_new_name_for_one_method_of_a_sweep_is_renamed_in_its_jobs_or_is_beside_their_own(
+    own, lams, tmp_path, csv
+):
     given = ["-m", "method=fairbinn_authors,lagrangian", "method.eta=1,10", "model.fairness_layers=1", "epochs=1"]
-    done = run_here(tmp_path, *given, *DESCRIPTION, INLINE)
+    done = run_here(tmp_path, *given, *own, *DESCRIPTION, INLINE)
     assert done.returncode == 0, done.stderr
     found = [(r["choices"]["method"], r["config"]["method"]) for r in records(tmp_path)]
     assert sorted((name, node.get("eta", node.get("lam"))) for name, node in found) == [
         ("fairbinn_authors", 1),
         ("fairbinn_authors", 10),
-        ("lagrangian", 1),
-        ("lagrangian", 10),
+        *(("lagrangian", lam) for lam in lams),
     ]
 
 
@@ -251,16 +253,3 @@ def test_a_key_of_another_method_of_a_sweep_keeps_its_name_beside_the_new_one(ca
     job = ["method=lagrangian", "method.eta=1", "method.lam=3"]
     assert current(job, lambda: ["lagrangian"], one_of_several=True) == job
     assert not caplog.records
-
-
-@pytest.mark.slow
-def test_a_sweep_has_a_key_of_one_method_beside_that_of_another_that_had_its_name(tmp_path, csv):
-    given = ["-m", "method=fairbinn_authors,lagrangian", "method.eta=1,10", "method.lam=2", "epochs=1"]
-    done = run_here(tmp_path, *given, "model.fairness_layers=1", *DESCRIPTION, INLINE)
-    assert done.returncode == 0, done.stderr
-    found = [(r["choices"]["method"], r["config"]["method"]) for r in records(tmp_path)]
-    assert sorted((name, node.get("eta", node.get("lam"))) for name, node in found) == [
-        ("fairbinn_authors", 1),
-        ("fairbinn_authors", 10),
-        ("lagrangian", 2),
-    ]

@@ -7,13 +7,19 @@ from itertools import chain
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 
-from fairrun.api.session import session, task_of, words
+from fairrun.api.session import overrides_of, session, task_of, words
 from hydra_plugins.fairrun_compose import Composer
 
 
 def of_one_seed(arguments):
     """The words of a sweep with the seed 0 alone."""
     return [*(word for word in arguments if not word.startswith("seed=")), "seed=0"]
+
+
+def jobs_of(context, config):
+    """The sweeper of a session, and the words of every job of its sweep."""
+    sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
+    return sweeper, list(chain(*sweeper.batches(overrides_of(config))))
 
 
 def composed(arguments, *, several):
@@ -24,9 +30,8 @@ def composed(arguments, *, several):
             return [task_of(config, given)[0]]
         if config.hydra.runtime.choices["hydra/sweeper"] == "search":
             return None
-        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=None, config=config)
         composer = Composer(context.config_loader, config)
-        jobs = list(chain(*sweeper.batches(list(config.hydra.overrides.task))))
+        _, jobs = jobs_of(context, config)
         return [job.resolved for job in composer.all(composer.fit(jobs), 0)]
 
 
